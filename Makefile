@@ -1,0 +1,45 @@
+# Everything that a newcomer needs: Python 3.11 or newer with pip, and make. The environment lives in .venv, beside this file.
+
+PYTHON ?= python3
+WORKERS ?= 2
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format clean
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP)  ## create .venv and install adarts with its development tools into it
+
+demo: $(STAMP)  ## search, train and report on the embedded photographs
+	$(BIN)/adarts demo
+
+test: lint  ## all checks, then all tests (WORKERS=2 processes, one thread each)
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile
+
+lint: $(STAMP)  ## style, types, and the arrows between the rooms
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+format: $(STAMP)  ## rewrite the code in the project's format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:  ## remove caches and builds; .venv, runs/ and data/ stay
+	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamp is written last, so an interrupted installation is taken up again.
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "adarts needs Python 3.11 or newer, and '$(PYTHON)' is not; name one: make PYTHON=python3.12" >&2; exit 1; }
+	@echo "Installing adarts and what it stands on into .venv; the first time this takes a few minutes and about 6 GB of disk."
+	@$(PYTHON) -m venv .venv || \
+	  { echo "'$(PYTHON) -m venv' failed; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+	@echo "Installed."

@@ -1,0 +1,1 @@
+"""ADARTS: differentiable neural architecture search with channel attention."""

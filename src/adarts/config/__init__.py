@@ -1,0 +1,1 @@
+"""Validated settings, scales, and how the layers of a configuration are put together."""

@@ -1,0 +1,212 @@
+"""The validated settings of every room, and of a whole search and training run.
+
+Pure pydantic: importing this module must stay cheap, since the command line is generated from it before torch is loaded.
+Every room takes its own small settings object; only the two loops see a whole :class:`SearchConfig` or
+:class:`TrainConfig`. The defaults are those of the ADARTS paper (section IV-B), with the gaps filled as `docs/method.md` says.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+
+
+class Settings(BaseModel):
+    """Base of all settings: immutable, and an unknown name is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, validate_default=True)
+
+
+class EdgeDesign(Settings):
+    """What happens on a mixed edge before and after its candidate operations: which channels enter, and how they are weighed."""
+
+    selector: Literal["all", "first", "random", "attention"] = "attention"
+    """Which channels enter the operations: all, the first C/k (then a channel shuffle), a random C/k, or the C/k with the
+    highest attention."""
+    k: PositiveInt = 4
+    """One in k channels enters the operations (K in the paper); the others bypass them."""
+    attention: bool = True
+    """Scale the channels by channel attention (eqs. 7 and 8)."""
+    attention_scope: Literal["edge", "node"] = "edge"
+    """One attention module for each edge, or one for each node, shared by the edges that leave it."""
+    mask_scope: Literal["batch", "sample"] = "batch"
+    """Choose the channels once for the whole batch, or for each image."""
+    normalisation: bool = False
+    """Edge normalisation: weigh the edges that enter a node by a softmax over learned beta (PC-DARTS)."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> EdgeDesign:
+        if self.selector == "all" and self.k != 1:
+            raise ValueError(f"selector 'all' sends every channel, so edge.k must be 1, not {self.k}")
+        if self.selector == "attention" and not self.attention:
+            raise ValueError("selector 'attention' needs edge.attention")
+        if self.mask_scope == "sample" and self.selector != "attention":
+            raise ValueError("edge.mask_scope 'sample' needs the selector 'attention'")
+        return self
+
+
+class SupernetSettings(Settings):
+    """The network that is searched."""
+
+    channels: PositiveInt = 16
+    """Channels of the first cells (C); doubled at each reduction."""
+    cells: PositiveInt = Field(default=8, ge=3)
+    """Number of cells (L); reduction cells stand at L//3 and 2L//3."""
+
+
+class WeightOptimiser(Settings):
+    """SGD with momentum on the weights; the learning rate falls along a cosine."""
+
+    learning_rate: PositiveFloat = 0.025
+    """Learning rate of the first epoch."""
+    final_learning_rate: NonNegativeFloat = 0.0
+    """Learning rate that the cosine reaches after the last epoch."""
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    """Momentum of SGD."""
+    nesterov: bool = False
+    """Nesterov's form of the momentum."""
+    weight_decay: NonNegativeFloat = 3e-4
+    """L2 penalty on the weights."""
+    clip: PositiveFloat = 5.0
+    """Largest norm of the gradient of all weights together."""
+
+
+class LogitOptimiser(Settings):
+    """Adam on the architecture logits."""
+
+    learning_rate: PositiveFloat = 6e-4
+    """Learning rate, constant."""
+    beta1: float = Field(default=0.5, ge=0, lt=1)
+    """Decay of Adam's mean of gradients."""
+    beta2: float = Field(default=0.999, ge=0, lt=1)
+    """Decay of Adam's mean of squared gradients."""
+    weight_decay: NonNegativeFloat = 1e-3
+    """L2 penalty, added to the gradient (Adam, not AdamW)."""
+
+
+class LoopSettings(Settings):
+    """The search loop."""
+
+    epochs: PositiveInt = 80
+    """Search epochs."""
+    batch_size: PositiveInt = 96
+    """Images of one update, for weights and logits alike."""
+    warmup_epochs: NonNegativeInt = 15
+    """Epochs at the start in which the logits stay frozen."""
+    validate_supernet: bool = False
+    """After every epoch, measure the supernet on the half of the images that the logits learn from."""
+
+
+class ImageSettings(Settings):
+    """Which images, and what is done to them."""
+
+    root: Path = Path("data")
+    """Where the named data sets lie (or are downloaded to)."""
+    download: bool = False
+    """Allow the download of a named data set that is not there."""
+    size: PositiveInt | None = None
+    """Side in pixels that the images are brought to; none keeps the size of a set whose images agree."""
+    per_class: PositiveInt | None = None
+    """Use only this many training images of each class (seeded); none uses all. The test set is never reduced."""
+    test_fraction: float = Field(default=0.2, gt=0, lt=1)
+    """Share of the images kept for the test, for an image folder that has no train/ and test/."""
+    max_broken: NonNegativeInt = 0
+    """How many unreadable images are left out before the folder is refused."""
+    halves: Literal["stratified", "index"] = "stratified"
+    """How the search splits the training images between weights and logits: by seed, every class halved; or by index, as
+    the original DARTS code does with CIFAR."""
+    crop_padding: NonNegativeInt = 4
+    """Padding of the random crop, in pixels; 0 turns it off."""
+    flip: bool = True
+    """Random horizontal flip."""
+    cutout: NonNegativeInt = 0
+    """Side of the cutout square in pixels; 0 turns it off."""
+
+
+class NetworkSettings(Settings):
+    """The network that is built from a genotype."""
+
+    channels: PositiveInt = 36
+    """Channels of the first cells (C); doubled at each reduction."""
+    cells: PositiveInt = Field(default=20, ge=3)
+    """Number of cells (L); reduction cells stand at L//3 and 2L//3."""
+    drop_path: float = Field(default=0.3, ge=0, lt=1)
+    """Probability of dropping a path at the end of training; it grows linearly from 0."""
+    auxiliary_weight: NonNegativeFloat = 0.4
+    """Weight of the auxiliary head's loss; 0 builds the network without that head."""
+
+
+class TrainingSettings(Settings):
+    """Training of a fixed network."""
+
+    epochs: PositiveInt = 600
+    """Training epochs."""
+    batch_size: PositiveInt = 64
+    """Images of one update."""
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    """Probability mass spread over all classes."""
+    learning_rate_warmup: NonNegativeFloat = 0.0
+    """Epochs over which the learning rate grows linearly from 0, before the cosine."""
+    validation_fraction: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the training images held out and measured after every epoch; 0 trains on all of them."""
+
+
+class RunSettings(Settings):
+    """Where and how a run is carried out; nothing here changes its result, but device and threads may change the last bits."""
+
+    runs: Path = Path("runs")
+    """The folder that run folders are made in."""
+    run_dir: Path | None = None
+    """The run folder itself; an unfinished run found there is continued."""
+    resume: bool = False
+    """Continue the newest unfinished run of the same configuration."""
+    device: str = "auto"
+    """auto, cpu, cuda or cuda:N."""
+    threads: PositiveInt | None = None
+    """CPU threads; none leaves torch's choice."""
+    time_limit: str | None = None
+    """Stop at a checkpoint after this time, e.g. 90s, 9m or 2h."""
+    checkpoint_minutes: PositiveFloat = 5.0
+    """Longest time between two checkpoints; there is one after every epoch in any case."""
+    rollbacks: int = Field(default=0, ge=0, le=3)
+    """How often a loss that is not finite rolls the run back to the last checkpoint before it stops."""
+
+
+class SearchConfig(Settings):
+    """A whole search run."""
+
+    data: str = "signs"
+    """signs (embedded), cifar10, cifar100, or folder:PATH."""
+    method: str = "adarts"
+    """Search method; `adarts methods` lists them."""
+    scale: str = "paper"
+    """Budget; `adarts configs` lists them."""
+    seed: NonNegativeInt = 0
+    """Seed of everything random."""
+    edge: EdgeDesign = EdgeDesign()
+    supernet: SupernetSettings = SupernetSettings()
+    search: LoopSettings = LoopSettings()
+    weights: WeightOptimiser = WeightOptimiser()
+    logits: LogitOptimiser = LogitOptimiser()
+    images: ImageSettings = ImageSettings()
+    run: RunSettings = RunSettings()
+
+
+class TrainConfig(Settings):
+    """A whole training run of a fixed network."""
+
+    genotype: str = "runs/search/latest"
+    """The cells: a search run's folder, a genotype file, or random:SEED."""
+    data: str = "signs"
+    """signs (embedded), cifar10, cifar100, or folder:PATH."""
+    scale: str = "paper"
+    """Budget; `adarts configs` lists them."""
+    seed: NonNegativeInt = 0
+    """Seed of everything random."""
+    network: NetworkSettings = NetworkSettings()
+    training: TrainingSettings = TrainingSettings()
+    weights: WeightOptimiser = WeightOptimiser(learning_rate=0.017)
+    images: ImageSettings = ImageSettings(cutout=16)
+    run: RunSettings = RunSettings()

@@ -1,0 +1,238 @@
+"""The genotype: which operations connect which nodes, in every kind of cell.
+
+It is plain data with two written forms: a versioned JSON object, which says everything, and the field's classical text
+``Genotype(normal=[('sep_conv_3x3', 1), ...], normal_concat=[2, 3, 4, 5], reduce=[...], reduce_concat=[...])``, two
+pairs a node. Neither is ever evaluated, and whatever is wrong with either ends in a :class:`~adarts.errors.DataError`
+of one line.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from adarts.errors import ConfigError, DataError, nearest
+from adarts.seeding import generator
+from adarts.space import classical
+from adarts.space.description import Space, get_space
+from adarts.space.limits import SIZE_LIMIT, check_size, short
+from adarts.space.operations import OPERATIONS
+
+FORMAT = "adarts-genotype"
+VERSION = 1
+
+Pair = tuple[str, int]
+"""An operation and the node that it reads."""
+
+
+@dataclass(frozen=True)
+class CellGenotype:
+    """One kind of cell.
+
+    Attributes:
+        nodes: for each intermediate node its (operation, source) pairs, whose sum it is; any number, also repeated.
+        concat: the nodes whose concatenation leaves the cell.
+    """
+
+    nodes: tuple[tuple[Pair, ...], ...]
+    concat: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Genotype:
+    """The cells of a network.
+
+    Attributes:
+        cells: one :class:`CellGenotype` for each cell kind of the space.
+        space: name of the space it lives in.
+
+    Raises:
+        DataError: an unknown space, operation or cell kind, a source that does not exist before its node, or an output
+            or source that no pair enters.
+    """
+
+    cells: Mapping[str, CellGenotype]
+    space: str = "darts"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "cells", dict(self.cells))
+        try:
+            space = get_space(self.space)
+        except ConfigError as error:
+            raise DataError(f"genotype: {error}") from None
+        if set(self.cells) != set(space.cell_kinds):
+            found, needed = short(sorted(self.cells)), ", ".join(space.cell_kinds)
+            raise DataError(f"genotype: it has the cells {found}; space '{space.name}' needs {needed}")
+        for kind, cell in self.cells.items():
+            _check_cell(kind, cell, space.num_inputs)
+
+    def __hash__(self) -> int:
+        return hash((self.space, tuple(sorted((kind, cell) for kind, cell in self.cells.items()))))
+
+    def num_operations(self, kind: str, *names: str) -> int:
+        """How many pairs of a cell have one of these operations."""
+        return sum(operation in names for pairs in self.cells[kind].nodes for operation, _ in pairs)
+
+    def num_weight_free(self, kind: str) -> int:
+        """How many pairs of a cell have an operation without weights."""
+        return self.num_operations(kind, *get_space(self.space).weight_free)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form as an object, to be part of a larger file."""
+        cells = {
+            kind: {"nodes": [[list(pair) for pair in pairs] for pairs in cell.nodes], "concat": list(cell.concat)}
+            for kind, cell in self.cells.items()
+        }
+        return {"format": FORMAT, "version": VERSION, "space": self.space, "cells": cells}
+
+    @classmethod
+    def from_dict(cls, document: object) -> Genotype:
+        """Reads :meth:`to_dict`'s form.
+
+        Raises:
+            DataError: it is not a genotype, or a wrong one.
+        """
+        fields = _fields(document, "genotype", {"format", "version", "space", "cells"})
+        if fields["format"] != FORMAT:
+            raise DataError(f"genotype: the format is {short(fields['format'])}, not '{FORMAT}'")
+        if fields["version"] != VERSION:
+            raise DataError(f"genotype: version {short(fields['version'])} is unknown; this adarts reads {VERSION}")
+        if not isinstance(fields["space"], str):
+            raise DataError(f"genotype: the space must be a name, not {short(fields['space'])}")
+        if not isinstance(fields["cells"], Mapping):
+            raise DataError(f"genotype: 'cells' must be an object, not {short(fields['cells'])}")
+        return cls({kind: _read_cell(kind, cell) for kind, cell in fields["cells"].items()}, fields["space"])
+
+    def to_json(self) -> str:
+        """The JSON form, one pair list of a node a line."""
+        return json.dumps(self.to_dict(), indent=1) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Genotype:
+        """Reads the JSON form.
+
+        Raises:
+            DataError: the text is not JSON, or not a genotype.
+        """
+        check_size(text)
+        try:
+            document = json.loads(text)
+        except ValueError as error:
+            raise DataError(f"genotype: not JSON: {short(str(error))}") from None
+        return cls.from_dict(document)
+
+    def to_text(self) -> str:
+        """The classical textual form.
+
+        Raises:
+            DataError: a node has not exactly two pairs, or the cells are not a normal and a reduction cell.
+        """
+        if set(self.cells) != set(classical.KINDS):
+            raise DataError(f"genotype: the textual form has no place for the cells {short(sorted(self.cells))}")
+        if any(len(pairs) != classical.PAIRS for cell in self.cells.values() for pairs in cell.nodes):
+            raise DataError("genotype: the textual form needs two pairs a node; use the JSON form")
+        return classical.write({kind: (cell.nodes, cell.concat) for kind, cell in self.cells.items()})
+
+    @classmethod
+    def from_text(cls, text: str) -> Genotype:
+        """Reads the classical textual form, optionally with ``NAME =`` before it.
+
+        Raises:
+            DataError: the text is anything else, or names what does not exist.
+        """
+        check_size(text)
+        return cls({kind: CellGenotype(nodes, concat) for kind, (nodes, concat) in classical.read(text).items()})
+
+
+def load_genotype(path: str | Path) -> Genotype:
+    """Reads a genotype file of either form.
+
+    Raises:
+        DataError: the file cannot be read, or holds no genotype.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            content = file.read(SIZE_LIMIT + 1)
+        text = content.decode("utf-8-sig")
+        return Genotype.from_json(text) if text.lstrip().startswith("{") else Genotype.from_text(text)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not a text file"
+        raise DataError(f"cannot read the genotype file {str(path)!r}: {reason}") from None
+    except DataError as error:
+        raise DataError(f"{str(path)!r}: {error}") from None
+
+
+def random_genotype(space: Space, seed: int) -> Genotype:
+    """Cells whose nodes have different edges, drawn uniformly, with operations other than `none`, drawn uniformly."""
+    random = generator(seed, "random genotype", space.name)
+    operations = [name for name in space.operations if name != "none"]
+
+    def draw_node(target: int) -> tuple[Pair, ...]:
+        sources = sorted(torch.randperm(target, generator=random)[: space.kept_edges].tolist())
+        choices = torch.randint(len(operations), (len(sources),), generator=random).tolist()
+        return tuple((operations[choice], source) for choice, source in zip(choices, sources, strict=True))
+
+    cells = {
+        kind: CellGenotype(tuple(draw_node(target) for target in space.targets), tuple(space.targets))
+        for kind in space.cell_kinds
+    }
+    return Genotype(cells, space.name)
+
+
+def _check_cell(kind: str, cell: CellGenotype, num_inputs: int) -> None:
+    """Raises a DataError unless the cell can be built."""
+    filled = set(range(num_inputs))
+    for node, pairs in enumerate(cell.nodes, start=num_inputs):
+        for operation, source in pairs:
+            if operation not in OPERATIONS:
+                hint = nearest(operation[:60], OPERATIONS)
+                raise DataError(f"genotype: {kind} cell, node {node}: unknown operation {short(operation)}{hint}")
+            if not 0 <= source < node:
+                known = f"0 to {node - 1}"
+                raise DataError(
+                    f"genotype: {kind} cell, node {node}: source {short(source)} is not before it ({known})"
+                )
+            if source not in filled:
+                raise DataError(f"genotype: {kind} cell, node {node}: nothing enters its source {source}")
+        if pairs:
+            filled.add(node)
+    last = num_inputs + len(cell.nodes) - 1
+    if not cell.concat or len(set(cell.concat)) != len(cell.concat):
+        raise DataError(f"genotype: {kind} cell: concat must name different nodes, not {short(cell.concat)}")
+    for node in cell.concat:
+        if not num_inputs <= node <= last:
+            raise DataError(f"genotype: {kind} cell: concat names node {short(node)}, outside {num_inputs} to {last}")
+        if node not in filled:
+            raise DataError(f"genotype: {kind} cell: concat names node {node}, which nothing enters")
+
+
+def _fields(document: object, what: str, names: set[str]) -> Mapping[str, Any]:
+    if not isinstance(document, Mapping):
+        raise DataError(f"{what}: expected an object, not {short(document)}")
+    if set(document) != names:
+        found, needed = short(sorted(map(str, document))), ", ".join(sorted(names))
+        raise DataError(f"{what}: expected the fields {needed}, not {found}")
+    return document
+
+
+def _read_cell(kind: str, document: object) -> CellGenotype:
+    what = f"genotype: cell {short(kind)}"
+    fields = _fields(document, what, {"nodes", "concat"})
+    nodes, concat = fields["nodes"], fields["concat"]
+    if not isinstance(concat, list) or not all(type(node) is int for node in concat):
+        raise DataError(f"{what}: concat must be a list of node numbers, not {short(concat)}")
+    if not isinstance(nodes, list) or not all(isinstance(pairs, list) for pairs in nodes):
+        raise DataError(f"{what}: nodes must be a list of lists of pairs, not {short(nodes)}")
+    return CellGenotype(tuple(tuple(_read_pair(what, pair) for pair in pairs) for pairs in nodes), tuple(concat))
+
+
+def _read_pair(what: str, pair: object) -> Pair:
+    match pair:
+        case [str(operation), int(source)] if type(source) is int:
+            return operation, source
+    raise DataError(f"{what}: expected a pair [operation, source], not {short(pair)}")

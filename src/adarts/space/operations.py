@@ -1,0 +1,145 @@
+"""The operations of a cell as modules of a fixed network.
+
+Every operation keeps the number of channels, and with stride 2 brings a side of n pixels to ceil(n / 2), so that all
+of them agree in shape at any image size. Convolutions have no bias; no ReLU works in place, since several operations
+read the same feature map.
+
+Shape suffixes: b batch, c channels, h height, w width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from adarts.errors import ConfigError, nearest
+
+
+class Zero(nn.Module):
+    """The operation `none`: zeros."""
+
+    def __init__(self, stride: int) -> None:
+        super().__init__()
+        self.stride = stride
+
+    def forward(self, x_bchw: Tensor) -> Tensor:
+        """Zeros of the strided shape."""
+        return torch.zeros_like(x_bchw[:, :, :: self.stride, :: self.stride])
+
+
+class FactorizedReduce(nn.Module):
+    """Halves the image with two 1x1 convolutions of stride 2, on the pixels (0, 0) and (1, 1) of every 2x2 block.
+
+    Args:
+        in_channels: channels that enter.
+        out_channels: channels that leave; even, since either convolution makes half of them.
+        affine: whether the batch normalisation has a weight and a bias.
+
+    Raises:
+        ConfigError: ``out_channels`` is odd.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, affine: bool = True) -> None:
+        super().__init__()
+        if out_channels % 2:
+            raise ConfigError(f"a halving skip connection needs an even number of channels, not {out_channels}")
+        self.conv1 = nn.Conv2d(in_channels, out_channels // 2, 1, stride=2, bias=False)
+        self.conv2 = nn.Conv2d(in_channels, out_channels // 2, 1, stride=2, bias=False)
+        self.norm = nn.BatchNorm2d(out_channels, affine=affine)
+
+    def forward(self, x_bchw: Tensor) -> Tensor:
+        """ReLU, both convolutions, normalisation."""
+        x_bchw = F.relu(x_bchw)
+        height, width = x_bchw.shape[2:]
+        # The last 2x2 block of an odd side has no second pixel: a zero stands for it.
+        shifted_bchw = F.pad(x_bchw, (-1, width % 2, -1, height % 2))
+        y_bchw: Tensor = self.norm(torch.cat([self.conv1(x_bchw), self.conv2(shifted_bchw)], dim=1))
+        return y_bchw
+
+
+class ReLUConvBN(nn.Sequential):
+    """ReLU, convolution, batch normalisation; keeps the image's size."""
+
+    def __init__(self, in_channels: int, out_channels: int, kernel: int = 1, affine: bool = True) -> None:
+        super().__init__()
+        self.relu = nn.ReLU()
+        self.conv = nn.Conv2d(in_channels, out_channels, kernel, padding=kernel // 2, bias=False)
+        self.norm = nn.BatchNorm2d(out_channels, affine=affine)
+
+
+class DepthwiseSeparable(nn.Sequential):
+    """ReLU, depthwise convolution, 1x1 convolution, batch normalisation."""
+
+    def __init__(self, channels: int, kernel: int, stride: int, dilation: int, affine: bool) -> None:
+        padding = dilation * (kernel - 1) // 2
+        super().__init__()
+        self.relu = nn.ReLU()
+        self.depthwise = nn.Conv2d(channels, channels, kernel, stride, padding, dilation, groups=channels, bias=False)
+        self.pointwise = nn.Conv2d(channels, channels, 1, bias=False)
+        self.norm = nn.BatchNorm2d(channels, affine=affine)
+
+
+def _max_pool(channels: int, stride: int, affine: bool) -> nn.Module:
+    return nn.MaxPool2d(3, stride, padding=1)
+
+
+def _avg_pool(channels: int, stride: int, affine: bool) -> nn.Module:
+    return nn.AvgPool2d(3, stride, padding=1, count_include_pad=False)
+
+
+def _skip(channels: int, stride: int, affine: bool) -> nn.Module:
+    return nn.Identity() if stride == 1 else FactorizedReduce(channels, channels, affine)
+
+
+def _separable(kernel: int) -> Callable[[int, int, bool], nn.Module]:
+    return lambda channels, stride, affine: nn.Sequential(
+        DepthwiseSeparable(channels, kernel, stride, 1, affine), DepthwiseSeparable(channels, kernel, 1, 1, affine)
+    )
+
+
+def _dilated(kernel: int) -> Callable[[int, int, bool], nn.Module]:
+    return lambda channels, stride, affine: DepthwiseSeparable(channels, kernel, stride, 2, affine)
+
+
+def _conv_7x1_1x7(channels: int, stride: int, affine: bool) -> nn.Module:
+    return nn.Sequential(
+        nn.ReLU(),
+        nn.Conv2d(channels, channels, (1, 7), (1, stride), (0, 3), bias=False),
+        nn.Conv2d(channels, channels, (7, 1), (stride, 1), (3, 0), bias=False),
+        nn.BatchNorm2d(channels, affine=affine),
+    )
+
+
+OPERATIONS: dict[str, Callable[[int, int, bool], nn.Module]] = {
+    "none": lambda channels, stride, affine: Zero(stride),
+    "max_pool_3x3": _max_pool,
+    "avg_pool_3x3": _avg_pool,
+    "skip_connect": _skip,
+    "sep_conv_3x3": _separable(3),
+    "sep_conv_5x5": _separable(5),
+    "sep_conv_7x7": _separable(7),
+    "dil_conv_3x3": _dilated(3),
+    "dil_conv_5x5": _dilated(5),
+    "conv_7x1_1x7": _conv_7x1_1x7,
+}
+"""What a genotype may name: (channels, stride, affine) -> module; for published cells more than the spaces search."""
+
+
+def build_operation(name: str, channels: int, stride: int, affine: bool = True) -> nn.Module:
+    """An operation as it stands in a fixed network (a supernet normalises its pools besides).
+
+    Args:
+        name: a key of :data:`OPERATIONS`.
+        channels: channels that enter and leave.
+        stride: 1, or 2 to halve the image.
+        affine: whether batch normalisations have a weight and a bias.
+
+    Raises:
+        ConfigError: there is no such operation, or it cannot have this number of channels.
+    """
+    if name not in OPERATIONS:
+        raise ConfigError(f"unknown operation {name!r}{nearest(name, OPERATIONS)}")
+    return OPERATIONS[name](channels, stride, affine)

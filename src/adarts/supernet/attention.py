@@ -1,0 +1,48 @@
+"""Channel attention (section III-B, eqs. 7 and 8), for all edges that leave a node at once."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+#: Share of a new batch in the running average of the attention.
+AVERAGE_MOMENTUM = 0.1
+
+
+class _Linear(nn.Module):
+    """The weight of one layer of the MLP: (E, out, in)."""
+
+    def __init__(self, num_edges: int, channels_in: int, channels_out: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(num_edges, channels_out, channels_in))
+        bound = 1 / math.sqrt(channels_in)
+        nn.init.uniform_(self.weight, -bound, bound)
+
+
+class ChannelAttention(nn.Module):
+    """F_c = sigmoid(MLP(average pool) + MLP(max pool)), one shared MLP of hidden width C/k without biases an edge.
+
+    The running average of the attention over batches is kept beside it, so that the channels can be chosen without regard to
+    the composition of a batch.
+    """
+
+    def __init__(self, num_edges: int, channels: int, k: int) -> None:
+        super().__init__()
+        hidden = max(1, channels // k)
+        self.reduce = _Linear(num_edges, channels, hidden)
+        self.expand = _Linear(num_edges, hidden, channels)
+        self.average: Tensor
+        self.register_buffer("average", torch.full((num_edges, channels), 0.5))
+
+    def forward(self, x_bchw: Tensor, update_average: bool) -> Tensor:
+        """Attention (E, B, C) of the feature map of the node."""
+        # The pooled vectors belong to the node, so all edges share them. `amax` instead of an adaptive pool: its CUDA
+        # backward is deterministic.
+        pooled_pbc = torch.stack((x_bchw.mean((2, 3)), x_bchw.amax((2, 3))))
+        hidden_ebh = torch.relu(torch.einsum("pbc,ehc->pebh", pooled_pbc, self.reduce.weight)).sum(0)
+        attention_ebc = torch.sigmoid(torch.einsum("ebh,ech->ebc", hidden_ebh, self.expand.weight))
+        if update_average:
+            self.average.lerp_(attention_ebc.detach().mean(1), AVERAGE_MOMENTUM)
+        return attention_ebc

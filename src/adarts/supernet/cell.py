@@ -1,0 +1,103 @@
+"""A cell of the supernet: preprocessing of its two inputs, then its nodes, each the sum of the mixed edges that enter it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from adarts.config.settings import EdgeDesign
+from adarts.errors import ConfigError
+from adarts.space import FactorizedReduce, ReLUConvBN, Space
+from adarts.supernet.edges import SourceEdges
+from adarts.supernet.selection import AttentionSource
+
+
+class SearchCell(nn.Module):
+    """One cell.
+
+    Args:
+        space: the search space.
+        channels_in: channels of the outputs of the cell before the previous one, and of the previous one.
+        channels: C of this cell.
+        kind: of the cell; it says which edges halve the image.
+        after_reduction: whether the previous cell was a reduction cell, so that the older input is twice as large.
+        design: which channels enter the operations.
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        channels_in: tuple[int, int],
+        channels: int,
+        kind: str,
+        after_reduction: bool,
+        design: EdgeDesign,
+    ) -> None:
+        super().__init__()
+        self.edges, self.targets, self.num_inputs = space.edges, space.targets, space.num_inputs
+        if channels % design.k:
+            raise ConfigError(f"edge.k = {design.k} does not divide the {channels} channels of a cell; choose a divisor")
+        if kind == space.reduction_kind and (channels // design.k) % 2:
+            raise ConfigError(
+                f"a reduction cell of {channels} channels with edge.k = {design.k} has {channels // design.k} channels in "
+                "each operation, and halving needs an even number; choose a smaller edge.k or more channels"
+            )
+        self.shuffle_groups = design.k if design.selector == "first" else 1
+        before = FactorizedReduce if after_reduction else ReLUConvBN
+        self.preprocess0 = before(channels_in[0], channels, affine=False)
+        self.preprocess1 = ReLUConvBN(channels_in[1], channels, affine=False)
+        #: for each source node, the rows of the edges that leave it
+        # Nothing leaves the last node but the output of the cell.
+        self.rows = [list(space.outgoing(source)) for source in range(space.targets[-1])]
+        self.sources = nn.ModuleList(
+            SourceEdges(
+                channels,
+                len(rows),
+                space.stride(kind, source),
+                space.operations,
+                design,
+            )
+            for source, rows in enumerate(self.rows)
+        )
+
+    def forward(
+        self,
+        s0_bchw: Tensor,
+        s1_bchw: Tensor,
+        weight_eo: Tensor,
+        beta_e: Tensor | None,
+        choose: AttentionSource | Tensor,
+        update_average: bool,
+        generator: torch.Generator | None,
+    ) -> tuple[Tensor, Tensor]:
+        """Output of the cell (B, nodes·C, H', W'), and the selected channels of all its edges (1 or B, edges, C/k)."""
+        nodes = [self.preprocess0(s0_bchw), self.preprocess1(s1_bchw)]
+        sums: dict[int, Tensor] = {}
+        chosen: dict[int, Tensor] = {}
+        for source, (rows, leaving) in enumerate(zip(self.rows, self.sources, strict=True)):
+            if source >= self.num_inputs:
+                nodes.append(self._shuffle(sums[source]))
+            results, indices = leaving(
+                nodes[source],
+                weight_eo[rows],
+                None if beta_e is None else beta_e[rows],
+                choose[:, rows] if isinstance(choose, Tensor) else choose,
+                update_average,
+                generator,
+            )
+            for position, (row, result) in enumerate(zip(rows, results, strict=True)):
+                target = self.edges[row][1]
+                sums[target] = sums[target] + result if target in sums else result
+                chosen[row] = indices[:, position]
+        nodes.append(self._shuffle(sums[self.targets[-1]]))
+        selected = torch.stack([chosen[row] for row in range(len(self.edges))], 1)
+        return torch.cat(nodes[self.num_inputs :], 1), selected
+
+    def _shuffle(self, x_bchw: Tensor) -> Tensor:
+        """PC-DARTS's channel shuffle. It is linear and the same on every edge, so it is done once on the node's sum."""
+        if self.shuffle_groups == 1:
+            return x_bchw
+        batch, channels, height, width = x_bchw.shape
+        x_bhwc = x_bchw.permute(0, 2, 3, 1)
+        x_bhwkc = x_bhwc.reshape(batch, height, width, self.shuffle_groups, channels // self.shuffle_groups)
+        return x_bhwkc.transpose(3, 4).reshape(batch, height, width, channels).permute(0, 3, 1, 2)

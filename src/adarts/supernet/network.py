@@ -1,0 +1,157 @@
+"""The supernet: every mixed edge holds all candidate operations, weighed by the architecture logits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from adarts.config.settings import EdgeDesign, SupernetSettings
+from adarts.space import Space
+from adarts.supernet import canonical
+from adarts.supernet.batched import BatchNorm
+from adarts.supernet.cell import SearchCell
+from adarts.supernet.selection import AttentionSource, Selection
+
+
+class Stem(nn.Module):
+    """3x3 convolution and affine batch normalisation; the only affine one of the supernet."""
+
+    def __init__(self, channels_in: int, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels_in, channels, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(channels)
+
+    def forward(self, x_bchw: Tensor) -> Tensor:
+        return self.norm(self.conv(x_bchw))  # type: ignore[no-any-return]
+
+
+class Supernet(nn.Module):
+    """The network that is searched; section II of the paper, with the edge design of section III as data.
+
+    Its state dict has readable names by cell, edge and operation (:mod:`adarts.supernet.canonical`), and contains the
+    logits.
+
+    Args:
+        space: what can be found.
+        settings: width and depth.
+        design: which channels enter the operations, attention, edge normalisation.
+        num_classes: width of the classifier.
+        in_channels: channels of the images.
+
+    Raises:
+        ConfigError: when k does not divide the channels, or a reduction cell cannot halve them.
+    """
+
+    def __init__(
+        self, space: Space, settings: SupernetSettings, design: EdgeDesign, num_classes: int, in_channels: int = 3
+    ) -> None:
+        super().__init__()
+        self.space, self.design = space, design
+        channels = settings.channels
+        outputs = (3 * channels, 3 * channels)
+        self.stem = Stem(in_channels, outputs[0])
+        self.kinds = tuple(space.cell_kind(index, settings.cells) for index in range(settings.cells))
+        self.cells = nn.ModuleList()
+        previous = ""
+        for kind in self.kinds:
+            channels *= 2 if kind == space.reduction_kind else 1
+            self.cells.append(SearchCell(space, outputs, channels, kind, previous == space.reduction_kind, design))
+            outputs, previous = (outputs[1], space.num_nodes * channels), kind
+        self.classifier = nn.Linear(outputs[1], num_classes)
+        num_edges = len(space.edges)
+        self.logits = nn.ParameterDict()
+        for kind in space.cell_kinds:
+            self.logits[f"{kind}_alpha"] = nn.Parameter(1e-3 * torch.randn(num_edges, len(space.operations)))
+            if design.normalisation:
+                self.logits[f"{kind}_beta"] = nn.Parameter(1e-3 * torch.randn(num_edges))
+        #: the channels that the last forward pass used
+        self.selection = Selection()
+        self.register_state_dict_post_hook(_to_canonical)
+        self.register_load_state_dict_pre_hook(_from_canonical)
+
+    def weight_parameters(self) -> list[nn.Parameter]:
+        """All parameters that are not architecture logits; the attention modules count as weights."""
+        return [parameter for name, parameter in self.named_parameters() if not name.startswith("logits.")]
+
+    def logit_parameters(self) -> list[nn.Parameter]:
+        """The architecture logits: alpha, and beta with edge normalisation."""
+        return list(self.logits.values())
+
+    def operation_weights(self) -> dict[str, Tensor]:
+        """Softmax of alpha over the operations of each edge (eq. 2): kind -> (edges, operations)."""
+        return {kind: F.softmax(self.logits[f"{kind}_alpha"], -1) for kind in self.space.cell_kinds}
+
+    def edge_weights(self) -> dict[str, Tensor] | None:
+        """Softmax of beta over the edges that enter each node: kind -> (edges,); None without edge normalisation."""
+        if not self.design.normalisation:
+            return None
+        entering = [len(self.space.incoming(target)) for target in self.space.targets]
+        return {
+            kind: torch.cat([F.softmax(part, 0) for part in self.logits[f"{kind}_beta"].split(entering)])
+            for kind in self.space.cell_kinds
+        }
+
+    def forward(
+        self,
+        x_bchw: Tensor,
+        *,
+        operation_weights: Mapping[str, Tensor] | None = None,
+        edge_weights: Mapping[str, Tensor] | None = None,
+        selection: AttentionSource | Selection = "batch",
+        update_statistics: bool = True,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Class scores (B, classes).
+
+        Args:
+            x_bchw: images.
+            operation_weights: kind -> (edges, operations); none takes the softmax of the logits.
+            edge_weights: kind -> (edges,); none takes the softmax of beta, where there is one.
+            selection: where attention's choice of channels comes from, or the channels themselves.
+            update_statistics: whether running statistics of the normalisations and of the attention follow this batch, in
+                training mode.
+            generator: what the selector `random` draws from.
+        """
+        operation_weights = self.operation_weights() if operation_weights is None else operation_weights
+        edge_weights = self.edge_weights() if edge_weights is None else edge_weights
+        self._track_statistics(update_statistics)
+        update_average = self.training and update_statistics
+        used = []
+        # In channels last, depthwise and 1x1 convolutions are several times faster; nothing below leaves it.
+        s0 = s1 = self.stem(x_bchw.contiguous(memory_format=torch.channels_last))
+        for index, (kind, cell) in enumerate(zip(self.kinds, self.cells, strict=True)):
+            choose = selection.cells[index] if isinstance(selection, Selection) else selection
+            beta_e = None if edge_weights is None else edge_weights[kind]
+            s2, chosen = cell(s0, s1, operation_weights[kind], beta_e, choose, update_average, generator)
+            s0, s1 = s1, s2
+            used.append(chosen)
+        self.selection = Selection(used)
+        return self.classifier(s1.mean((2, 3)))  # type: ignore[no-any-return]
+
+    def canonical_gradients(self) -> dict[str, Tensor]:
+        """Gradients of all parameters that have one, under the names of the state dict."""
+        gradients = {name: p.grad for name, p in self.named_parameters() if p.grad is not None}
+        return canonical.split(gradients, self.space.edges)
+
+    def _track_statistics(self, track: bool) -> None:
+        for module in self.modules():
+            if isinstance(module, BatchNorm | nn.BatchNorm2d):
+                module.track_running_stats = track or not self.training
+
+
+def _to_canonical(module: nn.Module, state: dict[str, Tensor], prefix: str, _metadata: object) -> None:
+    assert isinstance(module, Supernet)
+    own = {name: state.pop(name) for name in list(state) if name.startswith(prefix)}
+    state.update(canonical.split(own, module.space.edges))
+
+
+def _from_canonical(module: nn.Module, state: dict[str, Any], prefix: str, *_: object) -> None:
+    assert isinstance(module, Supernet)
+    inside = {f"{prefix}{name}": t for name, t in [*module.named_parameters(), *module.named_buffers()]}
+    merged = canonical.merge(state, inside, module.space.edges)
+    state.clear()
+    state.update(merged)

@@ -1,0 +1,9 @@
+"""One thread a test process: parallel workers with more are about ten times slower, and the last bits depend on the number."""
+
+import os
+
+os.environ["OMP_NUM_THREADS"] = "1"  # child processes started by tests inherit it
+
+import torch
+
+torch.set_num_threads(1)
