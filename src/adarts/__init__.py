@@ -1,1 +1,49 @@
-"""ADARTS: differentiable neural architecture search with channel attention."""
+"""ADARTS: differentiable neural architecture search with channel attention.
+
+    found = adarts.search(data="signs", scale="smoke")
+    trained = adarts.train(genotype=found.genotype, data="signs", scale="smoke")
+    model = adarts.build(found.genotype, num_classes=10)
+
+Importing the package is cheap; torch is loaded with the first call.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from adarts.search import SearchResult
+    from adarts.space import Genotype, Network
+    from adarts.training import TrainResult
+
+__version__ = "0.1.0"
+__all__ = ["build", "search", "train"]
+
+
+def search(**settings: Any) -> SearchResult:
+    """Search for cells; see :func:`adarts.config.loading.search_config` for the settings (``data``, ``method``, ``scale``, …)."""
+    from adarts.config.loading import search_config
+    from adarts.search import run_search
+
+    return run_search(search_config(**settings))
+
+
+def train(genotype: Genotype | str | Path, **settings: Any) -> TrainResult:
+    """Train the network of a genotype; see :func:`adarts.config.loading.train_config` for the settings."""
+    from adarts.config.loading import train_config
+    from adarts.space import Genotype
+    from adarts.training import run_training
+
+    text = genotype.to_text() if isinstance(genotype, Genotype) else str(genotype)
+    return run_training(train_config(genotype=text, **settings))
+
+
+def build(
+    genotype: Genotype | str | Path, num_classes: int, channels: int = 36, cells: int = 20, **options: Any
+) -> Network:
+    """The network of a genotype with fresh weights; see :func:`adarts.training.build`."""
+    from adarts.training import build as build_network
+
+    return build_network(genotype, num_classes, channels, cells, **options)

@@ -78,7 +78,7 @@ def graphviz_layout(program: str, num_boxes: int, arrows: Sequence[Arrow]) -> La
     for arrow in arrows:
         # Only the label's width matters to the layout, so no name ever needs quoting.
         text = re.sub(r"\W", "_", arrow.operation, flags=re.ASCII) if arrow.operation else ""
-        lines.append(f'  {arrow.source} -> {arrow.target}{f" [label=_{text}_]" if text else ""};')
+        lines.append(f"  {arrow.source} -> {arrow.target}{f' [label=_{text}_]' if text else ''};")
     graph = "\n".join(
         [
             "digraph {",

@@ -36,7 +36,9 @@ class SearchCell(nn.Module):
         super().__init__()
         self.edges, self.targets, self.num_inputs = space.edges, space.targets, space.num_inputs
         if channels % design.k:
-            raise ConfigError(f"edge.k = {design.k} does not divide the {channels} channels of a cell; choose a divisor")
+            raise ConfigError(
+                f"edge.k = {design.k} does not divide the {channels} channels of a cell; choose a divisor"
+            )
         if kind == space.reduction_kind and (channels // design.k) % 2:
             raise ConfigError(
                 f"a reduction cell of {channels} channels with edge.k = {design.k} has {channels // design.k} channels in "

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from adarts.config.settings import EdgeDesign, SupernetSettings
 from adarts.space import Space
-from adarts.supernet import canonical
 from adarts.supernet.batched import BatchNorm
+from adarts.supernet.canonical import Names
 from adarts.supernet.cell import SearchCell
 from adarts.supernet.selection import AttentionSource, Selection
 
@@ -51,14 +51,17 @@ class Supernet(nn.Module):
     ) -> None:
         super().__init__()
         self.space, self.design = space, design
+        self.names = Names(space.edges, design.attention_scope == "node")
         channels = settings.channels
         outputs = (3 * channels, 3 * channels)
         self.stem = Stem(in_channels, outputs[0])
         self.kinds = tuple(space.cell_kind(index, settings.cells) for index in range(settings.cells))
         self.cells = nn.ModuleList()
+        self.cell_channels: list[int] = []
         previous = ""
         for kind in self.kinds:
             channels *= 2 if kind == space.reduction_kind else 1
+            self.cell_channels.append(channels)
             self.cells.append(SearchCell(space, outputs, channels, kind, previous == space.reduction_kind, design))
             outputs, previous = (outputs[1], space.num_nodes * channels), kind
         self.classifier = nn.Linear(outputs[1], num_classes)
@@ -135,7 +138,7 @@ class Supernet(nn.Module):
     def canonical_gradients(self) -> dict[str, Tensor]:
         """Gradients of all parameters that have one, under the names of the state dict."""
         gradients = {name: p.grad for name, p in self.named_parameters() if p.grad is not None}
-        return canonical.split(gradients, self.space.edges)
+        return self.names.split(gradients)
 
     def _track_statistics(self, track: bool) -> None:
         for module in self.modules():
@@ -146,12 +149,12 @@ class Supernet(nn.Module):
 def _to_canonical(module: nn.Module, state: dict[str, Tensor], prefix: str, _metadata: object) -> None:
     assert isinstance(module, Supernet)
     own = {name: state.pop(name) for name in list(state) if name.startswith(prefix)}
-    state.update(canonical.split(own, module.space.edges))
+    state.update(module.names.split(own))
 
 
 def _from_canonical(module: nn.Module, state: dict[str, Any], prefix: str, *_: object) -> None:
     assert isinstance(module, Supernet)
-    inside = {f"{prefix}{name}": t for name, t in [*module.named_parameters(), *module.named_buffers()]}
-    merged = canonical.merge(state, inside, module.space.edges)
+    inside = [f"{prefix}{name}" for name, _ in [*module.named_parameters(), *module.named_buffers()]]
+    merged = module.names.merge(state, inside)
     state.clear()
     state.update(merged)

@@ -1,0 +1,7 @@
+"""How the supernet is searched: one short file a method, found by name in the registry."""
+
+from adarts.methods import adarts, darts, pc_darts  # noqa: F401  (importing registers them)
+from adarts.methods.base import Method, MethodInfo, Updates
+from adarts.methods.registry import get_method, list_methods, register
+
+__all__ = ["Method", "MethodInfo", "Updates", "get_method", "list_methods", "register"]

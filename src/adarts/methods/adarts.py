@@ -1,0 +1,38 @@
+"""ADARTS: channel attention decides which channels pass through the operations."""
+
+from adarts.methods.base import Method, MethodInfo
+from adarts.methods.registry import register
+
+_PAPER = "Xue, Qin: Partial Connection Based on Channel Attention for Differentiable NAS, IEEE TII 2023"
+
+
+@register
+class Adarts(Method):
+    """The C/k channels with the highest attention pass, the others bypass; section III of the paper.
+
+    The paper's hyper-parameters are the defaults of the settings themselves.
+    """
+
+    info = MethodInfo(
+        name="adarts",
+        title="ADARTS",
+        year=2023,
+        paper=_PAPER,
+        changes="the quarter of the channels with the highest attention; all channels scaled by it",
+        cost="about a quarter of DARTS's memory in the operations, plus the attention",
+    )
+
+
+@register
+class AdartsEdgeNormalisation(Method):
+    """ADARTS with PC-DARTS's edge normalisation, which the paper's text leaves open."""
+
+    info = MethodInfo(
+        name="adarts-en",
+        title="ADARTS with edge normalisation",
+        year=2023,
+        paper=_PAPER,
+        changes="as adarts; beta weighs the edges that enter a node",
+        cost="as adarts",
+        defaults={"edge": {"normalisation": True}},
+    )

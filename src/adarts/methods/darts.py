@@ -1,0 +1,55 @@
+"""DARTS of first order, and the two halves of ADARTS on top of it (Table II of the ADARTS paper)."""
+
+from adarts.methods.base import Method, MethodInfo
+from adarts.methods.registry import register
+
+_PUBLISHED = {
+    "search": {"epochs": 50, "batch_size": 64, "warmup_epochs": 0},
+    "weights": {"final_learning_rate": 0.001},
+    "logits": {"learning_rate": 3e-4},
+}
+
+
+@register
+class Darts(Method):
+    """Every channel passes through every operation; logits and weights are updated in turn."""
+
+    info = MethodInfo(
+        name="darts",
+        title="DARTS, first order",
+        year=2018,
+        paper="Liu, Simonyan, Yang: DARTS: Differentiable Architecture Search, ICLR 2019",
+        changes="the baseline: softmax over all operations, all channels",
+        cost="1",
+        defaults={**_PUBLISHED, "edge": {"selector": "all", "k": 1, "attention": False}},
+    )
+
+
+@register
+class DartsAttention(Method):
+    """DARTS with channel attention on every edge: the ablation row "DARTS + attention mechanism"."""
+
+    info = MethodInfo(
+        name="darts-attention",
+        title="DARTS + attention",
+        year=2022,
+        paper="Xue, Qin: Partial Connection Based on Channel Attention for Differentiable NAS, Table II",
+        changes="channel attention scales all channels before the operations",
+        cost="above DARTS by the attention",
+        defaults={**_PUBLISHED, "edge": {"selector": "all", "k": 1, "attention": True}},
+    )
+
+
+@register
+class DartsRandom(Method):
+    """A fresh random choice of channels in every forward pass: the row "DARTS + random partial connection"."""
+
+    info = MethodInfo(
+        name="darts-random",
+        title="DARTS + random partial connection",
+        year=2022,
+        paper="Xue, Qin: Partial Connection Based on Channel Attention for Differentiable NAS, Table II",
+        changes="a random quarter of the channels passes through the operations",
+        cost="about a quarter of DARTS's memory in the operations",
+        defaults={**_PUBLISHED, "edge": {"selector": "random", "k": 4, "attention": False}},
+    )

@@ -1,0 +1,96 @@
+"""What is measured of a search after every epoch: the signs of a collapse, and how sure the search is of its cell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from adarts.space import Genotype, Space
+from adarts.supernet import Selection
+
+#: More skip connections than this in the normal cell are called a collapse (the criterion of DARTS+ and P-DARTS).
+MAX_SKIPS = 2
+
+
+def monitor(
+    space: Space,
+    genotype: Genotype,
+    operation_weights: Mapping[str, Tensor],
+    edge_weights: Mapping[str, Tensor] | None,
+) -> dict[str, Any]:
+    """The part of the metrics record that describes the architecture now, by cell kind."""
+    kinds = space.cell_kinds
+    weights = {kind: operation_weights[kind].detach().double().cpu() for kind in kinds}
+    edges = None if edge_weights is None else {kind: edge_weights[kind].detach().double().cpu() for kind in kinds}
+    record: dict[str, Any] = {
+        "skips": {kind: genotype.num_operations(kind, "skip_connect") for kind in kinds},
+        "weight_free": {kind: genotype.num_weight_free(kind) for kind in kinds},
+        "entropy": {kind: entropy(weights[kind]) for kind in kinds},
+        "operation_margin": {kind: operation_margin(weights[kind]) for kind in kinds},
+        "edge_margin": {
+            kind: edge_margin(space, weights[kind], None if edges is None else edges[kind]) for kind in kinds
+        },
+        "operation_weights": {kind: weights[kind].tolist() for kind in kinds},
+    }
+    if edges is not None:
+        record["edge_weights"] = {kind: edges[kind].tolist() for kind in kinds}
+    return record
+
+
+def entropy(weights_eo: Tensor) -> float:
+    """Mean entropy of the operation weights of an edge, in nats; log(operations) when undecided."""
+    return torch.special.entr(weights_eo).sum(-1).mean().item()
+
+
+def operation_margin(weights_eo: Tensor) -> float:
+    """Mean gap between the weights of the best two operations of an edge."""
+    best = weights_eo.topk(2, dim=-1).values
+    return (best[:, 0] - best[:, 1]).mean().item()
+
+
+def edge_margin(space: Space, weights_eo: Tensor, edge_e: Tensor | None) -> float:
+    """Smallest gap, over the nodes that must leave an edge out, between the last edge kept and the first left out."""
+    candidates = [index for index, name in enumerate(space.operations) if name != "none"]
+    strength = weights_eo[:, candidates].amax(-1)
+    if edge_e is not None:
+        strength = strength * edge_e
+    gaps = []
+    for target in space.targets:
+        ranked = strength[list(space.incoming(target))].sort(descending=True).values
+        if len(ranked) > space.kept_edges:
+            gaps.append((ranked[space.kept_edges - 1] - ranked[space.kept_edges]).item())
+    return min(gaps)
+
+
+def channel_stability(
+    kinds: tuple[str, ...], before: Selection, now: Selection, channels: list[int]
+) -> dict[str, float]:
+    """Share of the selected channels that were selected before, too: kind -> mean over its cells, edges and images.
+
+    1 means that the choice did not move; a random choice of C/k channels gives about 1/k.
+
+    Args:
+        kinds: of the cells, in order.
+        before: an earlier selection.
+        now: the later one.
+        channels: C of every cell.
+    """
+    shares: dict[str, list[float]] = {}
+    for kind, old, new, width in zip(kinds, before.cells, now.cells, channels, strict=True):
+        masks = [torch.zeros(*t.shape[:2], width).scatter_(2, t.cpu(), 1.0) for t in (old, new)]
+        shares.setdefault(kind, []).append(((masks[0] * masks[1]).sum(-1) / new.shape[-1]).mean().item())
+    return {kind: sum(values) / len(values) for kind, values in shares.items()}
+
+
+def collapse_warning(skips: Mapping[str, int]) -> str | None:
+    """What to say when the normal cell has too many skip connections, and what to do about it."""
+    if skips.get("normal", 0) <= MAX_SKIPS:
+        return None
+    return (
+        f"the normal cell has {skips['normal']} skip connections (more than {MAX_SKIPS}): a sign of collapse. Try fewer "
+        "epochs (--search.epochs), more warm-up (--search.warmup-epochs), edge normalisation (--method adarts-en), or "
+        "take an earlier epoch's genotype from metrics.jsonl"
+    )

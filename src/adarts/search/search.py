@@ -1,0 +1,127 @@
+"""A whole search: from a configuration to a genotype in a run folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from adarts.config.settings import SearchConfig
+from adarts.data import ImageData, load_images
+from adarts.methods import get_method
+from adarts.report import cell_svg, write_report
+from adarts.runs import RunFolder, carry_out, prepare_device
+from adarts.runs.tables import table
+from adarts.search.monitors import MAX_SKIPS, collapse_warning
+from adarts.search.task import SearchTask
+from adarts.seeding import derive_seed
+from adarts.space import DARTS, Genotype, count_macs
+from adarts.supernet import Supernet
+from adarts.forecast import forecast
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """What a search found, and where it lies.
+
+    Attributes:
+        run_dir: the run folder.
+        genotype: the cells named by the logits after the last epoch.
+        summary: what ``summary.json`` holds.
+    """
+
+    run_dir: Path
+    genotype: Genotype
+    summary: dict[str, Any]
+
+
+def run_search(config: SearchConfig) -> SearchResult:
+    """Search for cells, or continue a search that stopped.
+
+    Args:
+        config: the whole search; :func:`adarts.config.loading.search_config` puts one together.
+
+    Raises:
+        ConfigError: settings that cannot work together.
+        DataError: images that cannot be used.
+        CheckpointError: a run folder that is damaged, locked or of another configuration.
+        NotFiniteError: the loss became NaN or infinite.
+        OutOfMemoryError: a step does not fit in memory.
+        Stopped: a signal or the time limit ended the run at a checkpoint.
+    """
+    method = get_method(config.method)()
+    device = prepare_device(config.run)
+    data = load_images(config.data, config.images, config.seed)
+    supernet = build_supernet(config, data).to(device)
+    with RunFolder.open("search", f"{data.name}-{config.method}", config) as run:
+        if not run.finished:
+            task = SearchTask(config, data, supernet, method, device, run.stop_if_asked)
+            _announce(run, task, data, device)
+            carry_out(task, run, config.run)
+            _finish(run, task, config)
+        summary = run.read_json("summary.json")
+        return SearchResult(run.path, Genotype.from_dict(summary["genotype"]), summary)
+
+
+def build_supernet(config: SearchConfig, data: ImageData) -> Supernet:
+    """The supernet of a search, with weights and logits drawn from its seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive_seed(config.seed, "supernet"))
+        return Supernet(DARTS, config.supernet, config.edge, data.num_classes, data.in_channels)
+
+
+def _announce(run: RunFolder, task: SearchTask, data: ImageData, device: torch.device) -> None:
+    """Say what will be done and what it will cost, before it begins."""
+    config, net = task.config, task.supernet
+    run.log(table("data", data.table()))
+    weights = sum(parameter.numel() for parameter in net.weight_parameters())
+    shape = (1, data.in_channels, *data.image_size)
+    plan = forecast(task, device, config.search.epochs - 1)
+    run.log(
+        table(
+            "search",
+            [
+                ("method", f"{task.method.info.title}, 1/{config.edge.k} of the channels"),
+                ("supernet", f"{config.supernet.cells} cells, {config.supernet.channels} channels"),
+                ("weights", f"{weights:,} parameters, {sum(p.numel() for p in net.logit_parameters())} logits"),
+                ("MACs", f"{count_macs(net, shape) / 1e6:,.0f} million an image"),
+                (
+                    "steps",
+                    f"{config.search.epochs} epochs of {task.steps(0)} steps, {config.search.warmup_epochs} warm-up",
+                ),
+                ("predicted", "not known" if plan is None else plan.describe(config.search.epochs * task.steps(0))),
+            ],
+        )
+    )
+
+
+def _finish(run: RunFolder, task: SearchTask, config: SearchConfig) -> None:
+    genotype = task.genotype()
+    skips = {kind: genotype.num_operations(kind, "skip_connect") for kind in genotype.cells}
+    if warning := collapse_warning(skips):
+        run.warn(warning)
+    run.write_text("genotype.json", genotype.to_json())
+    run.write_text("genotype.txt", genotype.to_text() + "\n")
+    for kind in genotype.cells:
+        run.write_text(f"cell_{kind}.svg", cell_svg(genotype, kind))
+    run.finish(
+        {
+            "kind": "search",
+            "method": config.method,
+            "data": config.data,
+            "seed": config.seed,
+            "scale": config.scale,
+            "epochs": config.search.epochs,
+            "seconds": round(run.seconds, 1),
+            "genotype": genotype.to_dict(),
+            "skips": skips,
+            "initial_genotype_differs": genotype != task.initial_genotype,
+            "supernet_parameters": sum(p.numel() for p in task.supernet.weight_parameters()),
+            "batch_parts": task.parts,
+            "collapsed": skips.get("normal", 0) > MAX_SKIPS,
+        }
+    )
+    run.log(f"found: {genotype.to_text()}")
+    run.log(f"report: {write_report([run.path])}")

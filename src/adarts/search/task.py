@@ -1,0 +1,202 @@
+"""One search as the driver sees it: what a step and an epoch do, and the state that a checkpoint holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from adarts import updates
+from adarts.config.settings import SearchConfig
+from adarts.data import Augmentation, Batches, ImageData, halves
+from adarts.methods import Method
+from adarts.search.monitors import channel_stability, monitor
+from adarts.seeding import generator
+from adarts.space import Genotype
+from adarts.supernet import Selection, Supernet
+
+
+class SearchTask:
+    """The bilevel search of one method on one data set (eqs. 4 and 5, first order).
+
+    Args:
+        config: the whole search.
+        data: its images.
+        supernet: what is searched; it lies on the device of the run.
+        method: how.
+        device: of the run.
+        between: called between the batches of a long measurement; it may raise to stop the run.
+    """
+
+    def __init__(
+        self,
+        config: SearchConfig,
+        data: ImageData,
+        supernet: Supernet,
+        method: Method,
+        device: torch.device,
+        between: Callable[[], None],
+    ) -> None:
+        self.config, self.supernet, self.method, self.between = config, supernet, method, between
+        self.epochs = config.search.epochs
+        self.weight_optimiser = updates.sgd(supernet.weight_parameters(), config.weights)
+        logits = config.logits
+        self.logit_optimiser = torch.optim.Adam(
+            supernet.logit_parameters(),
+            logits.learning_rate,
+            (logits.beta1, logits.beta2),
+            weight_decay=logits.weight_decay,
+        )
+        indices = halves(data.train, config.images, config.seed)
+        augmentation = Augmentation.of(config.images, data)
+        self.weight_batches, self.logit_batches = (
+            Batches(
+                data.train,
+                part,
+                batch_size=config.search.batch_size,
+                seed=config.seed,
+                purpose=purpose,
+                augmentation=augmentation,
+                device=device,
+                drop_last=True,  # static shapes, and no tiny batch for the normalisation
+            )
+            for part, purpose in zip(indices, ("weights", "logits"), strict=True)
+        )
+        self.validation = Batches(
+            data.train,
+            indices[1],
+            batch_size=2 * config.search.batch_size,
+            seed=config.seed,
+            purpose="validation",
+            augmentation=Augmentation.plain(data),
+            device=device,
+            drop_last=False,
+            shuffle=False,
+        )
+        #: a batch is worked off in so many parts where memory is short
+        self.parts = 1
+        self.selection_before = Selection()
+        self.initial_genotype = method.derive(supernet)
+
+    def steps(self, epoch: int) -> int:
+        return min(len(self.weight_batches), len(self.logit_batches))
+
+    def step(self, epoch: int, step: int) -> dict[str, Tensor | float]:
+        self.supernet.train()
+        return self.method.update(StepUpdates(self, epoch, step))
+
+    def end_epoch(self, epoch: int, totals: dict[str, float]) -> dict[str, Any]:
+        net = self.supernet
+        record: dict[str, Any] = {
+            "epoch": epoch,
+            "learning_rate": updates.learning_rate(self.config.weights, epoch, self.epochs),
+            "train_loss": totals["loss"] / totals["images"],
+            "train_accuracy": totals["correct"] / totals["images"],
+            "logits_loss": None,
+            "logits_accuracy": None,
+        }
+        if "logits_images" in totals:
+            record["logits_loss"] = totals["logits_loss"] / totals["logits_images"]
+            record["logits_accuracy"] = totals["logits_correct"] / totals["logits_images"]
+        used = net.selection  # of the last training step, before the measurement below replaces it
+        if self.config.search.validate_supernet:
+            record["supernet_loss"], record["supernet_accuracy"] = self._validate()
+        genotype = self.genotype()
+        with torch.no_grad():
+            record |= monitor(net.space, genotype, self.method.operation_weights(net), self.method.edge_weights(net))
+        record["channel_stability"] = (
+            channel_stability(net.kinds, self.selection_before, used, net.cell_channels)
+            if self.selection_before.cells
+            else None
+        )
+        record["genotype"] = genotype.to_dict()
+        self.selection_before = used
+        return record
+
+    def describe(self, record: Mapping[str, Any]) -> str:
+        line = f"train {record['train_loss']:.3f} / {record['train_accuracy']:.1%}"
+        if record["logits_loss"] is not None:
+            line += f"  logits {record['logits_loss']:.3f} / {record['logits_accuracy']:.1%}"
+        if "supernet_accuracy" in record:
+            line += f"  supernet {record['supernet_accuracy']:.1%}"
+        skips = " + ".join(str(n) for n in record["skips"].values())
+        return f"{line}  skips {skips}"
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "supernet": dict(self.supernet.state_dict()),
+            "weight_optimiser": self.weight_optimiser.state_dict(),
+            "logit_optimiser": self.logit_optimiser.state_dict(),
+            "parts": self.parts,
+            "selection_before": self.selection_before.cells,
+            "initial_genotype": self.initial_genotype.to_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.supernet.load_state_dict(state["supernet"])
+        self.weight_optimiser.load_state_dict(state["weight_optimiser"])
+        self.logit_optimiser.load_state_dict(state["logit_optimiser"])
+        self.parts = state["parts"]
+        self.selection_before = Selection(list(state["selection_before"]))
+        self.initial_genotype = Genotype.from_dict(state["initial_genotype"])
+
+    def halve_batch(self) -> bool:
+        if self.config.search.batch_size // (2 * self.parts) < 2:  # batch normalisation needs two images
+            return False
+        self.parts *= 2
+        return True
+
+    def genotype(self) -> Genotype:
+        """The cells that the logits name now."""
+        return self.method.derive(self.supernet)
+
+    def _validate(self) -> tuple[float, float]:
+        self.supernet.eval()
+        batches = (self.validation.batch(0, step) for step in range(len(self.validation)))
+        return updates.measure(lambda x: self.supernet(x, selection="average"), batches, self.between)
+
+
+class StepUpdates:
+    """The two updates of one step; what a method calls, in its order."""
+
+    def __init__(self, task: SearchTask, epoch: int, step: int) -> None:
+        self.task, self.epoch, self.step = task, epoch, step
+        self.logits_active = epoch >= task.config.search.warmup_epochs
+        self.generator = generator(task.config.seed, "channels", epoch, step)
+
+    def update_logits(self) -> dict[str, Tensor | float]:
+        task = self.task
+        sums = self._backward(task.logit_batches, "logits")
+        task.logit_optimiser.step()
+        return {f"logits_{name}": value for name, value in sums.items()}
+
+    def update_weights(self) -> dict[str, Tensor | float]:
+        task, settings = self.task, self.task.config.weights
+        sums = self._backward(task.weight_batches, "weights")
+        torch.nn.utils.clip_grad_norm_(task.supernet.weight_parameters(), settings.clip, foreach=True)
+        updates.step_optimiser(task.weight_optimiser, updates.learning_rate(settings, self.epoch, task.epochs))
+        return sums
+
+    def _backward(self, batches: Batches, what: str) -> dict[str, Tensor | float]:
+        """Gradients of one kind of parameters alone: the other kind's would cost a third of the backward pass."""
+        net, weights = self.task.supernet, what == "weights"
+        for parameters, wanted in ((net.weight_parameters(), weights), (net.logit_parameters(), not weights)):
+            for parameter in parameters:
+                parameter.requires_grad_(wanted)
+                parameter.grad = None
+
+        def loss_of(x_bchw: Tensor, y_b: Tensor) -> tuple[Tensor, Tensor]:
+            scores = net(
+                x_bchw,
+                operation_weights=self.task.method.operation_weights(net),
+                edge_weights=self.task.method.edge_weights(net),
+                # The logits' batches would only disturb the averages that belong to the weights.
+                update_statistics=weights,
+                generator=self.generator,
+            )
+            return F.cross_entropy(scores, y_b), scores
+
+        return updates.backward(loss_of, *batches.batch(self.epoch, self.step), self.task.parts, f"the {what}")

@@ -1,0 +1,138 @@
+"""One training run as the driver sees it (section IV-B of the paper: cutout, auxiliary head, drop path, cosine)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from adarts import updates
+from adarts.config.settings import TrainConfig
+from adarts.data import Augmentation, Batches, ImageData, Images, hold_out
+from adarts.seeding import generator
+from adarts.space import DropPath, Network
+
+
+class TrainTask:
+    """Training of a fixed network.
+
+    Args:
+        config: the whole training.
+        data: its images.
+        network: on the device of the run.
+        device: of the run.
+        between: called between the batches of a long measurement; it may raise to stop the run.
+    """
+
+    def __init__(
+        self, config: TrainConfig, data: ImageData, network: Network, device: torch.device, between: Callable[[], None]
+    ) -> None:
+        self.config, self.data, self.network, self.device, self.between = config, data, network, device, between
+        self.epochs = config.training.epochs
+        self.optimiser = updates.sgd(list(network.parameters()), config.weights)
+        kept, held_out = hold_out(data.train, config.training.validation_fraction, config.seed)
+        self.batches = Batches(
+            data.train,
+            kept,
+            batch_size=min(config.training.batch_size, len(kept)),
+            seed=config.seed,
+            purpose="training",
+            augmentation=Augmentation.of(config.images, data),
+            device=device,
+            drop_last=True,  # a last batch of one image has no statistics to normalise with
+        )
+        self.held_out = held_out
+        #: a batch is worked off in so many parts where memory is short
+        self.parts = 1
+        self.last_record: dict[str, Any] = {}
+
+    def steps(self, epoch: int) -> int:
+        return len(self.batches)
+
+    def step(self, epoch: int, step: int) -> dict[str, Tensor | float]:
+        config, network = self.config, self.network
+        network.train()
+        masks = generator(config.seed, "drop path", epoch, step)
+        drop_path = DropPath(self._drop_path(epoch), masks)
+
+        def loss_of(x_bchw: Tensor, y_b: Tensor) -> tuple[Tensor, Tensor]:
+            output = network(x_bchw, drop_path)
+            scores, auxiliary = output if isinstance(output, tuple) else (output, None)
+            smoothing = config.training.label_smoothing
+            loss = F.cross_entropy(scores, y_b, label_smoothing=smoothing)
+            if auxiliary is not None:
+                extra = F.cross_entropy(auxiliary, y_b, label_smoothing=smoothing)
+                loss = loss + config.network.auxiliary_weight * extra
+            return loss, scores
+
+        self.optimiser.zero_grad(set_to_none=True)
+        sums = updates.backward(loss_of, *self.batches.batch(epoch, step), self.parts, "the weights")
+        torch.nn.utils.clip_grad_norm_(network.parameters(), config.weights.clip, foreach=True)
+        updates.step_optimiser(self.optimiser, self._learning_rate(epoch + step / len(self.batches), epoch))
+        return sums
+
+    def end_epoch(self, epoch: int, totals: dict[str, float]) -> dict[str, Any]:
+        record = {
+            "epoch": epoch,
+            "learning_rate": self._learning_rate(float(epoch), epoch),
+            "drop_path": self._drop_path(epoch),
+            "train_loss": totals["loss"] / totals["images"],
+            "train_accuracy": totals["correct"] / totals["images"],
+        }
+        if len(self.held_out):
+            record["validation_loss"], record["validation_accuracy"] = self.measure(self.data.train, self.held_out)
+        self.last_record = record
+        return record
+
+    def describe(self, record: Mapping[str, Any]) -> str:
+        line = f"train {record['train_loss']:.3f} / {record['train_accuracy']:.1%}"
+        if "validation_accuracy" in record:
+            line += f"  held out {record['validation_loss']:.3f} / {record['validation_accuracy']:.1%}"
+        return line
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "network": dict(self.network.state_dict()),
+            "optimiser": self.optimiser.state_dict(),
+            "parts": self.parts,
+            "last_record": self.last_record,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.network.load_state_dict(state["network"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.parts, self.last_record = state["parts"], state["last_record"]
+
+    def halve_batch(self) -> bool:
+        if self.batches.batch_size // (2 * self.parts) < 2:  # batch normalisation needs two images
+            return False
+        self.parts *= 2
+        return True
+
+    def measure(self, images: Images, indices: Tensor) -> tuple[float, float]:
+        """Mean loss and accuracy on images that are only normalised."""
+        batches = Batches(
+            images,
+            indices,
+            batch_size=2 * self.config.training.batch_size,
+            seed=self.config.seed,
+            purpose="measure",
+            augmentation=Augmentation.plain(self.data),
+            device=self.device,
+            drop_last=False,
+            shuffle=False,
+        )
+        self.network.eval()
+        return updates.measure(self.network, (batches.batch(0, step) for step in range(len(batches))), self.between)
+
+    def _learning_rate(self, moment: float, epoch: int) -> float:
+        """The cosine moves with the epochs, as in the paper's code family; only a warm-up moves with the steps."""
+        warmup = self.config.training.learning_rate_warmup
+        at = moment if moment < warmup else max(float(epoch), warmup)
+        return updates.learning_rate(self.config.weights, at, self.epochs, warmup)
+
+    def _drop_path(self, epoch: int) -> float:
+        return self.config.network.drop_path * epoch / self.epochs

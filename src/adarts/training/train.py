@@ -1,0 +1,161 @@
+"""A whole training run: from a genotype to a trained network in a run folder, and the test set, touched once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from adarts import updates
+from adarts.config.settings import RunSettings, TrainConfig
+from adarts.data import Augmentation, Batches, ImageData, load_images
+from adarts.errors import ConfigError
+from adarts.forecast import forecast
+from adarts.report import cell_svg, write_report
+from adarts.runs import RunFolder, carry_out, prepare_device, read_config
+from adarts.runs.tables import table
+from adarts.space import Genotype, cost
+from adarts.training.model import MODEL_FACTS, MODEL_WEIGHTS, build, load_model, model_files, resolve_genotype
+from adarts.training.task import TrainTask
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What a training run gave.
+
+    Attributes:
+        run_dir: the run folder, with ``model.safetensors`` in it.
+        test_accuracy: after the last epoch, in [0, 1].
+        summary: what ``summary.json`` holds.
+    """
+
+    run_dir: Path
+    test_accuracy: float
+    summary: dict[str, Any]
+
+
+def run_training(config: TrainConfig) -> TrainResult:
+    """Train the network of a genotype, or continue a training that stopped; measure it once on the test set.
+
+    Args:
+        config: the whole training; :func:`adarts.config.loading.train_config` puts one together.
+
+    Raises:
+        ConfigError: settings that cannot work together.
+        DataError: images or a genotype that cannot be used.
+        CheckpointError: a run folder that is damaged, locked or of another configuration.
+        NotFiniteError: the loss became NaN or infinite.
+        OutOfMemoryError: a step does not fit in memory.
+        Stopped: a signal or the time limit ended the run at a checkpoint.
+    """
+    device = prepare_device(config.run)
+    data = load_images(config.data, config.images, config.seed)
+    unfinished = config.run.run_dir is not None and (config.run.run_dir / "genotype.json").exists()
+    genotype = resolve_genotype(str(config.run.run_dir / "genotype.json") if unfinished else config.genotype)  # type: ignore[operator]
+    settings = config.network
+    network = build(
+        genotype,
+        data.num_classes,
+        settings.channels,
+        settings.cells,
+        data.in_channels,
+        auxiliary=settings.auxiliary_weight > 0,
+        seed=config.seed,
+    ).to(device)
+    with RunFolder.open("train", data.name, config) as run:
+        if not run.finished:
+            run.write_text("genotype.json", genotype.to_json())
+            task = TrainTask(config, data, network, device, run.stop_if_asked)
+            _announce(run, task)
+            carry_out(task, run, config.run)
+            _finish(run, task)
+        summary = run.read_json("summary.json")
+        return TrainResult(run.path, summary["test_accuracy"], summary)
+
+
+def evaluate(run_dir: str | Path, run: RunSettings | None = None) -> dict[str, Any]:
+    """Measure a trained network on the test set of its data once more.
+
+    Args:
+        run_dir: a finished training run.
+        run: device and threads.
+
+    Returns:
+        ``test_accuracy`` in [0, 1], ``test_loss`` and ``test_images``.
+    """
+    device = prepare_device(run or RunSettings())
+    config = read_config(Path(run_dir), TrainConfig)
+    network, facts = load_model(run_dir)
+    data = load_images(config.data, config.images, config.seed)
+    if list(data.classes) != facts["classes"]:
+        raise ConfigError(f"{run_dir}: the model knows other classes than the data '{config.data}' has now")
+    network.to(device)
+    batches = Batches(
+        data.test,
+        torch.arange(len(data.test.labels)),
+        batch_size=2 * config.training.batch_size,
+        seed=config.seed,
+        purpose="measure",
+        augmentation=Augmentation.plain(data),
+        device=device,
+        drop_last=False,
+        shuffle=False,
+    )
+    loss, accuracy = updates.measure(network, (batches.batch(0, step) for step in range(len(batches))), lambda: None)
+    return {"test_accuracy": accuracy, "test_loss": loss, "test_images": len(data.test.labels)}
+
+
+def _announce(run: RunFolder, task: TrainTask) -> None:
+    """Say what will be done and what it will cost, before it begins."""
+    config, data = task.config, task.data
+    run.log(table("data", data.table()))
+    size = cost(task.network, data.image_size)
+    steps = config.training.epochs * task.steps(0)
+    plan = forecast(task, task.device, config.training.epochs - 1)
+    rows = [
+        ("genotype", config.genotype),
+        ("network", f"{config.network.cells} cells, {config.network.channels} channels"),
+        ("parameters", f"{size.parameters:,} (and {size.auxiliary_parameters:,} in the auxiliary head)"),
+        ("MACs", f"{size.macs / 1e6:,.1f} million an image"),
+        ("steps", f"{config.training.epochs} epochs of {task.steps(0)} steps, {len(task.held_out)} images held out"),
+        ("predicted", "not known" if plan is None else plan.describe(steps)),
+    ]
+    run.log(table("training", rows))
+
+
+def _finish(run: RunFolder, task: TrainTask) -> None:
+    config, data, network = task.config, task.data, task.network
+    loss, accuracy = task.measure(data.test, torch.arange(len(data.test.labels)))
+    size = cost(network, data.image_size)
+    shape = {"channels": config.network.channels, "cells": config.network.cells}
+    weights, facts = model_files(network, shape, data)
+    run.write_bytes(MODEL_WEIGHTS, weights)
+    run.write_json(MODEL_FACTS, facts)
+    genotype: Genotype = network.genotype
+    run.write_text("genotype.txt", genotype.to_text() + "\n")
+    for kind in genotype.cells:
+        run.write_text(f"cell_{kind}.svg", cell_svg(genotype, kind))
+    run.finish(
+        {
+            "kind": "train",
+            "data": config.data,
+            "seed": config.seed,
+            "scale": config.scale,
+            "epochs": config.training.epochs,
+            "seconds": round(run.seconds, 1),
+            "genotype": genotype.to_dict(),
+            "genotype_source": config.genotype,
+            "test_accuracy": accuracy,
+            "test_loss": loss,
+            "test_images": len(data.test.labels),
+            "training_accuracy": task.last_record["train_accuracy"],
+            "parameters": size.parameters,
+            "auxiliary_parameters": size.auxiliary_parameters,
+            "macs": size.macs,
+            "batch_parts": task.parts,
+        }
+    )
+    run.log(f"test accuracy after the last epoch: {accuracy:.2%} of {len(data.test.labels)} images")
+    run.log(f"report: {write_report([run.path])}")
