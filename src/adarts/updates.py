@@ -73,7 +73,7 @@ def backward(
     correct = torch.zeros((), device=x_bchw.device)
     for x_part, y_part in zip(x_bchw.chunk(parts), y_b.chunk(parts), strict=True):
         loss, scores = loss_of(x_part, y_part)
-        (loss * (len(y_part) / len(y_b))).backward()  # type: ignore[no-untyped-call]
+        (loss * (len(y_part) / len(y_b))).backward()
         total += loss.detach() * len(y_part)
         correct += (scores.argmax(1) == y_part).sum()
     if not torch.isfinite(total):

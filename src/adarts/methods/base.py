@@ -57,11 +57,11 @@ class Method:
     info: ClassVar[MethodInfo]
 
     def operation_weights(self, supernet: Supernet) -> Mapping[str, Tensor]:
-        """kind -> weights of the operations (edges, operations), from the logits."""
+        """Kind -> weights of the operations (edges, operations), from the logits."""
         return supernet.operation_weights()
 
     def edge_weights(self, supernet: Supernet) -> Mapping[str, Tensor] | None:
-        """kind -> weights of the edges (edges,), or None without edge normalisation."""
+        """Kind -> weights of the edges (edges,), or None without edge normalisation."""
         return supernet.edge_weights()
 
     def update(self, step: Updates) -> dict[str, Tensor | float]:

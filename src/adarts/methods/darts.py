@@ -1,9 +1,12 @@
 """DARTS of first order, and the two halves of ADARTS on top of it (Table II of the ADARTS paper)."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from adarts.methods.base import Method, MethodInfo
 from adarts.methods.registry import register
 
-_PUBLISHED = {
+_PUBLISHED: Mapping[str, Mapping[str, Any]] = {
     "search": {"epochs": 50, "batch_size": 64, "warmup_epochs": 0},
     "weights": {"final_learning_rate": 0.001},
     "logits": {"learning_rate": 3e-4},

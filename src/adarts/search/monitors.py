@@ -42,13 +42,13 @@ def monitor(
 
 def entropy(weights_eo: Tensor) -> float:
     """Mean entropy of the operation weights of an edge, in nats; log(operations) when undecided."""
-    return torch.special.entr(weights_eo).sum(-1).mean().item()
+    return float(torch.special.entr(weights_eo).sum(-1).mean())
 
 
 def operation_margin(weights_eo: Tensor) -> float:
     """Mean gap between the weights of the best two operations of an edge."""
     best = weights_eo.topk(2, dim=-1).values
-    return (best[:, 0] - best[:, 1]).mean().item()
+    return float((best[:, 0] - best[:, 1]).mean())
 
 
 def edge_margin(space: Space, weights_eo: Tensor, edge_e: Tensor | None) -> float:

@@ -10,6 +10,7 @@ import torch
 
 from adarts.config.settings import SearchConfig
 from adarts.data import ImageData, load_images
+from adarts.forecast import forecast
 from adarts.methods import get_method
 from adarts.report import cell_svg, write_report
 from adarts.runs import RunFolder, carry_out, prepare_device
@@ -19,7 +20,6 @@ from adarts.search.task import SearchTask
 from adarts.seeding import derive_seed
 from adarts.space import DARTS, Genotype, count_macs
 from adarts.supernet import Supernet
-from adarts.forecast import forecast
 
 
 @dataclass(frozen=True)

@@ -39,11 +39,6 @@ class SearchCell(nn.Module):
             raise ConfigError(
                 f"edge.k = {design.k} does not divide the {channels} channels of a cell; choose a divisor"
             )
-        if kind == space.reduction_kind and (channels // design.k) % 2:
-            raise ConfigError(
-                f"a reduction cell of {channels} channels with edge.k = {design.k} has {channels // design.k} channels in "
-                "each operation, and halving needs an even number; choose a smaller edge.k or more channels"
-            )
         self.shuffle_groups = design.k if design.selector == "first" else 1
         before = FactorizedReduce if after_reduction else ReLUConvBN
         self.preprocess0 = before(channels_in[0], channels, affine=False)

@@ -112,7 +112,7 @@ class SourceEdges(nn.Module):
         return select.top(score_sec if design.mask_scope == "sample" else score_sec.mean(0, keepdim=True), design.k)
 
     def _all_channels(self, x_bchw: Tensor, attention_ebc: Tensor | None) -> Tensor:
-        """k = 1: every channel on every edge, (B, E·C, H, W)."""
+        """K = 1: every channel on every edge, (B, E·C, H, W)."""
         copies = torch.cat([x_bchw] * self.num_edges, 1)  # unlike `repeat`, keeps channels last
         if attention_ebc is None:
             return copies
@@ -122,7 +122,7 @@ class SourceEdges(nn.Module):
         """Sum of the operations, each with its weight: eq. (3) for all edges."""
         features = Features(selected_bnhw)
         gain_on = per_channel(gain_eo, selected_bnhw.shape[1] // self.num_edges).t()
-        total = None
+        total: Tensor | None = None
         for index, name in enumerate(self.operation_names):
             if name == "none":
                 continue

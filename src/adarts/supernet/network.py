@@ -43,7 +43,7 @@ class Supernet(nn.Module):
         in_channels: channels of the images.
 
     Raises:
-        ConfigError: when k does not divide the channels, or a reduction cell cannot halve them.
+        ConfigError: when k does not divide the channels; when it does, a reduction cell, twice as wide, can halve its own.
     """
 
     def __init__(
@@ -73,8 +73,8 @@ class Supernet(nn.Module):
                 self.logits[f"{kind}_beta"] = nn.Parameter(1e-3 * torch.randn(num_edges))
         #: the channels that the last forward pass used
         self.selection = Selection()
-        self.register_state_dict_post_hook(_to_canonical)
-        self.register_load_state_dict_pre_hook(_from_canonical)
+        self.register_state_dict_post_hook(_to_canonical)  # type: ignore[no-untyped-call]
+        self.register_load_state_dict_pre_hook(_from_canonical)  # type: ignore[no-untyped-call]
 
     def weight_parameters(self) -> list[nn.Parameter]:
         """All parameters that are not architecture logits; the attention modules count as weights."""

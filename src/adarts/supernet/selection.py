@@ -58,7 +58,8 @@ def gather(x_bchw: Tensor, matrix_sekc: Tensor) -> Tensor:
         return F.linear(x_bhwc, matrix_sekc[0].flatten(0, 1)).permute(0, 3, 1, 2)
     height, width = x_bchw.shape[2:]
     picked = torch.bmm(x_bhwc.flatten(1, 2), matrix_sekc.flatten(1, 2).mT)
-    return picked.unflatten(1, (height, width)).permute(0, 3, 1, 2)
+    selected: Tensor = picked.unflatten(1, (height, width)).permute(0, 3, 1, 2)
+    return selected
 
 
 def scatter(y_bnhw: Tensor, matrix_sekc: Tensor) -> Tensor:
@@ -70,4 +71,5 @@ def scatter(y_bnhw: Tensor, matrix_sekc: Tensor) -> Tensor:
     height, width = y_bnhw.shape[2:]
     y_bepk = y_bhwn.flatten(1, 2).unflatten(2, (num_edges, -1)).transpose(1, 2)
     placed_bpec = torch.matmul(y_bepk, matrix_sekc).transpose(1, 2)
-    return placed_bpec.flatten(2).unflatten(1, (height, width)).permute(0, 3, 1, 2)
+    placed: Tensor = placed_bpec.flatten(2).unflatten(1, (height, width)).permute(0, 3, 1, 2)
+    return placed

@@ -10,7 +10,7 @@ import torch
 
 from adarts import updates
 from adarts.config.settings import RunSettings, TrainConfig
-from adarts.data import Augmentation, Batches, ImageData, load_images
+from adarts.data import Augmentation, Batches, load_images
 from adarts.errors import ConfigError
 from adarts.forecast import forecast
 from adarts.report import cell_svg, write_report

@@ -1,0 +1,9 @@
+"""Images: where they come from, how they are divided, and how they become batches."""
+
+from adarts.data.augmentation import Augmentation
+from adarts.data.batches import Batches
+from adarts.data.images import ImageData, Images
+from adarts.data.load import load_images
+from adarts.data.splits import halves, hold_out
+
+__all__ = ["Augmentation", "Batches", "ImageData", "Images", "halves", "hold_out", "load_images"]

@@ -1,0 +1,112 @@
+"""Random crop, flip, normalisation and cutout of a whole batch at once, each image by its own random numbers.
+
+Shapes: b images, h height, w width, c channels, r one row of pixels with its channels (w * c), n random numbers.
+
+Channels lie last in memory, so a pixel is a few neighbouring bytes and a row is one long vector; every step below works on
+one of the two.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import ClassVar, Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from adarts.config.settings import ImageSettings
+from adarts.data.counter import below
+
+
+class Normalised(Protocol):
+    """Whatever knows its mean and standard deviation by channel, such as :class:`adarts.data.ImageData`."""
+
+    @property
+    def mean(self) -> tuple[float, ...]: ...
+    @property
+    def std(self) -> tuple[float, ...]: ...
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What is done to the images of a batch. With crop, flip and cutout off it only normalises.
+
+    The order is that of the DARTS recipe: crop out of a border of black pixels, flip, normalise, and a cutout whose pixels
+    are 0 after the normalisation, that is of the mean colour. The centre of the cutout is uniform over the image, so the
+    square may hang over the border.
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    crop_padding: int = 0
+    flip: bool = False
+    cutout: int = 0
+
+    NUM_DRAWS: ClassVar[int] = 5
+    """Random numbers of one image: crop row, crop column, flip, cutout row, cutout column."""
+
+    @classmethod
+    def of(cls, settings: ImageSettings, data: Normalised) -> Augmentation:
+        """The augmentation of training that the settings ask for."""
+        return cls(data.mean, data.std, settings.crop_padding, settings.flip, settings.cutout)
+
+    @classmethod
+    def plain(cls, data: Normalised) -> Augmentation:
+        """Normalisation only, to measure accuracy."""
+        return cls(data.mean, data.std)
+
+    def __call__(self, pixels_bchw: Tensor, draws_bn: Tensor) -> Tensor:
+        """Augment a batch.
+
+        Args:
+            pixels_bchw: uint8, best with the channels last in memory.
+            draws_bn: :attr:`NUM_DRAWS` numbers of every image, from :func:`adarts.data.counter.draws`.
+
+        Returns:
+            float32 (b, c, h, w), channels last in memory.
+        """
+        crop_row, crop_column, flip, hole_row, hole_column = draws_bn.unbind(1)
+        x_bhwc = pixels_bchw.permute(0, 2, 3, 1).contiguous()
+        b, h, w, c = x_bhwc.shape
+        if self.crop_padding or self.flip:
+            x_bhwc = self._crop_and_flip(x_bhwc, crop_row, crop_column, flip)
+        shift_r, scale_r = _constants(self.mean, self.std, w, x_bhwc.device)
+        # Rounded twice, never fused: the result must not depend on where in the batch an image lies.
+        x_bhr = x_bhwc.view(b, h, w * c).float().sub_(shift_r).mul_(scale_r)
+        if self.cutout:
+            hole_bh = _square(hole_row, self.cutout, h)
+            hole_br = _square(hole_column, self.cutout, w).repeat_interleave(c, dim=1)
+            x_bhr.mul_(1 - hole_bh[:, :, None] * hole_br[:, None, :])  # twice as fast as a masked fill
+        return x_bhr.view(b, h, w, c).permute(0, 3, 1, 2)
+
+    def _crop_and_flip(self, x_bhwc: Tensor, row: Tensor, column: Tensor, flip: Tensor) -> Tensor:
+        """Both in one gather of pixels: a flipped image reads its columns from right to left."""
+        b, h, w, c = x_bhwc.shape
+        pad = self.crop_padding
+        padded = functional.pad(x_bhwc, (0, 0, pad, pad, pad, pad))
+        rows_bh = below(row, 2 * pad + 1)[:, None] + torch.arange(h, device=row.device)
+        columns_bw = torch.arange(w, device=row.device).expand(b, w)
+        if self.flip:
+            columns_bw = torch.where(below(flip, 2)[:, None] == 1, w - 1 - columns_bw, columns_bw)
+        columns_bw = below(column, 2 * pad + 1)[:, None] + columns_bw
+        images_b = torch.arange(b, device=row.device)[:, None] * (h + 2 * pad)
+        pixels = (images_b + rows_bh)[:, :, None] * (w + 2 * pad) + columns_bw[:, None, :]
+        return padded.view(-1, c).index_select(0, pixels.flatten()).view(b, h, w, c)
+
+
+def _square(centre: Tensor, side: int, length: int) -> Tensor:
+    """1.0 where the square lies along one axis (b, length), its centre uniform in [0, length), and 0.0 elsewhere."""
+    offset = torch.arange(length, device=centre.device) - below(centre, length)[:, None] + side // 2
+    return ((offset >= 0) & (offset < side)).float()
+
+
+@lru_cache(maxsize=32)
+def _constants(
+    mean: tuple[float, ...], std: tuple[float, ...], width: int, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """What is subtracted from a row of bytes, and what the difference is multiplied with."""
+    shift = 255 * torch.tensor(mean, dtype=torch.float64)
+    scale = 1 / (255 * torch.tensor(std, dtype=torch.float64))
+    return tuple(x.float().repeat(width).to(device) for x in (shift, scale))  # type: ignore[return-value]

@@ -1,0 +1,88 @@
+"""Batches of augmented images; each one is a pure function of (seed, purpose, epoch, step)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from adarts.data.augmentation import Augmentation
+from adarts.data.counter import draws
+from adarts.data.images import Images
+from adarts.errors import ConfigError
+from adarts.seeding import derive_seed, generator
+
+
+class Batches:
+    """The batches of some of the images, one epoch after the other.
+
+    It keeps no position: any batch can be asked for at any time, which is what makes a resumed run equal to an uninterrupted
+    one. How an image is augmented depends on the seed, the purpose, the epoch and its index, not on its batch.
+
+    Args:
+        images: all of them; they are kept on the device where they fit.
+        indices: those that take part.
+        batch_size: images of one batch.
+        seed: of the run.
+        purpose: e.g. "weights"; other purposes have other orders and augmentations.
+        augmentation: what is done to them.
+        device: where the batches are wanted.
+        drop_last: leave out the last batch of an epoch if it is smaller.
+        shuffle: another order every epoch; otherwise that of the indices.
+
+    Raises:
+        ConfigError: if there is not one batch.
+    """
+
+    def __init__(
+        self,
+        images: Images,
+        indices: Tensor,
+        *,
+        batch_size: int,
+        seed: int,
+        purpose: str,
+        augmentation: Augmentation,
+        device: torch.device,
+        drop_last: bool,
+        shuffle: bool = True,
+    ) -> None:
+        self.images, self.indices = images.on(device), indices
+        self.batch_size, self.drop_last, self.shuffle = batch_size, drop_last, shuffle
+        self.seed, self.purpose = seed, purpose
+        self.augmentation, self.device = augmentation, device
+        if len(self) == 0:
+            raise ConfigError(f"a batch of {batch_size} is more than the {len(indices)} images for the {purpose}")
+        self._order: tuple[int, Tensor] = (-1, indices)  # of the epoch that was last asked for
+
+    def __len__(self) -> int:
+        """Batches of an epoch."""
+        whole, rest = divmod(len(self.indices), self.batch_size)
+        return whole + (rest > 0 and not self.drop_last)
+
+    def batch(self, epoch: int, step: int) -> tuple[Tensor, Tensor]:
+        """One batch.
+
+        Args:
+            epoch: from 0.
+            step: within the epoch, from 0.
+
+        Returns:
+            Images, float32 (b, c, h, w) with the channels last in memory, and labels, int64 (b,), on the device.
+        """
+        if not 0 <= step < len(self):
+            raise IndexError(f"step {step} of an epoch of {len(self)}")
+        indices = self.order(epoch)[step * self.batch_size : (step + 1) * self.batch_size]
+        key = derive_seed(self.seed, "augmentation", self.purpose, epoch)
+        pixels = self.images.rows.index_select(0, indices).permute(0, 3, 1, 2).to(self.device)
+        numbers = draws(key, indices.to(self.device), Augmentation.NUM_DRAWS)
+        return self.augmentation(pixels, numbers), self.images.labels[indices].to(self.device)
+
+    def order(self, epoch: int) -> Tensor:
+        """The indices in the order of an epoch, where the images lie."""
+        if self._order[0] != epoch:
+            order = self.indices
+            if self.shuffle:
+                random = generator(self.seed, "order", self.purpose, epoch)
+                order = order[torch.randperm(len(order), generator=random)]
+            self._order = (epoch, order.to(self.images.pixels.device))
+        return self._order[1]

@@ -1,0 +1,91 @@
+"""From one image file to square RGB pixels, or a reason why not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm"})
+_FORMATS = ("JPEG", "MPO", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")  # none that starts another program, as EPS does
+
+MAX_PIXELS = 89_478_485
+"""Larger images are taken for decompression bombs (Pillow warns from this size on)."""
+
+_ORIENTATION = 0x0112  # EXIF tag
+_SIDEWAYS = (5, 6, 7, 8)  # its values that swap height and width
+
+
+class Unreadable(Exception):
+    """An image that cannot be used; the message says why."""
+
+
+def measure(path: Path) -> tuple[int, int]:
+    """Width and height as the picture is meant to be seen, from the head of the file.
+
+    Raises:
+        Unreadable: if it is no image, or too large to be one.
+    """
+    with _opened(path) as image:
+        width, height = image.size
+        return (height, width) if image.getexif().get(_ORIENTATION) in _SIDEWAYS else (width, height)
+
+
+def decode(path: Path, size: int) -> NDArray[np.uint8]:
+    """The picture turned upright, its centre square scaled to a side of `size`, as RGB (size, size, 3).
+
+    Transparent parts become white; grey becomes RGB; 16 bits become 8.
+
+    Raises:
+        Unreadable: if it is broken, or holds something else than a picture.
+    """
+    with _opened(path) as image:
+        try:
+            image.load()
+            rgb = _rgb(ImageOps.exif_transpose(image))
+        except Unreadable:
+            raise
+        except Exception as error:  # a decoder may raise anything at all on a broken file; the reason is kept
+            raise Unreadable(_reason(error)) from error
+    if rgb.size != (size, size):
+        rgb = ImageOps.fit(rgb, (size, size), Image.Resampling.BICUBIC)
+    return np.asarray(rgb)
+
+
+def _opened(path: Path) -> Image.Image:
+    try:
+        image = Image.open(path, formats=_FORMATS)
+        image.getexif()  # reading it is where a damaged head shows
+    except UnidentifiedImageError as error:
+        reason = "an empty file" if path.stat().st_size == 0 else "not an image"
+        raise Unreadable(reason) from error
+    except Image.DecompressionBombError as error:
+        raise Unreadable(f"a decompression bomb: more than {2 * MAX_PIXELS:,} pixels") from error
+    except Exception as error:  # as in decode
+        raise Unreadable(_reason(error)) from error
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        image.close()
+        raise Unreadable(f"a decompression bomb: {width}x{height} pixels")
+    return image
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):  # 16-bit grey, which convert() would clip to white
+        values = np.asarray(image).astype(np.int64)
+        if values.min() < 0 or values.max() > 0xFFFF:
+            raise Unreadable("32-bit pixels")
+        image = Image.fromarray(np.round(values / 257).astype(np.uint8))
+    elif image.mode == "F":
+        raise Unreadable("floating-point pixels")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image.convert("RGB")
+
+
+def _reason(error: Exception) -> str:
+    """The first line of a decoder's message."""
+    return (str(error) or type(error).__name__).splitlines()[0]

@@ -1,0 +1,225 @@
+"""A folder of images, one folder a class: first looked through, then read.
+
+Nothing is replaced or dropped in silence: whatever is left out or changed stands in the notes.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from adarts.config.settings import ImageSettings
+from adarts.data.decode import SUFFIXES, Unreadable, decode, measure
+from adarts.data.images import Images
+from adarts.data.memory import available_memory
+from adarts.data.source import Source
+from adarts.data.splits import hold_out
+from adarts.errors import DataError
+
+KEPT_SIZE = 96
+"""Largest side up to which images that agree keep their size."""
+DEFAULT_SIZE = 64
+"""Side that all others are brought to."""
+
+# The test images belong to the folder, not to a run: with another seed a search would learn from a training's test images.
+_SPLIT_SEED = 0
+_LISTED = 50  # broken images in one message
+
+Size = tuple[int, int]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class _Photo:
+    """An image file, the part it lies in ("train", "test", or "" in a folder without these two) and its class."""
+
+    path: Path
+    part: str
+    label: int
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """What a folder holds, by the names of its files; `photos` in a fixed order."""
+
+    root: Path
+    parts: dict[str, Path]
+    classes: tuple[str, ...]
+    photos: list[_Photo]
+    notes: list[str]
+
+
+def load_folder(root: Path, settings: ImageSettings) -> Source:
+    """Read a folder of images.
+
+    Args:
+        root: holds train/ and test/ with a folder for each class, or the folders of the classes; then a share of every
+            class is kept for the test, always the same one.
+        settings: size, share of the test, and how many broken images are left out.
+
+    Raises:
+        DataError: if the folder, a class or too many images cannot be used, or all do not fit into memory.
+    """
+    layout = _find(root)
+    _check_classes(layout, layout.photos)
+    sizes, broken = _read([photo.path for photo in layout.photos], measure)
+    _refuse(broken, layout, settings)
+    size, notes = _choose_size(Counter(sizes.values()), settings)
+    _check_memory(len(sizes), size)
+
+    pixels, damaged = _decode(list(sizes), size)
+    broken |= damaged
+    _refuse(broken, layout, settings)
+    photos = [photo for photo in layout.photos if photo.path not in broken]
+    _check_classes(layout, photos)
+    images = Images(torch.from_numpy(pixels).permute(0, 3, 1, 2), torch.tensor([photo.label for photo in photos]))
+    if "" in layout.parts:
+        train, test = hold_out(images, settings.test_fraction, _SPLIT_SEED)
+        notes.append(f"no train/ and test/: {len(test):,} images kept for the test, the same ones in every run")
+    else:
+        train, test = (
+            torch.tensor([place for place, photo in enumerate(photos) if photo.part == part])
+            for part in ("train", "test")
+        )
+    notes += [f"left out {path.relative_to(root)}: {reason}" for path, reason in broken.items()]
+    name = root.resolve().name or "folder"
+    return Source(name, layout.classes, images.select(train), images.select(test), (*layout.notes, *notes))
+
+
+def _find(root: Path) -> _Layout:
+    if not root.is_dir():
+        raise DataError(f"{root} is a file, not a folder of images" if root.exists() else f"there is no folder {root}")
+    folders = _folders(root)
+    found = [part for part in ("train", "test") if part in folders]
+    if len(found) == 1:
+        raise DataError(f"{root} has {found[0]}/ but not the other one of train/ and test/")
+    parts = {part: folders[part] for part in found} or {"": root}
+    notes = [f"not used beside train/ and test/: {name}/" for name in folders if found and name not in found]
+
+    classes, *others = (tuple(_folders(path)) for path in parts.values())
+    for other in others:
+        if unlike := sorted(set(classes) ^ set(other)):
+            where = ", ".join(f"{name} (only in {'train' if name in classes else 'test'}/)" for name in unlike)
+            raise DataError(f"{root}: train/ and test/ must have the same classes: {where}")
+    if len(classes) < 2:
+        what = f"only one class, {classes[0]}" if classes else "no folders, one for each class"
+        raise DataError(f"{root} has {what}; a classifier needs at least two")
+
+    photos: list[_Photo] = []
+    strangers: list[Path] = []
+    for part, path in parts.items():
+        for label, name in enumerate(classes):
+            for file in _files(path / name):
+                if file.suffix.lower() in SUFFIXES:
+                    photos.append(_Photo(file, part, label))
+                else:
+                    strangers.append(file)
+    if strangers:
+        notes.append(f"{len(strangers)} files that are no images not used, such as {strangers[0].relative_to(root)}")
+    return _Layout(root, parts, classes, photos, notes)
+
+
+def _folders(path: Path) -> dict[str, Path]:
+    return {entry.name: entry for entry in sorted(path.iterdir()) if entry.is_dir() and not entry.name.startswith(".")}
+
+
+def _files(path: Path) -> list[Path]:
+    """All files below, but nothing hidden (such as the copies in .ipynb_checkpoints)."""
+    return sorted(
+        file
+        for file in path.rglob("*")
+        if file.is_file() and not any(part.startswith(".") for part in file.relative_to(path).parts)
+    )
+
+
+def _check_classes(layout: _Layout, photos: Iterable[_Photo]) -> None:
+    """Every class needs an image in train/ and in test/, or two where they are split."""
+    counts = Counter((photo.part, photo.label) for photo in photos)
+    for part, path in layout.parts.items():
+        poor = [name for label, name in enumerate(layout.classes) if counts[part, label] < (1 if part else 2)]
+        if poor:
+            few = "no usable image" if part else "fewer than two usable images"
+            raise DataError(f"{path}: {few} in the class{'es' if len(poor) > 1 else ''} {', '.join(poor)}")
+
+
+def _read(paths: list[Path], read: Callable[[Path], T]) -> tuple[dict[Path, T], dict[Path, str]]:
+    """Apply `read` to every file, on all cores; what it made of each, and why some could not be read."""
+    results: dict[Path, T] = {}
+    broken: dict[Path, str] = {}
+
+    def attempt(path: Path) -> T | Unreadable:
+        try:
+            return read(path)
+        except Unreadable as error:
+            return error
+
+    pool = ThreadPoolExecutor(os.cpu_count())
+    with warnings.catch_warnings():
+        # Bombs are refused by their size; the other warnings are about metadata that is not used here.
+        warnings.filterwarnings("ignore", module="PIL")
+        try:
+            for path, result in zip(paths, pool.map(attempt, paths), strict=True):
+                if isinstance(result, Unreadable):
+                    broken[path] = str(result)
+                else:
+                    results[path] = result
+        finally:
+            pool.shutdown(cancel_futures=True)  # an interruption must not wait for all the files
+    return results, broken
+
+
+def _decode(paths: list[Path], size: int) -> tuple[NDArray[np.uint8], dict[Path, str]]:
+    """The pixels of all files (n, size, size, 3) but the broken ones, and what is wrong with those."""
+    pixels = np.empty((len(paths), size, size, 3), np.uint8)
+    places = {path: place for place, path in enumerate(paths)}
+
+    def fill(path: Path) -> None:
+        pixels[places[path]] = decode(path, size)
+
+    _, broken = _read(paths, fill)
+    return (np.delete(pixels, [places[path] for path in broken], axis=0) if broken else pixels), broken
+
+
+def _refuse(broken: dict[Path, str], layout: _Layout, settings: ImageSettings) -> None:
+    if len(broken) <= settings.max_broken:
+        return
+    listed = [f"{path.relative_to(layout.root)} ({reason})" for path, reason in list(broken.items())[:_LISTED]]
+    rest = [f"and {len(broken) - _LISTED} more"] if len(broken) > _LISTED else []
+    raise DataError(
+        f"{layout.root}: {len(broken)} of {len(layout.photos)} images cannot be read, "
+        f"more than --images.max-broken {settings.max_broken}: " + ", ".join(listed + rest)
+    )
+
+
+def _choose_size(sizes: Counter[Size], settings: ImageSettings) -> tuple[int, list[str]]:
+    """The side that all images are brought to, and what to say about it."""
+    (width, height), _ = sizes.most_common(1)[0]
+    agree = len(sizes) == 1
+    if settings.size is None and agree and width == height <= KEPT_SIZE:
+        return width, []
+    size = settings.size or DEFAULT_SIZE
+    if agree and width == height == size:
+        return size, []
+    had = f"{width}x{height}" if agree else f"{len(sizes)} different sizes"
+    chosen = "" if settings.size else " (--images.size sets another side)"
+    return size, [f"images of {had} scaled and cropped at the centre to {size}x{size}{chosen}"]
+
+
+def _check_memory(count: int, size: int) -> None:
+    need = 2 * count * size * size * 3  # twice: once more while the set is divided
+    available = available_memory()
+    if available is not None and need > available:
+        raise DataError(
+            f"{count:,} images of {size}x{size} need {need / 2**30:.1f} GiB of memory, {available / 2**30:.1f} GiB are free; "
+            "choose a smaller --images.size or a folder with fewer images"
+        )

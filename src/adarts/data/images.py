@@ -1,0 +1,154 @@
+"""Images in memory, and a data set made of them."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """Images and their labels.
+
+    Attributes:
+        pixels: uint8 (n, c, h, w); stored with the channels last in memory.
+        labels: int64 (n,).
+    """
+
+    pixels: Tensor
+    labels: Tensor
+    _copies: dict[torch.device, Images] = field(default_factory=dict, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.pixels.dtype != torch.uint8 or self.pixels.dim() != 4 or self.labels.shape != self.pixels.shape[:1]:
+            raise ValueError(f"not images with labels: {tuple(self.pixels.shape)} {self.pixels.dtype}")
+        object.__setattr__(self, "pixels", self.pixels.contiguous(memory_format=torch.channels_last))
+        object.__setattr__(self, "labels", self.labels.long())
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def rows(self) -> Tensor:
+        """The pixels as they lie in memory (n, h, w, c); indexing this view is quick."""
+        return self.pixels.permute(0, 2, 3, 1).contiguous()
+
+    def select(self, indices: Tensor) -> Images:
+        """The images with these indices, in their order."""
+        return Images(self.rows[indices].permute(0, 3, 1, 2), self.labels[indices])
+
+    def resized(self, size: int) -> Images:
+        """The images scaled to this height and width."""
+        scaled = [  # in parts, since the scaling works on copies in a wider type
+            functional.interpolate(part, size=(size, size), mode="bilinear", antialias=True)
+            for part in self.pixels.split(1024)
+        ]
+        return Images(torch.cat(scaled), self.labels)
+
+    def on(self, device: torch.device) -> Images:
+        """These images on a device if they fit into half of its free memory, else unchanged. There is one copy a device."""
+        if device.type != "cuda" or self.pixels.device == device:
+            return self
+        if device not in self._copies:
+            free, _ = torch.cuda.mem_get_info(device)
+            if self.pixels.numel() > free // 2:
+                return self
+            self._copies[device] = Images(self.pixels.to(device), self.labels.to(device))
+        return self._copies[device]
+
+
+@dataclass(frozen=True, eq=False)
+class ImageData:
+    """A data set, ready to be trained on.
+
+    Attributes:
+        name: short, for file names and tables.
+        classes: their names; a label is an index into them.
+        train: the training part.
+        test: the test part.
+        mean: of every channel of the training part, on a scale from 0 to 1.
+        std: likewise the standard deviation.
+        notes: what a reader should know about this set: what was left out, reduced or changed.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    train: Images
+    test: Images
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    notes: tuple[str, ...] = ()
+    fingerprint: str = field(init=False)
+    """sha256 over the pixels and labels of both parts."""
+
+    def __post_init__(self) -> None:
+        digest = hashlib.sha256()
+        for images in (self.train, self.test):
+            digest.update(str(tuple(images.pixels.shape)).encode())
+            digest.update(images.rows.numpy().data)
+            digest.update(images.labels.numpy().data)
+        object.__setattr__(self, "fingerprint", digest.hexdigest())
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """Height and width."""
+        height, width = self.train.pixels.shape[2:]
+        return height, width
+
+    @property
+    def in_channels(self) -> int:
+        return self.train.pixels.shape[1]
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.classes)
+
+    def table(self) -> list[tuple[str, str]]:
+        """Rows of (what, value) to show before work begins."""
+        height, width = self.image_size
+        rows = [
+            ("data set", self.name),
+            ("classes", f"{self.num_classes}: {_shortened(self.classes)}"),
+            ("images", f"{height}x{width}, {self.in_channels} channels"),
+            ("training part", self._counts(self.train)),
+            ("test part", self._counts(self.test)),
+            ("fingerprint", self.fingerprint[:12]),
+        ]
+        return rows + [("note", note) for note in self.notes]
+
+    def _counts(self, images: Images) -> str:
+        counts = torch.bincount(images.labels, minlength=self.num_classes)
+        few, many = int(counts.min()), int(counts.max())
+        return f"{len(images):,} images, {few if few == many else f'{few} to {many}'} a class"
+
+
+def statistics(images: Images) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of every channel on a scale from 0 to 1, exactly, from the histogram of its bytes."""
+    values = torch.arange(256, dtype=torch.float64) / 255
+    means, stds = [], []
+    for channel in images.pixels.unbind(1):
+        share = torch.bincount(channel.flatten(), minlength=256).double() / channel.numel()
+        mean = (share * values).sum()
+        means.append(float(mean))
+        # A channel of one value has no spread to scale to; 1 leaves it at 0.
+        stds.append(float((share * (values - mean) ** 2).sum().sqrt()) or 1.0)
+    return tuple(means), tuple(stds)
+
+
+def shared_images(train: Images, test: Images) -> int:
+    """How many of the test images stand in the training part too, byte for byte."""
+    known = {_digest(image) for image in train.rows}
+    return sum(_digest(image) in known for image in test.rows)
+
+
+def _digest(image: Tensor) -> bytes:
+    return hashlib.blake2b(image.numpy().data, digest_size=16).digest()
+
+
+def _shortened(classes: tuple[str, ...], limit: int = 10) -> str:
+    shown = ", ".join(classes[:limit])
+    return shown if len(classes) <= limit else f"{shown}, ..."

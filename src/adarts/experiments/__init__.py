@@ -1,0 +1,1 @@
+"""Whole experiments: each a short file that puts the rooms together."""

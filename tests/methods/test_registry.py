@@ -1,0 +1,36 @@
+import pytest
+
+from adarts.config.settings import SearchConfig
+from adarts.errors import ConfigError
+from adarts.methods import Method, get_method, list_methods, register
+
+
+@pytest.mark.parametrize("name", [info.name for info in list_methods()])
+def test_published_hyper_parameters_are_a_valid_configuration(name: str) -> None:
+    info = get_method(name).info
+    config = SearchConfig.model_validate({"method": name, **info.defaults})
+    assert config.search.warmup_epochs < config.search.epochs
+    assert all((info.title, info.year > 2000, info.paper, info.changes, info.cost))
+
+
+def test_the_five_designs_of_one_supernet() -> None:
+    def design(name: str) -> tuple[object, ...]:
+        edge = SearchConfig.model_validate({"method": name, **get_method(name).info.defaults}).edge
+        return edge.selector, edge.k, edge.attention, edge.normalisation
+
+    assert design("darts") == ("all", 1, False, False)
+    assert design("pc-darts") == ("first", 4, False, True)
+    assert design("darts-random") == ("random", 4, False, False)
+    assert design("darts-attention") == ("all", 1, True, False)
+    assert design("adarts") == ("attention", 4, True, False)
+    assert design("adarts-en") == ("attention", 4, True, True)
+
+
+def test_a_name_is_given_once_and_an_unknown_one_suggests_the_nearest() -> None:
+    class Twin(Method):
+        info = get_method("darts").info
+
+    with pytest.raises(ValueError, match="'darts' is registered already"):
+        register(Twin)
+    with pytest.raises(ConfigError, match="did you mean 'adarts'"):
+        get_method("adrats")

@@ -1,0 +1,101 @@
+"""One step of the search: what it moves, and what it leaves alone."""
+
+import pytest
+import torch
+
+from adarts.config.settings import SearchConfig
+from adarts.data import load_images
+from adarts.errors import NotFiniteError
+from adarts.methods import get_method, list_methods
+from adarts.search import SearchTask, build_supernet
+from adarts.search.task import StepUpdates
+
+TINY = {
+    "supernet": {"channels": 8, "cells": 3},
+    "images": {"per_class": 4, "size": 16},
+}
+
+
+def make(method: str = "adarts", **changes: object) -> SearchTask:
+    cls = get_method(method)
+    layers: dict[str, dict[str, object]] = {name: dict(part) for name, part in cls.info.defaults.items()}
+    for name, part in {**TINY, "search": {"epochs": 4, "batch_size": 8, "warmup_epochs": 1}, **changes}.items():
+        layers[name] = {**layers.get(name, {}), **part}  # type: ignore[dict-item]
+    config = SearchConfig.model_validate({"method": method, **layers})
+    data = load_images("signs", config.images, config.seed)
+    return SearchTask(config, data, build_supernet(config, data), cls(), torch.device("cpu"), lambda: None)
+
+
+def snapshot(parameters: list[torch.nn.Parameter]) -> list[torch.Tensor]:
+    return [p.detach().clone() for p in parameters]
+
+
+def moved(before: list[torch.Tensor], parameters: list[torch.nn.Parameter]) -> list[bool]:
+    return [not torch.equal(b, p) for b, p in zip(before, parameters, strict=True)]
+
+
+@pytest.mark.parametrize("method", [info.name for info in list_methods()])
+def test_each_update_moves_its_own_parameters_alone(method: str) -> None:
+    task = make(method)
+    net = task.supernet
+    weights, logits = net.weight_parameters(), net.logit_parameters()
+    before = snapshot(weights), snapshot(logits)
+    StepUpdates(task, 1, 0).update_logits()
+    assert not any(moved(before[0], weights)) and all(moved(before[1], logits))
+    before = snapshot(weights), snapshot(logits)
+    StepUpdates(task, 1, 0).update_weights()
+    assert not any(moved(before[1], logits))
+    assert sum(moved(before[0], weights)) > 0.95 * len(weights)
+
+
+def test_logits_are_frozen_in_the_warm_up_epochs() -> None:
+    task = make()
+    before = snapshot(task.supernet.logit_parameters())
+    sums = task.step(0, 0)
+    assert not any(moved(before, task.supernet.logit_parameters())) and "logits_loss" not in sums
+    sums = task.step(1, 0)
+    assert all(moved(before, task.supernet.logit_parameters())) and "logits_loss" in sums
+
+
+def test_every_logit_receives_a_gradient() -> None:
+    task = make("adarts-en")
+    StepUpdates(task, 1, 0).update_logits()
+    for name, logits in task.supernet.logits.items():
+        assert logits.grad is not None and torch.isfinite(logits.grad).all(), name
+        assert (logits.grad != 0).all(), name
+
+
+def test_the_halves_share_no_image_and_both_are_used_up() -> None:
+    task = make()
+    weights, logits = (set(b.indices.tolist()) for b in (task.weight_batches, task.logit_batches))
+    assert not weights & logits and len(weights) == len(logits) == 20
+
+
+def test_a_batch_in_parts_keeps_the_sums_and_stays_close_to_the_whole() -> None:
+    whole, parts = make(), make()
+    assert parts.halve_batch() and parts.parts == 2
+    a, b = whole.step(0, 0), parts.step(0, 0)
+    assert a["images"] == b["images"] == 8
+    assert float(b["loss"]) == pytest.approx(float(a["loss"]), rel=0.2)  # the normalisation sees smaller batches
+    assert parts.halve_batch() and not parts.halve_batch()
+
+
+def test_a_loss_that_is_not_finite_stops_before_the_update() -> None:
+    task = make()
+    with torch.no_grad():
+        task.supernet.classifier.bias.fill_(float("nan"))
+    before = snapshot(task.supernet.weight_parameters()[:-1])
+    with pytest.raises(NotFiniteError, match="loss of the weights is nan"):
+        StepUpdates(task, 0, 0).update_weights()
+    assert not any(moved(before, task.supernet.weight_parameters()[:-1]))
+
+
+def test_state_round_trips_bit_for_bit() -> None:
+    one, two = make(), make()
+    one.step(1, 0)
+    two.step(1, 1)
+    two.load_state_dict(one.state_dict())
+    for task in (one, two):
+        task.step(1, 1)
+    for name, tensor in one.supernet.state_dict().items():
+        assert torch.equal(tensor, two.supernet.state_dict()[name]), name
