@@ -25,9 +25,10 @@ __all__ = ["build", "search", "train"]
 def search(**settings: Any) -> SearchResult:
     """Search for cells; see :func:`adarts.config.loading.search_config` for the settings (``data``, ``method``, ``scale``, …)."""
     from adarts.config.loading import search_config
+    from adarts.methods import published
     from adarts.search import run_search
 
-    return run_search(search_config(**settings))
+    return run_search(search_config(published, **settings))
 
 
 def train(genotype: Genotype | str | Path, **settings: Any) -> TrainResult:
@@ -36,7 +37,7 @@ def train(genotype: Genotype | str | Path, **settings: Any) -> TrainResult:
     from adarts.space import Genotype
     from adarts.training import run_training
 
-    text = genotype.to_text() if isinstance(genotype, Genotype) else str(genotype)
+    text = genotype.to_json() if isinstance(genotype, Genotype) else str(genotype)
     return run_training(train_config(genotype=text, **settings))
 
 

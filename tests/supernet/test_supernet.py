@@ -16,7 +16,13 @@ def make(channels: int = 8, cells: int = 3, **design: object) -> Supernet:
 
 @pytest.mark.parametrize(
     ("k", "weights", "attention"),
-    [(1, 1_930_618, 444_416), (2, 671_482, 222_208), (4, 299_578, 111_104), (8, 178_042, 55_552), (16, 133_378, 27_776)],
+    [
+        (1, 1_930_618, 444_416),
+        (2, 671_482, 222_208),
+        (4, 299_578, 111_104),
+        (8, 178_042, 55_552),
+        (16, 133_378, 27_776),
+    ],
 )
 def test_golden_sizes(k: int, weights: int, attention: int) -> None:
     for scope, share in (("edge", 14), ("node", 5)):

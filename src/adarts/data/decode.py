@@ -14,23 +14,19 @@ _FORMATS = ("JPEG", "MPO", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")  # none t
 MAX_PIXELS = 89_478_485
 """Larger images are taken for decompression bombs (Pillow warns from this size on)."""
 
-_ORIENTATION = 0x0112  # EXIF tag
-_SIDEWAYS = (5, 6, 7, 8)  # its values that swap height and width
-
 
 class Unreadable(Exception):
     """An image that cannot be used; the message says why."""
 
 
 def measure(path: Path) -> tuple[int, int]:
-    """Width and height as the picture is meant to be seen, from the head of the file.
+    """Width and height as the picture is stored, from the head of the file.
 
     Raises:
         Unreadable: if it is no image, or too large to be one.
     """
     with _opened(path) as image:
-        width, height = image.size
-        return (height, width) if image.getexif().get(_ORIENTATION) in _SIDEWAYS else (width, height)
+        return image.size
 
 
 def decode(path: Path, size: int) -> NDArray[np.uint8]:
@@ -56,8 +52,7 @@ def decode(path: Path, size: int) -> NDArray[np.uint8]:
 
 def _opened(path: Path) -> Image.Image:
     try:
-        image = Image.open(path, formats=_FORMATS)
-        image.getexif()  # reading it is where a damaged head shows
+        image: Image.Image = Image.open(path, formats=_FORMATS)
     except UnidentifiedImageError as error:
         reason = "an empty file" if path.stat().st_size == 0 else "not an image"
         raise Unreadable(reason) from error

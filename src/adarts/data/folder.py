@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from adarts.config.settings import ImageSettings
 from adarts.data.decode import SUFFIXES, Unreadable, decode, measure
 from adarts.data.images import Images
-from adarts.data.memory import available_memory
+from adarts.data.memory import require_memory
 from adarts.data.source import Source
 from adarts.data.splits import hold_out
 from adarts.errors import DataError
@@ -70,12 +70,15 @@ def load_folder(root: Path, settings: ImageSettings) -> Source:
     Raises:
         DataError: if the folder, a class or too many images cannot be used, or all do not fit into memory.
     """
-    layout = _find(root)
-    _check_classes(layout, layout.photos)
+    try:
+        layout = _find(root)
+    except OSError as error:
+        raise DataError(f"{root} cannot be listed: {error}") from error
     sizes, broken = _read([photo.path for photo in layout.photos], measure)
     _refuse(broken, layout, settings)
+    _check_classes(layout, [photo for photo in layout.photos if photo.path not in broken])
     size, notes = _choose_size(Counter(sizes.values()), settings)
-    _check_memory(len(sizes), size)
+    require_memory(len(sizes), size)
 
     pixels, damaged = _decode(list(sizes), size)
     broken |= damaged
@@ -103,7 +106,7 @@ def _find(root: Path) -> _Layout:
     found = [part for part in ("train", "test") if part in folders]
     if len(found) == 1:
         raise DataError(f"{root} has {found[0]}/ but not the other one of train/ and test/")
-    parts = {part: folders[part] for part in found} or {"": root}
+    parts: dict[str, Path] = {part: folders[part] for part in found} if found else {"": root}
     notes = [f"not used beside train/ and test/: {name}/" for name in folders if found and name not in found]
 
     classes, *others = (tuple(_folders(path)) for path in parts.values())
@@ -213,13 +216,3 @@ def _choose_size(sizes: Counter[Size], settings: ImageSettings) -> tuple[int, li
     had = f"{width}x{height}" if agree else f"{len(sizes)} different sizes"
     chosen = "" if settings.size else " (--images.size sets another side)"
     return size, [f"images of {had} scaled and cropped at the centre to {size}x{size}{chosen}"]
-
-
-def _check_memory(count: int, size: int) -> None:
-    need = 2 * count * size * size * 3  # twice: once more while the set is divided
-    available = available_memory()
-    if available is not None and need > available:
-        raise DataError(
-            f"{count:,} images of {size}x{size} need {need / 2**30:.1f} GiB of memory, {available / 2**30:.1f} GiB are free; "
-            "choose a smaller --images.size or a folder with fewer images"
-        )

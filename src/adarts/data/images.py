@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -141,12 +142,12 @@ def statistics(images: Images) -> tuple[tuple[float, ...], tuple[float, ...]]:
 
 def shared_images(train: Images, test: Images) -> int:
     """How many of the test images stand in the training part too, byte for byte."""
-    known = {_digest(image) for image in train.rows}
-    return sum(_digest(image) in known for image in test.rows)
+    known = set(_digests(train))
+    return sum(digest in known for digest in _digests(test))
 
 
-def _digest(image: Tensor) -> bytes:
-    return hashlib.blake2b(image.numpy().data, digest_size=16).digest()
+def _digests(images: Images) -> Iterator[bytes]:
+    return (hashlib.blake2b(image, digest_size=16).digest() for image in images.rows.numpy())
 
 
 def _shortened(classes: tuple[str, ...], limit: int = 10) -> str:

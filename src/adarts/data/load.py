@@ -7,6 +7,7 @@ from pathlib import Path
 from adarts.config.settings import ImageSettings
 from adarts.data.folder import load_folder
 from adarts.data.images import ImageData, Images, shared_images, statistics
+from adarts.data.memory import require_memory
 from adarts.data.named import CIFAR, load_cifar
 from adarts.data.signs import load_signs
 from adarts.data.source import Source
@@ -59,6 +60,7 @@ def _scaled(images: Images, size: int, notes: list[str]) -> Images:
     height, width = images.pixels.shape[2:]
     if (height, width) == (size, size):
         return images
+    require_memory(len(images), size)
     note = f"images of {height}x{width} scaled to {size}x{size}"
     if note not in notes:
         notes.append(note)

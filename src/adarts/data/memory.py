@@ -6,8 +6,28 @@ import os
 import re
 from pathlib import Path
 
+from adarts.errors import DataError
+
 _MEMINFO = Path("/proc/meminfo")
 _GROUP = Path("/sys/fs/cgroup")
+
+
+def require_memory(count: int, size: int) -> None:
+    """Refuse images that cannot be held.
+
+    Args:
+        count: how many.
+        size: their side.
+
+    Raises:
+        DataError: if there is less memory than twice the set, which is there twice while it is divided or scaled.
+    """
+    need, available = 2 * count * size * size * 3, available_memory()
+    if available is not None and need > available:
+        raise DataError(
+            f"{count:,} images of {size}x{size} need {need / 2**30:.1f} GiB of memory, {available / 2**30:.1f} GiB are free; "
+            "choose a smaller --images.size or fewer images"
+        )
 
 
 def available_memory() -> int | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adarts.config.loading import search_config, train_config
+from adarts.methods import published
 from adarts.report import write_report
 from adarts.search import SearchResult, run_search
 from adarts.training import TrainResult, run_training
@@ -31,7 +32,7 @@ def run_demo(runs: Path = Path("runs"), seed: int = 0, scale: str = "demo") -> D
     """
     place = {"runs": runs}
     print("1 of 3: searching for cells with ADARTS", flush=True)
-    search = run_search(search_config(data="signs", scale=scale, seed=seed, run=place))
+    search = run_search(search_config(published, data="signs", scale=scale, seed=seed, run=place))
     print("\n2 of 3: training the network of the cells that were found", flush=True)
     found = run_training(train_config(genotype=str(search.run_dir), data="signs", scale=scale, seed=seed, run=place))
     print("\n3 of 3: training a network of random cells under the same budget", flush=True)
@@ -45,7 +46,9 @@ def describe(result: DemoResult) -> str:
     lines = ["", "test accuracy after the last epoch (one seed: a demonstration, not a comparison)"]
     for name, run in (("found by ADARTS", result.found), ("random cells", result.random)):
         facts = run.summary
-        lines.append(f"  {name:<16} {run.test_accuracy:7.2%}   {facts['parameters']:,} parameters, {facts['macs'] / 1e6:,.0f} M MACs")
+        lines.append(
+            f"  {name:<16} {run.test_accuracy:7.2%}   {facts['parameters']:,} parameters, {facts['macs'] / 1e6:,.0f} M MACs"
+        )
     moved = "differ from" if result.search.summary["initial_genotype_differs"] else "equal"
     lines += [f"the cells found {moved} those that the untrained logits named", f"report: {result.report}"]
     return "\n".join(lines)

@@ -2,6 +2,6 @@
 
 from adarts.methods import adarts, darts, pc_darts  # noqa: F401  (importing registers them)
 from adarts.methods.base import Method, MethodInfo, Updates
-from adarts.methods.registry import get_method, list_methods, register
+from adarts.methods.registry import get_method, list_methods, published, register
 
-__all__ = ["Method", "MethodInfo", "Updates", "get_method", "list_methods", "register"]
+__all__ = ["Method", "MethodInfo", "Updates", "get_method", "list_methods", "published", "register"]

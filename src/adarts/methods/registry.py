@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from adarts.errors import ConfigError, nearest
 from adarts.methods.base import Method, MethodInfo
 
@@ -30,6 +33,11 @@ def get_method(name: str) -> type[Method]:
     if name not in _METHODS:
         raise ConfigError(f"unknown method '{name}'{nearest(name, _METHODS)}")
     return _METHODS[name]
+
+
+def published(name: str) -> Mapping[str, Mapping[str, Any]]:
+    """The published hyper-parameters of the method of this name, as a layer of a configuration."""
+    return get_method(name).info.defaults
 
 
 def list_methods() -> list[MethodInfo]:

@@ -5,6 +5,7 @@ Graphviz only decides where things stand (`-Tplain`); the SVG is ours, so that i
 
 from __future__ import annotations
 
+import math
 import re
 import shutil
 import subprocess
@@ -14,7 +15,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from adarts.errors import DataError, nearest
-from adarts.report.palette import SURFACES, css_class, look
 from adarts.report.templates import ENVIRONMENT
 from adarts.space import CellGenotype, Genotype, get_space
 
@@ -167,6 +167,15 @@ def _path(curve: Sequence[Point]) -> str:
     return f"M{start} C{' '.join(rest)}"
 
 
+def _tip(curve: Sequence[Point]) -> str:
+    """SVG path of the arrow head at the end of a curve, pointing on in its direction."""
+    (x0, y0), (x1, y1) = curve[-2:]
+    length = math.hypot(x1 - x0, y1 - y0) or 1.0
+    dx, dy = (x1 - x0) / length, (y1 - y0) / length
+    corners = [(x1 - 3.2 * dy, y1 + 3.2 * dx), (x1 + 7 * dx, y1 + 7 * dy), (x1 + 3.2 * dy, y1 - 3.2 * dx)]
+    return f"M{' L'.join(f'{x:.1f},{y:.1f}' for x, y in corners)} Z"
+
+
 def cell_svg(genotype: Genotype, kind: str, *, standalone: bool = True) -> str:
     """Draw a cell.
 
@@ -185,43 +194,39 @@ def cell_svg(genotype: Genotype, kind: str, *, standalone: bool = True) -> str:
         raise DataError(f"the genotype has no cell {kind!r}{nearest(kind, genotype.cells)}")
     cell = genotype.cells[kind]
     num_inputs = get_space(genotype.space).num_inputs
-    num_boxes = num_inputs + len(cell.nodes) + 1
+    num_nodes = len(cell.nodes)
+    num_boxes = num_inputs + num_nodes + 1
     arrows = arrows_of(cell, num_inputs)
-    layout = None
-    if program := layout_program():
-        try:
-            layout = graphviz_layout(program, num_boxes, arrows)
-        except (OSError, subprocess.SubprocessError):
-            layout = None  # A drawing is never worth a lost run: take the plain layout.
-    layout = layout or plain_layout(num_boxes, num_inputs, arrows)
+    layout = _layout(num_boxes, num_inputs, arrows)
+    roles = ["input"] * num_inputs + ["node"] * num_nodes + ["output"]
+    names = [node_label(index, num_inputs, num_nodes) for index in range(num_boxes)]
     return ENVIRONMENT.get_template("cell.svg").render(
         kind=kind,
         standalone=standalone,
         layout=layout,
-        surface=SURFACES[0],
-        box=(BOX_WIDTH, BOX_HEIGHT),
-        nodes=[
-            (
-                "input" if index < num_inputs else "output" if index == num_boxes - 1 else "node",
-                layout.boxes[index],
-                node_label(index, num_inputs, len(cell.nodes)),
-            )
-            for index in range(num_boxes)
+        box_width=BOX_WIDTH,
+        box_height=BOX_HEIGHT,
+        boxes=[
+            {"role": role, "x": layout.boxes[index][0], "y": layout.boxes[index][1], "text": text, "sub": sub}
+            for index, (role, (text, sub)) in enumerate(zip(roles, names, strict=True))
         ],
         arrows=[
-            (
-                arrow.operation,
-                css_class(arrow.operation) if arrow.operation else "concat",
-                look(arrow.operation) if arrow.operation else None,
-                _path(curve),
-                label,
-            )
+            {"operation": arrow.operation, "path": _path(curve), "tip": _tip(curve), "label": label}
             for arrow, curve, label in zip(arrows, layout.curves, layout.labels, strict=True)
         ],
         description="; ".join(
-            f"{''.join(node_label(arrow.source, num_inputs, len(cell.nodes)))} to "
-            f"{''.join(node_label(arrow.target, num_inputs, len(cell.nodes)))}: {arrow.operation}"
+            f"{''.join(names[arrow.source])} to {''.join(names[arrow.target])}: {arrow.operation}"
             for arrow in arrows
             if arrow.operation
         ),
     )
+
+
+def _layout(num_boxes: int, num_inputs: int, arrows: Sequence[Arrow]) -> Layout:
+    """Graphviz's layout, or the plain one: a drawing is never worth a lost run."""
+    if program := layout_program():
+        try:
+            return graphviz_layout(program, num_boxes, arrows)
+        except (OSError, subprocess.SubprocessError):
+            pass
+    return plain_layout(num_boxes, num_inputs, arrows)

@@ -48,7 +48,7 @@ def build(
 
 
 def resolve_genotype(reference: str) -> Genotype:
-    """A genotype from ``random:SEED``, a search run's folder, or a genotype file (JSON or the textual form).
+    """A genotype from ``random:SEED``, a search run's folder, a genotype file, or the JSON of one.
 
     Raises:
         DataError: there is nothing of the kind, or it is not a genotype.
@@ -58,6 +58,8 @@ def resolve_genotype(reference: str) -> Genotype:
         if not seed.isdigit():
             raise DataError(f"genotype '{reference[:60]}': after random: a seed is needed, e.g. random:0")
         return random_genotype(DARTS, int(seed))
+    if reference.lstrip().startswith("{"):
+        return Genotype.from_json(reference)
     path = Path(reference)
     if path.is_dir():
         if not (path / "summary.json").exists():

@@ -1,0 +1,215 @@
+"""How the layers of a configuration become one run.
+
+    defaults < the method's published hyper-parameters < scale < configuration file < what is given explicitly
+
+Every layer is a partial, nested mapping of the settings. Names and single values are checked layer by layer, so that a
+mistake is reported with the layer that makes it; rules that tie several settings together are checked once, at the end,
+since a later layer may complete what an earlier one began.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
+
+from adarts.config.settings import SearchConfig, Settings, TrainConfig
+from adarts.errors import ConfigError, nearest
+
+SCALES = ("smoke", "demo", "cpu", "gpu", "paper")
+"""The budgets, from the smallest to the largest."""
+
+Values = Mapping[str, Any]
+Published = Callable[[str], Values]
+"""From a method's name to its published hyper-parameters; the methods' room gives it, which this one may not import."""
+C = TypeVar("C", bound=Settings)
+
+_MAX_FILE = 1 << 20  # bytes; a configuration is a page of text, and a hostile one must not fill the memory
+
+
+class Scale(Settings):
+    """A budget: what it is for, what it reduces, and the settings it changes."""
+
+    description: str
+    reduces: str
+    search: dict[str, Any] = {}
+    train: dict[str, Any] = {}
+    cifar: dict[Literal["search", "train"], dict[str, Any]] = {}
+    """Further settings that hold for CIFAR only."""
+
+    def layer(self, stage: Literal["search", "train"], data: str) -> Values:
+        """The settings that the scale changes for a stage on a data set."""
+        layer: dict[str, Any] = {}
+        merge(layer, self.search if stage == "search" else self.train)
+        if data in ("cifar10", "cifar100"):
+            merge(layer, self.cifar.get(stage, {}))
+        return layer
+
+
+def search_config(published: Published, config_file: Path | str | None = None, **given: Any) -> SearchConfig:
+    """The complete configuration of a search.
+
+    Args:
+        published: gives a method's published hyper-parameters, e.g. ``lambda name: get_method(name).defaults``.
+        config_file: a YAML file with some or all settings.
+        given: what outweighs everything else: ``data``, ``method``, ``scale``, ``seed``, and sections as mappings,
+            e.g. ``search={"epochs": 3}``.
+
+    Raises:
+        ConfigError: a name, value or combination that cannot work; one line.
+    """
+    return validated(SearchConfig, layered(SearchConfig, given, config_file, published))
+
+
+def train_config(config_file: Path | str | None = None, **given: Any) -> TrainConfig:
+    """The complete configuration of a training run; see :func:`search_config`."""
+    return validated(TrainConfig, layered(TrainConfig, given, config_file))
+
+
+def layered(
+    model: type[C], given: Values, config_file: Path | str | None = None, published: Published | None = None
+) -> dict[str, Any]:
+    """All layers merged: complete, each value valid, but the rules that tie several settings together not yet checked."""
+    given = checked(model, given)
+    file: Values = {}
+    if config_file is not None:
+        file = checked(model, read_yaml(Path(config_file)), lambda name: f"{config_file}: {name}")
+        _refuse_contradiction(given, file, str(config_file))
+    names = {name: given.get(name, file.get(name, model.model_fields[name].default)) for name in ("data", "scale")}
+    values = model().model_dump()
+    if published is not None:
+        method = given.get("method", file.get("method", values["method"]))
+        merge(values, checked(model, published(method), lambda name: f"method '{method}': {name}"))
+    stage: Literal["search", "train"] = "search" if issubclass(model, SearchConfig) else "train"
+    layer = load_scale(names["scale"]).layer(stage, names["data"])
+    merge(values, checked(model, layer, lambda name: f"scale '{names['scale']}': {name}"))
+    merge(values, file)
+    merge(values, given)
+    return values
+
+
+def _refuse_contradiction(given: Values, file: Values, config_file: str) -> None:
+    """A complete file overrides all that a scale or method changes: naming another one would only change the label."""
+    for name in ("scale", "method"):
+        if name in given and name in file and given[name] != file[name]:
+            raise ConfigError(
+                f"{name} '{given[name]}' contradicts {config_file}, which says '{file[name]}'; "
+                f"remove one of them (the file's settings outweigh the {name}'s)"
+            )
+
+
+def load_scale(name: str) -> Scale:
+    """The scale of this name; :class:`ConfigError` with the nearest name if there is none."""
+    if name not in SCALES:
+        raise ConfigError(f"unknown scale '{name}'{nearest(name, SCALES)}")
+    return validated(Scale, read_yaml(Path(__file__).parent / "scales" / f"{name}.yaml"))
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A mapping read from a YAML file; nothing in it is evaluated."""
+    try:
+        if path.stat().st_size > _MAX_FILE:
+            raise ConfigError(f"{path}: larger than 1 MiB, so not a configuration")
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not a text file in UTF-8") from error
+    except yaml.MarkedYAMLError as error:
+        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
+        raise ConfigError(f"{path}: {line}{error.problem}") from error
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise ConfigError(f"{path}: not readable as YAML ({type(error).__name__})") from error
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: expected settings by name, found {type(content).__name__}")
+    return content
+
+
+def to_yaml(config: Settings) -> str:
+    """The configuration as text that :func:`read_yaml` reads back exactly."""
+    return str(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True))
+
+
+def merge(into: dict[str, Any], layer: Values) -> None:
+    """Put a layer above what is there, section by section."""
+    for name, value in layer.items():
+        if isinstance(value, Mapping):
+            merge(into.setdefault(name, {}), value)
+        else:
+            into[name] = value
+
+
+def sections(model: type[Settings]) -> dict[str, type[Settings]]:
+    """The fields of a settings class that are settings themselves."""
+    fields = model.model_fields.items()
+    return {name: f.annotation for name, f in fields if isinstance(f.annotation, type) and issubclass(f.annotation, Settings)}
+
+
+def setting_names(model: type[Settings], prefix: str = "") -> list[str]:
+    """Every single setting, dotted: ``data``, ``search.epochs``."""
+    inner = sections(model)
+    names: list[str] = []
+    for name in model.model_fields:
+        names += setting_names(inner[name], f"{prefix}{name}.") if name in inner else [prefix + name]
+    return names
+
+
+def checked(model: type[Settings], values: Values, label: Callable[[str], str] = str) -> dict[str, Any]:
+    """A partial, nested mapping with every name known and every single value converted and valid.
+
+    Args:
+        model: the settings that the mapping is a part of.
+        values: the mapping; a section may also be a settings object.
+        label: from a dotted name to how a message calls it.
+    """
+    known = setting_names(model)
+
+    def visit(part: type[Settings], values: Values, prefix: str) -> dict[str, Any]:
+        inner, result = sections(part), {}
+        for key, value in values.items():
+            name = f"{prefix}{key}"
+            if key not in part.model_fields:
+                raise ConfigError(f"{label(name)}: unknown setting{nearest(name, known)}")
+            if key not in inner:
+                result[key] = _leaf(part.model_fields[key], value, label(name))
+            elif isinstance(value, Mapping | inner[key]):
+                section = value if isinstance(value, Mapping) else value.model_dump()
+                result[key] = visit(inner[key], section, f"{name}.")
+            else:
+                raise ConfigError(f"{label(name)}: a section of settings, not {value!r}")
+        return result
+
+    return visit(model, values, "")
+
+
+def _leaf(field: FieldInfo, value: Any, label: str) -> Any:
+    adapter: TypeAdapter[Any] = TypeAdapter(Annotated.__class_getitem__((field.annotation, *field.metadata, None)))  # type: ignore[attr-defined]
+    try:
+        return adapter.validate_python(value)
+    except ValidationError as error:
+        hint = nearest(str(value), get_args(field.annotation)) if get_origin(field.annotation) is Literal else ""
+        raise ConfigError(f"{label} {_problem(error)}{hint if 'mean' in hint else ''}") from error
+
+
+def validated(model: type[C], values: Values) -> C:
+    """The settings object, with all rules checked; the first problem as one line."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        where = ".".join(str(part) for part in error.errors()[0]["loc"])
+        raise ConfigError(f"{where}: {_problem(error)}" if where else _problem(error)) from error
+
+
+def _problem(error: ValidationError) -> str:
+    """Pydantic's first problem in few words, with the value that makes it."""
+    first = error.errors()[0]
+    text = first["msg"].removeprefix("Value error, ").split(", unable to parse")[0]
+    if text.startswith("Input should be "):
+        return f"must be {text.removeprefix('Input should be ')}, not {first['input']!r}"
+    return text

@@ -1,0 +1,118 @@
+"""Checkpoints that are either whole or known to be damaged, with the previous one kept.
+
+A checkpoint is a torch file followed by the sha256 of its bytes: one flipped bit of a torch file alone loads silently
+as wrong numbers. Reading accepts tensors and plain containers only, never code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from adarts.errors import CheckpointError
+from adarts.runs.config_file import differing_keys
+from adarts.runs.files import sync_folder, write_atomically
+
+_FORMAT = 1
+_SEAL = b"adarts-sha256:"
+_SEAL_LENGTH = len(_SEAL) + 64
+
+
+class Checkpoints:
+    """The files `last.pt` and `previous.pt` of a run.
+
+    Args:
+        folder: where they lie.
+        config: the configuration that a checkpoint must have been made with, as plain containers.
+        warn: tells the user of a damaged checkpoint.
+    """
+
+    def __init__(self, folder: Path, config: Mapping[str, Any], warn: Callable[[str], None]) -> None:
+        self.folder = folder
+        self._next, self._last, self._previous = (folder / f"{name}.pt" for name in ("next", "last", "previous"))
+        self._config = dict(config)
+        self._warn = warn
+
+    def save(self, state: Mapping[str, Any]) -> None:
+        """Write a new last checkpoint; the one before stays as the previous one.
+
+        Args:
+            state: tensors, numbers, texts and plain containers.
+
+        Raises:
+            CheckpointError: it cannot be written; the earlier ones are as they were.
+            TypeError: the state holds something that could not be read again.
+        """
+        buffer = io.BytesIO()
+        torch.save({"format": _FORMAT, "config": self._config, "state": dict(state)}, buffer)
+        body = buffer.getbuffer()
+        if not self._last.exists() and not self._previous.exists():
+            try:
+                _load(io.BytesIO(body))
+            except Exception as error:
+                raise TypeError(f"the state to be saved is not plain: {error}") from error
+        write_atomically(self._next, body, _SEAL + hashlib.sha256(body).hexdigest().encode())
+        self._rotate()
+
+    def load(self) -> dict[str, Any] | None:
+        """The state of the newest checkpoint that is whole; none if there has never been one.
+
+        Raises:
+            CheckpointError: all are damaged, or they belong to another configuration.
+        """
+        if self._next.exists():
+            self._rotate()  # a process was killed between the writing and the renaming
+        problems: list[str] = []
+        for path in (self._last, self._previous):
+            if not path.exists():
+                continue
+            try:
+                content = _read(path)
+            except CheckpointError as error:
+                problems.append(str(error))
+                continue
+            if keys := differing_keys(content["config"], self._config):
+                raise CheckpointError(f"{path} was made with another configuration: {', '.join(keys)} differ")
+            if problems:
+                self._set_aside()
+                self._warn(f"{problems[0]}; using the previous checkpoint {path}")
+            state: dict[str, Any] = content["state"]
+            return state
+        if problems:
+            raise CheckpointError(f"no checkpoint can be used: {'; '.join(problems)}")
+        return None
+
+    def _rotate(self) -> None:
+        if self._last.exists():
+            self._last.replace(self._previous)
+        self._next.replace(self._last)
+        sync_folder(self.folder)
+
+    def _set_aside(self) -> None:
+        """Move a damaged last checkpoint away, lest the next save takes it for a good previous one."""
+        self._last.replace(self._last.with_suffix(".damaged"))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    data = path.read_bytes()
+    if not data:
+        raise CheckpointError(f"{path} is empty")
+    body, seal = memoryview(data)[:-_SEAL_LENGTH], data[-_SEAL_LENGTH:]
+    if seal != _SEAL + hashlib.sha256(body).hexdigest().encode():
+        raise CheckpointError(f"{path} is damaged: its checksum does not fit ({len(data):,} bytes)")
+    try:
+        content = _load(io.BytesIO(body))
+    except Exception as error:  # a hostile file may fail in any way
+        raise CheckpointError(f"{path} is refused: it holds more than tensors and plain containers") from error
+    if not isinstance(content, dict) or content.get("format") != _FORMAT:
+        raise CheckpointError(f"{path} is not a checkpoint of this version of adarts")
+    return content
+
+
+def _load(file: io.BytesIO) -> Any:
+    return torch.load(file, map_location="cpu", weights_only=True)

@@ -1,0 +1,60 @@
+"""The file `config.yaml` of a run: the complete configuration, which reads back exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import ValidationError
+
+from adarts.config.settings import Settings
+from adarts.errors import CheckpointError
+
+CONFIG_FILE = "config.yaml"
+
+AnySettings = TypeVar("AnySettings", bound=Settings)
+
+
+def dump_config(config: Settings) -> str:
+    """The YAML text of a configuration."""
+    text: str = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    return text
+
+
+def read_config(run_dir: Path, kind: type[AnySettings]) -> AnySettings:
+    """The configuration that a run was started with; settings that are younger than the file get their defaults.
+
+    Raises:
+        CheckpointError: there is none, or it is not a configuration of this kind.
+    """
+    path = run_dir / CONFIG_FILE
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return kind.model_validate(content)
+    except OSError as error:
+        raise CheckpointError(f"cannot read {path}: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise CheckpointError(f"{path} is refused: {' '.join(str(error).split())}") from error
+    except ValidationError as error:
+        keys = ", ".join(".".join(map(str, problem["loc"])) or "content" for problem in error.errors())
+        raise CheckpointError(f"{path} is not a {kind.__name__} of this version of adarts: {keys}") from error
+
+
+def identity(config: Settings) -> dict[str, Any]:
+    """What makes two runs the same run: everything but where and how it is carried out, and leave to download."""
+    content = config.model_dump(mode="json", exclude={"run": True, "images": {"download"}})
+    return dict(content)
+
+
+def differing_keys(first: Mapping[str, Any], second: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """The dotted names of the values that differ between two nested mappings."""
+    keys: list[str] = []
+    for key in dict.fromkeys([*first, *second]):
+        one, other = first.get(key), second.get(key)
+        if isinstance(one, Mapping) and isinstance(other, Mapping):
+            keys += differing_keys(one, other, f"{prefix}{key}.")
+        elif one != other or (key in first) != (key in second):
+            keys.append(f"{prefix}{key}")
+    return keys

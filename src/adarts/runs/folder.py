@@ -1,0 +1,268 @@
+"""The folder of a run: found or made, locked, and written so that nothing in it is ever half there."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+import traceback
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal
+
+import torch
+from rich.console import Console
+
+from adarts.config.settings import SearchConfig, TrainConfig
+from adarts.errors import CheckpointError, nearest
+from adarts.runs.checkpoints import Checkpoints
+from adarts.runs.config_file import CONFIG_FILE, differing_keys, dump_config, identity, read_config
+from adarts.runs.environment import changes, environment, prepare_device
+from adarts.runs.files import refuse, remove_leftovers, to_json, write_atomically
+from adarts.runs.lock import Lock
+from adarts.runs.metrics import Metrics
+from adarts.runs.signals import StopSignals, parse_time_limit
+
+Kind = Literal["search", "train"]
+
+_ENVIRONMENT, _LOG, _SUMMARY = "environment.json", "log.txt", "summary.json"
+
+
+class RunFolder:
+    """A run folder that this process holds; made by :meth:`open`, left by ``with``.
+
+    Attributes:
+        path: the folder.
+        device: where the tensors of this run live.
+        metrics: one record an epoch.
+        checkpoints: the state to go on from.
+        signals: requests to stop.
+        console: where people read along.
+    """
+
+    def __init__(self, path: Path, config: SearchConfig | TrainConfig, device: torch.device) -> None:
+        limit = config.run.time_limit
+        self.path = path
+        self.device = device
+        self.console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+        self.signals = StopSignals(None if limit is None else parse_time_limit(limit))
+        self._clock = time.monotonic()
+        self._lock = Lock(path)
+        self.checkpoints = Checkpoints(path / "checkpoints", identity(config), self.warn)
+        self.metrics = Metrics(path / "metrics.jsonl")
+
+    @classmethod
+    def open(cls, kind: Kind, label: str, config: SearchConfig | TrainConfig) -> RunFolder:
+        """Make a new run folder, or continue an unfinished one as `config.run` says.
+
+        Args:
+            kind: what is run.
+            label: ends the name of a new folder, e.g. ``cifar10-adarts``.
+            config: the whole configuration.
+
+        Raises:
+            ConfigError: a device or a time limit that cannot be.
+            CheckpointError: the folder is in use, cannot be written, or is of another configuration.
+        """
+        if config.run.time_limit is not None:
+            parse_time_limit(config.run.time_limit)  # before anything is made
+        device = prepare_device(config.run)
+        run = cls(_locate(kind, label, config), config, device)
+        try:
+            run._prepare(config)
+            run._point_latest(config.run.runs / kind)
+            run.signals.install()
+        except BaseException:
+            run.close()
+            raise
+        return run
+
+    @staticmethod
+    def find(reference: str | Path, kind: Kind, runs: Path = Path("runs")) -> Path:
+        """The folder of a run that a person means: a path, the name of a run, or ``latest``.
+
+        Raises:
+            CheckpointError: there is none.
+        """
+        for path in (Path(reference), runs / kind / reference):
+            if (path / CONFIG_FILE).is_file():
+                return path.resolve()
+        names = ["latest", *(path.name for path in _run_folders(runs / kind))]
+        raise CheckpointError(f"no run at {reference} nor under {runs / kind}{nearest(str(reference), names)}")
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run has its summary; nothing is left to do then."""
+        return (self.path / _SUMMARY).exists()
+
+    @property
+    def seconds(self) -> float:
+        """The time that all processes of this run spent on it."""
+        return time.monotonic() - self._clock
+
+    def add_seconds(self, seconds: float) -> None:
+        """Count the time of the processes before this one."""
+        self._clock -= seconds
+
+    def log(self, text: str) -> None:
+        """Tell people: on the console and, with the time, in the log file."""
+        self.console.print(text)
+        self._log(text)
+
+    def warn(self, text: str) -> None:
+        """Tell people of something that they should look at."""
+        self.log(f"warning: {text}")
+
+    def stop_if_asked(self) -> None:
+        """Raise :class:`Stopped` if a signal or the time limit asks for it; for long work at the end of an epoch."""
+        if asked := self.signals.asked():
+            raise asked
+
+    def write_text(self, name: str, text: str) -> Path:
+        """Write a text file, completely or not at all."""
+        return self.write_bytes(name, text.encode())
+
+    def write_json(self, name: str, value: Any) -> Path:
+        """Write a JSON file, completely or not at all."""
+        return self.write_bytes(name, to_json(value))
+
+    def write_bytes(self, name: str, data: bytes) -> Path:
+        """Write a file, completely or not at all."""
+        write_atomically(self.path / name, data)
+        return self.path / name
+
+    def read_json(self, name: str) -> Any:
+        """Read a JSON file of this run.
+
+        Raises:
+            CheckpointError: it is not there, or not JSON.
+        """
+        path = self.path / name
+        try:
+            return json.loads(path.read_bytes())
+        except OSError as error:
+            raise CheckpointError(f"cannot read {path}: {error.strerror}") from error
+        except ValueError as error:
+            raise CheckpointError(f"{path} is not JSON: {error}") from error
+
+    def finish(self, summary: dict[str, Any]) -> None:
+        """Write the summary: the run is finished."""
+        self.write_json(_SUMMARY, summary)
+        self.log(f"finished: {self.path}")
+
+    def close(self) -> None:
+        """Give back the signals and the lock."""
+        self.signals.restore()
+        self._lock.release()
+
+    def __enter__(self) -> RunFolder:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            self._log("".join(traceback.format_exception(error)).rstrip())
+            self.log(f"unfinished: {self.path}")
+        self.close()
+
+    def _prepare(self, config: SearchConfig | TrainConfig) -> None:
+        """Write down configuration and environment, or compare them with those of the run that is continued."""
+        checkpoints = self.checkpoints.folder
+        try:
+            checkpoints.mkdir(exist_ok=True)
+            for folder in (self.path, checkpoints):
+                remove_leftovers(folder)
+        except OSError as error:
+            refuse(checkpoints, error, 0)
+        now = environment(self.device)
+        if not (self.path / CONFIG_FILE).exists():
+            self.write_json(_ENVIRONMENT, {**now, "continued": []})
+            self.write_text(CONFIG_FILE, dump_config(config))  # last: what has it is a run folder
+            self.log(f"run folder: {self.path}")
+            return
+        saved = read_config(self.path, type(config))
+        if keys := differing_keys(identity(saved), identity(config)):
+            raise CheckpointError(f"{self.path} is a run of another configuration: {', '.join(keys)} differ")
+        self.log(f"run folder: {self.path} ({'finished' if self.finished else 'continued'})")
+        if not self.finished:
+            before = self.read_json(_ENVIRONMENT)
+            if changed := changes((before["continued"] or [before])[-1], now):
+                self.warn(f"not the environment that this run was in: {', '.join(changed)}; the last bits may differ")
+            self.write_json(_ENVIRONMENT, {**before, "continued": [*before["continued"], now]})
+
+    def _point_latest(self, folder: Path) -> None:
+        """Let `latest` point to this run, if it lies among the others."""
+        if self.path.parent.resolve() != folder.resolve():
+            return
+        fresh = folder / f".latest.{os.getpid()}"
+        try:
+            fresh.unlink(missing_ok=True)
+            fresh.symlink_to(self.path.name)
+            fresh.replace(folder / "latest")
+        except OSError as error:  # some network drives know no links
+            self.warn(f"{folder / 'latest'} does not point to this run: {error.strerror}")
+
+    def _log(self, text: str) -> None:
+        now = datetime.now().isoformat(sep=" ", timespec="seconds")
+        # What people were told on the console is no reason to end a run when the disk is full: the next checkpoint is.
+        with suppress(OSError), (self.path / _LOG).open("a", encoding="utf-8") as file:
+            file.write(f"{now}  {text}\n")
+
+
+def _locate(kind: Kind, label: str, config: SearchConfig | TrainConfig) -> Path:
+    """The folder to work in; it exists on return."""
+    settings, parent = config.run, config.run.runs / kind
+    try:
+        if settings.run_dir is not None:
+            return _given(settings.run_dir)
+        parent.mkdir(parents=True, exist_ok=True)
+        return _newest(parent, config) if settings.resume else _new(parent, label)
+    except OSError as error:
+        refuse(settings.run_dir or parent, error, 0)
+
+
+def _given(path: Path) -> Path:
+    path.mkdir(parents=True, exist_ok=True)
+    inside = {entry.name for entry in path.iterdir() if not entry.name.startswith(".")}
+    # A run that was killed at its very beginning has no config.yaml yet, but nothing that is not ours either.
+    if CONFIG_FILE not in inside and inside - {"checkpoints", _ENVIRONMENT}:
+        raise CheckpointError(f"{path} is not a run folder, and not empty; choose another --run-dir")
+    return path
+
+
+def _newest(parent: Path, config: SearchConfig | TrainConfig) -> Path:
+    """The newest unfinished run of this configuration, else the newest finished one: `--resume` may be repeated."""
+    same = []
+    for path in reversed(_run_folders(parent)):
+        with suppress(CheckpointError):  # an unreadable neighbour is none of our business
+            if not differing_keys(identity(read_config(path, type(config))), identity(config)):
+                same.append(path)
+    same.sort(key=lambda path: (path / _SUMMARY).exists())
+    if not same:
+        raise CheckpointError(f"no run of this configuration under {parent} to resume; leave out --resume to start one")
+    return same[0]
+
+
+def _run_folders(parent: Path) -> list[Path]:
+    """Run folders by time."""
+    if not parent.is_dir():
+        return []
+    return sorted(path for path in parent.iterdir() if not path.is_symlink() and (path / CONFIG_FILE).is_file())
+
+
+def _new(parent: Path, label: str) -> Path:
+    label = re.sub(r"[^A-Za-z0-9._-]+", "-", label).strip("-.")
+    name = f"{datetime.now():%Y%m%d-%H%M%S}-{label}"
+    number = 1
+    while True:
+        path = parent / (name if number == 1 else f"{name}-{number}")
+        try:
+            path.mkdir()
+        except FileExistsError:
+            number += 1
+        else:
+            return path

@@ -1,0 +1,100 @@
+"""Asking a run to stop: by SIGTERM, SIGUSR1 (clusters send it before the time is up), Ctrl-C or a time limit."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from adarts.errors import ConfigError, Stopped
+
+_EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGUSR1: 143}
+_TIME_LIMIT = re.compile(r"(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+)s)?")
+_NOTE = b"\nstopping at a checkpoint after this step; Ctrl-C again stops at once\n"
+
+
+def parse_time_limit(text: str) -> float:
+    """The seconds of a time like ``90s``, ``9m``, ``2h`` or ``1h30m``.
+
+    Raises:
+        ConfigError: it is not such a time, or it is zero.
+    """
+    match = _TIME_LIMIT.fullmatch(text.strip())
+    hours, minutes, seconds = (int(part or 0) for part in match.groups()) if match else (0, 0, 0)
+    total = 3600 * hours + 60 * minutes + seconds
+    if total == 0:
+        raise ConfigError(f"run.time_limit {text!r} is not a time; write it like 90s, 9m, 2h or 1h30m")
+    return float(total)
+
+
+class StopSignals:
+    """While installed, a signal raises :class:`Stopped` at once; inside :meth:`deferred` it waits to be asked for.
+
+    At once is right where nothing is lost: reading data, the evaluation after the last checkpoint. Inside the steps of
+    a run, the driver asks after each of them. Only the main thread may install handlers; elsewhere the signals stay as
+    they are.
+    """
+
+    def __init__(self, time_limit: float | None = None) -> None:
+        self._deadline = None if time_limit is None else time.monotonic() + time_limit
+        self._request: signal.Signals | None = None
+        self._deferred = False
+        self._earlier: dict[signal.Signals, Any] = {}
+
+    def install(self) -> None:
+        """Take over the signals."""
+        if threading.current_thread() is threading.main_thread():
+            for number in _EXIT_CODES:
+                self._earlier[number] = signal.signal(number, self._handle)
+
+    def restore(self) -> None:
+        """Give the signals back to whoever had them before."""
+        while self._earlier:
+            number, handler = self._earlier.popitem()
+            signal.signal(number, handler)
+
+    def __enter__(self) -> StopSignals:
+        self.install()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.restore()
+
+    @contextmanager
+    def deferred(self) -> Iterator[None]:
+        """Inside, a first signal only leaves a request."""
+        self._deferred = True
+        try:
+            yield
+        finally:
+            self._deferred = False
+        if self._request is not None:  # it came after the last question
+            raise _stopped(self._request)
+
+    def asked(self) -> Stopped | None:
+        """The request to stop, if there is one, ready to be raised."""
+        if self._request is not None:
+            return _stopped(self._request)
+        if self._deadline is not None and time.monotonic() >= self._deadline:
+            return Stopped("stopped by the time limit", 143)
+        return None
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        again = self._request is not None and number == signal.SIGINT
+        if not self._deferred or again:
+            raise _stopped(signal.Signals(number))
+        if self._request is None:
+            self._request = signal.Signals(number)
+            if number == signal.SIGINT:
+                os.write(2, _NOTE)  # print() is not safe here: the signal may have interrupted another one
+
+
+def _stopped(number: signal.Signals) -> Stopped:
+    name = "Ctrl-C" if number == signal.SIGINT else number.name
+    return Stopped(f"stopped by {name}", _EXIT_CODES[number])

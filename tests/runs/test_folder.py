@@ -1,0 +1,188 @@
+"""Making, finding, locking and continuing run folders."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tiny_task import Plan, output, run_tiny, settings, start, wait, wait_for
+
+from adarts.config.settings import EdgeDesign, ImageSettings, LogitOptimiser, RunSettings, SearchConfig, TrainConfig
+from adarts.errors import CheckpointError, ConfigError
+from adarts.runs import RunFolder, prepare_device, read_config
+from adarts.runs.config_file import dump_config
+
+
+def config(runs: Path, seed: int = 0, **run: Any) -> SearchConfig:
+    return SearchConfig(seed=seed, run=RunSettings(runs=runs, device="cpu", **run))
+
+
+def test_a_new_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with RunFolder.open("search", "folder:/my images", config(tmp_path)) as run:
+        assert re.fullmatch(r"\d{8}-\d{6}-folder-my-images", run.path.name)
+        run.log("hello [bold]you[/bold]")
+    assert (tmp_path / "search" / "latest").resolve() == run.path
+    assert capsys.readouterr().out == f"run folder: {run.path}\nhello [bold]you[/bold]\n"
+    assert "hello [bold]you" in (run.path / "log.txt").read_text()
+    assert json.loads((run.path / "environment.json").read_text())["torch"] == torch.__version__
+
+
+def test_names_do_not_collide(tmp_path: Path) -> None:
+    paths = set()
+    for _ in range(5):
+        with RunFolder.open("search", "same", config(tmp_path)) as run:
+            paths.add(run.path)
+    assert len(paths) == 5
+    assert (tmp_path / "search" / "latest").resolve() == run.path
+
+
+@pytest.mark.parametrize(
+    "whole",
+    [
+        SearchConfig(logits=LogitOptimiser(learning_rate=1e-07), edge=EdgeDesign(selector="all", k=1)),
+        TrainConfig(data="folder:/tmp/ümlaut: 'quoted'", images=ImageSettings(per_class=3), run=RunSettings(threads=2)),
+    ],
+)
+def test_the_configuration_reads_back_exactly(tmp_path: Path, whole: SearchConfig | TrainConfig) -> None:
+    (tmp_path / "config.yaml").write_text(dump_config(whole), encoding="utf-8")
+    assert read_config(tmp_path, type(whole)) == whole
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["!!python/object/apply:os.mkdir [HARM]", "seed: !!python/name:os.system", "a: [", "- 1", "seed: -1\nedge: {q: 1}"],
+)
+def test_hostile_and_broken_configurations_are_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "config.yaml").write_text(text.replace("HARM", str(tmp_path / "harm")))
+    with pytest.raises(CheckpointError) as caught:
+        read_config(tmp_path, SearchConfig)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "harm").exists()
+
+
+def test_another_configuration_is_refused_by_name(tmp_path: Path) -> None:
+    run_dir = tmp_path / "run"
+    RunFolder.open("search", "x", SearchConfig(run=settings(run_dir))).close()
+    other = SearchConfig(seed=1, edge=EdgeDesign(k=2), run=settings(run_dir, time_limit="9m"))
+    with pytest.raises(CheckpointError, match=r"another configuration: seed, edge\.k differ"):
+        RunFolder.open("search", "x", other)
+    with pytest.raises(CheckpointError, match="not a TrainConfig"):
+        RunFolder.open("train", "x", TrainConfig(run=settings(run_dir)))
+    RunFolder.open("search", "x", SearchConfig(run=settings(run_dir, time_limit="9m"))).close()
+
+
+def test_resume_takes_the_newest_unfinished_run_of_the_same_configuration(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="no run of this configuration"):
+        RunFolder.open("search", "x", config(tmp_path, resume=True))
+    runs = []
+    for seed in (0, 0, 0, 1):
+        with RunFolder.open("search", "x", config(tmp_path, seed)) as run:
+            runs.append(run.path)
+    for path in (runs[2], runs[1], runs[0]):
+        with RunFolder.open("search", "x", config(tmp_path, resume=True)) as run:
+            assert run.path == path
+            assert not run.finished
+            run.finish({})
+    with RunFolder.open("search", "x", config(tmp_path, resume=True)) as run:
+        assert run.path == runs[2]
+        assert run.finished
+
+
+def test_find(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="no run at latest"):
+        RunFolder.find("latest", "search", tmp_path)
+    with RunFolder.open("search", "x", config(tmp_path)) as run:
+        path = run.path
+    for reference in ("latest", path.name, path, str(path)):
+        assert RunFolder.find(reference, "search", tmp_path) == path
+    with pytest.raises(CheckpointError, match="did you mean 'latest'"):
+        RunFolder.find("lastest", "search", tmp_path)
+
+
+def test_a_second_process_is_refused_and_told_of_the_first(tmp_path: Path) -> None:
+    run_dir = tmp_path / "run"
+    child = start(run_dir, Plan(sleep=60))
+    try:
+        wait_for(run_dir, "run folder:")
+        with pytest.raises(CheckpointError, match=rf"in use by process {child.pid} on \S+, started \d{{4}}-"):
+            run_tiny(run_dir)
+    finally:
+        child.kill()
+        wait(child)
+    run_tiny(run_dir)  # a killed process holds nothing
+
+
+def test_one_process_may_not_open_a_folder_twice_either(tmp_path: Path) -> None:
+    with (
+        RunFolder.open("search", "x", SearchConfig(run=settings(tmp_path / "run"))),
+        pytest.raises(CheckpointError, match=f"process {os.getpid()}"),
+    ):
+        RunFolder.open("search", "x", SearchConfig(run=settings(tmp_path / "run")))
+
+
+@pytest.fixture
+def read_only() -> Iterator[Path]:
+    """A folder with a run in it that this process may read but not write; root becomes nobody for that."""
+    with tempfile.TemporaryDirectory() as name:  # not tmp_path: nobody may not even enter that
+        folder = Path(name)
+        RunFolder.open("search", "x", SearchConfig(run=settings(folder / "run"))).close()
+        for path in (folder / "run" / "checkpoints", folder / "run", folder):
+            path.chmod(0o555)
+        root = os.geteuid() == 0
+        if root:
+            os.seteuid(65534)
+        yield folder
+        if root:
+            os.seteuid(0)
+        for path in (folder, folder / "run", folder / "run" / "checkpoints"):
+            path.chmod(0o755)
+
+
+def test_a_read_only_folder_is_refused_before_work(read_only: Path) -> None:
+    for run in (settings(read_only / "run"), settings(read_only / "new"), RunSettings(runs=read_only, device="cpu")):
+        with pytest.raises(CheckpointError, match=r"cannot write .*: Permission denied"):
+            RunFolder.open("search", "x", SearchConfig(run=run))
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(CheckpointError, match="not a run folder"):
+        RunFolder.open("search", "x", SearchConfig(run=settings(tmp_path)))
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_changed_environment_is_named(tmp_path: Path) -> None:
+    run_dir = tmp_path / "run"
+    assert wait(start(run_dir, Plan(signal_at=(0, 1, 15)))) == 143
+    environment = json.loads((run_dir / "environment.json").read_text())
+    (run_dir / "environment.json").write_text(json.dumps({**environment, "torch": "1.0"}))
+    assert wait(start(run_dir, Plan(signal_at=(1, 1, 15)), threads=2)) == 143
+    assert f"torch 1.0 -> {torch.__version__}, threads 1 -> 2; the last bits may differ" in output(run_dir)
+    assert wait(start(run_dir, threads=2)) == 0
+    assert output(run_dir).count("warning:") == 1
+    assert len(json.loads((run_dir / "environment.json").read_text())["continued"]) == 2
+
+
+def test_a_wrong_time_limit_or_device_makes_no_folder(tmp_path: Path) -> None:
+    for changes in ({"time_limit": "soon"}, {"device": "gpu"}, {"device": "cpu:1"}, {"device": "cuda:99"}):
+        with pytest.raises(ConfigError):
+            RunFolder.open("search", "x", SearchConfig(run=settings(tmp_path / "run", **changes)))
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_device(tmp_path: Path) -> None:
+    assert prepare_device(RunSettings(device="cpu", threads=1)) == torch.device("cpu")
+    assert torch.get_num_threads() == 1
+
+
+def test_an_error_goes_to_the_log_with_its_traceback(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), RunFolder.open("search", "x", config(tmp_path)) as run:
+        run.log(str(1 // 0))
+    assert "Traceback" in (run.path / "log.txt").read_text()
