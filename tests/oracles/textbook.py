@@ -1,14 +1,15 @@
 """The textbook supernet: edge by edge, as equations 1-10 and Algorithms 1-3 of the ADARTS paper read.
 
 It exists to be believed, not to be fast: whoever doubts the supernet of the package reads this one, and a test proves
-the two equal. It is also the yardstick for speed, so it does what the equations ask and nothing else, and it imports only
-torch. Where the paper is silent or contradicts itself:
+the two equal. It is also the yardstick for speed, so it does what the equations ask and nothing else. It imports torch
+alone. Where the paper is silent or contradicts itself:
 
 * eq. 7 needs a ReLU between its two layers and the sigmoid of its first three lines; no bias; hidden width C/K.
 * eq. 10 is read as Algorithm 3 says: sum_k alpha_k o_k(M * x') + (1 - M) * x'. Attention scales the bypass too.
 * One mask for the whole batch, from the batch mean of the attention, or from its running average in evaluation mode;
   `mask_scope="sample"` gives every image its own. Selected channels keep their order, and return to where they were.
-* At stride 2 the bypass is a 2x2 max pool. Pools are followed by BatchNorm, and no BatchNorm in a cell has weights.
+* At stride 2 the bypass is a 2x2 max pool; an odd side is rounded up, as convolutions do. Pools are
+  followed by BatchNorm, and no BatchNorm in a cell has weights.
 * `selector="first"` is PC-DARTS: a slice, the concatenation, a channel shuffle. `"random"` does not shuffle.
 
 Shape suffixes: b batch, c channels, h w, s selected channels, e edges, o operations.
@@ -79,7 +80,11 @@ class FactorizedReduce(nn.Module):
 
     def forward(self, x_bchw: Tensor) -> Tensor:
         x_bchw = F.relu(x_bchw)
-        return self.norm(torch.cat((self.conv1(x_bchw), self.conv2(x_bchw[:, :, 1:, 1:])), dim=1))
+        shifted_bchw = x_bchw[:, :, 1:, 1:]
+        height, width = x_bchw.shape[2:]
+        if height % 2 or width % 2:  # zeros beyond the border, as around every convolution
+            shifted_bchw = F.pad(shifted_bchw, (0, width % 2, 0, height % 2))
+        return self.norm(torch.cat((self.conv1(x_bchw), self.conv2(shifted_bchw)), dim=1))
 
 
 class MaxPool(nn.Module):
@@ -215,7 +220,7 @@ class MixedEdge(nn.Module):
         return sum(weights[name] * operation(x_bshw) for name, operation in self.operations.items())
 
     def bypass(self, x_bchw: Tensor) -> Tensor:
-        return x_bchw if self.stride == 1 else F.max_pool2d(x_bchw, 2)
+        return x_bchw if self.stride == 1 else F.max_pool2d(x_bchw, 2, ceil_mode=True)
 
     def choose(self, scores: Tensor | None, given: Tensor | None) -> Tensor:
         if self.selector in ("all", "first"):

@@ -24,6 +24,7 @@ SCALES = ("smoke", "demo", "cpu", "gpu", "paper")
 """The budgets, from the smallest to the largest."""
 
 Values = Mapping[str, Any]
+Stage = Literal["search", "train"]
 Published = Callable[[str], Values]
 """From a method's name to its published hyper-parameters; the methods' room gives it, which this one may not import."""
 C = TypeVar("C", bound=Settings)
@@ -38,10 +39,10 @@ class Scale(Settings):
     reduces: str
     search: dict[str, Any] = {}
     train: dict[str, Any] = {}
-    cifar: dict[Literal["search", "train"], dict[str, Any]] = {}
+    cifar: dict[Stage, dict[str, Any]] = {}
     """Further settings that hold for CIFAR only."""
 
-    def layer(self, stage: Literal["search", "train"], data: str) -> Values:
+    def layer(self, stage: Stage, data: str) -> Values:
         """The settings that the scale changes for a stage on a data set."""
         layer: dict[str, Any] = {}
         merge(layer, self.search if stage == "search" else self.train)
@@ -79,14 +80,14 @@ def layered(
     if config_file is not None:
         file = checked(model, read_yaml(Path(config_file)), lambda name: f"{config_file}: {name}")
         _refuse_contradiction(given, file, str(config_file))
-    names = {name: given.get(name, file.get(name, model.model_fields[name].default)) for name in ("data", "scale")}
     values = model().model_dump()
+    chosen = {**values, **file, **given}
     if published is not None:
-        method = given.get("method", file.get("method", values["method"]))
+        method = chosen["method"]
         merge(values, checked(model, published(method), lambda name: f"method '{method}': {name}"))
-    stage: Literal["search", "train"] = "search" if issubclass(model, SearchConfig) else "train"
-    layer = load_scale(names["scale"]).layer(stage, names["data"])
-    merge(values, checked(model, layer, lambda name: f"scale '{names['scale']}': {name}"))
+    stage: Stage = "search" if issubclass(model, SearchConfig) else "train"
+    layer = load_scale(chosen["scale"]).layer(stage, chosen["data"])
+    merge(values, checked(model, layer, lambda name: f"scale '{chosen['scale']}': {name}"))
     merge(values, file)
     merge(values, given)
     return values
@@ -148,7 +149,11 @@ def merge(into: dict[str, Any], layer: Values) -> None:
 def sections(model: type[Settings]) -> dict[str, type[Settings]]:
     """The fields of a settings class that are settings themselves."""
     fields = model.model_fields.items()
-    return {name: f.annotation for name, f in fields if isinstance(f.annotation, type) and issubclass(f.annotation, Settings)}
+    return {
+        name: f.annotation
+        for name, f in fields
+        if isinstance(f.annotation, type) and issubclass(f.annotation, Settings)
+    }
 
 
 def setting_names(model: type[Settings], prefix: str = "") -> list[str]:
@@ -189,9 +194,9 @@ def checked(model: type[Settings], values: Values, label: Callable[[str], str] =
 
 
 def _leaf(field: FieldInfo, value: Any, label: str) -> Any:
-    adapter: TypeAdapter[Any] = TypeAdapter(Annotated.__class_getitem__((field.annotation, *field.metadata, None)))  # type: ignore[attr-defined]
+    kind: Any = Annotated[field.annotation, field]
     try:
-        return adapter.validate_python(value)
+        return TypeAdapter(kind).validate_python(value)
     except ValidationError as error:
         hint = nearest(str(value), get_args(field.annotation)) if get_origin(field.annotation) is Literal else ""
         raise ConfigError(f"{label} {_problem(error)}{hint if 'mean' in hint else ''}") from error

@@ -141,7 +141,8 @@ def _files(path: Path) -> list[Path]:
     return sorted(
         file
         for file in path.rglob("*")
-        if file.is_file() and not any(part.startswith(".") for part in file.relative_to(path).parts)
+        if (file.is_file() or not file.exists())  # a link to nowhere counts, and will be named as broken
+        and not any(part.startswith(".") for part in file.relative_to(path).parts)
     )
 
 

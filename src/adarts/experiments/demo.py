@@ -46,9 +46,8 @@ def describe(result: DemoResult) -> str:
     lines = ["", "test accuracy after the last epoch (one seed: a demonstration, not a comparison)"]
     for name, run in (("found by ADARTS", result.found), ("random cells", result.random)):
         facts = run.summary
-        lines.append(
-            f"  {name:<16} {run.test_accuracy:7.2%}   {facts['parameters']:,} parameters, {facts['macs'] / 1e6:,.0f} M MACs"
-        )
+        size = f"{facts['parameters']:,} parameters, {facts['macs'] / 1e6:,.0f} million MACs"
+        lines.append(f"  {name:<16} {run.test_accuracy:7.2%}   {size}")
     moved = "differ from" if result.search.summary["initial_genotype_differs"] else "equal"
     lines += [f"the cells found {moved} those that the untrained logits named", f"report: {result.report}"]
     return "\n".join(lines)

@@ -16,7 +16,7 @@ from adarts.forecast import forecast
 from adarts.report import cell_svg, write_report
 from adarts.runs import RunFolder, carry_out, prepare_device, read_config
 from adarts.runs.tables import table
-from adarts.space import Genotype, cost
+from adarts.space import Genotype, cost, load_genotype
 from adarts.training.model import MODEL_FACTS, MODEL_WEIGHTS, build, load_model, model_files, resolve_genotype
 from adarts.training.task import TrainTask
 
@@ -52,21 +52,25 @@ def run_training(config: TrainConfig) -> TrainResult:
     """
     device = prepare_device(config.run)
     data = load_images(config.data, config.images, config.seed)
-    unfinished = config.run.run_dir is not None and (config.run.run_dir / "genotype.json").exists()
-    genotype = resolve_genotype(str(config.run.run_dir / "genotype.json") if unfinished else config.genotype)  # type: ignore[operator]
-    settings = config.network
-    network = build(
-        genotype,
-        data.num_classes,
-        settings.channels,
-        settings.cells,
-        data.in_channels,
-        auxiliary=settings.auxiliary_weight > 0,
-        seed=config.seed,
-    ).to(device)
+    # A run that is continued keeps its own copy: `latest` may point to another search by now.
+    genotype = None if config.run.run_dir or config.run.resume else resolve_genotype(config.genotype)
     with RunFolder.open("train", data.name, config) as run:
         if not run.finished:
+            kept = run.path / "genotype.json"
+            if kept.exists():
+                genotype = load_genotype(kept)
+            genotype = genotype or resolve_genotype(config.genotype)
             run.write_text("genotype.json", genotype.to_json())
+            settings = config.network
+            network = build(
+                genotype,
+                data.num_classes,
+                settings.channels,
+                settings.cells,
+                data.in_channels,
+                auxiliary=settings.auxiliary_weight > 0,
+                seed=config.seed,
+            ).to(device)
             task = TrainTask(config, data, network, device, run.stop_if_asked)
             _announce(run, task)
             carry_out(task, run, config.run)
@@ -134,7 +138,6 @@ def _finish(run: RunFolder, task: TrainTask) -> None:
     run.write_bytes(MODEL_WEIGHTS, weights)
     run.write_json(MODEL_FACTS, facts)
     genotype: Genotype = network.genotype
-    run.write_text("genotype.txt", genotype.to_text() + "\n")
     for kind in genotype.cells:
         run.write_text(f"cell_{kind}.svg", cell_svg(genotype, kind))
     run.finish(

@@ -1,0 +1,34 @@
+"""``adarts configs``: list the scales, or show one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import tyro
+
+from adarts.cli.options import parse
+from adarts.cli.output import facts, table
+from adarts.config.loading import SCALES, load_scale
+
+
+@dataclass(frozen=True)
+class Configs:
+    """List the scales, which are budgets, or show one with the settings that it changes."""
+
+    action: Annotated[Literal["list", "show"], tyro.conf.Positional] = "list"
+    """What to do."""
+    name: Annotated[str | None, tyro.conf.Positional] = None
+    """The scale to show; all if none is named."""
+
+
+def run(words: list[str]) -> int:
+    """Carry out the verb."""
+    form = parse(Configs, words, "adarts configs")
+    scales = {name: load_scale(name) for name in (SCALES if form.name is None else [form.name])}
+    if form.action == "show":
+        shown = ({"name": name, **scale.model_dump(exclude_defaults=True)} for name, scale in scales.items())
+        print("\n\n".join(facts(record) for record in shown))
+    else:
+        table(["scale", "what for", "what it reduces"], [[n, s.description, s.reduces] for n, s in scales.items()])
+    return 0

@@ -1,0 +1,29 @@
+"""``adarts demo``: the whole way on the embedded photographs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from adarts.cli.options import parse
+
+
+@dataclass(frozen=True)
+class Demo:
+    """Search for cells on the embedded photographs of hand signs, train what was found, and a random cell beside it."""
+
+    runs: Path = Path("runs")
+    """The folder that the run folders are made in."""
+    seed: int = 0
+    """Seed of everything random."""
+    scale: str = "demo"
+    """Budget; `adarts configs` lists them."""
+
+
+def run(words: list[str]) -> int:
+    """Carry out the verb."""
+    form = parse(Demo, words, "adarts demo")
+    from adarts.experiments.demo import describe, run_demo
+
+    print(describe(run_demo(form.runs, form.seed, form.scale)))
+    return 0

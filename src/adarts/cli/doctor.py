@@ -1,0 +1,107 @@
+"""``adarts doctor``: check this machine and say what to mend."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple
+
+from adarts.cli.options import parse
+from adarts.cli.output import table
+
+_EXTRAS = {
+    "export": ("onnx", "onnxscript", "onnxruntime"),
+    "tracking": ("tensorboard",),
+    "sweeps": ("submitit", "optuna"),
+}
+_CIFAR = {"cifar10": "cifar-10-batches-py", "cifar100": "cifar-100-python"}
+_GIB = 1 << 30
+
+
+@dataclass(frozen=True)
+class Doctor:
+    """Check this machine and say what to mend. Nothing is changed or downloaded."""
+
+    root: Path = Path("data")
+    """Where the named data sets should lie."""
+    runs: Path = Path("runs")
+    """Where run folders will be made."""
+
+
+class Check(NamedTuple):
+    """One thing looked at."""
+
+    name: str
+    fine: bool
+    found: str
+    advice: str = ""
+
+
+def run(words: list[str]) -> int:
+    """Carry out the verb."""
+    form = parse(Doctor, words, "adarts doctor")
+    checks = [*_software(), *_machine(), *_disk(form.runs), *_data(form.root)]
+    rows = [[check.name, "ok" if check.fine else "warn", _told(check)] for check in checks]
+    table(["check", "", "found"], rows)
+    return 0
+
+
+def _told(check: Check) -> str:
+    return check.found if check.fine or not check.advice else f"{check.found}: {check.advice}"
+
+
+def _software() -> Iterator[Check]:
+    yield Check("python", True, platform.python_version())
+    yield Check("adarts", True, version("adarts"))
+    for extra, packages in _EXTRAS.items():
+        missing = [package for package in packages if find_spec(package) is None]
+        found = f"without {', '.join(missing)}" if missing else "installed"
+        yield Check(f"extra {extra}", not missing, found, f"pip install 'adarts[{extra}]' if you need it")
+
+
+def _machine() -> Iterator[Check]:
+    try:
+        import torch
+        import torchvision
+    except (ImportError, OSError) as error:  # OSError: a library that torch needs is missing or of another version
+        yield Check("torch", False, " ".join(str(error).split()), "install adarts again in a fresh environment")
+        return
+    from adarts.report.layout import layout_program
+
+    yield Check("torch", True, torch.__version__)
+    yield Check("torchvision", True, torchvision.__version__)
+    cpu_only = "CPU only; the scales smoke, demo and cpu are made for it"
+    yield Check("device", True, torch.cuda.get_device_name() if torch.cuda.is_available() else cpu_only)
+    cores, threads = len(os.sched_getaffinity(0)), torch.get_num_threads()
+    advice = f"more threads than cores slow each other down; use --threads {cores}"
+    yield Check("threads", threads <= cores, f"{threads} of torch on {cores} cores", advice)
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    yield Check("memory", memory >= 4 * _GIB, f"{memory / _GIB:.1f} GiB", "use a smaller scale or batch size")
+    dot = layout_program()
+    yield Check("dot", dot is not None, dot or "none", "cells are laid out by matplotlib; pip install graphviz-pure")
+
+
+def _disk(runs: Path) -> Iterator[Check]:
+    place = runs.absolute()
+    while not place.exists():
+        place = place.parent
+    free = shutil.disk_usage(place).free
+    yield Check(
+        "disk", free >= 2 * _GIB, f"{free / _GIB:.1f} GiB free at {place}", "make room, or choose --runs elsewhere"
+    )
+    writable = os.access(place, os.W_OK)
+    yield Check("runs", writable, f"{runs} can{'' if writable else 'not'} be written", "choose --runs elsewhere")
+
+
+def _data(root: Path) -> Iterator[Check]:
+    yield Check("data signs", True, "comes with the package")
+    for name, folder in _CIFAR.items():
+        there = (root / folder).is_dir()
+        found = f"in {root / folder}" if there else f"not in {root}"
+        yield Check(f"data {name}", there, found, "say where with --images.root, or use --download")

@@ -1,0 +1,40 @@
+"""``adarts evaluate``: measure a trained network on the test images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import tyro
+
+from adarts.cli.options import parse
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Measure a trained network on the test images of the data that it was trained on."""
+
+    run: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    """A training run: its folder, its name, or latest."""
+    device: str = "auto"
+    """auto, cpu, cuda or cuda:N."""
+    threads: int | None = None
+    """CPU threads; none leaves torch's choice."""
+
+
+def run(words: list[str]) -> int:
+    """Carry out the verb."""
+    form = parse(Evaluate, words, "adarts evaluate")
+    from adarts.config.loading import checked
+    from adarts.config.settings import RunSettings
+    from adarts.runs import RunFolder
+    from adarts.training import evaluate
+
+    how = RunSettings(
+        **checked(RunSettings, {"device": form.device, "threads": form.threads}, lambda name: f"--{name}")
+    )
+    result = evaluate(RunFolder.find(form.run, "train"), how)
+    print(
+        f"test accuracy {result['test_accuracy']:.2%} of {result['test_images']:,} images, loss {result['test_loss']:.4f}"
+    )
+    return 0

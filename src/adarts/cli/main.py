@@ -1,0 +1,85 @@
+"""The entry point: finds the verb, and turns what goes wrong into one line and an exit code.
+
+Nothing heavy is imported here: ``adarts --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+from adarts.errors import AdartsError, ConfigError, nearest
+
+VERBS = {
+    "demo": "search, train and report on the embedded photographs, in a few minutes",
+    "search": "search for cells",
+    "train": "train the network of found, given or random cells",
+    "evaluate": "measure a trained network on the test images",
+    "report": "write one offline HTML page that shows runs",
+    "methods": "list the search methods, or show one",
+    "configs": "list the scales, or show one",
+    "doctor": "check this machine and say what to mend",
+}
+
+_HELP = f"""usage: adarts VERB [OPTIONS]
+
+Differentiable neural architecture search.
+
+verbs:
+{"".join(f"  {name:<10}{what}{chr(10)}" for name, what in VERBS.items())}
+options:
+  --version   print the version and exit
+  --debug     show the traceback of an error, with any verb
+  -h, --help  print this, or with a verb its options
+
+start with: adarts demo"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    Args:
+        arguments: the words after ``adarts``; those of the process if not given.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words
+    words = [word for word in words if word != "--debug"]
+    try:
+        code = _dispatch(words)
+        sys.stdout.flush()
+        return code
+    except AdartsError as error:
+        if debug:
+            traceback.print_exc()
+        print("adarts:", " ".join(str(error).split()), file=sys.stderr)
+        return error.exit_code
+    except SystemExit as asked:  # by a verb's --help
+        return int(asked.code or 0)
+    except KeyboardInterrupt:
+        if debug:
+            traceback.print_exc()
+        print("adarts: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader (`| head`) has enough; the interpreter must not complain when it flushes
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _dispatch(words: list[str]) -> int:
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(_HELP)
+        return 0 if words else 2
+    if words[0] == "--version":
+        from importlib.metadata import version
+
+        print(f"adarts {version('adarts')}")
+        return 0
+    if words[0] not in VERBS:
+        kind = "option" if words[0].startswith("-") else "verb"
+        known = ("--help", "--version", "--debug") if kind == "option" else VERBS
+        raise ConfigError(f"unknown {kind} '{words[0]}'{nearest(words[0], known)}")
+    run = importlib.import_module(f"adarts.cli.{words[0]}").run
+    return int(run(words[1:]))

@@ -1,0 +1,188 @@
+"""From the words of the command line to settings. Tyro reads the words, pydantic judges the values.
+
+Tyro gets every option's value as plain text, so that wrong values are found and worded in one place
+(:mod:`adarts.config.loading`), whether they come from the command line, a file or Python.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import io
+import itertools
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import NoneType
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
+
+import tyro
+from tyro.constructors import (
+    ConstructorRegistry,
+    PrimitiveConstructorSpec,
+    StructConstructorSpec,
+    StructFieldSpec,
+    StructTypeInfo,
+)
+
+from adarts.config.loading import checked, sections, setting_names
+from adarts.config.settings import Settings
+from adarts.errors import ConfigError
+
+T = TypeVar("T")
+Layers = Callable[[Mapping[str, Any], Path | None], dict[str, Any]]
+"""From the options that choose other layers (data, method, scale) and the file to all layers below the options."""
+
+_UNPREFIXED = "run"  # `--device` instead of `--run.device`: these options say how, not what
+_SHORT = {"download": "--download"}
+_HELP = ("-h", "--help")
+
+
+class ConfigFile(Settings):
+    """The options of a verb that starts a run which are not settings of the run."""
+
+    config: Path | None = None
+    """A YAML file with some or all settings, such as another run's config.yaml."""
+    print_config: bool = False
+    """Print the complete configuration and exit."""
+
+
+def asks_for_help(words: Sequence[str]) -> bool:
+    """Whether help will be printed instead of anything done."""
+    return any(word in _HELP for word in words)
+
+
+def parse(form: type[T], words: Sequence[str], prog: str) -> T:
+    """The form (a dataclass) filled from the words.
+
+    Raises:
+        ConfigError: the words do not fit; one line.
+    """
+    result: T
+    result, unknown = _read(form, words, prog)
+    if unknown:
+        raise ConfigError(f"unknown argument '{unknown[0]}'; `{prog} --help` lists what there is")
+    return result
+
+
+def parse_settings(
+    model: type[Settings], words: Sequence[str], prog: str, layers: Layers
+) -> tuple[dict[str, Any], ConfigFile]:
+    """All settings of a run, options on top of the layers that they choose, and the options beside the settings.
+
+    Args:
+        model: :class:`SearchConfig` or :class:`TrainConfig`.
+        words: the words after the verb.
+        prog: the command as help and messages call it.
+        layers: puts together what lies below the options; :func:`adarts.config.loading.layered`.
+    """
+    form = _form(model)
+    quiet = [word for word in words if word not in _HELP]
+    choosers: list[str] = [name for name in ("data", "method", "scale") if name in model.model_fields]
+    first, unknown = _read(form, quiet, prog, default=_unchecked(form, dict.fromkeys(choosers)))
+    if unknown:
+        raise ConfigError(_unknown(unknown[0], model, prog))
+    chosen: dict[str, Any] = {name: first[name] for name in choosers if first[name] is not None}
+    below = layers(chosen, None if first["config"] is None else Path(first["config"]))
+    values, _ = _read(form, words, prog, default=_unchecked(form, below))
+    beside = ConfigFile(**{name: values.pop(name) for name in ConfigFile.model_fields})
+    return checked(model, values, _flag), beside
+
+
+def _form(model: type[Settings]) -> type[Settings]:
+    return type(f"{model.__name__}Form", (model, ConfigFile), {"__doc__": model.__doc__, "__module__": __name__})
+
+
+def _unchecked(model: type[Settings], values: Mapping[str, Any]) -> Settings:
+    """A settings object to take defaults from, whose values may not fit together yet."""
+    inner = {name: _unchecked(part, values.get(name, {})) for name, part in sections(model).items()}
+    return model.model_construct(**{**values, **inner})
+
+
+def _read(form: type[Any], words: Sequence[str], prog: str, **passed: Any) -> tuple[Any, list[str]]:
+    """Tyro's result and the words that it does not know; what it says about wrong words as one line."""
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            return tyro.cli(form, args=list(words), prog=prog, registry=_REGISTRY, return_unknown_args=True, **passed)
+    except SystemExit as error:
+        if not error.code:  # help was asked for, and printed
+            raise
+        raise ConfigError(f"{_one_line(said.getvalue())}; see `{prog} --help`") from None
+
+
+def _one_line(box: str) -> str:
+    """The message in the box that tyro draws, with a title in it, and more help below a rule in it."""
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", box)
+    lines = [line.strip(" │") for line in plain.splitlines()]
+    if not lines[0].startswith("╭"):  # without Unicode, the title stands on a line of its own above a rule
+        lines = lines[2:]
+    message = itertools.takewhile(
+        lambda line: line.strip("─-"), (line for line in lines if line and line[0] not in "╭╰")
+    )
+    return " ".join(message).split(" Got errors")[0].rstrip(" .")
+
+
+def _flag(name: str) -> str:
+    """How the command line spells a setting: ``images.per_class`` is ``--images.per-class``."""
+    return "--" + name.removeprefix(f"{_UNPREFIXED}.").replace("_", "-")
+
+
+def _unknown(word: str, model: type[Settings], prog: str) -> str:
+    if not word.startswith("-"):
+        return f"unexpected '{word}'; `{prog} --help` lists the options"
+    option = word.split("=")[0].replace("_", "-")
+    known = [_flag(name) for name in setting_names(model)] + [*_SHORT.values(), "--config", "--print-config"]
+    close = difflib.get_close_matches(option, known, n=1, cutoff=0.6)
+    hint = f"did you mean '{close[0]}'?" if close else f"`{prog} --help` lists them"
+    return f"unknown option '{option}'; {hint}"
+
+
+_REGISTRY = ConstructorRegistry()
+
+
+@_REGISTRY.struct_rule
+def _settings_rule(info: StructTypeInfo) -> StructConstructorSpec | None:
+    """Settings are read into plain dictionaries of text, which may break rules that a later layer repairs."""
+    if not (isinstance(info.type, type) and issubclass(info.type, Settings)):
+        return None
+    inner = sections(info.type)
+    fields = []
+    for name, field in info.type.model_fields.items():
+        kind: Any = field.annotation
+        markers: tuple[Any, ...] = ()
+        if name == _UNPREFIXED:
+            markers = (tyro.conf.arg(name=""),)
+        elif name == "print_config":
+            markers = (tyro.conf.FlagCreatePairsOff,)
+        elif name in _SHORT:
+            markers = (tyro.conf.arg(aliases=[_SHORT[name]]),)
+        elif name not in inner and kind is not bool:
+            kind, markers = Any, (_text(field.annotation),)
+        kind = Annotated[kind, *markers] if markers else kind
+        default = getattr(info.default, name, field.default)
+        text = " ".join((field.description or "").split())
+        fields.append(StructFieldSpec(name=name, type=kind, default=default, helptext=text))
+    return StructConstructorSpec(instantiate=dict, fields=tuple(fields))
+
+
+def _text(annotation: Any) -> PrimitiveConstructorSpec[Any]:
+    optional = NoneType in get_args(annotation)
+    return PrimitiveConstructorSpec(
+        nargs=1,
+        metavar=_metavar(annotation),
+        instance_from_str=lambda words: None if optional and words[0].lower() == "none" else words[0],
+        is_instance=lambda value: True,
+        str_from_instance=lambda value: [str(value)],
+    )
+
+
+def _metavar(annotation: Any) -> str:
+    """``INT``, ``PATH|none``, ``{all,first}``: what an option takes, for its help."""
+    if get_origin(annotation) is Literal:
+        return "{" + ",".join(map(str, get_args(annotation))) + "}"
+    if get_origin(annotation) is Annotated:
+        return _metavar(get_args(annotation)[0])
+    if NoneType in get_args(annotation):
+        return f"{_metavar(get_args(annotation)[0])}|none"
+    return re.sub(r"^STR$", "TEXT", annotation.__name__.upper())

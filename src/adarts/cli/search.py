@@ -1,0 +1,32 @@
+"""``adarts search``: search for cells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from adarts.cli.options import asks_for_help, parse_settings
+from adarts.config.loading import layered, to_yaml, validated
+from adarts.config.settings import SearchConfig
+
+
+def run(words: list[str]) -> int:
+    """Carry out the verb."""
+
+    def layers(chosen: Mapping[str, Any], config_file: Path | None) -> dict[str, Any]:
+        if asks_for_help(words) and "method" not in chosen and config_file is None:
+            return layered(SearchConfig, chosen)  # the registry of methods loads torch, for which help should not wait
+        from adarts.methods import published
+
+        return layered(SearchConfig, chosen, config_file, published)
+
+    values, beside = parse_settings(SearchConfig, words, "adarts search", layers)
+    config = validated(SearchConfig, values)
+    if beside.print_config:
+        print(to_yaml(config), end="")
+        return 0
+    from adarts.search import run_search
+
+    print(run_search(config).run_dir)
+    return 0

@@ -1,0 +1,320 @@
+"""What the report says about one run: its figures, charts and tables."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any
+
+from markupsafe import Markup
+
+from adarts.errors import DataError
+from adarts.report.cells import cell_svg, node_label, node_text
+from adarts.report.charts import SMALL, Chart, Rule, Series, line_chart, number, percent
+from adarts.report.palette import css_class
+from adarts.report.reading import RunRecord
+from adarts.report.words import count, duration, exact
+from adarts.space import Genotype, Space, get_space
+
+COLLAPSE = 2
+"""More skip connections than this in the normal cell are called a collapse."""
+
+COLLAPSE_RULE = Rule(COLLAPSE, f"collapse above {COLLAPSE}", alarm=True)
+
+Row = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A headline figure."""
+
+    label: str
+    value: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class ChartGroup:
+    """Charts that belong together, with a sentence on how to read them."""
+
+    heading: str
+    text: str
+    charts: list[Chart]
+
+
+@dataclass(frozen=True)
+class Edge:
+    """The operation weights of an edge by epoch, and the operations that the cell has there."""
+
+    source: tuple[str, str]
+    target: tuple[str, str]
+    words: str
+    kept: list[str]
+    chart: Chart
+
+
+def name_of(run: RunRecord) -> str:
+    """A short name of a run for people."""
+    data = run.config.get("data", "unknown data")
+    if run.kind == "search":
+        return f"search with {run.config.get('method', 'an unknown method')} on {data}"
+    source = str(run.summary.get("genotype_source", run.config.get("genotype", "a genotype")))
+    name = PurePath(source).name
+    return f"training of {source if name in ('', 'latest') else name} on {data}"
+
+
+def conditions(run: RunRecord) -> str:
+    """Under which conditions the figures came about."""
+    shape = "supernet" if run.kind == "search" else "network"
+    facts = [
+        ("scale", run.config.get("scale")),
+        ("seed", run.config.get("seed")),
+        ("epochs", run.num_epochs),
+        ("cells", run.setting(shape, "cells")),
+        ("channels", run.setting(shape, "channels")),
+        ("on", run.environment.get("cpu") if run.environment.get("device") == "cpu" else run.environment.get("device")),
+    ]
+    return " · ".join(f"{label} {value}" for label, value in facts if value is not None)
+
+
+def notes(run: RunRecord) -> list[str]:
+    """What a reader must know before the figures."""
+    found = []
+    if not run.summary:
+        state = "What is shown is its state after the last of them." if run.metrics else "There is nothing to draw yet."
+        found.append(f"This run is not finished: {len(run.metrics)} of {run.num_epochs} epochs. {state}")
+    skips = skip_counts(run)
+    if run.kind == "search" and skips.get("normal", 0) > COLLAPSE:
+        found.append(
+            f"The search has collapsed: {skips['normal']} skip connections in the normal cell, more than {COLLAPSE}. Such "
+            "cells usually train worse. Try fewer epochs, more warm-up epochs or another seed."
+        )
+    return found
+
+
+def skip_counts(run: RunRecord) -> dict[str, int]:
+    """Skip connections of each cell."""
+    if run.genotype is None:
+        return {}
+    return {kind: run.genotype.num_operations(kind, "skip_connect") for kind in run.genotype.cells}
+
+
+def tiles(run: RunRecord) -> list[Tile]:
+    """The headline figures of a run."""
+    summary = run.summary
+    found = []
+    if run.kind == "train":
+        if "test_accuracy" in summary:
+            images = exact(summary["test_images"])
+            value = f"{100 * summary['test_accuracy']:.2f} %"
+            found.append(Tile("Test accuracy", value, f"of {images} images, after the last epoch"))
+        elif run.metrics:
+            value = f"{100 * run.metrics[-1]['train_accuracy']:.2f} %"
+            found.append(Tile("Training accuracy so far", value, "the test set has not been touched"))
+        if "parameters" in summary:
+            found.append(Tile("Parameters", count(summary["parameters"]), exact(summary["parameters"])))
+            found.append(Tile("MACs", count(summary["macs"]), "multiply-adds for one image"))
+    else:
+        skips = skip_counts(run)
+        if skips:
+            value = " + ".join(str(number) for number in skips.values())
+            found.append(Tile("Skip connections", value, " + ".join(f"{kind} cell" for kind in skips)))
+        if "supernet_parameters" in summary:
+            weights = summary["supernet_parameters"]
+            found.append(Tile("Supernet weights", count(weights), exact(weights)))
+    if "seconds" in summary:
+        found.append(Tile("Time", duration(summary["seconds"]), f"{run.num_epochs} epochs"))
+    return found
+
+
+def costs(run: RunRecord) -> list[Row]:
+    """The table of costs."""
+    summary = run.summary
+    labels = [
+        ("parameters", "Parameters of the network", exact),
+        ("auxiliary_parameters", "Parameters of the auxiliary head (training only)", exact),
+        ("macs", "Multiply-adds (MACs) for one image", exact),
+        ("supernet_parameters", "Weights of the supernet", exact),
+        ("seconds", "Time of the whole run", duration),
+    ]
+    rows = [(label, words(summary[key])) for key, label, words in labels if key in summary]
+    if summary.get("seconds") and run.num_epochs:
+        rows.append(("Time for an epoch, on average", duration(summary["seconds"] / run.num_epochs)))
+    if "training_accuracy" in summary:
+        rows.append(("Training accuracy of the last epoch", f"{100 * summary['training_accuracy']:.2f} %"))
+    if "test_loss" in summary:
+        rows.append(("Test loss", f"{summary['test_loss']:.4f}"))
+    if "initial_genotype_differs" in summary:
+        moved = summary["initial_genotype_differs"]
+        rows.append(("Cells differ from those before the first step", "yes" if moved else "no"))
+    return rows
+
+
+def drawings(genotype: Genotype) -> list[tuple[str, Markup]]:
+    """The drawn cells; safe to insert, since the drawing's template escapes every name."""
+    return [(kind, Markup(cell_svg(genotype, kind, standalone=False))) for kind in genotype.cells]
+
+
+def chart_groups(run: RunRecord) -> list[ChartGroup]:
+    """All charts of a run, but the operation weights."""
+    if not run.metrics:
+        return []
+    groups = [ChartGroup("Learning", "", _learning(run))]
+    if run.kind == "search":
+        warmup = run.setting("search", "warmup_epochs") or 0
+        frozen = " The logits are frozen in the shaded epochs." if warmup else ""
+        groups.append(
+            ChartGroup(
+                "Skip connections by epoch",
+                f"In the cells that would be derived after each epoch. More than {COLLAPSE} in the normal cell are called a "
+                f"collapse.{frozen}",
+                _skips(run, warmup),
+            )
+        )
+        groups.append(
+            ChartGroup(
+                "How sure the search is",
+                "Entropy falls and margins grow while the search makes up its mind.",
+                _monitors(run, warmup),
+            )
+        )
+    return [group for group in groups if group.charts]
+
+
+def column(run: RunRecord, name: str, kind: str | None = None) -> list[float | None]:
+    """A value by epoch, of a cell kind where it has one for each; None where it was not measured."""
+    values = [record.get(name) for record in run.metrics]
+    if kind is not None:
+        values = [value.get(kind) if isinstance(value, dict) else None for value in values]
+    return [value if isinstance(value, (int, float)) and math.isfinite(value) else None for value in values]
+
+
+def epochs_of(run: RunRecord) -> list[int]:
+    """The numbers of the finished epochs."""
+    return [int(record.get("epoch", index)) for index, record in enumerate(run.metrics)]
+
+
+def _learning(run: RunRecord) -> list[Chart]:
+    parts = {
+        "train": "weights" if run.kind == "search" else "training",
+        "logits": "logits",
+        "supernet": "supernet, validated",
+        "validation": "held-out",
+    }
+    charts = []
+    for measure, words, high in (("loss", number, None), ("accuracy", percent, 1.0)):
+        columns = [(label, column(run, f"{part}_{measure}")) for part, label in parts.items()]
+        shown = [(label, values) for label, values in columns if any(value is not None for value in values)]
+        series = [Series(label, f"series-{index}", values) for index, (label, values) in enumerate(shown)]
+        charts.append(line_chart(measure.capitalize(), series, epochs=epochs_of(run), words=words, high=high))
+    rate = [Series("weights", "series-0", column(run, "learning_rate"))]
+    charts.append(line_chart("Learning rate", rate, epochs=epochs_of(run)))
+    return [chart for chart in charts if chart]
+
+
+def _by_kind(run: RunRecord, name: str) -> list[Series]:
+    kinds = list(run.genotype.cells) if run.genotype else []
+    return [Series(kind, f"series-{index}", column(run, name, kind)) for index, kind in enumerate(kinds)]
+
+
+def _skips(run: RunRecord, warmup: int) -> list[Chart]:
+    epochs = epochs_of(run)
+    charts = [
+        line_chart(title, _by_kind(run, name), epochs=epochs, high=high, whole=True, rule=rule, shade_until=warmup)
+        for title, name, high, rule in (
+            ("Skip connections", "skips", 4.0, COLLAPSE_RULE),
+            ("All operations without weights", "weight_free", 8.0, None),
+        )
+    ]
+    return [chart for chart in charts if chart]
+
+
+def _monitors(run: RunRecord, warmup: int) -> list[Chart]:
+    num_operations = len(get_space(run.genotype.space).operations) if run.genotype else 8
+    undecided = math.log(num_operations)
+    charts = [
+        line_chart(title, _by_kind(run, name), epochs=epochs_of(run), high=high, rule=rule, shade_until=warmup)
+        for title, name, high, rule in (
+            ("Entropy of the operation weights (nats)", "entropy", None, Rule(undecided, "undecided")),
+            ("Margin between the best two operations", "operation_margin", None, None),
+            ("Margin between the last edge kept and the first left out", "edge_margin", None, None),
+            ("Selected channels that stay the same", "channel_stability", 1.0, None),
+        )
+    ]
+    return [chart for chart in charts if chart]
+
+
+def operation_weights(run: RunRecord) -> list[tuple[str, list[list[Edge]]]]:
+    """For each cell kind the edges into every node, with the weights of their operations by epoch."""
+    if run.genotype is None or not run.metrics or "operation_weights" not in run.metrics[-1]:
+        return []
+    space = get_space(run.genotype.space)
+    return [(kind, _edges(run, space, run.genotype, kind)) for kind in run.genotype.cells]
+
+
+def _edges(run: RunRecord, space: Space, genotype: Genotype, kind: str) -> list[list[Edge]]:
+    by_epoch = [record["operation_weights"][kind] for record in run.metrics]
+    high = max(weight for epoch in by_epoch for edge in epoch for weight in edge)
+    rows: list[list[Edge]] = [[] for _ in space.targets]
+    for index, (source, target) in enumerate(space.edges):
+        series = [
+            Series(name, css_class(name), [epoch[index][column] for epoch in by_epoch])
+            for column, name in enumerate(space.operations)
+        ]
+        chart = line_chart("", series, epochs=epochs_of(run), frame=SMALL, high=high)
+        pairs = genotype.cells[kind].nodes[target - space.num_inputs]
+        kept = [operation for operation, origin in pairs if origin == source]
+        start, end = (node_label(node, space.num_inputs, space.num_nodes) for node in (source, target))
+        words = " to ".join(node_text(node, space.num_inputs, space.num_nodes) for node in (source, target))
+        if chart:
+            rows[target - space.num_inputs].append(Edge(start, end, words, kept, chart))
+    return rows
+
+
+def edge_weights(run: RunRecord) -> list[tuple[str, list[Chart]]]:
+    """For each cell kind a chart for every node: the weights of the edges that enter it (edge normalisation)."""
+    if run.genotype is None or not run.metrics or "edge_weights" not in run.metrics[-1]:
+        return []
+    space = get_space(run.genotype.space)
+
+    def charts(kind: str) -> list[Chart]:
+        found = []
+        for target in space.targets:
+            series = [
+                Series(
+                    f"from {node_text(space.edges[index][0], space.num_inputs, space.num_nodes)}",
+                    f"series-{space.edges[index][0]}",
+                    [record["edge_weights"][kind][index] for record in run.metrics],
+                )
+                for index in space.incoming(target)
+            ]
+            title = f"Into node {target - space.num_inputs}"
+            found.append(line_chart(title, series, epochs=epochs_of(run)))
+        return [chart for chart in found if chart]
+
+    return [(kind, charts(kind)) for kind in run.genotype.cells]
+
+
+def genotype_texts(genotype: Genotype) -> list[Row]:
+    """The written forms of a genotype; the classical one only where it can say it."""
+    forms = [("JSON", genotype.to_json())]
+    with suppress(DataError):
+        forms.insert(0, ("Classical text", genotype.to_text()))
+    return forms
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> list[Row]:
+    """Nested values as rows with dotted names."""
+    rows: list[Row] = []
+    for key, value in values.items():
+        if isinstance(value, dict):
+            rows += flat(value, f"{prefix}{key}.")
+        elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
+            rows += flat({str(index): item for index, item in enumerate(value, start=1)}, f"{prefix}{key}.")
+        else:
+            rows.append((f"{prefix}{key}", value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)))
+    return rows

@@ -1,0 +1,102 @@
+"""The entry point: help at once, one line for an error, exit codes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from importlib.metadata import version
+
+import pytest
+
+from adarts.cli import configs
+from adarts.cli.main import VERBS, main
+from adarts.errors import AdartsError, CheckpointError, ConfigError, DataError, OutOfMemoryError, Stopped
+
+
+def test_help_answers_at_once_without_torch() -> None:
+    code = "import sys; from adarts.cli.main import main; code = main(['--help']); sys.exit(code or 'torch' in sys.modules)"
+    seconds = []
+    for _ in range(3):
+        start = time.perf_counter()
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        seconds.append(time.perf_counter() - start)
+    assert all(verb in done.stdout for verb in VERBS)
+    assert min(seconds) < 0.5
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_of_a_verb_needs_no_torch(verb: str) -> None:
+    code = f"import sys; from adarts.cli.main import main; sys.exit(main(['{verb}', '-h']) or 'torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert f"usage: adarts {verb}" in done.stdout
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"adarts {version('adarts')}\n"
+
+
+def test_nothing_given_shows_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+    assert "usage: adarts" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("serch", "unknown verb 'serch'; did you mean 'search'?"),
+        ("--versoin", "unknown option '--versoin'; did you mean '--version'?"),
+    ],
+)
+def test_unknown_first_word(word: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([word]) == 2
+    assert capsys.readouterr().err == f"adarts: {message}\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (AdartsError("x"), 1),
+        (ConfigError("x"), 2),
+        (DataError("x"), 3),
+        (CheckpointError("two\nlines"), 3),
+        (OutOfMemoryError("x"), 4),
+        (Stopped("x", 143), 143),
+        (KeyboardInterrupt(), 130),
+    ],
+)
+def test_errors_are_one_line_and_an_exit_code(
+    error: BaseException, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(words: list[str]) -> int:
+        raise error
+
+    monkeypatch.setattr(configs, "run", fail)
+    assert main(["configs"]) == code
+    short = capsys.readouterr().err
+    assert short.startswith("adarts: ")
+    assert short.count("\n") == 1
+    assert main(["configs", "--debug"]) == code
+    long = capsys.readouterr().err
+    assert "Traceback" in long
+    assert long.endswith(short)
+
+
+def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(words: list[str]) -> int:
+        raise RuntimeError("ours")
+
+    monkeypatch.setattr(configs, "run", fail)
+    with pytest.raises(RuntimeError, match="ours"):
+        main(["configs"])
+
+
+def test_a_reader_that_has_enough_is_no_error() -> None:
+    code = "import sys, adarts.cli.main as m; sys.exit(m.main(['--help']))"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.wait() == 0
+        assert process.stderr is not None
+        assert process.stderr.read() == b""

@@ -1,0 +1,110 @@
+"""Wrong words on the command line: one line that says what, where and the nearest name, and exit code 2."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from adarts.cli.main import main
+
+WRONG = {
+    "search --serch.epochs 3": "unknown option '--serch.epochs'; did you mean '--search.epochs'?",
+    "search --epochs 3": "unknown option '--epochs'; did you mean '--search.epochs'?",
+    "search --zzz": "unknown option '--zzz'; `adarts search --help` lists them",
+    "search --run.device cpu": "unknown option '--run.device'; did you mean '--device'?",
+    "search extra": "unexpected 'extra'; `adarts search --help` lists the options",
+    "search --seed": "Missing value for argument '--seed'. Expected 1 values; see `adarts search --help`",
+    "search --seed x": "--seed must be a valid integer, not 'x'",
+    "search --seed -3": "--seed must be greater than or equal to 0, not '-3'",
+    "search --edge.k 0": "--edge.k must be greater than 0, not '0'",
+    "search --images.size 3.5": "--images.size must be a valid integer, not '3.5'",
+    "search --threads none --time-limit none --images.size x": "--images.size must be a valid integer, not 'x'",
+    "search --edge.selector frst": (
+        "--edge.selector must be 'all', 'first', 'random' or 'attention', not 'frst'; did you mean 'first'?"
+    ),
+    "search --edge.selector all": "edge: selector 'all' sends every channel, so edge.k must be 1, not 4",
+    "search --scale smok": "unknown scale 'smok'; did you mean 'smoke'?",
+    "search --method adart": "unknown method 'adart'; did you mean 'adarts'?",
+    "search --data cifar11": None,
+    "search --device gpu --scale smoke": None,
+    "search --time-limit soon --scale smoke": None,
+    "search --config nowhere.yaml": "nowhere.yaml: No such file or directory",
+    "train --method adarts": None,
+    "train --weights.momentum 1.5": "--weights.momentum must be less than 1, not '1.5'",
+    "train --scale smoke --data folder:nowhere": None,
+    "evaluate": None,
+    "evaluate a --threads x": None,
+    "evaluate a --bogus": "unknown argument '--bogus'; `adarts evaluate --help` lists what there is",
+    "report": "adarts report needs one or more run folders, such as runs/search/latest",
+    "report nowhere": None,
+    "configs show smok": "unknown scale 'smok'; did you mean 'smoke'?",
+    "configs shw": None,
+    "methods show pcdarts": "unknown method 'pcdarts'; did you mean 'pc-darts'?",
+    "demo --scale dem": "unknown scale 'dem'; did you mean 'demo'?",
+    "demo --seed -1": "seed must be greater than or equal to 0, not -1",
+}
+
+
+@pytest.mark.parametrize("line", WRONG)
+def test_wrong_words(
+    line: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code = main(line.split())
+    error = capsys.readouterr().err
+    assert error.startswith("adarts: ")
+    assert error.count("\n") == 1
+    assert "\x1b" not in error
+    assert code in (2, 3)
+    if WRONG[line] is not None:
+        assert (code, error) == (2, f"adarts: {WRONG[line]}\n")
+    assert not any(tmp_path.iterdir())
+
+
+def printed(line: str, capsys: pytest.CaptureFixture[str]) -> str:
+    assert main([*line.split(), "--print-config"]) == 0
+    return capsys.readouterr().out
+
+
+def test_options_outweigh_everything(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "some.yaml"
+    file.write_text("search: {epochs: 7, batch_size: 8}\nedge: {k: 2}\n")
+    line = f"search --method pc-darts --scale smoke --config {file} --search.epochs=9 --edge.mask_scope batch"
+    config = yaml.safe_load(printed(line, capsys))
+    assert config["search"]["epochs"] == 9  # the option
+    assert config["search"]["batch_size"] == 8  # the file
+    assert config["search"]["warmup_epochs"] == 1  # the scale
+    assert config["edge"]["selector"] == "first"  # the method
+    assert config["weights"]["clip"] == 5.0  # the defaults
+
+
+def test_options_complete_what_a_file_begins(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "some.yaml"
+    file.write_text("edge: {selector: all}\n")  # with k = 4 this would not work
+    assert yaml.safe_load(printed(f"search --config {file} --edge.k 1", capsys))["edge"]["k"] == 1
+
+
+def test_short_names(capsys: pytest.CaptureFixture[str]) -> None:
+    line = "train --run-dir here --resume --time-limit 9m --device cpu --threads 1 --download --images.no-flip"
+    config = yaml.safe_load(printed(line, capsys))
+    assert {"run_dir": "here", "resume": True, "time_limit": "9m", "threads": 1}.items() <= config["run"].items()
+    assert (config["images"]["download"], config["images"]["flip"]) == (True, False)
+
+
+@pytest.mark.parametrize("verb", ["search", "train"])
+def test_printed_configuration_reads_back_exactly(
+    verb: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    text = printed(f"{verb} --scale cpu --data cifar10 --seed 5 --weights.weight-decay 1e-5 --time-limit 90s", capsys)
+    file = tmp_path / "printed.yaml"
+    file.write_text(text)
+    assert printed(f"{verb} --config {file}", capsys) == text
+
+
+def test_help_shows_the_defaults_of_the_layers(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["search", "--scale", "smoke", "--method", "pc-darts", "--help"]) == 0
+    text = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "Search epochs. (default: 2)" in text
+    assert "(default: first)" in text

@@ -1,0 +1,35 @@
+"""The options of every verb are frozen: whoever adds or renames one sees it here, and says so in the changelog.
+
+To accept a change: ``python tests/cli/test_surface.py > tests/cli/surface.txt``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+from pathlib import Path
+from unittest import mock
+
+from adarts.cli.main import VERBS, main
+
+
+def surface() -> str:
+    """One line an option, with its verb and what it takes, read from the help that the parser writes."""
+    lines = []
+    for verb in VERBS:
+        said = io.StringIO()
+        with mock.patch.dict(os.environ, {"COLUMNS": "100"}), contextlib.redirect_stdout(said):
+            assert main([verb, "--help"]) == 0
+        for option in re.findall(r"^  ((?:--|[A-Z\[]).*?)(?: {2,}.*)?$", said.getvalue(), flags=re.MULTILINE):
+            lines.append(f"{verb} {option}")
+    return "\n".join(lines) + "\n"
+
+
+def test_surface() -> None:
+    assert surface() == (Path(__file__).parent / "surface.txt").read_text()
+
+
+if __name__ == "__main__":
+    print(surface(), end="")

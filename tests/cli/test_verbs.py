@@ -1,0 +1,96 @@
+"""The verbs, done for real at the smallest budget."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from adarts.cli.main import main
+from adarts.config.loading import SCALES
+from adarts.methods import list_methods
+
+SMALL = ["--scale", "smoke", "--images.per-class", "4", "--threads", "1"]
+
+
+def test_search_train_evaluate_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def last_line(*words: str) -> str:
+        assert main(words) == 0
+        return capsys.readouterr().out.splitlines()[-1]
+
+    search = Path(last_line("search", *SMALL))
+    assert (search / "genotype.json").is_file()
+    assert search.samefile("runs/search/latest")
+
+    train = Path(last_line("train", *SMALL))  # of what the latest search found
+    random = Path(last_line("train", *SMALL, "--genotype", "random:1", "--training.epochs", "1"))
+    summary = json.loads((train / "summary.json").read_text())
+    assert summary["genotype"] == json.loads((search / "summary.json").read_text())["genotype"]
+
+    again = f"test accuracy {summary['test_accuracy']:.2%} of {summary['test_images']:,} images"
+    assert last_line("evaluate", str(train), "--device", "cpu", "--threads", "1").startswith(again)
+    assert last_line("evaluate", random.name).startswith("test accuracy ")
+
+    page = Path(last_line("report", str(search), str(train), str(random)))
+    assert page.suffix == ".html"
+    assert page.is_file()
+
+    file = tmp_path / "copy.yaml"  # a run's own configuration does the same again
+    file.write_text((search / "config.yaml").read_text())
+    assert last_line("search", "--config", str(file), "--print-config") == file.read_text().splitlines()[-1]
+
+
+def test_evaluate_names_what_there_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["evaluate", "nowhere"]) == 3
+    assert capsys.readouterr().err.startswith("adarts: no run at nowhere")
+
+
+def test_demo_is_called_with_its_options(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    from adarts.experiments import demo
+
+    monkeypatch.setattr(demo, "run_demo", lambda *given: given)
+    monkeypatch.setattr(demo, "describe", repr)
+    assert main(["demo", "--runs", str(tmp_path), "--seed", "3", "--scale", "smoke"]) == 0
+    assert capsys.readouterr().out == f"{(tmp_path, 3, 'smoke')!r}\n"
+
+
+def test_methods(capsys: pytest.CaptureFixture[str]) -> None:
+    names = [info.name for info in list_methods()]
+    assert main(["methods"]) == 0
+    shown = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    assert set(names) <= set(shown)
+    assert main(["methods", "--json"]) == 0
+    records = json.loads(capsys.readouterr().out)
+    assert [record["name"] for record in records] == names
+    assert main(["methods", "show", "pc-darts"]) == 0
+    assert yaml.safe_load(capsys.readouterr().out)["defaults"]["edge"]["selector"] == "first"
+
+
+def test_configs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["configs"]) == 0
+    shown = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    assert [name for name in shown if name in SCALES] == list(SCALES)
+    assert main(["configs", "show", "paper"]) == 0
+    assert yaml.safe_load(capsys.readouterr().out)["cifar"]["search"]["images"]["halves"] == "index"
+
+
+def test_doctor_looks_where_it_is_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "cifar-100-python").mkdir()
+    assert main(["doctor", "--root", str(tmp_path), "--runs", str(tmp_path / "not" / "yet")]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    found = {" ".join(words[:2]): words for words in lines}
+    assert "ok" in found["data cifar100"]
+    assert "warn" in found["data cifar10"]
+    assert any(words[0] == "threads" for words in lines)
+    assert not (tmp_path / "not").exists()

@@ -1,0 +1,179 @@
+"""The layers of a configuration, and what a file may not do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adarts.config.loading import SCALES, load_scale, merge, read_yaml, search_config, to_yaml, train_config, validated
+from adarts.config.settings import EdgeDesign, SearchConfig, TrainConfig
+from adarts.errors import ConfigError
+from adarts.methods import list_methods, published
+
+METHODS = [info.name for info in list_methods()]
+
+
+def nothing(method: str) -> dict[str, Any]:
+    return {}
+
+
+def test_each_layer_outweighs_the_one_below(tmp_path: Path) -> None:
+    file = tmp_path / "some.yaml"
+
+    def method(name: str) -> dict[str, Any]:
+        return {"search": {"epochs": 50, "batch_size": 50, "warmup_epochs": 5}, "weights": {"learning_rate": 0.5}}
+
+    file.write_text("search: {batch_size: 3}\n")
+    config = search_config(method, file, scale="smoke", search={"warmup_epochs": 0})
+    smoke = load_scale("smoke").search["search"]
+    assert config.logits == SearchConfig().logits
+    assert config.weights.learning_rate == 0.5
+    assert config.search.epochs == smoke["epochs"]
+    assert config.search.batch_size == 3
+    assert config.search.warmup_epochs == 0
+
+
+def test_nothing_given_is_the_paper() -> None:
+    expected = SearchConfig().model_dump() | {
+        "search": {**SearchConfig().search.model_dump(), "validate_supernet": True}
+    }
+    assert search_config(published).model_dump() == expected
+    assert train_config() == TrainConfig()
+
+
+def test_index_halves_only_for_cifar_at_the_paper_scale() -> None:
+    for scale in SCALES:
+        for data in ("signs", "cifar10", "cifar100", "folder:x"):
+            expected = "index" if scale == "paper" and data.startswith("cifar") else "stratified"
+            assert search_config(published, scale=scale, data=data).images.halves == expected
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("data", ["signs", "cifar100"])
+def test_every_scale_works_with_every_method(scale: str, data: str) -> None:
+    for method in METHODS:
+        config = search_config(published, scale=scale, data=data, method=method)
+        assert config.supernet.channels % config.edge.k == 0
+        assert config.search.warmup_epochs < config.search.epochs
+    assert train_config(scale=scale, data=data).scale == scale
+
+
+def test_scales_are_those_in_the_folder_and_merging_leaves_them_alone() -> None:
+    folder = Path(load_scale.__code__.co_filename).parent / "scales"
+    assert {path.stem for path in folder.glob("*.yaml")} == set(SCALES)
+    scale = load_scale("smoke")
+    before = scale.model_copy(deep=True)
+    merge(dict(scale.layer("search", "cifar10")), {"search": {"epochs": 99}})
+    assert scale == before
+
+
+def test_sections_may_be_settings_objects() -> None:
+    design = EdgeDesign(selector="first", k=2, attention=False)
+    assert search_config(nothing, edge=design).edge == design
+
+
+@given(
+    seed=st.integers(0, 2**63),
+    data=st.sampled_from(["signs", "cifar10", "folder:a b: c#"]) | st.text(max_size=20),
+    epochs=st.integers(1, 10**6),
+    learning_rate=st.floats(1e-300, 1e300),
+    time_limit=st.none() | st.sampled_from(["9m", "90", "1:30", "no", "null", "1e3", "~"]),
+    size=st.none() | st.integers(1, 512),
+    flip=st.booleans(),
+    method=st.sampled_from(METHODS),
+    scale=st.sampled_from(SCALES),
+)
+def test_written_configuration_reads_back_exactly(
+    tmp_path_factory: pytest.TempPathFactory,
+    seed: int,
+    data: str,
+    epochs: int,
+    learning_rate: float,
+    time_limit: str | None,
+    size: int | None,
+    flip: bool,
+    method: str,
+    scale: str,
+) -> None:
+    config = search_config(
+        published,
+        seed=seed,
+        data=data,
+        method=method,
+        scale=scale,
+        search={"epochs": epochs},
+        weights={"learning_rate": learning_rate},
+        run={"time_limit": time_limit, "run_dir": data or None},
+        images={"size": size, "flip": flip},
+    )
+    file = tmp_path_factory.mktemp("config") / "config.yaml"
+    file.write_text(to_yaml(config), encoding="utf-8")
+    assert search_config(published, file) == config
+
+
+def message(call: Callable[[], object]) -> str:
+    with pytest.raises(ConfigError) as caught:
+        call()
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("edge: !!python/object/apply:os.system [echo]", "line 1: could not determine a constructor for the tag"),
+        ("edge: {k: 2", "line 1: expected ',' or '}'"),
+        ("- 1", "expected settings by name, found list"),
+        ("[" * 5000, "not readable as YAML"),
+        ("serch: {epochs: 3}", "serch: unknown setting"),
+        ("search: {epohcs: 3}", "search.epohcs: unknown setting; did you mean 'search.epochs'?"),
+        ("search: 3", "search: a section of settings, not 3"),
+        ("search: {epochs: ten}", "search.epochs must be a valid integer, not 'ten'"),
+        ("search: {epochs: 0}", "search.epochs must be greater than 0, not 0"),
+        ("edge: {selector: atention}", "did you mean 'attention'?"),
+        ("scale: huge", "unknown scale 'huge'"),
+        ("method: adart", "unknown method 'adart'; did you mean 'adarts'?"),
+        ("seed: 1\n" + "#" * (1 << 20), "larger than 1 MiB"),
+    ],
+)
+def test_files_that_are_refused(text: str, expected: str, tmp_path: Path) -> None:
+    file = tmp_path / "some.yaml"
+    file.write_text(text)
+    said = message(lambda: search_config(published, file))
+    assert expected in said
+    assert said.startswith((f"{file}: ", "unknown "))
+
+
+def test_a_file_that_is_no_text(tmp_path: Path) -> None:
+    file = tmp_path / "some.yaml"
+    file.write_bytes(b"\xff\xfe\x00")
+    assert "not a text file" in message(lambda: read_yaml(file))
+    assert "Is a directory" in message(lambda: read_yaml(tmp_path))
+    assert "No such file" in message(lambda: read_yaml(tmp_path / "nothing"))
+
+
+def test_an_empty_file_changes_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "some.yaml"
+    file.write_text("# nothing\n")
+    assert search_config(published, file) == search_config(published)
+
+
+def test_naming_another_scale_than_the_file_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "some.yaml"
+    file.write_text(to_yaml(search_config(published, scale="smoke")))
+    assert "scale 'cpu' contradicts" in message(lambda: search_config(published, file, scale="cpu"))
+    assert "method 'darts' contradicts" in message(lambda: search_config(published, file, method="darts"))
+    assert search_config(published, file, scale="smoke").scale == "smoke"
+
+
+def test_rules_between_settings_are_checked_once_at_the_end(tmp_path: Path) -> None:
+    file = tmp_path / "some.yaml"
+    file.write_text("edge: {selector: all}\n")
+    assert search_config(nothing, file, edge={"k": 1}).edge.selector == "all"
+    assert message(lambda: search_config(nothing, file)).startswith("edge: selector 'all'")
+    assert message(lambda: validated(SearchConfig, {"seed": -1})).startswith("seed: must be")

@@ -1,0 +1,283 @@
+"""Folders of images: what people have, what is broken in it, and what is said about it."""
+
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from adarts.config.settings import ImageSettings
+from adarts.data import ImageData, load_images
+from adarts.data import memory as memory_module
+from adarts.data.decode import Unreadable, decode, measure
+from adarts.errors import DataError
+
+
+def picture(seed: int, size: tuple[int, int] = (12, 12)) -> Image.Image:
+    pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    return Image.fromarray(pixels)
+
+
+def fill(root: Path, counts: dict[str, int], size: tuple[int, int] = (12, 12)) -> Path:
+    """Folders of so many pictures, no two alike."""
+    for name, count in counts.items():
+        (root / name).mkdir(parents=True, exist_ok=True)
+        for number in range(count):
+            picture(zlib.crc32(f"{name}{number}".encode()), size).save(root / name / f"{number:03}.png")
+    return root
+
+
+def load(root: Path, seed: int = 0, **settings: object) -> ImageData:
+    return load_images(f"folder:{root}", ImageSettings(**settings), seed)  # type: ignore[arg-type]
+
+
+def refused(root: Path, match: str, **settings: object) -> None:
+    with pytest.raises(DataError, match=match) as caught:
+        load(root, **settings)
+    assert "\n" not in str(caught.value)
+
+
+def test_train_and_test(tmp_path: Path) -> None:
+    fill(tmp_path / "train", {"cat": 5, "dog": 4})
+    fill(tmp_path / "test", {"cat": 2, "dog": 3})
+    data = load(tmp_path)
+    assert data.classes == ("cat", "dog")
+    assert torch.bincount(data.train.labels).tolist() == [5, 4]
+    assert torch.bincount(data.test.labels).tolist() == [2, 3]
+    assert data.image_size == (12, 12)
+    first = np.asarray(Image.open(tmp_path / "train/cat/000.png"))
+    assert np.array_equal(data.train.pixels[0].permute(1, 2, 0).numpy(), first)
+
+
+def test_one_folder_is_split_alike_in_every_run(tmp_path: Path) -> None:
+    fill(tmp_path, {"a": 10, "b": 20, "c": 2})
+    data = load(tmp_path, test_fraction=0.3)
+    assert torch.bincount(data.test.labels).tolist() == [3, 6, 1]
+    assert torch.bincount(data.train.labels).tolist() == [7, 14, 1]
+    assert data.fingerprint == load(tmp_path, seed=5, test_fraction=0.3).fingerprint
+    assert any("10 images kept for the test" in note for note in data.notes)
+    assert not any("stand in the training part" in note for note in data.notes)
+
+
+def test_folders_within_classes_hidden_and_other_files(tmp_path: Path) -> None:
+    fill(tmp_path, {"a": 4, "a/more": 3, "a/.ipynb_checkpoints": 2, "b": 4, ".cache": 2})
+    (tmp_path / "b" / "notes.txt").write_text("hello")
+    (tmp_path / "README.md").write_text("hello")
+    data = load(tmp_path)
+    assert (len(data.train) + len(data.test), data.num_classes) == (11, 2)
+    assert any("1 files that are no images not used, such as b/notes.txt" in note for note in data.notes)
+
+
+def test_a_folder_beside_train_and_test_is_noted(tmp_path: Path) -> None:
+    for part in ("train", "test", "val"):
+        fill(tmp_path / part, {"a": 2, "b": 2})
+    assert "not used beside train/ and test/: val/" in load(tmp_path).notes
+
+
+# the structure
+
+
+def test_no_folder_and_a_file(tmp_path: Path) -> None:
+    refused(tmp_path / "nowhere", "there is no folder")
+    (tmp_path / "file.zip").touch()
+    refused(tmp_path / "file.zip", "is a file")
+
+
+def test_too_few_classes(tmp_path: Path) -> None:
+    refused(tmp_path, "no folders")
+    refused(fill(tmp_path, {"only": 3}), "only one class, only")
+
+
+def test_empty_classes_are_named(tmp_path: Path) -> None:
+    fill(tmp_path / "flat", {"a": 3, "b": 0, "c": 0})
+    refused(tmp_path / "flat", "fewer than two usable images in the classes b, c")
+    fill(tmp_path / "flat", {"b": 1, "c": 2})
+    refused(tmp_path / "flat", "fewer than two usable images in the class b")
+    fill(tmp_path / "parts/train", {"a": 3, "b": 3})
+    fill(tmp_path / "parts/test", {"a": 3, "b": 0})
+    refused(tmp_path / "parts", r"parts/test: no usable image in the class b")
+
+
+def test_parts_that_do_not_match(tmp_path: Path) -> None:
+    fill(tmp_path / "train", {"a": 2, "b": 2, "c": 2})
+    refused(tmp_path, "has train/ but not the other")
+    fill(tmp_path / "test", {"a": 2, "b": 2, "d": 2})
+    refused(tmp_path, r"c \(only in train/\), d \(only in test/\)")
+
+
+# broken images
+
+
+def test_broken_images_are_all_named_and_counted(tmp_path: Path) -> None:
+    fill(tmp_path, {"a": 6, "b": 6}, size=(40, 40))
+    (tmp_path / "a/000.png").write_bytes(b"")
+    (tmp_path / "a/001.png").write_text("<html>404</html>")
+    whole = (tmp_path / "b/000.png").read_bytes()
+    (tmp_path / "b/000.png").write_bytes(whole[: len(whole) // 2])
+    refused(tmp_path, r"2 of 12 .*a/000\.png \(an empty file\), a/001\.png \(not an image\)")
+    refused(tmp_path, r"3 of 12 .*b/000\.png \(.*truncated", max_broken=2)
+    data = load(tmp_path, max_broken=3)
+    assert len(data.train) + len(data.test) == 9
+    left_out = [note for note in data.notes if note.startswith("left out")]
+    assert [note.split(":")[0].removeprefix("left out ") for note in left_out] == [
+        "a/000.png",
+        "a/001.png",
+        "b/000.png",
+    ]
+
+
+def test_leaving_broken_images_out_changes_no_other(tmp_path: Path) -> None:
+    clean, dirty = fill(tmp_path / "clean", {"a": 6, "b": 6}), fill(tmp_path / "dirty", {"a": 6, "b": 6})
+    whole = (dirty / "a/aaa.png", (dirty / "a/000.png").read_bytes())
+    whole[0].write_bytes(whole[1][:-30])
+    assert load(dirty, max_broken=1).fingerprint == load(clean).fingerprint
+
+
+def test_a_link_to_nowhere_is_a_broken_image(tmp_path: Path) -> None:
+    fill(tmp_path, {"a": 2, "b": 2})
+    (tmp_path / "a/gone.png").symlink_to("nowhere.png")
+    refused(tmp_path, r"a/gone\.png \(.*No such file")
+
+
+def test_a_class_of_broken_images(tmp_path: Path) -> None:
+    fill(tmp_path, {"a": 3, "b": 3})
+    for file in (tmp_path / "b").iterdir():
+        file.write_bytes(b"x")
+    refused(tmp_path, "usable images in the class b", max_broken=10)
+    for file in (tmp_path / "a").iterdir():
+        file.write_bytes(b"x")
+    refused(tmp_path, "usable images in the classes a, b", max_broken=10)
+
+
+def bomb(width: int, height: int) -> bytes:
+    """The head of a PNG of this size."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    head = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"\0")) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("side", [10_000, 50_000])
+def test_a_decompression_bomb_is_called_so(tmp_path: Path, side: int) -> None:
+    fill(tmp_path, {"a": 2, "b": 2})
+    (tmp_path / "a/bomb.png").write_bytes(bomb(side, side))
+    refused(tmp_path, r"a/bomb\.png \(a decompression bomb")
+
+
+def test_a_program_behind_an_image_name_is_not_started(tmp_path: Path) -> None:
+    fill(tmp_path, {"a": 2, "b": 2})
+    (tmp_path / "a/script.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n")
+    refused(tmp_path, r"a/script\.png \(not an image\)")
+
+
+# kinds of images
+
+
+def read(tmp_path: Path, image: Image.Image, name: str = "x.png", **options: object) -> np.ndarray:
+    image.save(tmp_path / name, **options)
+    return decode(tmp_path / name, 8)
+
+
+def test_grey(tmp_path: Path) -> None:
+    assert (read(tmp_path, Image.new("L", (8, 8), 77)) == 77).all()
+
+
+def test_one_bit(tmp_path: Path) -> None:
+    assert (read(tmp_path, Image.new("1", (8, 8), 1)) == 255).all()
+
+
+@pytest.mark.parametrize(("mode", "clear", "solid"), [("RGBA", (9, 9, 9, 0), (1, 2, 3, 255)), ("LA", (9, 0), (5, 255))])
+def test_transparent_parts_become_white(
+    tmp_path: Path, mode: str, clear: tuple[int, ...], solid: tuple[int, ...]
+) -> None:
+    image = Image.new(mode, (8, 8), clear)
+    image.paste(solid, (0, 0, 8, 4))
+    rgb = read(tmp_path, image)
+    assert (rgb[4:] == 255).all()
+    assert (rgb[:4] == (solid[:3] if mode == "RGBA" else solid[0])).all()
+
+
+def test_palettes(tmp_path: Path) -> None:
+    image = Image.new("P", (8, 8), 1)
+    image.putpalette([255, 0, 0, 10, 20, 30])
+    assert (read(tmp_path, image) == (10, 20, 30)).all()
+    assert (read(tmp_path, image, "clear.png", transparency=1) == 255).all()
+
+
+def test_sixteen_bits(tmp_path: Path) -> None:
+    values = np.array([[0, 257, 0x8080, 0xFFFF]] * 8, dtype=np.uint16).repeat(2, axis=1)
+    for name in ("x.png", "x.tiff"):
+        rgb = read(tmp_path, Image.fromarray(values), name)
+        assert rgb[0, ::2, 0].tolist() == [0, 1, 128, 255]
+
+
+@pytest.mark.parametrize(("kind", "reason"), [(np.int32, "32-bit"), (np.float32, "floating-point")])
+def test_pixels_without_a_known_range_are_refused(tmp_path: Path, kind: type, reason: str) -> None:
+    with pytest.raises(Unreadable, match=reason):
+        read(tmp_path, Image.fromarray(np.full((8, 8), -70_000, kind)), "x.tiff")
+
+
+def test_print_colours(tmp_path: Path) -> None:
+    rgb = read(tmp_path, Image.new("CMYK", (8, 8), (0, 0, 0, 0)), "x.jpg")
+    assert (rgb >= 250).all()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_photographs_are_turned_upright(tmp_path: Path, orientation: int) -> None:
+    upright = picture(1, (8, 8))
+    turns = {  # how the picture lies in the file
+        1: None, 2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_90, 7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_270,
+    }  # fmt: skip
+    turn = turns[orientation]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    rgb = read(tmp_path, upright if turn is None else upright.transpose(turn), exif=exif)
+    assert np.array_equal(rgb, np.asarray(upright))
+
+
+# sizes
+
+
+def test_the_centre_square_is_scaled(tmp_path: Path) -> None:
+    wide = Image.new("RGB", (64, 16), "red")
+    wide.paste("blue", (20, 0, 44, 16))  # wider than the square, since scaling looks beyond its edge
+    rgb = read(tmp_path, wide)
+    assert (rgb == (0, 0, 255)).all()
+    assert measure(tmp_path / "x.png") == (64, 16)
+
+
+@pytest.mark.parametrize(
+    ("size", "chosen", "expected", "said"),
+    [
+        ((96, 96), None, 96, None),
+        ((97, 97), None, 64, "97x97"),
+        ((20, 30), None, 64, "20x30"),
+        ((20, 20), 16, 16, "scaled and cropped at the centre to 16x16"),
+        ((20, 20), 20, 20, None),
+    ],
+)
+def test_the_size(tmp_path: Path, size: tuple[int, int], chosen: int | None, expected: int, said: str | None) -> None:
+    data = load(fill(tmp_path, {"a": 2, "b": 2}, size), size=chosen)
+    assert data.image_size == (expected, expected)
+    scaled = [note for note in data.notes if "scaled" in note]
+    assert not scaled if said is None else said in scaled[0]
+
+
+def test_mixed_sizes(tmp_path: Path) -> None:
+    fill(tmp_path, {"a": 3}, (30, 20))
+    data = load(fill(tmp_path, {"b": 3}, (20, 20)))
+    assert data.image_size == (64, 64)
+    assert any("2 different sizes scaled and cropped at the centre to 64x64" in note for note in data.notes)
+
+
+def test_more_images_than_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(tmp_path, {"a": 3, "b": 3})
+    monkeypatch.setattr(memory_module, "available_memory", lambda: 10_000)
+    refused(tmp_path, r"6 images of 200x200 need .*smaller --images\.size", size=200)

@@ -1,0 +1,80 @@
+"""Splits cover, are disjoint, stratified and seeded."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from adarts.config.settings import ImageSettings
+from adarts.data import Images, halves, hold_out
+from adarts.data.splits import subset
+from adarts.errors import ConfigError
+
+LABELS = st.lists(st.integers(0, 4), min_size=1, max_size=60)
+SEEDS = st.integers(0, 1000)
+FRACTIONS = st.floats(0, 1, exclude_max=True)
+
+
+def make_images(labels: list[int]) -> Images:
+    return Images(torch.zeros(len(labels), 1, 1, 1, dtype=torch.uint8), torch.tensor(labels))
+
+
+def counts(images: Images, indices: Tensor) -> Tensor:
+    return torch.bincount(images.labels[indices], minlength=5)
+
+
+def assert_divided(images: Images, first: Tensor, second: Tensor) -> None:
+    assert sorted([*first.tolist(), *second.tolist()]) == list(range(len(images)))
+    assert first.tolist() == sorted(first.tolist()) and second.tolist() == sorted(second.tolist())
+
+
+@given(LABELS, SEEDS)
+def test_halves_are_equal_in_every_class(labels: list[int], seed: int) -> None:
+    images = make_images(labels)
+    first, second = halves(images, ImageSettings(), seed)
+    assert_divided(images, first, second)
+    assert (counts(images, first) - counts(images, second)).abs().max() <= 1
+    assert 0 <= len(first) - len(second) <= 1
+
+
+@given(LABELS, FRACTIONS, SEEDS)
+def test_hold_out_keeps_a_share_of_every_class(labels: list[int], fraction: float, seed: int) -> None:
+    images = make_images(labels)
+    stay, out = hold_out(images, fraction, seed)
+    assert_divided(images, stay, out)
+    total, kept = torch.bincount(images.labels, minlength=5), counts(images, out)
+    assert ((kept - fraction * total).abs() <= 1).all()
+    assert (kept <= (total - 1).clamp(min=0)).all()
+    if fraction > 0:
+        assert (kept[total >= 2] >= 1).all()
+    else:
+        assert not len(out)
+
+
+@given(LABELS, st.integers(1, 20), SEEDS)
+def test_subset_takes_so_many_of_every_class(labels: list[int], per_class: int, seed: int) -> None:
+    images = make_images(labels)
+    chosen = subset(images, per_class, seed)
+    assert counts(images, chosen).tolist() == torch.bincount(images.labels, minlength=5).clamp(max=per_class).tolist()
+
+
+def test_seeds_decide() -> None:
+    images = make_images([0, 1] * 50)
+    for split in (
+        lambda seed: halves(images, ImageSettings(), seed)[0],
+        lambda seed: hold_out(images, 0.3, seed)[1],
+        lambda seed: subset(images, 10, seed),
+    ):
+        assert torch.equal(split(1), split(1))
+        assert not torch.equal(split(1), split(2))
+
+
+def test_halves_by_index() -> None:
+    first, second = halves(make_images([0, 1, 0, 1, 1]), ImageSettings(halves="index"), seed=0)
+    assert (first.tolist(), second.tolist()) == ([0, 1], [2, 3, 4])
+
+
+def test_halves_by_index_refuse_images_in_the_order_of_their_classes() -> None:
+    with pytest.raises(ConfigError, match="stratified"):
+        halves(make_images([0, 0, 1, 1]), ImageSettings(halves="index"), seed=0)

@@ -1,0 +1,199 @@
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from adarts.errors import CheckpointError, ConfigError
+from adarts.report import write_report
+from adarts.space import DARTS, CellGenotype, Genotype
+
+VOID = {"meta", "br"}
+HOSTILE = '"><script>alert(1)</script>&<img src=x onerror=alert(1)>'
+
+
+class Page(HTMLParser):
+    """Reads a page strictly: every element is closed in order, no identifier is used twice."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: Counter[str] = Counter()
+        self.attributes: list[tuple[str, str, str]] = []
+        self.text = ""
+        self.source = path.read_text(encoding="utf-8")
+        self.feed(self.source)
+        self.close()
+        assert self.open == []
+        identifiers = [value for _, name, value in self.attributes if name == "id"]
+        assert len(identifiers) == len(set(identifiers))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags[tag] += 1
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags[tag] += 1
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data if self.open[-1:] != ["style"] else ""
+
+
+def test_a_search_shows_cells_curves_and_how_to_repeat_it(search_run) -> None:
+    run = search_run(beta=True)
+    path = write_report([run])
+    assert path == run / "report.html"
+    page = Page(path)
+    for words in (
+        "Search with adarts on signs",
+        "Skip connections by epoch",
+        "collapse above 2",
+        "Operation weights by epoch",
+        "Edge weights by epoch",
+        "Entropy",
+        "410,682",
+        "warmup_epochs: 15",
+        "two <slow> cores",
+        "Genotype(normal=[",
+    ):
+        assert words in page.text
+    plots = [value for tag, name, value in page.attributes if tag == "svg" and name == "class"]
+    assert plots.count("cell") == 2
+    assert sum("edge from" in value for _, name, value in page.attributes if name == "aria-label") == 28
+
+
+def test_a_training_shows_its_accuracy_and_costs(train_run) -> None:
+    page = Page(write_report([train_run()]))
+    for words in ("97.54 %", "1,412 images", "2.90 M", "2,897,902", "476,426", "469 M", "1 h 23 min"):
+        assert words in page.text
+    assert "Operation weights" not in page.text
+
+
+def test_the_page_needs_nothing_but_itself(search_run) -> None:
+    page = Page(write_report([search_run()]))
+    assert not {"script", "link", "img", "iframe", "object"} & set(page.tags)
+    assert not any(name in ("src", "href", "xlink:href") for _, name, _ in page.attributes)
+    assert "url(" not in page.source
+    assert "http" not in page.source.replace("http-equiv", "")
+    assert "prefers-color-scheme: dark" in page.source
+    assert ("meta", "name", "viewport") in page.attributes
+
+
+def test_runs_side_by_side(search_run, train_run) -> None:
+    runs = [search_run(), train_run(), train_run("random", genotype="random:5"), search_run("second", seed=4)]
+    path = write_report(runs)
+    assert path.parent == runs[0]
+    page = Page(path)
+    assert "4 runs side by side" in page.text
+    assert "Trainings together" in page.text
+    assert "Searches together" in page.text
+    assert "do not compare the cells alone" not in page.text
+    links = {value for _, name, value in page.attributes if name == "href"}
+    assert links == {f"#run-{letter}" for letter in "ABCD"}
+    assert {link[1:] for link in links} <= {value for _, name, value in page.attributes if name == "id"}
+
+
+def test_unequal_trainings_are_called_so(train_run) -> None:
+    runs = [train_run(), train_run("short", training={"epochs": 2})]
+    assert "do not compare the cells alone" in Page(write_report(runs)).text
+
+
+@pytest.mark.parametrize("epochs", [0, 1, 2])
+def test_unfinished_runs_are_shown_as_far_as_they_are(search_run, train_run, epochs: int) -> None:
+    for path in (search_run(epochs=epochs, finished=False), train_run(epochs=epochs, finished=False)):
+        text = Page(write_report([path])).text
+        assert f"not finished: {epochs} of " in text
+        assert ("nothing to draw" in text) == (epochs == 0)
+        assert "Test accuracy" not in text
+    if epochs:
+        assert "Training accuracy so far" in text
+
+
+def test_a_line_cut_short_does_not_count(search_run) -> None:
+    run = search_run(finished=False)
+    with (run / "metrics.jsonl").open("a") as file:
+        file.write('{"epoch": 3, "train_lo')
+    assert "not finished: 3 of 80" in Page(write_report([run])).text
+
+
+def test_a_collapse_is_told_with_what_to_do(search_run) -> None:
+    run = search_run()
+    cell = CellGenotype(tuple((("skip_connect", 0), ("sep_conv_3x3", 1)) for _ in DARTS.targets), (2, 3, 4, 5))
+    summary = json.loads((run / "summary.json").read_text())
+    summary["genotype"] = Genotype({"normal": cell, "reduction": cell}).to_dict()
+    (run / "summary.json").write_text(json.dumps(summary))
+    text = Page(write_report([run])).text
+    assert "4 skip connections in the normal cell" in text
+    assert "more warm-up epochs" in text
+
+
+def test_hostile_names_stay_text(search_run, train_run) -> None:
+    search = search_run("a<b>&c", data=f"folder:{HOSTILE}")
+    train = train_run(genotype=HOSTILE)
+    (search / "environment.json").write_text(json.dumps({"device": HOSTILE, HOSTILE: [{"x": HOSTILE}]}))
+    page = Page(write_report([search, train]))
+    assert "script" not in page.tags
+    assert "img" not in page.tags
+    assert HOSTILE in page.text
+    assert "a<b>&c" in page.text
+
+
+def test_a_folder_whose_name_is_no_text(search_run) -> None:
+    run = search_run()
+    strange = os.fsdecode(os.fsencode(run.parent) + b"/\xff")
+    try:
+        run = run.rename(strange)
+    except OSError:
+        pytest.skip("this file system takes only text")
+    assert "Run folder:" in Page(write_report([run])).text
+
+
+def test_a_cell_that_the_classical_text_cannot_say(search_run) -> None:
+    run = search_run()
+    cell = CellGenotype(((("sep_conv_3x3", 0),), (), (("skip_connect", 2),) * 3, ()), (2, 4))
+    summary = json.loads((run / "summary.json").read_text())
+    summary["genotype"] = Genotype({"normal": cell, "reduction": cell}).to_dict()
+    (run / "summary.json").write_text(json.dumps(summary))
+    text = Page(write_report([run])).text
+    assert "Genotype: JSON" in text
+    assert "Genotype: Classical text" not in text
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("summary.json", "{"),
+        ("summary.json", "[]"),
+        ("summary.json", '{"kind": "search", "genotype": {"format": "other"}}'),
+        ("environment.json", "\x00"),
+        ("config.yaml", "a: [b"),
+        ("config.yaml", "just text"),
+        ("metrics.jsonl", "nonsense\n"),
+        ("metrics.jsonl", "[1]\n"),
+    ],
+)
+def test_damaged_files_are_named_in_one_line(search_run, name: str, content: str) -> None:
+    run = search_run()
+    (run / name).write_text(content)
+    with pytest.raises(CheckpointError) as caught:
+        write_report([run])
+    assert "\n" not in str(caught.value)
+    assert str(run) in str(caught.value)
+    assert not (run / "report.html").exists()
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="not a run folder"):
+        write_report([tmp_path])
+    with pytest.raises(ConfigError, match="at least one"):
+        write_report([])

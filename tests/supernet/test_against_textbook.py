@@ -1,0 +1,183 @@
+"""The supernet is the textbook one: outputs, all gradients and all statistics, for every design of the mixed edge.
+
+Whole networks are compared in float64: in float32 an input changed by 1e-7 can move a weight gradient by a per cent. All
+edges that leave one node are compared in float32. Selections are taken from the textbook, since near ties flip top-k.
+"""
+
+from typing import NamedTuple
+
+import pytest
+import torch
+from textbook import EDGES, TextbookSupernet
+from torch import Tensor
+
+from adarts.config.settings import EdgeDesign, SupernetSettings
+from adarts.space import DARTS
+from adarts.supernet import Selection, Supernet
+
+CHANNELS, CELLS, CLASSES, BATCH = 8, 3, 5, 3  # of three cells, the second and the third are reductions
+
+DESIGNS = {
+    "darts": {"selector": "all", "k": 1, "attention": False},
+    "darts+attention": {"selector": "all", "k": 1},
+    **{f"pc_darts-k{k}": {"selector": "first", "k": k, "attention": False, "normalisation": True} for k in (1, 2, 4)},
+    **{f"random-k{k}": {"selector": "random", "k": k, "attention": False} for k in (1, 2, 4)},
+    **{f"adarts-k{k}": {"k": k} for k in (1, 2, 4)},
+    **{f"adarts-node-k{k}": {"k": k, "attention_scope": "node"} for k in (1, 2, 4)},
+    **{f"adarts-sample-k{k}": {"k": k, "mask_scope": "sample"} for k in (1, 2, 4)},
+    "adarts-normalised": {"k": 4, "normalisation": True},
+    "adarts-node-sample-normalised": {
+        "k": 2,
+        "attention_scope": "node",
+        "mask_scope": "sample",
+        "normalisation": True,
+    },
+    "first+attention": {"selector": "first", "k": 2},
+    "random+attention": {"selector": "random", "k": 4},
+}
+
+
+class Pair(NamedTuple):
+    textbook: TextbookSupernet
+    supernet: Supernet
+
+
+def make(design: str, dtype: torch.dtype) -> Pair:
+    """Both supernets with the same weights, logits far from uniform, and statistics that are not the initial ones."""
+    torch.manual_seed(0)
+    textbook = TextbookSupernet(CHANNELS, CELLS, CLASSES, **DESIGNS[design])
+    for logits in textbook.logits.values():
+        torch.nn.init.normal_(logits)
+    for name, buffer in textbook.named_buffers():
+        if name.endswith(("running_mean", "running_var", "average")):
+            torch.nn.init.uniform_(buffer, 0.5, 1.5)
+    settings = SupernetSettings(channels=CHANNELS, cells=CELLS)
+    supernet = Supernet(DARTS, settings, EdgeDesign(**DESIGNS[design]), num_classes=CLASSES, in_channels=3)
+    supernet.load_state_dict(textbook.state_dict())
+    return Pair(textbook.to(dtype), supernet.to(dtype))
+
+
+def images(dtype: torch.dtype, height: int = 8, width: int = 8, channels: int = 3) -> Tensor:
+    return torch.randn(BATCH, channels, height, width, dtype=dtype)
+
+
+def selection_of(textbook: TextbookSupernet) -> Selection:
+    """The textbook's choice, edge by edge, as the supernet's: one tensor (1 or batch, edges, C/k) a cell."""
+    by_cell = [[textbook.selection[cell, edge] for edge in range(len(EDGES))] for cell in range(CELLS)]
+    return Selection([torch.stack([torch.atleast_2d(index) for index in cell], 1) for cell in by_cell])
+
+
+def assert_close(actual: dict[str, Tensor], expected: dict[str, Tensor], tolerance: float) -> None:
+    """Equal names, and tensors equal within a share of the tensor's own largest value.
+
+    A gradient that vanishes in exact arithmetic is a sum of rounding errors: those of the largest tensor set its floor.
+    """
+    assert set(actual) == set(expected)
+    floor = 1e-3 * tolerance * max(tensor.abs().max().item() for tensor in expected.values())
+    wrong = {}
+    for name, tensor in expected.items():
+        assert actual[name].shape == tensor.shape, name
+        error = (actual[name] - tensor).abs().max().item()
+        if not error <= floor + tolerance * tensor.abs().max().item():
+            wrong[name] = error
+    assert wrong == {}
+
+
+def assert_same_selection(supernet: Supernet, textbook: TextbookSupernet) -> None:
+    for ours, theirs in zip(supernet.selection.cells, selection_of(textbook).cells, strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def gradients(textbook: TextbookSupernet) -> dict[str, Tensor]:
+    return {name: parameter.grad for name, parameter in textbook.named_parameters() if parameter.grad is not None}
+
+
+@pytest.mark.parametrize("design", DESIGNS)
+def test_output_gradients_and_statistics_of_a_training_pass(design: str) -> None:
+    textbook, supernet = make(design, torch.float64)
+    x, direction = images(torch.float64), torch.randn(BATCH, CLASSES, dtype=torch.float64)
+    expected = textbook(x)
+    (expected * direction).sum().backward()
+    actual = supernet(x, selection=selection_of(textbook))
+    (actual * direction).sum().backward()
+    assert_close({"output": actual}, {"output": expected}, 1e-9)
+    expected_gradients = gradients(textbook)
+    assert len(expected_gradients) == len(list(textbook.parameters()))
+    assert_close(supernet.canonical_gradients(), expected_gradients, 1e-9)
+    assert_close(supernet.state_dict(), textbook.state_dict(), 1e-9)
+    assert_same_selection(supernet, textbook)
+
+
+@pytest.mark.parametrize("design", ["darts", "pc_darts-k2", "random-k2", "adarts-k4", "adarts-sample-k2"])
+def test_images_of_odd_sides(design: str) -> None:
+    textbook, supernet = make(design, torch.float64)
+    x = images(torch.float64, 9, 7)
+    expected = textbook(x)
+    expected.square().sum().backward()
+    actual = supernet(x, selection=selection_of(textbook))
+    actual.square().sum().backward()
+    assert_close({"output": actual}, {"output": expected}, 1e-9)
+    assert_close(supernet.canonical_gradients(), gradients(textbook), 1e-9)
+
+
+@pytest.mark.parametrize("design", [name for name in DESIGNS if "random" not in name])
+def test_both_choose_the_same_channels_by_themselves(design: str) -> None:
+    textbook, supernet = make(design, torch.float64)
+    x = images(torch.float64)
+    expected, actual = textbook(x), supernet(x)
+    assert_close({"output": actual}, {"output": expected}, 1e-9)
+    assert_same_selection(supernet, textbook)
+    # Evaluation: statistics gathered so far; one mask for a batch comes from the average, one for an image from itself.
+    source = "batch" if DESIGNS[design].get("mask_scope") == "sample" else "average"
+    if DESIGNS[design].get("selector", "attention") != "attention":
+        source = "batch"
+    textbook.eval(), supernet.eval()
+    expected, actual = textbook(x), supernet(x, selection=source)
+    assert_close({"output": actual}, {"output": expected}, 1e-9)
+    assert_same_selection(supernet, textbook)
+
+
+SINGLE = ["darts", "darts+attention", "pc_darts-k4", "random-k2", "adarts-k1", "adarts-k2", "adarts-k4"]
+SINGLE += ["adarts-sample-k2", "adarts-normalised", "first+attention"]
+
+
+@pytest.mark.parametrize("design", SINGLE)
+def test_edges_that_leave_a_node_in_single_precision(design: str) -> None:
+    textbook, supernet = make(design, torch.float32)
+    for cell, source in ((0, 0), (0, 3), (1, 0), (1, 3)):  # stride 1, but 2 from the inputs of the second cell
+        compare_edges(textbook, supernet, cell, source)
+        textbook.zero_grad(), supernet.zero_grad()
+
+
+def compare_edges(textbook: TextbookSupernet, supernet: Supernet, cell: int, source: int) -> None:
+    """Outputs and all gradients of the mixed edges that leave one node, random feature maps coming in."""
+    kind, fast_cell = supernet.kinds[cell], supernet.cells[cell]
+    x_textbook = images(torch.float32, channels=supernet.cell_channels[cell]).requires_grad_()
+    x_supernet = x_textbook.detach().clone().requires_grad_()
+    rows = [row for row, (start, _) in enumerate(EDGES) if start == source]
+
+    expected, indices = [], []
+    beta_e = textbook.edge_weights(kind)
+    for row in rows:
+        edge = textbook.cells[cell].edges["{}_{}".format(*EDGES[row])]
+        y, index = edge(x_textbook, None, textbook.operation_weights(kind)[row], None)
+        expected.append(y if beta_e is None else beta_e[row] * y)
+        indices.append(torch.atleast_2d(index))
+    beta = supernet.edge_weights()
+    actual, _ = fast_cell.sources[source](
+        x_supernet,
+        supernet.operation_weights()[kind][rows],
+        None if beta is None else beta[kind][rows],
+        torch.stack(indices, 1),
+        True,
+        None,
+    )
+    actual = [fast_cell._shuffle(y) for y in actual]  # the supernet shuffles the sum that enters a node
+
+    directions = [torch.randn_like(y) for y in expected]
+    for outputs in (expected, actual):
+        sum((y * direction).sum() for y, direction in zip(outputs, directions, strict=True)).backward()
+    for fast, literal in zip(actual, expected, strict=True):
+        assert_close({"output": fast}, {"output": literal}, 1e-4)
+    assert_close({"input": x_supernet.grad}, {"input": x_textbook.grad}, 1e-4)
+    assert_close(supernet.canonical_gradients(), gradients(textbook), 1e-4)
