@@ -4,6 +4,11 @@ import os
 
 os.environ["OMP_NUM_THREADS"] = "1"  # child processes started by tests inherit it
 
+import pytest
 import torch
 
 torch.set_num_threads(1)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--kills", type=int, default=2, help="kill -9 a search and a training at so many random moments")

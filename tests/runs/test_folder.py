@@ -14,10 +14,10 @@ import pytest
 import torch
 from tiny_task import Plan, output, run_tiny, settings, start, wait, wait_for
 
+from adarts.config.loading import to_yaml
 from adarts.config.settings import EdgeDesign, ImageSettings, LogitOptimiser, RunSettings, SearchConfig, TrainConfig
 from adarts.errors import CheckpointError, ConfigError
 from adarts.runs import RunFolder, prepare_device, read_config
-from adarts.runs.config_file import dump_config
 
 
 def config(runs: Path, seed: int = 0, **run: Any) -> SearchConfig:
@@ -51,7 +51,7 @@ def test_names_do_not_collide(tmp_path: Path) -> None:
     ],
 )
 def test_the_configuration_reads_back_exactly(tmp_path: Path, whole: SearchConfig | TrainConfig) -> None:
-    (tmp_path / "config.yaml").write_text(dump_config(whole), encoding="utf-8")
+    (tmp_path / "config.yaml").write_text(to_yaml(whole), encoding="utf-8")
     assert read_config(tmp_path, type(whole)) == whole
 
 

@@ -103,5 +103,5 @@ def test_any_image_size(size: tuple[int, int]) -> None:
 
 
 def test_a_k_that_does_not_fit_is_refused() -> None:
-    with pytest.raises(ConfigError, match="edge.k = 3 does not divide the 8 channels"):
+    with pytest.raises(ConfigError, match=r"edge\.k = 3 does not divide the 8 channels"):
         make(k=3)

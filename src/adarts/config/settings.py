@@ -107,6 +107,15 @@ class LoopSettings(Settings):
     validate_supernet: bool = False
     """After every epoch, measure the supernet on the half of the images that the logits learn from."""
 
+    @model_validator(mode="after")
+    def _logits_move(self) -> LoopSettings:
+        if self.warmup_epochs >= self.epochs:
+            raise ValueError(
+                f"all {self.epochs} epochs are warm-up, so the logits never move; "
+                f"search.warmup_epochs must be below search.epochs, not {self.warmup_epochs}"
+            )
+        return self
+
 
 class ImageSettings(Settings):
     """Which images, and what is done to them."""

@@ -18,12 +18,9 @@ from adarts.report.charts import SMALL, Chart, Rule, Series, line_chart, number,
 from adarts.report.palette import css_class
 from adarts.report.reading import RunRecord
 from adarts.report.words import count, duration, exact
-from adarts.space import Genotype, Space, get_space
+from adarts.space import MAX_SKIPS, Genotype, Space, get_space
 
-COLLAPSE = 2
-"""More skip connections than this in the normal cell are called a collapse."""
-
-COLLAPSE_RULE = Rule(COLLAPSE, f"collapse above {COLLAPSE}", alarm=True)
+COLLAPSE_RULE = Rule(MAX_SKIPS, f"collapse above {MAX_SKIPS}", alarm=True)
 
 Row = tuple[str, str]
 
@@ -88,9 +85,9 @@ def notes(run: RunRecord) -> list[str]:
         state = "What is shown is its state after the last of them." if run.metrics else "There is nothing to draw yet."
         found.append(f"This run is not finished: {len(run.metrics)} of {run.num_epochs} epochs. {state}")
     skips = skip_counts(run)
-    if run.kind == "search" and skips.get("normal", 0) > COLLAPSE:
+    if run.kind == "search" and skips.get("normal", 0) > MAX_SKIPS:
         found.append(
-            f"The search has collapsed: {skips['normal']} skip connections in the normal cell, more than {COLLAPSE}. Such "
+            f"The search has collapsed: {skips['normal']} skip connections in the normal cell, more than {MAX_SKIPS}. Such "
             "cells usually train worse. Try fewer epochs, more warm-up epochs or another seed."
         )
     return found
@@ -170,7 +167,7 @@ def chart_groups(run: RunRecord) -> list[ChartGroup]:
         groups.append(
             ChartGroup(
                 "Skip connections by epoch",
-                f"In the cells that would be derived after each epoch. More than {COLLAPSE} in the normal cell are called a "
+                f"In the cells that would be derived after each epoch. More than {MAX_SKIPS} in the normal cell are called a "
                 f"collapse.{frozen}",
                 _skips(run, warmup),
             )

@@ -17,12 +17,6 @@ CONFIG_FILE = "config.yaml"
 AnySettings = TypeVar("AnySettings", bound=Settings)
 
 
-def dump_config(config: Settings) -> str:
-    """The YAML text of a configuration."""
-    text: str = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-    return text
-
-
 def read_config(run_dir: Path, kind: type[AnySettings]) -> AnySettings:
     """The configuration that a run was started with; settings that are younger than the file get their defaults.
 

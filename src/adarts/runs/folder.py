@@ -16,10 +16,11 @@ from typing import Any, Literal
 import torch
 from rich.console import Console
 
+from adarts.config.loading import to_yaml
 from adarts.config.settings import SearchConfig, TrainConfig
 from adarts.errors import CheckpointError, nearest
 from adarts.runs.checkpoints import Checkpoints
-from adarts.runs.config_file import CONFIG_FILE, differing_keys, dump_config, identity, read_config
+from adarts.runs.config_file import CONFIG_FILE, differing_keys, identity, read_config
 from adarts.runs.environment import changes, environment, prepare_device
 from adarts.runs.files import refuse, remove_leftovers, to_json, write_atomically
 from adarts.runs.lock import Lock
@@ -181,7 +182,7 @@ class RunFolder:
         now = environment(self.device)
         if not (self.path / CONFIG_FILE).exists():
             self.write_json(_ENVIRONMENT, {**now, "continued": []})
-            self.write_text(CONFIG_FILE, dump_config(config))  # last: what has it is a run folder
+            self.write_text(CONFIG_FILE, to_yaml(config))  # last: what has it is a run folder
             self.log(f"run folder: {self.path}")
             return
         saved = read_config(self.path, type(config))

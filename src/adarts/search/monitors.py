@@ -8,11 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from adarts.space import Genotype, Space
+from adarts.space import MAX_SKIPS, Genotype, Space
 from adarts.supernet import Selection
-
-#: More skip connections than this in the normal cell are called a collapse (the criterion of DARTS+ and P-DARTS).
-MAX_SKIPS = 2
 
 
 def monitor(

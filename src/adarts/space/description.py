@@ -67,6 +67,9 @@ class Space:
         return self.reduction_kind if index in self.reductions(num_cells) else self.cell_kinds[0]
 
 
+MAX_SKIPS = 2
+"""More skip connections than this in the normal cell are called a collapse (the criterion of DARTS+ and P-DARTS)."""
+
 DARTS = Space(
     name="darts",
     operations=(

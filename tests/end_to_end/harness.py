@@ -1,0 +1,58 @@
+"""Whole runs of the command line in child processes, as a user starts them."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+
+#: A search and a training of a few seconds that still go through every part.
+SMOKE = ["--data", "signs", "--scale", "smoke", "--threads", "1"]
+
+
+def adarts(*words: object, **options: object) -> "subprocess.Popen[str]":
+    """Start the command line in a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "adarts.cli", *map(str, words)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        **options,  # type: ignore[call-overload]
+    )
+
+
+def finish(process: "subprocess.Popen[str]", code: int = 0) -> tuple[str, str]:
+    """Wait for a process that must end with this exit code."""
+    out, err = process.communicate(timeout=240)
+    assert process.returncode == code, err[-2000:] + out[-2000:]
+    return out, err
+
+
+def fingerprint(run: Path) -> str:
+    """sha256 over everything a run computed: weights, logits, optimisers, metrics and genotype; no times."""
+    digest = hashlib.sha256()
+    state = torch.load(run / "checkpoints" / "last.pt", weights_only=True)
+    _feed(digest, {name: value for name, value in state.items() if name == "task"})
+    digest.update((run / "metrics.jsonl").read_bytes())
+    digest.update((run / "genotype.json").read_bytes())
+    summary = json.loads((run / "summary.json").read_text())
+    digest.update(json.dumps({k: v for k, v in summary.items() if k not in ("seconds", "genotype_source")}).encode())
+    return digest.hexdigest()
+
+
+def _feed(digest: "hashlib._Hash", value: object) -> None:
+    if isinstance(value, torch.Tensor):
+        digest.update(value.detach().contiguous().numpy().tobytes())
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            digest.update(repr(key).encode())
+            _feed(digest, item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _feed(digest, item)
+    else:
+        digest.update(repr(value).encode())
