@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from adarts.search import SearchResult
+    from adarts.searching import SearchResult
     from adarts.space import Genotype, Network
     from adarts.training import TrainResult
 
@@ -26,7 +26,7 @@ def search(**settings: Any) -> SearchResult:
     """Search for cells; see :func:`adarts.config.loading.search_config` for the settings (``data``, ``method``, ``scale``, …)."""
     from adarts.config.loading import search_config
     from adarts.methods import published
-    from adarts.search import run_search
+    from adarts.searching import run_search
 
     return run_search(search_config(published, **settings))
 

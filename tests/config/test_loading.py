@@ -80,7 +80,7 @@ def test_sections_may_be_settings_objects() -> None:
 @given(
     seed=st.integers(0, 2**63),
     data=st.sampled_from(["signs", "cifar10", "folder:a b: c#"]) | st.text(max_size=20),
-    epochs=st.integers(1, 10**6),
+    epochs=st.integers(51, 10**6),
     learning_rate=st.floats(1e-300, 1e300),
     time_limit=st.none() | st.sampled_from(["9m", "90", "1:30", "no", "null", "1e3", "~"]),
     size=st.none() | st.integers(1, 512),

@@ -43,6 +43,6 @@ def test_search_then_train_then_evaluate(tmp_path: Path) -> None:
 def test_bad_input_is_one_line_and_leaves_nothing_behind(
     words: list[str], code: int, says: str, tmp_path: Path
 ) -> None:
-    out, err = finish(adarts(*words, "--runs", tmp_path / "runs", cwd=tmp_path), code)
+    _, err = finish(adarts(*words, "--runs", tmp_path / "runs", cwd=tmp_path), code)
     assert says in err and len(err.strip().splitlines()) == 1, err
     assert not list(tmp_path.rglob("config.yaml"))

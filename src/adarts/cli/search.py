@@ -26,7 +26,7 @@ def run(words: list[str]) -> int:
     if beside.print_config:
         print(to_yaml(config), end="")
         return 0
-    from adarts.search import run_search
+    from adarts.searching import run_search
 
     print(run_search(config).run_dir)
     return 0

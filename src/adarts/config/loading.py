@@ -134,7 +134,11 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 def to_yaml(config: Settings) -> str:
     """The configuration as text that :func:`read_yaml` reads back exactly."""
-    return str(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True))
+    content = config.model_dump(mode="json")
+    text = str(yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+    if yaml.safe_load(text) != content:  # a control character in a path, which only survives as an escape
+        text = str(yaml.safe_dump(content, sort_keys=False))
+    return text
 
 
 def merge(into: dict[str, Any], layer: Values) -> None:

@@ -46,7 +46,7 @@ def load_cifar(name: str, settings: ImageSettings) -> Source:
     trouble = _trouble(reader, settings.root)
     if trouble and not settings.download:
         raise DataError(
-            f"{name}: {trouble}; say where it lies with --images.root, or allow the download with --images.download"
+            f"{name}: {trouble}; say where it lies with --images.root, or allow the download with --download"
         )
     if trouble:
         _log.warning("%s: %s; downloading %d MB from %s", name, trouble, facts.megabytes, reader.url)

@@ -8,7 +8,7 @@ from pathlib import Path
 from adarts.config.loading import search_config, train_config
 from adarts.methods import published
 from adarts.report import write_report
-from adarts.search import SearchResult, run_search
+from adarts.searching import SearchResult, run_search
 from adarts.training import TrainResult, run_training
 
 

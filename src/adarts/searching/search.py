@@ -15,8 +15,8 @@ from adarts.methods import get_method
 from adarts.report import cell_svg, write_report
 from adarts.runs import RunFolder, carry_out, prepare_device
 from adarts.runs.tables import table
-from adarts.search.monitors import collapse_warning
-from adarts.search.task import SearchTask
+from adarts.searching.monitors import collapse_warning
+from adarts.searching.task import SearchTask
 from adarts.seeding import derive_seed
 from adarts.space import DARTS, MAX_SKIPS, Genotype, count_macs
 from adarts.supernet import Supernet

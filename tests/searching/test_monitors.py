@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from adarts.search.monitors import channel_stability, collapse_warning, edge_margin, entropy, operation_margin
+from adarts.searching.monitors import channel_stability, collapse_warning, edge_margin, entropy, operation_margin
 from adarts.space import DARTS
 from adarts.supernet import Selection
 

@@ -13,7 +13,7 @@ from adarts import updates
 from adarts.config.settings import SearchConfig
 from adarts.data import Augmentation, Batches, ImageData, halves
 from adarts.methods import Method
-from adarts.search.monitors import channel_stability, monitor
+from adarts.searching.monitors import channel_stability, monitor
 from adarts.seeding import generator
 from adarts.space import Genotype
 from adarts.supernet import Selection, Supernet

@@ -1,5 +1,7 @@
 """One step of the search: what it moves, and what it leaves alone."""
 
+import copy
+
 import pytest
 import torch
 
@@ -7,8 +9,8 @@ from adarts.config.settings import SearchConfig
 from adarts.data import load_images
 from adarts.errors import NotFiniteError
 from adarts.methods import get_method, list_methods
-from adarts.search import SearchTask, build_supernet
-from adarts.search.task import StepUpdates
+from adarts.searching import SearchTask, build_supernet
+from adarts.searching.task import StepUpdates
 
 TINY = {
     "supernet": {"channels": 8, "cells": 3},
@@ -94,7 +96,7 @@ def test_state_round_trips_bit_for_bit() -> None:
     one, two = make(), make()
     one.step(1, 0)
     two.step(1, 1)
-    two.load_state_dict(one.state_dict())
+    two.load_state_dict(copy.deepcopy(one.state_dict()))  # a checkpoint shares no memory with what it was made of
     for task in (one, two):
         task.step(1, 1)
     for name, tensor in one.supernet.state_dict().items():
