@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from adarts.config.settings import WeightOptimiser
-from adarts.errors import NotFiniteError
+from adarts.errors import CheckpointError, NotFiniteError
 
 
 def sgd(parameters: Sequence[nn.Parameter], settings: WeightOptimiser) -> torch.optim.SGD:
@@ -44,6 +44,30 @@ def learning_rate(settings: WeightOptimiser, epoch: float, epochs: int, warmup: 
     return settings.final_learning_rate + span * (1 + math.cos(math.pi * progress)) / 2
 
 
+def gradient_norm(parameters: Sequence[nn.Parameter], whose: str, clip: float = math.inf) -> None:
+    """Refuse a gradient that is not finite, and scale one that is longer than ``clip`` down to it.
+
+    Raises:
+        NotFiniteError: the norm is NaN or infinite; the optimiser would spread that over all parameters.
+    """
+    norm = nn.utils.clip_grad_norm_(parameters, clip, foreach=True)
+    if not torch.isfinite(norm):
+        raise NotFiniteError(f"the gradient of {whose} has the norm {norm.item()}")
+
+
+def require_same_images(now: str, before: str) -> None:
+    """Refuse to continue with other images: the splits would mix what was held out with what was learned from.
+
+    Raises:
+        CheckpointError: the fingerprints differ.
+    """
+    if now != before:
+        raise CheckpointError(
+            f"the images are not those that the run began with (fingerprint {before[:12]}, now {now[:12]}); "
+            "bring them back or start a new run"
+        )
+
+
 def step_optimiser(optimiser: torch.optim.Optimizer, rate: float) -> None:
     """One update with this learning rate."""
     for group in optimiser.param_groups:
@@ -71,7 +95,7 @@ def backward(
     """
     total = torch.zeros((), device=x_bchw.device)
     correct = torch.zeros((), device=x_bchw.device)
-    for x_part, y_part in zip(x_bchw.chunk(parts), y_b.chunk(parts), strict=True):
+    for x_part, y_part in zip(x_bchw.tensor_split(parts), y_b.tensor_split(parts), strict=True):
         loss, scores = loss_of(x_part, y_part)
         (loss * (len(y_part) / len(y_b))).backward()
         total += loss.detach() * len(y_part)

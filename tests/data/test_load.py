@@ -116,7 +116,7 @@ def test_the_machine_tells_its_memory() -> None:
 
 @pytest.mark.parametrize(("name", "first"), [("cifar10", "data_batch_1"), ("cifar100", "train")])
 def test_missing_files_are_named(tmp_path: Path, name: str, first: str) -> None:
-    with pytest.raises(DataError, match=rf"{first} is missing.*--images\.root.*--images\.download"):
+    with pytest.raises(DataError, match=rf"{first} is missing.*--images\.root.*--download"):
         load_images(name, ImageSettings(root=tmp_path), seed=0)
 
 

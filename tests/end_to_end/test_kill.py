@@ -56,7 +56,7 @@ def test_a_signal_stops_at_a_checkpoint_and_the_run_goes_on(kind: str, signum: s
         assert process.poll() is None
     process.send_signal(getattr(signal, signum))
     _, err = finish(process, code)
-    assert "continue with --run-dir" in err.strip().splitlines()[-1]
+    assert "continue with: adarts" in err.strip().splitlines()[-1]
     out, _ = finish(adarts(*words(kind, tmp_path / "stopped")))
     assert "continuing from epoch" in out
     assert fingerprint(tmp_path / "stopped") == fingerprint(tmp_path / "whole")

@@ -59,7 +59,7 @@ def test_a_signal_stops_at_a_checkpoint_within_one_step(
 ) -> None:
     run_dir = tmp_path / "run"
     assert wait(start(run_dir, Plan(signal_at=(1, 3, number)), checkpoint_minutes=5.0)) == exit_code
-    assert "at epoch 2/4, step 5/6; continue with --run-dir" in output(run_dir)
+    assert "at epoch 2/4, step 5/6; continue with: adarts" in output(run_dir)
     assert wait(start(run_dir)) == 0
     assert "continuing from epoch 2/4, step 5/6" in output(run_dir)
     assert result(run_dir) == uninterrupted

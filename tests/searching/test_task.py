@@ -25,7 +25,7 @@ def make(method: str = "adarts", **changes: object) -> SearchTask:
         layers[name] = {**layers.get(name, {}), **part}  # type: ignore[dict-item]
     config = SearchConfig.model_validate({"method": method, **layers})
     data = load_images("signs", config.images, config.seed)
-    return SearchTask(config, data, build_supernet(config, data), cls(), torch.device("cpu"), lambda: None)
+    return SearchTask(config, data, build_supernet(config, data), cls(), torch.device("cpu"))
 
 
 def snapshot(parameters: list[torch.nn.Parameter]) -> list[torch.Tensor]:

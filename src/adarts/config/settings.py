@@ -100,7 +100,7 @@ class LoopSettings(Settings):
 
     epochs: PositiveInt = 80
     """Search epochs."""
-    batch_size: PositiveInt = 96
+    batch_size: int = Field(default=96, ge=2)
     """Images of one update, for weights and logits alike."""
     warmup_epochs: NonNegativeInt = 15
     """Epochs at the start in which the logits stay frozen."""
@@ -161,7 +161,7 @@ class TrainingSettings(Settings):
 
     epochs: PositiveInt = 600
     """Training epochs."""
-    batch_size: PositiveInt = 64
+    batch_size: int = Field(default=64, ge=2)
     """Images of one update."""
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     """Probability mass spread over all classes."""

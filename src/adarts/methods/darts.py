@@ -30,7 +30,10 @@ class Darts(Method):
 
 @register
 class DartsAttention(Method):
-    """DARTS with channel attention on every edge: the ablation row "DARTS + attention mechanism"."""
+    """DARTS with channel attention on every edge: the ablation row "DARTS + attention mechanism".
+
+    The paper gives no hyper-parameters for its ablation; those of ADARTS let the edge design alone differ.
+    """
 
     info = MethodInfo(
         name="darts-attention",
@@ -39,13 +42,16 @@ class DartsAttention(Method):
         paper="Xue, Qin: Partial Connection Based on Channel Attention for Differentiable NAS, Table II",
         changes="channel attention scales all channels before the operations",
         cost="above DARTS by the attention",
-        defaults={**_PUBLISHED, "edge": {"selector": "all", "k": 1, "attention": True}},
+        defaults={"edge": {"selector": "all", "k": 1, "attention": True}},
     )
 
 
 @register
 class DartsRandom(Method):
-    """A fresh random choice of channels in every forward pass: the row "DARTS + random partial connection"."""
+    """A fresh random choice of channels in every forward pass: the row "DARTS + random partial connection".
+
+    With the hyper-parameters of ADARTS, as :class:`DartsAttention`.
+    """
 
     info = MethodInfo(
         name="darts-random",
@@ -54,5 +60,5 @@ class DartsRandom(Method):
         paper="Xue, Qin: Partial Connection Based on Channel Attention for Differentiable NAS, Table II",
         changes="a random quarter of the channels passes through the operations",
         cost="about a quarter of DARTS's memory in the operations",
-        defaults={**_PUBLISHED, "edge": {"selector": "random", "k": 4, "attention": False}},
+        defaults={"edge": {"selector": "random", "k": 4, "attention": False}},
     )

@@ -38,7 +38,7 @@ def read_config(run_dir: Path, kind: type[AnySettings]) -> AnySettings:
 
 def identity(config: Settings) -> dict[str, Any]:
     """What makes two runs the same run: everything but where and how it is carried out, and leave to download."""
-    content = config.model_dump(mode="json", exclude={"run": True, "images": {"download"}})
+    content = config.model_dump(mode="json", exclude={"run": True, "images": {"download", "root"}})
     return dict(content)
 
 

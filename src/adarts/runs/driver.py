@@ -17,6 +17,7 @@ from torch import Tensor
 
 from adarts.config.settings import RunSettings
 from adarts.errors import CheckpointError, NotFiniteError, OutOfMemoryError, Stopped
+from adarts.runs.config_file import CONFIG_FILE
 from adarts.runs.folder import RunFolder
 from adarts.runs.progress import Progress
 
@@ -170,7 +171,8 @@ class _Driver:
 
     def _stop(self, asked: Stopped) -> None:
         self._save()
-        message = f"{asked} at {self._position()}; continue with --run-dir {self.run.path}"
+        command = f"adarts {self.run.kind} --config {self.run.path / CONFIG_FILE} --run-dir {self.run.path}"
+        message = f"{asked} at {self._position()}; continue with: {command}"
         raise Stopped(message, asked.exit_code) from None
 
     def _roll_back(self, error: NotFiniteError) -> None:

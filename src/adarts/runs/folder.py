@@ -47,6 +47,7 @@ class RunFolder:
     def __init__(self, path: Path, config: SearchConfig | TrainConfig, device: torch.device) -> None:
         limit = config.run.time_limit
         self.path = path
+        self.kind: Kind = "search" if isinstance(config, SearchConfig) else "train"
         self.device = device
         self.console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
         self.signals = StopSignals(None if limit is None else parse_time_limit(limit))

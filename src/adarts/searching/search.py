@@ -12,7 +12,7 @@ from adarts.config.settings import SearchConfig
 from adarts.data import ImageData, load_images
 from adarts.forecast import forecast
 from adarts.methods import get_method
-from adarts.report import cell_svg, write_report
+from adarts.report import cell_svg
 from adarts.runs import RunFolder, carry_out, prepare_device
 from adarts.runs.tables import table
 from adarts.searching.monitors import collapse_warning
@@ -55,13 +55,16 @@ def run_search(config: SearchConfig) -> SearchResult:
     device = prepare_device(config.run)
     data = load_images(config.data, config.images, config.seed)
     supernet = build_supernet(config, data).to(device)
+    # Everything that can be refused is refused before there is a folder.
+    task = SearchTask(config, data, supernet, method, device)
     with RunFolder.open("search", f"{data.name}-{config.method}", config) as run:
         if not run.finished:
-            task = SearchTask(config, data, supernet, method, device, run.stop_if_asked)
+            task.between = run.stop_if_asked
             _announce(run, task, data, device)
             carry_out(task, run, config.run)
-            _finish(run, task, config)
-        summary = run.read_json("summary.json")
+            _finish(run, task, data)
+        if not (run.path / "report.html").exists():
+            summary = run.read_json("summary.json")
         return SearchResult(run.path, Genotype.from_dict(summary["genotype"]), summary)
 
 
@@ -97,7 +100,8 @@ def _announce(run: RunFolder, task: SearchTask, data: ImageData, device: torch.d
     )
 
 
-def _finish(run: RunFolder, task: SearchTask, config: SearchConfig) -> None:
+def _finish(run: RunFolder, task: SearchTask, data: ImageData) -> None:
+    config = task.config
     genotype = task.genotype()
     skips = {kind: genotype.num_operations(kind, "skip_connect") for kind in genotype.cells}
     if warning := collapse_warning(skips):
@@ -117,11 +121,16 @@ def _finish(run: RunFolder, task: SearchTask, config: SearchConfig) -> None:
             "seconds": round(run.seconds, 1),
             "genotype": genotype.to_dict(),
             "skips": skips,
-            "initial_genotype_differs": genotype != task.initial_genotype,
+            "data_fingerprint": data.fingerprint,
+            "initial_genotype_differs": _cells(genotype) != _cells(task.initial_genotype),
             "supernet_parameters": sum(p.numel() for p in task.supernet.weight_parameters()),
             "batch_parts": task.parts,
             "collapsed": skips.get("normal", 0) > MAX_SKIPS,
         }
     )
     run.log(f"found: {genotype.to_text()}")
-    run.log(f"report: {write_report([run.path])}")
+
+
+def _cells(genotype: Genotype) -> dict[str, list[list[tuple[str, int]]]]:
+    """The cells without the order of the pairs of a node, which only says which edge is stronger."""
+    return {kind: [sorted(pairs) for pairs in cell.nodes] for kind, cell in genotype.cells.items()}

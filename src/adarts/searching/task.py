@@ -12,6 +12,7 @@ from torch import Tensor
 from adarts import updates
 from adarts.config.settings import SearchConfig
 from adarts.data import Augmentation, Batches, ImageData, halves
+from adarts.errors import NotFiniteError
 from adarts.methods import Method
 from adarts.searching.monitors import channel_stability, monitor
 from adarts.seeding import generator
@@ -28,7 +29,6 @@ class SearchTask:
         supernet: what is searched; it lies on the device of the run.
         method: how.
         device: of the run.
-        between: called between the batches of a long measurement; it may raise to stop the run.
     """
 
     def __init__(
@@ -38,9 +38,10 @@ class SearchTask:
         supernet: Supernet,
         method: Method,
         device: torch.device,
-        between: Callable[[], None],
     ) -> None:
-        self.config, self.supernet, self.method, self.between = config, supernet, method, between
+        self.config, self.supernet, self.method = config, supernet, method
+        #: called between the batches of a long measurement; it may raise to stop the run
+        self.between: Callable[[], None] = lambda: None
         self.epochs = config.search.epochs
         self.weight_optimiser = updates.sgd(supernet.weight_parameters(), config.weights)
         logits = config.logits
@@ -78,7 +79,9 @@ class SearchTask:
         )
         #: a batch is worked off in so many parts where memory is short
         self.parts = 1
-        self.selection_before = Selection()
+        #: the channels of the last update of the weights, and of the last one of the epoch before
+        self.selection, self.selection_before = Selection(), Selection()
+        self.fingerprint = data.fingerprint
         self.initial_genotype = method.derive(supernet)
 
     def steps(self, epoch: int) -> int:
@@ -86,7 +89,14 @@ class SearchTask:
 
     def step(self, epoch: int, step: int) -> dict[str, Tensor | float]:
         self.supernet.train()
-        return self.method.update(StepUpdates(self, epoch, step))
+        try:
+            return self.method.update(StepUpdates(self, epoch, step))
+        except NotFiniteError as error:
+            rate = updates.learning_rate(self.config.weights, epoch, self.epochs)
+            logits = torch.cat([p.detach().flatten() for p in self.supernet.logit_parameters()])
+            raise NotFiniteError(
+                f"{error} (learning rate {rate:.3g}, logits from {logits.min():.3g} to {logits.max():.3g})"
+            ) from None
 
     def end_epoch(self, epoch: int, totals: dict[str, float]) -> dict[str, Any]:
         net = self.supernet
@@ -101,19 +111,18 @@ class SearchTask:
         if "logits_images" in totals:
             record["logits_loss"] = totals["logits_loss"] / totals["logits_images"]
             record["logits_accuracy"] = totals["logits_correct"] / totals["logits_images"]
-        used = net.selection  # of the last training step, before the measurement below replaces it
         if self.config.search.validate_supernet:
             record["supernet_loss"], record["supernet_accuracy"] = self._validate()
         genotype = self.genotype()
         with torch.no_grad():
             record |= monitor(net.space, genotype, self.method.operation_weights(net), self.method.edge_weights(net))
         record["channel_stability"] = (
-            channel_stability(net.kinds, self.selection_before, used, net.cell_channels)
+            channel_stability(net.kinds, self.selection_before, self.selection, net.cell_channels)
             if self.selection_before.cells
             else None
         )
         record["genotype"] = genotype.to_dict()
-        self.selection_before = used
+        self.selection_before = self.selection
         return record
 
     def describe(self, record: Mapping[str, Any]) -> str:
@@ -131,15 +140,19 @@ class SearchTask:
             "weight_optimiser": self.weight_optimiser.state_dict(),
             "logit_optimiser": self.logit_optimiser.state_dict(),
             "parts": self.parts,
+            "selection": self.selection.cells,
             "selection_before": self.selection_before.cells,
+            "data": self.fingerprint,
             "initial_genotype": self.initial_genotype.to_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        updates.require_same_images(self.fingerprint, state["data"])
         self.supernet.load_state_dict(state["supernet"])
         self.weight_optimiser.load_state_dict(state["weight_optimiser"])
         self.logit_optimiser.load_state_dict(state["logit_optimiser"])
         self.parts = state["parts"]
+        self.selection = Selection(list(state["selection"]))
         self.selection_before = Selection(list(state["selection_before"]))
         self.initial_genotype = Genotype.from_dict(state["initial_genotype"])
 
@@ -147,6 +160,7 @@ class SearchTask:
         if self.config.search.batch_size // (2 * self.parts) < 2:  # batch normalisation needs two images
             return False
         self.parts *= 2
+        self.selection, self.selection_before = Selection(), Selection()  # of batches of another size
         return True
 
     def genotype(self) -> Genotype:
@@ -155,8 +169,10 @@ class SearchTask:
 
     def _validate(self) -> tuple[float, float]:
         self.supernet.eval()
+        # Only the selector `random` draws; its choice is the same in every epoch.
+        draws = generator(self.config.seed, "validation channels")
         batches = (self.validation.batch(0, step) for step in range(len(self.validation)))
-        return updates.measure(lambda x: self.supernet(x, selection="average"), batches, self.between)
+        return updates.measure(lambda x: self.supernet(x, selection="average", generator=draws), batches, self.between)
 
 
 class StepUpdates:
@@ -170,13 +186,15 @@ class StepUpdates:
     def update_logits(self) -> dict[str, Tensor | float]:
         task = self.task
         sums = self._backward(task.logit_batches, "logits")
+        updates.gradient_norm(task.supernet.logit_parameters(), "the logits")
         task.logit_optimiser.step()
         return {f"logits_{name}": value for name, value in sums.items()}
 
     def update_weights(self) -> dict[str, Tensor | float]:
         task, settings = self.task, self.task.config.weights
         sums = self._backward(task.weight_batches, "weights")
-        torch.nn.utils.clip_grad_norm_(task.supernet.weight_parameters(), settings.clip, foreach=True)
+        task.selection = task.supernet.selection
+        updates.gradient_norm(task.supernet.weight_parameters(), "the weights", settings.clip)
         updates.step_optimiser(task.weight_optimiser, updates.learning_rate(settings, self.epoch, task.epochs))
         return sums
 

@@ -24,20 +24,19 @@ class TrainTask:
         data: its images.
         network: on the device of the run.
         device: of the run.
-        between: called between the batches of a long measurement; it may raise to stop the run.
     """
 
-    def __init__(
-        self, config: TrainConfig, data: ImageData, network: Network, device: torch.device, between: Callable[[], None]
-    ) -> None:
-        self.config, self.data, self.network, self.device, self.between = config, data, network, device, between
+    def __init__(self, config: TrainConfig, data: ImageData, network: Network, device: torch.device) -> None:
+        self.config, self.data, self.network, self.device = config, data, network, device
+        #: called between the batches of a long measurement; it may raise to stop the run
+        self.between: Callable[[], None] = lambda: None
         self.epochs = config.training.epochs
         self.optimiser = updates.sgd(list(network.parameters()), config.weights)
         kept, held_out = hold_out(data.train, config.training.validation_fraction, config.seed)
         self.batches = Batches(
             data.train,
             kept,
-            batch_size=min(config.training.batch_size, len(kept)),
+            batch_size=config.training.batch_size,
             seed=config.seed,
             purpose="training",
             augmentation=Augmentation.of(config.images, data),
@@ -70,8 +69,8 @@ class TrainTask:
 
         self.optimiser.zero_grad(set_to_none=True)
         sums = updates.backward(loss_of, *self.batches.batch(epoch, step), self.parts, "the weights")
-        torch.nn.utils.clip_grad_norm_(network.parameters(), config.weights.clip, foreach=True)
-        updates.step_optimiser(self.optimiser, self._learning_rate(epoch + step / len(self.batches), epoch))
+        updates.gradient_norm(list(network.parameters()), "the weights", config.weights.clip)
+        updates.step_optimiser(self.optimiser, self._learning_rate(epoch + (step + 1) / len(self.batches), epoch))
         return sums
 
     def end_epoch(self, epoch: int, totals: dict[str, float]) -> dict[str, Any]:
@@ -99,9 +98,11 @@ class TrainTask:
             "optimiser": self.optimiser.state_dict(),
             "parts": self.parts,
             "last_record": self.last_record,
+            "data": self.data.fingerprint,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        updates.require_same_images(self.data.fingerprint, state["data"])
         self.network.load_state_dict(state["network"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.parts, self.last_record = state["parts"], state["last_record"]
@@ -117,7 +118,7 @@ class TrainTask:
         batches = Batches(
             images,
             indices,
-            batch_size=2 * self.config.training.batch_size,
+            batch_size=max(1, 2 * self.config.training.batch_size // self.parts),
             seed=self.config.seed,
             purpose="measure",
             augmentation=Augmentation.plain(self.data),

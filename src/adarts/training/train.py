@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import torch
 
 from adarts import updates
 from adarts.config.settings import RunSettings, TrainConfig
-from adarts.data import Augmentation, Batches, load_images
+from adarts.data import Augmentation, Batches, ImageData, load_images
 from adarts.errors import ConfigError
 from adarts.forecast import forecast
 from adarts.report import cell_svg, write_report
@@ -52,31 +53,44 @@ def run_training(config: TrainConfig) -> TrainResult:
     """
     device = prepare_device(config.run)
     data = load_images(config.data, config.images, config.seed)
-    # A run that is continued keeps its own copy: `latest` may point to another search by now.
-    genotype = None if config.run.run_dir or config.run.resume else resolve_genotype(config.genotype)
+    # Everything that can be refused is refused before there is a folder.
+    task = _task(config, data, _kept_genotype(config.run.run_dir) or resolve_genotype(config.genotype), device)
     with RunFolder.open("train", data.name, config) as run:
         if not run.finished:
-            kept = run.path / "genotype.json"
-            if kept.exists():
-                genotype = load_genotype(kept)
-            genotype = genotype or resolve_genotype(config.genotype)
-            run.write_text("genotype.json", genotype.to_json())
-            settings = config.network
-            network = build(
-                genotype,
-                data.num_classes,
-                settings.channels,
-                settings.cells,
-                data.in_channels,
-                auxiliary=settings.auxiliary_weight > 0,
-                seed=config.seed,
-            ).to(device)
-            task = TrainTask(config, data, network, device, run.stop_if_asked)
+            # A run that is continued keeps its own cells: `latest` may point to another search by now.
+            kept = _kept_genotype(run.path)
+            if kept is None:
+                run.write_text("genotype.json", task.network.genotype.to_json())
+            elif kept != task.network.genotype:
+                task = _task(config, data, kept, device)
+            task.between = run.stop_if_asked
             _announce(run, task)
             carry_out(task, run, config.run)
             _finish(run, task)
+        if not (run.path / "report.html").exists():
+            run.log(f"report: {write_report([run.path])}")
         summary = run.read_json("summary.json")
         return TrainResult(run.path, summary["test_accuracy"], summary)
+
+
+def _kept_genotype(run_dir: Path | None) -> Genotype | None:
+    """The genotype that an earlier process wrote into the run folder."""
+    kept = None if run_dir is None else run_dir / "genotype.json"
+    return load_genotype(kept) if kept is not None and kept.exists() else None
+
+
+def _task(config: TrainConfig, data: ImageData, genotype: Genotype, device: torch.device) -> TrainTask:
+    settings = config.network
+    network = build(
+        genotype,
+        data.num_classes,
+        settings.channels,
+        settings.cells,
+        data.in_channels,
+        auxiliary=settings.auxiliary_weight > 0,
+        seed=config.seed,
+    )
+    return TrainTask(config, data, network.to(device), device)
 
 
 def evaluate(run_dir: str | Path, run: RunSettings | None = None) -> dict[str, Any]:
@@ -95,6 +109,9 @@ def evaluate(run_dir: str | Path, run: RunSettings | None = None) -> dict[str, A
     data = load_images(config.data, config.images, config.seed)
     if list(data.classes) != facts["classes"]:
         raise ConfigError(f"{run_dir}: the model knows other classes than the data '{config.data}' has now")
+    if list(data.image_size) != facts["image_size"]:
+        raise ConfigError(f"{run_dir}: the model was trained on images of another size than {data.image_size}")
+    data = dataclasses.replace(data, mean=tuple(facts["mean"]), std=tuple(facts["std"]))
     network.to(device)
     batches = Batches(
         data.test,
@@ -144,6 +161,7 @@ def _finish(run: RunFolder, task: TrainTask) -> None:
         {
             "kind": "train",
             "data": config.data,
+            "data_fingerprint": data.fingerprint,
             "seed": config.seed,
             "scale": config.scale,
             "epochs": config.training.epochs,
@@ -161,4 +179,3 @@ def _finish(run: RunFolder, task: TrainTask) -> None:
         }
     )
     run.log(f"test accuracy after the last epoch: {accuracy:.2%} of {len(data.test.labels)} images")
-    run.log(f"report: {write_report([run.path])}")
