@@ -65,7 +65,11 @@ class Method:
         return supernet.edge_weights()
 
     def update(self, step: Updates) -> dict[str, Tensor | float]:
-        """One search step: the logits by the validation loss, then the weights by the training loss."""
+        """One search step: the logits by the validation loss, then the weights by the training loss.
+
+        Raises:
+            NotFiniteError: a loss or gradient is not finite; the optimiser that would use it was not stepped.
+        """
         sums = step.update_logits() if step.logits_active else {}
         return {**sums, **step.update_weights()}
 

@@ -12,7 +12,7 @@ from adarts.config.settings import SearchConfig
 from adarts.data import ImageData, load_images
 from adarts.forecast import forecast
 from adarts.methods import get_method
-from adarts.report import cell_svg
+from adarts.report import cell_svg, write_report
 from adarts.runs import RunFolder, carry_out, prepare_device
 from adarts.runs.tables import table
 from adarts.searching.monitors import collapse_warning
@@ -64,7 +64,8 @@ def run_search(config: SearchConfig) -> SearchResult:
             carry_out(task, run, config.run)
             _finish(run, task, data)
         if not (run.path / "report.html").exists():
-            summary = run.read_json("summary.json")
+            run.log(f"report: {write_report([run.path])}")
+        summary = run.read_json("summary.json")
         return SearchResult(run.path, Genotype.from_dict(summary["genotype"]), summary)
 
 
