@@ -1,4 +1,4 @@
-"""What a run will cost, said before it begins: two of its own steps, measured and undone."""
+"""What a run will cost, said before it begins: a few of its own steps, measured and undone."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import copy
 import resource
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -16,38 +17,39 @@ from adarts.runs import Task
 
 @dataclass(frozen=True)
 class Forecast:
-    """Seconds of one step, and the peak of memory in bytes so far."""
+    """Seconds of the whole run, and the peak of memory in bytes so far."""
 
     seconds: float
     memory: int
 
-    def describe(self, steps: int) -> str:
-        """For people, for a run of so many steps."""
-        minutes = self.seconds * steps / 60
+    def __str__(self) -> str:
+        minutes = self.seconds / 60
         whole = f"{minutes / 60:.1f} hours" if minutes >= 90 else f"{minutes:.1f} minutes"
-        return f"{whole} at {self.seconds:.2f} s a step, {self.memory / 2**30:.1f} GiB of memory"
+        return f"{whole}, {self.memory / 2**30:.1f} GiB of memory"
 
 
-def forecast(task: Task, device: torch.device, epoch: int) -> Forecast | None:
-    """Measure a step of the task and put everything back as it was.
+def forecast(task: Task, device: torch.device, plan: Mapping[int, int]) -> Forecast | None:
+    """Measure a few steps of the task and put everything back as it was.
 
     Args:
         task: what will be carried out.
         device: that it runs on.
-        epoch: whose steps are typical of the run.
+        plan: what the run consists of: an epoch whose steps are typical -> how many steps there are of its kind.
 
     Returns:
-        The forecast, or None when the step fails; the run itself meets the same failure and knows what to do.
+        The forecast, or None when a step fails; the run itself meets the same failure and knows what to do.
     """
     before = copy.deepcopy(task.state_dict())
     seconds = 0.0
     try:
-        for _ in range(2):  # the first one warms up
-            begin = time.perf_counter()
-            task.step(epoch, 0)
-            if device.type == "cuda":
-                torch.cuda.synchronize(device)
-            seconds = time.perf_counter() - begin
+        for epoch, count in plan.items():
+            for last in (False, True):  # the first one warms up
+                begin = time.perf_counter()
+                task.step(epoch, 0)
+                if device.type == "cuda":
+                    torch.cuda.synchronize(device)
+                if last:
+                    seconds += count * (time.perf_counter() - begin)
     except (RuntimeError, MemoryError, NotFiniteError):
         return None
     finally:

@@ -7,7 +7,8 @@ import torch
 
 from adarts.config.settings import SearchConfig
 from adarts.data import load_images
-from adarts.errors import NotFiniteError
+from adarts.errors import CheckpointError, NotFiniteError
+from adarts.forecast import forecast
 from adarts.methods import get_method, list_methods
 from adarts.searching import SearchTask, build_supernet
 from adarts.searching.task import StepUpdates
@@ -101,3 +102,32 @@ def test_state_round_trips_bit_for_bit() -> None:
         task.step(1, 1)
     for name, tensor in one.supernet.state_dict().items():
         assert torch.equal(tensor, two.supernet.state_dict()[name]), name
+
+
+@pytest.mark.parametrize("method", ["adarts", "darts-random"])
+def test_an_epoch_that_ends_after_a_resume_gives_the_same_record(method: str) -> None:
+    validate = {"search": {"epochs": 4, "batch_size": 8, "warmup_epochs": 1, "validate_supernet": True}}
+    task, resumed = make(method, **validate), make(method, **validate)
+    totals: dict[str, float] = {}
+    for step in range(task.steps(1)):
+        for name, value in task.step(1, step).items():
+            totals[name] = totals.get(name, 0.0) + float(value)
+    forecast(resumed, torch.device("cpu"), {3: 1})  # what a resumed process does before it loads the checkpoint
+    resumed.load_state_dict(copy.deepcopy(task.state_dict()))
+    assert resumed.end_epoch(1, dict(totals)) == task.end_epoch(1, dict(totals))
+
+
+def test_other_images_are_refused_on_resume() -> None:
+    state = make().state_dict()
+    with pytest.raises(CheckpointError, match="images are not those that the run began with"):
+        make(images={"per_class": 5, "size": 16}).load_state_dict(state)
+
+
+def test_a_gradient_that_is_not_finite_stops_before_the_update() -> None:
+    task = make()
+    weights = task.supernet.weight_parameters()
+    weights[0].register_hook(lambda gradient: gradient * float("inf"))
+    before = snapshot(weights)
+    with pytest.raises(NotFiniteError, match=r"gradient of the weights .* learning rate .* logits from"):
+        task.step(0, 0)
+    assert not any(moved(before, weights))

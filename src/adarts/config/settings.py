@@ -170,6 +170,15 @@ class TrainingSettings(Settings):
     validation_fraction: float = Field(default=0.0, ge=0, lt=1)
     """Share of the training images held out and measured after every epoch; 0 trains on all of them."""
 
+    @model_validator(mode="after")
+    def _rate_is_reached(self) -> TrainingSettings:
+        if self.learning_rate_warmup >= self.epochs:
+            raise ValueError(
+                f"training.learning_rate_warmup must be below training.epochs ({self.epochs}), "
+                f"not {self.learning_rate_warmup}, or the full learning rate is never reached"
+            )
+        return self
+
 
 class RunSettings(Settings):
     """Where and how a run is carried out; nothing here changes its result, but device and threads may change the last bits."""

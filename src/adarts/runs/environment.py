@@ -46,7 +46,7 @@ def environment(device: torch.device) -> dict[str, Any]:
     """What somebody needs to know to repeat the run."""
     return {
         "started": datetime.now().astimezone().isoformat(timespec="seconds"),
-        "command": shlex.join(sys.argv),
+        "command": shlex.join(["adarts", *sys.argv[1:]]),
         "adarts": metadata.version("adarts"),
         "git_commit": _git_commit(),
         "python": platform.python_version(),

@@ -13,7 +13,7 @@ from adarts.data import ImageData, load_images
 from adarts.forecast import forecast
 from adarts.methods import get_method
 from adarts.report import cell_svg, write_report
-from adarts.runs import RunFolder, carry_out, prepare_device
+from adarts.runs import RunFolder, StopSignals, carry_out, prepare_device
 from adarts.runs.tables import table
 from adarts.searching.monitors import collapse_warning
 from adarts.searching.task import SearchTask
@@ -51,6 +51,11 @@ def run_search(config: SearchConfig) -> SearchResult:
         OutOfMemoryError: a step does not fit in memory.
         Stopped: a signal or the time limit ended the run at a checkpoint.
     """
+    with StopSignals():  # until the run folder takes over
+        return _search(config)
+
+
+def _search(config: SearchConfig) -> SearchResult:
     method = get_method(config.method)()
     device = prepare_device(config.run)
     data = load_images(config.data, config.images, config.seed)
@@ -82,7 +87,8 @@ def _announce(run: RunFolder, task: SearchTask, data: ImageData, device: torch.d
     run.log(table("data", data.table()))
     weights = sum(parameter.numel() for parameter in net.weight_parameters())
     shape = (1, data.in_channels, *data.image_size)
-    plan = forecast(task, device, config.search.epochs - 1)
+    steps, epochs, warmup = task.steps(0), config.search.epochs, config.search.warmup_epochs
+    plan = {0: warmup * steps, warmup: (epochs - warmup) * steps}
     run.log(
         table(
             "search",
@@ -95,7 +101,7 @@ def _announce(run: RunFolder, task: SearchTask, data: ImageData, device: torch.d
                     "steps",
                     f"{config.search.epochs} epochs of {task.steps(0)} steps, {config.search.warmup_epochs} warm-up",
                 ),
-                ("predicted", "not known" if plan is None else plan.describe(config.search.epochs * task.steps(0))),
+                ("predicted", str(forecast(task, device, plan) or "not known")),
             ],
         )
     )

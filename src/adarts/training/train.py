@@ -15,7 +15,7 @@ from adarts.data import Augmentation, Batches, ImageData, load_images
 from adarts.errors import ConfigError
 from adarts.forecast import forecast
 from adarts.report import cell_svg, write_report
-from adarts.runs import RunFolder, carry_out, prepare_device, read_config
+from adarts.runs import RunFolder, StopSignals, carry_out, prepare_device, read_config
 from adarts.runs.tables import table
 from adarts.space import Genotype, cost, load_genotype
 from adarts.training.model import MODEL_FACTS, MODEL_WEIGHTS, build, load_model, model_files, resolve_genotype
@@ -51,6 +51,11 @@ def run_training(config: TrainConfig) -> TrainResult:
         OutOfMemoryError: a step does not fit in memory.
         Stopped: a signal or the time limit ended the run at a checkpoint.
     """
+    with StopSignals():  # until the run folder takes over
+        return _train(config)
+
+
+def _train(config: TrainConfig) -> TrainResult:
     device = prepare_device(config.run)
     data = load_images(config.data, config.images, config.seed)
     # Everything that can be refused is refused before there is a folder.
@@ -134,14 +139,14 @@ def _announce(run: RunFolder, task: TrainTask) -> None:
     run.log(table("data", data.table()))
     size = cost(task.network, data.image_size)
     steps = config.training.epochs * task.steps(0)
-    plan = forecast(task, task.device, config.training.epochs - 1)
+    plan = {config.training.epochs - 1: steps}
     rows = [
         ("genotype", config.genotype),
         ("network", f"{config.network.cells} cells, {config.network.channels} channels"),
         ("parameters", f"{size.parameters:,} (and {size.auxiliary_parameters:,} in the auxiliary head)"),
         ("MACs", f"{size.macs / 1e6:,.1f} million an image"),
         ("steps", f"{config.training.epochs} epochs of {task.steps(0)} steps, {len(task.held_out)} images held out"),
-        ("predicted", "not known" if plan is None else plan.describe(steps)),
+        ("predicted", str(forecast(task, task.device, plan) or "not known")),
     ]
     run.log(table("training", rows))
 
