@@ -54,15 +54,20 @@ def test_evaluate_names_what_there_is(
     assert capsys.readouterr().err.startswith("adarts: no run at nowhere")
 
 
-def test_demo_is_called_with_its_options(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+def test_demo_compares_found_and_random_cells_and_takes_up_what_is_there(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    from adarts.experiments import demo
-
-    monkeypatch.setattr(demo, "run_demo", lambda *given: given)
-    monkeypatch.setattr(demo, "describe", repr)
-    assert main(["demo", "--runs", str(tmp_path), "--seed", "3", "--scale", "smoke"]) == 0
-    assert capsys.readouterr().out == f"{(tmp_path, 3, 'smoke')!r}\n"
+    words = ["demo", "--run-dir", str(tmp_path / "demo"), "--seed", "3", "--scale", "smoke", "--debug"]
+    assert main(words) == 0
+    first = capsys.readouterr().out
+    assert "epoch 2/2" in first
+    assert main(words) == 0
+    second = capsys.readouterr().out
+    assert "epoch 2/2" not in second  # all three runs are finished: nothing is computed again
+    ending = first[first.index("test accuracy after the last epoch (one seed") :]
+    assert second.endswith(ending)
+    assert "found by ADARTS" in ending and "random cells" in ending
+    assert {path.name for path in (tmp_path / "demo").iterdir()} == {"search", "found", "random"}
 
 
 def test_methods(capsys: pytest.CaptureFixture[str]) -> None:

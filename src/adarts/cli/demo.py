@@ -12,8 +12,8 @@ from adarts.cli.options import parse
 class Demo:
     """Search for cells on the embedded photographs of hand signs, train what was found, and a random cell beside it."""
 
-    runs: Path = Path("runs")
-    """The folder that the run folders are made in."""
+    run_dir: Path | None = None
+    """The folder of the three runs; what is unfinished there is continued. None makes a new one in runs/demo."""
     seed: int = 0
     """Seed of everything random."""
     scale: str = "demo"
@@ -25,5 +25,5 @@ def run(words: list[str]) -> int:
     form = parse(Demo, words, "adarts demo")
     from adarts.experiments.demo import describe, run_demo
 
-    print(describe(run_demo(form.runs, form.seed, form.scale)))
+    print(describe(run_demo(form.run_dir, form.seed, form.scale)))
     return 0

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from adarts.config.loading import search_config, train_config
 from adarts.methods import published
@@ -22,21 +24,28 @@ class DemoResult:
     report: Path
 
 
-def run_demo(runs: Path = Path("runs"), seed: int = 0, scale: str = "demo") -> DemoResult:
+def run_demo(run_dir: Path | None = None, seed: int = 0, scale: str = "demo") -> DemoResult:
     """Search for cells with ADARTS, train them, and train a random cell under the same budget.
 
     Args:
-        runs: the folder that the run folders are made in.
+        run_dir: holds the folders of the three runs; what is finished there is taken over, what is not is continued.
+            None makes a new one in ``runs/demo``.
         seed: of all three runs.
         scale: budget.
     """
-    place = {"runs": runs}
-    print("1 of 3: searching for cells with ADARTS", flush=True)
-    search = run_search(search_config(published, data="signs", scale=scale, seed=seed, run=place))
+    folder = run_dir or Path("runs", "demo", time.strftime("%Y%m%d-%H%M%S"))
+    common: dict[str, Any] = {"data": "signs", "scale": scale, "seed": seed}
+
+    def train(name: str, genotype: str) -> TrainResult:
+        return run_training(train_config(genotype=genotype, run={"run_dir": folder / name}, **common))
+
+    print(f"demo folder: {folder}; if it is stopped, continue with: adarts demo --run-dir {folder}")
+    print("\n1 of 3: searching for cells with ADARTS", flush=True)
+    search = run_search(search_config(published, run={"run_dir": folder / "search"}, **common))
     print("\n2 of 3: training the network of the cells that were found", flush=True)
-    found = run_training(train_config(genotype=str(search.run_dir), data="signs", scale=scale, seed=seed, run=place))
+    found = train("found", str(search.run_dir))
     print("\n3 of 3: training a network of random cells under the same budget", flush=True)
-    random = run_training(train_config(genotype=f"random:{seed}", data="signs", scale=scale, seed=seed, run=place))
+    random = train("random", f"random:{seed}")
     report = write_report([search.run_dir, found.run_dir, random.run_dir])
     return DemoResult(search, found, random, report)
 
