@@ -1,7 +1,7 @@
 """What can go wrong for a reason that the user can mend.
 
 Each error carries the exit code of the command line. Its message is one line that says what, where and what to do; the
-command line prints it without a traceback. Everything else that is raised is a bug of ours and keeps its traceback.
+command line prints it without a traceback. Everything else that is raised is a bug of ours: ``--debug`` shows its traceback.
 """
 
 from __future__ import annotations

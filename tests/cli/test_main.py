@@ -83,13 +83,18 @@ def test_errors_are_one_line_and_an_exit_code(
     assert long.endswith(short)
 
 
-def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bug_is_called_so_and_shows_its_traceback_when_asked(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     def fail(words: list[str]) -> int:
-        raise RuntimeError("ours")
+        raise RuntimeError("our\nfault")
 
     monkeypatch.setattr(configs, "run", fail)
-    with pytest.raises(RuntimeError, match="ours"):
-        main(["configs"])
+    assert main(["configs"]) == 1
+    said = "adarts: a bug: RuntimeError: our fault; run again with --debug for the traceback\n"
+    assert capsys.readouterr().err == said
+    with pytest.raises(RuntimeError):
+        main(["configs", "--debug"])
 
 
 def test_a_reader_that_has_enough_is_no_error() -> None:

@@ -37,10 +37,12 @@ WRONG = {
     "evaluate": None,
     "evaluate a --threads x": None,
     "evaluate a --bogus": "unknown argument '--bogus'; `adarts evaluate --help` lists what there is",
-    "report": "adarts report needs one or more run folders, such as runs/search/latest",
+    "report": "adarts report needs one or more runs: folders, names, or latest",
     "report nowhere": None,
+    "report latest": None,
     "configs show smok": "unknown scale 'smok'; did you mean 'smoke'?",
-    "configs shw": None,
+    "configs smok": "unknown scale 'smok'; did you mean 'smoke'?",
+    "configs shw smoke": None,
     "methods show pcdarts": "unknown method 'pcdarts'; did you mean 'pc-darts'?",
     "demo --scale dem": "unknown scale 'dem'; did you mean 'demo'?",
     "demo --seed -1": "seed must be greater than or equal to 0, not -1",
@@ -91,6 +93,23 @@ def test_short_names(capsys: pytest.CaptureFixture[str]) -> None:
     config = yaml.safe_load(printed(line, capsys))
     assert {"run_dir": "here", "resume": True, "time_limit": "9m", "threads": 1}.items() <= config["run"].items()
     assert (config["images"]["download"], config["images"]["flip"]) == (True, False)
+
+
+def test_train_takes_the_latest_search_of_the_runs_it_is_told(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "some.yaml"
+    file.write_text("run: {runs: there}\n")
+    for options, expected in (
+        ("", "runs/search/latest"),
+        ("--runs here", "here/search/latest"),
+        (f"--config {file}", "there/search/latest"),
+        (f"--config {file} --runs here", "here/search/latest"),
+        ("--runs here --genotype random:1", "random:1"),
+    ):
+        assert yaml.safe_load(printed(f"train {options}", capsys))["genotype"] == expected
+    file.write_text("genotype: random:2\n")
+    assert yaml.safe_load(printed(f"train --config {file} --runs here", capsys))["genotype"] == "random:2"
 
 
 @pytest.mark.parametrize("verb", ["search", "train"])

@@ -37,9 +37,9 @@ def test_search_train_evaluate_report(
     assert last_line("evaluate", str(train), "--device", "cpu", "--threads", "1").startswith(again)
     assert last_line("evaluate", random.name).startswith("test accuracy ")
 
-    page = Path(last_line("report", str(search), str(train), str(random)))
-    assert page.suffix == ".html"
-    assert page.is_file()
+    page = Path(last_line("report", str(search), train.name, str(random)))
+    assert page.samefile(search / "comparison.html")
+    assert Path(last_line("report", "latest")).samefile(random / "report.html")  # the newest of all
 
     file = tmp_path / "copy.yaml"  # a run's own configuration does the same again
     file.write_text((search / "config.yaml").read_text())
@@ -67,7 +67,7 @@ def test_demo_compares_found_and_random_cells_and_takes_up_what_is_there(
     ending = first[first.index("test accuracy after the last epoch (one seed") :]
     assert second.endswith(ending)
     assert "found by ADARTS" in ending and "random cells" in ending
-    assert {path.name for path in (tmp_path / "demo").iterdir()} == {"search", "found", "random"}
+    assert {path.name for path in (tmp_path / "demo").iterdir()} == {"search", "found", "random", "report.html"}
 
 
 def test_methods(capsys: pytest.CaptureFixture[str]) -> None:
@@ -79,7 +79,12 @@ def test_methods(capsys: pytest.CaptureFixture[str]) -> None:
     records = json.loads(capsys.readouterr().out)
     assert [record["name"] for record in records] == names
     assert main(["methods", "show", "pc-darts"]) == 0
-    assert yaml.safe_load(capsys.readouterr().out)["defaults"]["edge"]["selector"] == "first"
+    shown = capsys.readouterr().out
+    assert yaml.safe_load(shown)["defaults"]["edge"]["selector"] == "first"
+    assert main(["methods", "pc-darts"]) == 0
+    assert capsys.readouterr().out == shown
+    assert main(["methods", "--json", "adarts"]) == 0
+    assert [record["name"] for record in json.loads(capsys.readouterr().out)] == ["adarts"]
 
 
 def test_configs(capsys: pytest.CaptureFixture[str]) -> None:
@@ -87,7 +92,10 @@ def test_configs(capsys: pytest.CaptureFixture[str]) -> None:
     shown = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
     assert [name for name in shown if name in SCALES] == list(SCALES)
     assert main(["configs", "show", "paper"]) == 0
-    assert yaml.safe_load(capsys.readouterr().out)["cifar"]["search"]["images"]["halves"] == "index"
+    shown = capsys.readouterr().out
+    assert yaml.safe_load(shown)["cifar"]["search"]["images"]["halves"] == "index"
+    assert main(["configs", "paper"]) == 0
+    assert capsys.readouterr().out == shown
 
 
 def test_doctor_looks_where_it_is_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -139,13 +139,28 @@ def message(call: Callable[[], object]) -> str:
         ("scale: huge", "unknown scale 'huge'"),
         ("method: adart", "unknown method 'adart'; did you mean 'adarts'?"),
         ("seed: 1\n" + "#" * (1 << 20), "larger than 1 MiB"),
+        ("a: &a [x, x]\nb: &b [*a, *a]\nedge: [*b, *b]", "line 2: aliases are not allowed"),
+        ("edge: &e {k: 2}\nsupernet: {<<: *e}", "line 2: aliases are not allowed"),
+        (f"seed: 0x{'f' * 9999}", "line 1: a number of more than 64 bits"),
+        (f"seed: {'x' * 9999}", "seed must be a valid integer, not 'xxx"),
+        (f"seed: {[['x' * 99] * 99] * 99}", "seed must be a valid integer, not [['xxx"),
+        (f"search: {'x' * 9999}", "search: a section of settings, not 'xxx"),
+        (
+            f"edge: {{selector: {'x' * 9999}}}",
+            "edge.selector must be 'all', 'first', 'random' or 'attention', not 'xxx",
+        ),
+        (f"? {'x' * 9999}\n: 1", "xxx...: unknown setting"),
+        (f"scale: {'x' * 9999}", "unknown scale 'xxx"),
+        (f"edge: !{'x' * 9999} 1", "line 1: could not determine a constructor for the tag"),
     ],
+    ids=lambda text: text[:30],
 )
 def test_files_that_are_refused(text: str, expected: str, tmp_path: Path) -> None:
     file = tmp_path / "some.yaml"
     file.write_text(text)
     said = message(lambda: search_config(published, file))
     assert expected in said
+    assert len(said) < len(str(file)) + 1000  # the longest lists all settings that there are
     assert said.startswith((f"{file}: ", "unknown "))
 
 
@@ -169,6 +184,11 @@ def test_naming_another_scale_than_the_file_is_refused(tmp_path: Path) -> None:
     assert "scale 'cpu' contradicts" in message(lambda: search_config(published, file, scale="cpu"))
     assert "method 'darts' contradicts" in message(lambda: search_config(published, file, method="darts"))
     assert search_config(published, file, scale="smoke").scale == "smoke"
+
+
+def test_the_default_genotype_is_the_latest_search_of_the_runs() -> None:
+    assert train_config(run={"runs": "here"}).genotype == "here/search/latest"
+    assert train_config(run={"runs": "here"}, genotype="random:1").genotype == "random:1"
 
 
 def test_rules_between_settings_are_checked_once_at_the_end(tmp_path: Path) -> None:

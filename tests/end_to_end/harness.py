@@ -36,7 +36,7 @@ def fingerprint(run: Path) -> str:
     """sha256 over everything a run computed: weights, logits, optimisers, metrics and genotype; no times."""
     digest = hashlib.sha256()
     state = torch.load(run / "checkpoints" / "last.pt", weights_only=True)
-    _feed(digest, {name: value for name, value in state.items() if name == "task"})
+    assert _feed(digest, state["state"]["task"]) > 100  # tensors: weights, logits, statistics, both optimisers
     digest.update((run / "metrics.jsonl").read_bytes())
     digest.update((run / "genotype.json").read_bytes())
     summary = json.loads((run / "summary.json").read_text())
@@ -44,15 +44,15 @@ def fingerprint(run: Path) -> str:
     return digest.hexdigest()
 
 
-def _feed(digest: "hashlib._Hash", value: object) -> None:
+def _feed(digest: "hashlib._Hash", value: object) -> int:
+    """Hash a nested state; the number of tensors in it."""
     if isinstance(value, torch.Tensor):
         digest.update(value.detach().contiguous().numpy().tobytes())
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            digest.update(repr(key).encode())
-            _feed(digest, item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            _feed(digest, item)
-    else:
-        digest.update(repr(value).encode())
+        return 1
+    if isinstance(value, dict):
+        digest.update(repr(list(value)).encode())
+        return sum(_feed(digest, item) for item in value.values())
+    if isinstance(value, list | tuple):
+        return sum(_feed(digest, item) for item in value)
+    digest.update(repr(value).encode())
+    return 0

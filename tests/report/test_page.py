@@ -91,8 +91,10 @@ def test_the_page_needs_nothing_but_itself(search_run) -> None:
 
 def test_runs_side_by_side(search_run, train_run) -> None:
     runs = [search_run(), train_run(), train_run("random", genotype="random:5"), search_run("second", seed=4)]
+    own = write_report(runs[:1]).read_bytes()
     path = write_report(runs)
-    assert path.parent == runs[0]
+    assert path == runs[0] / "comparison.html"
+    assert (runs[0] / "report.html").read_bytes() == own
     page = Page(path)
     assert "4 runs side by side" in page.text
     assert "Trainings together" in page.text
@@ -101,6 +103,13 @@ def test_runs_side_by_side(search_run, train_run) -> None:
     links = {value for _, name, value in page.attributes if name == "href"}
     assert links == {f"#run-{letter}" for letter in "ABCD"}
     assert {link[1:] for link in links} <= {value for _, name, value in page.attributes if name == "id"}
+
+
+def test_the_page_may_lie_elsewhere(train_run, tmp_path: Path) -> None:
+    run = train_run()
+    assert write_report([run], tmp_path / "page.html") == tmp_path / "page.html"
+    assert "97.54 %" in Page(tmp_path / "page.html").text
+    assert not (run / "report.html").exists()
 
 
 def test_unequal_trainings_are_called_so(train_run) -> None:
@@ -180,6 +189,18 @@ def test_a_cell_that_the_classical_text_cannot_say(search_run) -> None:
         ("config.yaml", "just text"),
         ("metrics.jsonl", "nonsense\n"),
         ("metrics.jsonl", "[1]\n"),
+        ("config.yaml", "search: {epochs: many}"),
+        ("config.yaml", "search: {warmup_epochs: [1]}"),
+        ("config.yaml", "training: 3"),
+        ("config.yaml", "a: &a [x]\nb: *a"),
+        ("summary.json", '{"kind": "dance"}'),
+        ("summary.json", '{"kind": "search", "seconds": "long"}'),
+        ("summary.json", '{"kind": "train", "test_accuracy": null}'),
+        ("summary.json", '{"kind": "train", "test_accuracy": 0.5, "test_images": "1"}'),
+        ("summary.json", '{"kind": "search", "supernet_parameters": [1]}'),
+        ("summary.json", "[" * 100_000),
+        ("metrics.jsonl", '{"epoch": "first"}\n'),
+        ("metrics.jsonl", '{"operation_weights": {"normal": 1}}\n'),
     ],
 )
 def test_damaged_files_are_named_in_one_line(search_run, name: str, content: str) -> None:

@@ -83,6 +83,46 @@ def test_without_any_left_the_error_names_the_paths(rig: Rig, damage: Callable[[
     assert "\n" not in str(caught.value)
 
 
+def test_one_that_cannot_be_read_counts_as_damaged(rig: Rig) -> None:
+    last, previous = (rig.folder / name for name in ("last.pt", "previous.pt"))
+    last.unlink()
+    last.mkdir()
+    assert rig.loaded() == 1
+    assert rig.warnings == [f"{last} cannot be read: Is a directory; using the previous checkpoint {previous}"]
+    rig.save(3)
+    assert rig.loaded() == 3
+    for path in (last, previous):
+        path.unlink()
+        path.mkdir()
+    with pytest.raises(CheckpointError, match=r"no checkpoint can be used: .*last\.pt cannot .*previous\.pt cannot"):
+        rig.checkpoints.load()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        [],
+        {"format": 2, "config": {}, "state": {}},
+        {"format": torch.ones(2), "config": {"seed": 0}, "state": {}},
+        {"format": 1, "state": {}},
+        {"format": 1, "config": {"seed": 0}},
+        {"format": 1, "config": {"seed": 0}, "state": 3},
+    ],
+)
+def test_one_with_other_content_counts_as_damaged(rig: Rig, content: Any) -> None:
+    seal(rig.folder / "last.pt", content)
+    assert rig.loaded() == 1
+    assert "last.pt is not a checkpoint of this version of adarts" in rig.warnings[0]
+
+
+def seal(path: Path, content: Any, save: Callable[[Any, io.BytesIO], Any] = torch.save) -> None:
+    """Write content with a checksum that fits."""
+    buffer = io.BytesIO()
+    save(content, buffer)
+    body = buffer.getvalue()
+    path.write_bytes(body + b"adarts-sha256:" + hashlib.sha256(body).hexdigest().encode())
+
+
 def test_a_run_goes_on_from_the_previous_checkpoint(tmp_path: Path) -> None:
     run_tiny(tmp_path / "whole")
     run_dir = tmp_path / "run"
@@ -115,11 +155,8 @@ def test_code_in_a_checkpoint_is_refused_and_not_run(rig: Rig, tmp_path: Path) -
             return os.mkdir, (str(tmp_path / "harm"),)
 
     for save in (torch.save, lambda value, file: file.write(pickle.dumps(value, protocol=2))):
-        buffer = io.BytesIO()
-        save({"format": 1, "config": {"seed": 0}, "state": Hostile()}, buffer)
-        body = buffer.getvalue()
         for name in ("last.pt", "previous.pt"):
-            (rig.folder / name).write_bytes(body + b"adarts-sha256:" + hashlib.sha256(body).hexdigest().encode())
+            seal(rig.folder / name, {"format": 1, "config": {"seed": 0}, "state": Hostile()}, save)
         with pytest.raises(CheckpointError, match="more than tensors and plain containers") as caught:
             rig.checkpoints.load()
         assert "\n" not in str(caught.value)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tiny_task import Plan, TinyTask, output, result, run_tiny, settings, start, wait
@@ -112,6 +114,41 @@ def test_a_bug_stays_a_bug(tmp_path: Path) -> None:
         carry_out(Wrong(), run, config.run)
 
 
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (lambda state: state.pop("epoch"), "'epoch' is missing"),
+        (lambda state: state.pop("seconds"), "'seconds' is missing"),
+        (lambda state: state["task"].pop("model"), "'model' is missing"),
+        (lambda state: state["task"]["model"].pop("bias"), r"Error\(s\) in loading state_dict for Linear"),
+        (lambda state: state["task"]["optimiser"].update(param_groups=[]), "loaded state dict has a different number"),
+        (lambda state: state.update(totals=3), "'int' object is not iterable"),
+    ],
+)
+def test_a_state_that_does_not_fit_the_task(tmp_path: Path, spoil: Callable[[Any], Any], reason: str) -> None:
+    state = {"task": TinyTask().state_dict(), "totals": {}, "seconds": 1.0}
+    state |= dict.fromkeys(("epoch", "step", "rollbacks", "num_metrics"), 0)
+    spoil(state)
+    config = SearchConfig(run=settings(tmp_path / "run"))
+    with RunFolder.open("search", "x", config) as run:
+        run.checkpoints.save(state)
+        with pytest.raises(CheckpointError, match=rf"/last\.pt does not fit this run: {reason}") as caught:
+            carry_out(TinyTask(), run, config.run)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_the_task_says_of_a_state_is_passed_on(tmp_path: Path) -> None:
+    class Particular(TinyTask):
+        def load_state_dict(self, state: dict[str, Any]) -> None:
+            raise CheckpointError("other images")
+
+    config = SearchConfig(run=settings(tmp_path / "run"))
+    with RunFolder.open("search", "x", config) as run:
+        carry_out(TinyTask(epochs=1), run, config.run)
+        with pytest.raises(CheckpointError, match=r"^other images$"):
+            carry_out(Particular(), run, config.run)
+
+
 def test_the_time_of_all_processes_counts(tmp_path: Path) -> None:
     run_dir = tmp_path / "run"
     assert wait(start(run_dir, Plan(sleep=0.1, signal_at=(0, 4, 15)))) == 143
@@ -140,6 +177,16 @@ def test_metrics_forget_what_came_after_the_checkpoint(tmp_path: Path) -> None:
     metrics.path.write_bytes(b"{}\nnonsense\n")
     with pytest.raises(CheckpointError, match="line 2"):
         Metrics(metrics.path).read()
+
+
+def test_metrics_that_cannot_be_read_leave_the_folder_free(tmp_path: Path) -> None:
+    config = SearchConfig(run=settings(tmp_path / "run"))
+    RunFolder.open("search", "x", config).close()
+    (tmp_path / "run" / "metrics.jsonl").mkdir()
+    with pytest.raises(CheckpointError, match=r"cannot read .*metrics\.jsonl: Is a directory"):
+        RunFolder.open("search", "x", config)
+    (tmp_path / "run" / "metrics.jsonl").rmdir()
+    RunFolder.open("search", "x", config).close()
 
 
 def test_metrics_that_are_not_finite_are_named(tmp_path: Path) -> None:

@@ -6,12 +6,14 @@ import random
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
-from tiny_task import Plan, output, result, run_tiny, start, wait, wait_for
+from tiny_task import Plan, TinyTask, output, result, run_tiny, settings, start, wait, wait_for
 
+from adarts.config.settings import SearchConfig
 from adarts.errors import ConfigError, Stopped
-from adarts.runs import StopSignals, parse_time_limit
+from adarts.runs import RunFolder, StopSignals, carry_out, parse_time_limit
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +80,35 @@ def test_a_second_ctrl_c_stops_at_once(tmp_path: Path) -> None:
     assert "Ctrl-C again stops at once" in output(run_dir)
 
 
+@pytest.mark.parametrize("times", [1, 2])
+def test_ctrl_c_while_an_epoch_is_measured(tmp_path: Path, uninterrupted: str, times: int) -> None:
+    """Asked for once, the measurement stops where it may; at once, the task may be half changed, and is not saved."""
+
+    class Measuring(TinyTask):
+        run: RunFolder
+
+        def end_epoch(self, epoch: int, totals: dict[str, float]) -> dict[str, Any]:
+            if epoch == 1:
+                signal.raise_signal(signal.SIGINT)
+                if times == 1:
+                    self.run.stop_if_asked()
+                self.model.bias.data += 1
+                signal.raise_signal(signal.SIGINT)
+            return super().end_epoch(epoch, totals)
+
+    run_dir, task = tmp_path / "run", Measuring()
+    config = SearchConfig(run=settings(run_dir, checkpoint_minutes=5.0))
+    with RunFolder.open("search", "x", config) as task.run, pytest.raises(Stopped) as stopped:
+        carry_out(task, task.run, config.run)
+    assert stopped.value.exit_code == 130
+    with RunFolder.open("search", "x", config) as run:
+        state = run.checkpoints.load()
+    assert state is not None
+    assert (state["epoch"], state["step"]) == ((1, 6) if times == 1 else (1, 0))
+    run_tiny(run_dir)
+    assert result(run_dir) == uninterrupted
+
+
 def test_the_time_limit_stops_at_a_checkpoint(tmp_path: Path, uninterrupted: str) -> None:
     run_dir = tmp_path / "run"
     assert wait(start(run_dir, Plan(sleep=0.2), time_limit="1s")) == 143
@@ -111,7 +142,7 @@ def test_time_limits(text: str, seconds: float) -> None:
     assert parse_time_limit(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "9", "0s", "9 m", "-9m", "m", "30m1h", "1.5h", "9min", "٣m"])
+@pytest.mark.parametrize("text", ["", "9", "0s", "9 m", "-9m", "m", "30m1h", "1.5h", "9min", "٣m", "9" * 400 + "s"])
 def test_what_is_no_time_limit(text: str) -> None:
-    with pytest.raises(ConfigError, match="1h30m"):
+    with pytest.raises(ConfigError, match=r"--time-limit .* \(run\.time_limit\) is not a time.*1h30m"):
         parse_time_limit(text)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from adarts.cli.options import parse
+from adarts.cli.options import parse, with_action
 from adarts.cli.output import facts, table
 from adarts.config.loading import SCALES, load_scale
 
@@ -17,14 +17,14 @@ class Configs:
     """List the scales, which are budgets, or show one with the settings that it changes."""
 
     action: Annotated[Literal["list", "show"], tyro.conf.Positional] = "list"
-    """What to do."""
+    """What to do; a name alone is shown."""
     name: Annotated[str | None, tyro.conf.Positional] = None
     """The scale to show; all if none is named."""
 
 
 def run(words: list[str]) -> int:
     """Carry out the verb."""
-    form = parse(Configs, words, "adarts configs")
+    form = parse(Configs, with_action(words), "adarts configs")
     scales = {name: load_scale(name) for name in (SCALES if form.name is None else [form.name])}
     if form.action == "show":
         shown = ({"name": name, **scale.model_dump(exclude_defaults=True)} for name, scale in scales.items())

@@ -8,18 +8,12 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
 from adarts.cli.options import parse
 from adarts.cli.output import table
 
-_EXTRAS = {
-    "export": ("onnx", "onnxscript", "onnxruntime"),
-    "tracking": ("tensorboard",),
-    "sweeps": ("submitit", "optuna"),
-}
 _CIFAR = {"cifar10": "cifar-10-batches-py", "cifar100": "cifar-100-python"}
 _GIB = 1 << 30
 
@@ -59,10 +53,6 @@ def _told(check: Check) -> str:
 def _software() -> Iterator[Check]:
     yield Check("python", True, platform.python_version())
     yield Check("adarts", True, version("adarts"))
-    for extra, packages in _EXTRAS.items():
-        missing = [package for package in packages if find_spec(package) is None]
-        found = f"without {', '.join(missing)}" if missing else "installed"
-        yield Check(f"extra {extra}", not missing, found, f"pip install 'adarts[{extra}]' if you need it")
 
 
 def _machine() -> Iterator[Check]:

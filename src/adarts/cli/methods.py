@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from adarts.cli.options import parse
+from adarts.cli.options import parse, with_action
 from adarts.cli.output import facts, table
 
 
@@ -17,7 +17,7 @@ class Methods:
     """List the search methods, or show one with its published hyper-parameters."""
 
     action: Annotated[Literal["list", "show"], tyro.conf.Positional] = "list"
-    """What to do."""
+    """What to do; a name alone is shown."""
     name: Annotated[str | None, tyro.conf.Positional] = None
     """The method to show; all if none is named."""
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
@@ -26,7 +26,7 @@ class Methods:
 
 def run(words: list[str]) -> int:
     """Carry out the verb."""
-    form = parse(Methods, words, "adarts methods")
+    form = parse(Methods, with_action(words), "adarts methods")
     from adarts.methods import get_method, list_methods
 
     methods = list_methods() if form.name is None else [get_method(form.name).info]

@@ -31,7 +31,7 @@ from adarts.errors import ConfigError
 
 T = TypeVar("T")
 Layers = Callable[[Mapping[str, Any], Path | None], dict[str, Any]]
-"""From the options that choose other layers (data, method, scale) and the file to all layers below the options."""
+"""From the options that choose other layers (data, method, scale, runs) and the file to all layers below the options."""
 
 _UNPREFIXED = "run"  # `--device` instead of `--run.device`: these options say how, not what
 _SHORT = {"download": "--download"}
@@ -50,6 +50,12 @@ class ConfigFile(Settings):
 def asks_for_help(words: Sequence[str]) -> bool:
     """Whether help will be printed instead of anything done."""
     return any(word in _HELP for word in words)
+
+
+def with_action(words: Sequence[str]) -> list[str]:
+    """The words of a verb that lists or shows by name; a bare name means to show it."""
+    names = [word for word in words if not word.startswith("-")]
+    return ["show", *words] if len(names) == 1 and names[0] not in ("list", "show") else list(words)
 
 
 def parse(form: type[T], words: Sequence[str], prog: str) -> T:
@@ -79,10 +85,13 @@ def parse_settings(
     form = _form(model)
     quiet = [word for word in words if word not in _HELP]
     choosers: list[str] = [name for name in ("data", "method", "scale") if name in model.model_fields]
-    first, unknown = _read(form, quiet, prog, default=_unchecked(form, dict.fromkeys(choosers)))
+    not_given = {**dict.fromkeys(choosers), _UNPREFIXED: {"runs": None}}
+    first, unknown = _read(form, quiet, prog, default=_unchecked(form, not_given))
     if unknown:
         raise ConfigError(_unknown(unknown[0], model, prog))
     chosen: dict[str, Any] = {name: first[name] for name in choosers if first[name] is not None}
+    if (runs := first[_UNPREFIXED]["runs"]) is not None:  # where the latest search lies
+        chosen[_UNPREFIXED] = {"runs": runs}
     below = layers(chosen, None if first["config"] is None else Path(first["config"]))
     values, _ = _read(form, words, prog, default=_unchecked(form, below))
     beside = ConfigFile(**{name: values.pop(name) for name in ConfigFile.model_fields})

@@ -2,30 +2,44 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 import tyro
 
 from adarts.cli.options import parse
-from adarts.errors import ConfigError
+from adarts.errors import CheckpointError, ConfigError
 
 
 @dataclass(frozen=True)
 class Report:
     """Write one offline HTML page that shows the runs: cells, curves, costs, configuration, environment."""
 
-    runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN...")] = ()
-    """Folders of search and training runs, such as runs/search/latest."""
+    runs: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN...")] = ()
+    """Search and training runs: their folders, their names, or latest for the newest of all."""
 
 
 def run(words: list[str]) -> int:
     """Carry out the verb."""
     form = parse(Report, words, "adarts report")
     if not form.runs:
-        raise ConfigError("adarts report needs one or more run folders, such as runs/search/latest")
+        raise ConfigError("adarts report needs one or more runs: folders, names, or latest")
     from adarts.report import write_report
 
-    print(write_report(list(form.runs)))
+    print(write_report([_find(reference) for reference in form.runs]))
     return 0
+
+
+def _find(reference: str) -> Path:
+    """The folder of a run of either kind; where there is one of each, as for ``latest``, the newer."""
+    from adarts.runs import Kind, RunFolder
+
+    found = []
+    for kind in get_args(Kind):
+        with suppress(CheckpointError):
+            found.append(RunFolder.find(reference, kind))
+    if not found:
+        raise CheckpointError(f"no run at {reference} nor under runs/search or runs/train")
+    return max(found, key=lambda path: (path / "config.yaml").stat().st_mtime_ns)

@@ -9,6 +9,7 @@ since a later layer may complete what an earlier one began.
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
@@ -30,6 +31,10 @@ Published = Callable[[str], Values]
 C = TypeVar("C", bound=Settings)
 
 _MAX_FILE = 1 << 20  # bytes; a configuration is a page of text, and a hostile one must not fill the memory
+_MAX_BITS = 64  # of a whole number; Python refuses to write down one of thousands of digits
+_MAX_SHOWN = 80  # characters of a file's text in a message
+_BRIEF = reprlib.Repr()
+_BRIEF.maxlevel, _BRIEF.maxstring = 2, _MAX_SHOWN
 
 
 class Scale(Settings):
@@ -90,6 +95,8 @@ def layered(
     merge(values, checked(model, layer, lambda name: f"scale '{chosen['scale']}': {name}"))
     merge(values, file)
     merge(values, given)
+    if "genotype" in values and "genotype" not in {**file, **given}:
+        values["genotype"] = str(values["run"]["runs"] / "search" / "latest")
     return values
 
 
@@ -98,7 +105,7 @@ def _refuse_contradiction(given: Values, file: Values, config_file: str) -> None
     for name in ("scale", "method"):
         if name in given and name in file and given[name] != file[name]:
             raise ConfigError(
-                f"{name} '{given[name]}' contradicts {config_file}, which says '{file[name]}'; "
+                f"{name} {_shown(given[name])} contradicts {config_file}, which says {_shown(file[name])}; "
                 f"remove one of them (the file's settings outweigh the {name}'s)"
             )
 
@@ -106,8 +113,28 @@ def _refuse_contradiction(given: Values, file: Values, config_file: str) -> None
 def load_scale(name: str) -> Scale:
     """The scale of this name; :class:`ConfigError` with the nearest name if there is none."""
     if name not in SCALES:
-        raise ConfigError(f"unknown scale '{name}'{nearest(name, SCALES)}")
+        raise ConfigError(f"unknown scale {_shown(name)}{nearest(name, SCALES)}")
     return validated(Scale, read_yaml(Path(__file__).parent / "scales" / f"{name}.yaml"))
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses what a few lines can make huge: aliases, nine of which unfold into more than a memory holds, and numbers."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise yaml.composer.ComposerError(None, None, "aliases are not allowed; write the value out", mark)
+        return super().compose_node(parent, index)
+
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        value = super().construct_yaml_int(node)
+        if value.bit_length() > _MAX_BITS:
+            problem = f"a number of more than {_MAX_BITS} bits"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+        return value
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -115,14 +142,14 @@ def read_yaml(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > _MAX_FILE:
             raise ConfigError(f"{path}: larger than 1 MiB, so not a configuration")
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not a text file in UTF-8") from error
     except yaml.MarkedYAMLError as error:
         line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
-        raise ConfigError(f"{path}: {line}{error.problem}") from error
+        raise ConfigError(f"{path}: {line}{_cut(str(error.problem))}") from error
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise ConfigError(f"{path}: not readable as YAML ({type(error).__name__})") from error
     if content is None:
@@ -184,14 +211,14 @@ def checked(model: type[Settings], values: Values, label: Callable[[str], str] =
         for key, value in values.items():
             name = f"{prefix}{key}"
             if key not in part.model_fields:
-                raise ConfigError(f"{label(name)}: unknown setting{nearest(name, known)}")
+                raise ConfigError(f"{label(_cut(name))}: unknown setting{nearest(_cut(name), known)}")
             if key not in inner:
                 result[key] = _leaf(part.model_fields[key], value, label(name))
             elif isinstance(value, Mapping | inner[key]):
                 section = value if isinstance(value, Mapping) else value.model_dump()
                 result[key] = visit(inner[key], section, f"{name}.")
             else:
-                raise ConfigError(f"{label(name)}: a section of settings, not {value!r}")
+                raise ConfigError(f"{label(name)}: a section of settings, not {_shown(value)}")
         return result
 
     return visit(model, values, "")
@@ -202,7 +229,7 @@ def _leaf(field: FieldInfo, value: Any, label: str) -> Any:
     try:
         return TypeAdapter(kind).validate_python(value)
     except ValidationError as error:
-        hint = nearest(str(value), get_args(field.annotation)) if get_origin(field.annotation) is Literal else ""
+        hint = nearest(_cut(str(value)), get_args(field.annotation)) if get_origin(field.annotation) is Literal else ""
         raise ConfigError(f"{label} {_problem(error)}{hint if 'mean' in hint else ''}") from error
 
 
@@ -220,5 +247,14 @@ def _problem(error: ValidationError) -> str:
     first = error.errors()[0]
     text = first["msg"].removeprefix("Value error, ").split(", unable to parse")[0]
     if text.startswith("Input should be "):
-        return f"must be {text.removeprefix('Input should be ')}, not {first['input']!r}"
+        return f"must be {text.removeprefix('Input should be ')}, not {_shown(first['input'])}"
     return text
+
+
+def _shown(value: Any) -> str:
+    """A value as messages show it: short, however much a file holds."""
+    return _cut(_BRIEF.repr(value))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."

@@ -225,7 +225,7 @@ class TrainConfig(Settings):
     """A whole training run of a fixed network."""
 
     genotype: str = "runs/search/latest"
-    """The cells: a search run's folder, a genotype file or its JSON text, or random:SEED."""
+    """The cells: a search run's folder, a genotype file or its text, or random:SEED; not given, the latest search in runs."""
     data: str = "signs"
     """signs (embedded), cifar10, cifar100, or folder:PATH."""
     scale: str = "paper"

@@ -51,7 +51,10 @@ class Batches:
         self.seed, self.purpose = seed, purpose
         self.augmentation, self.device = augmentation, device
         if len(self) == 0:
-            raise ConfigError(f"a batch of {batch_size} is more than the {len(indices)} images for the {purpose}")
+            raise ConfigError(
+                f"a batch of {batch_size} is more than the {len(indices)} images for the {purpose}; "
+                "choose a smaller one with --search.batch-size or --training.batch-size"
+            )
         self._order: tuple[int, Tensor] = (-1, indices)  # of the epoch that was last asked for
 
     def __len__(self) -> int:

@@ -12,7 +12,7 @@ from adarts.data.named import CIFAR, load_cifar
 from adarts.data.signs import load_signs
 from adarts.data.source import Source
 from adarts.data.splits import subset
-from adarts.errors import ConfigError, nearest
+from adarts.errors import ConfigError, DataError, nearest
 
 NAMES = ("signs", *CIFAR, "folder:PATH")
 
@@ -48,7 +48,11 @@ def _read(source: str, settings: ImageSettings) -> Source:
     if kind == "folder" and colon:
         if not path:
             raise ConfigError("folder: needs the path of a folder, as in folder:photos")
-        return load_folder(Path(path).expanduser(), settings)
+        try:
+            folder = Path(path).expanduser()
+        except RuntimeError as error:  # ~NAME of somebody who has no home here
+            raise DataError(f"folder:{path}: {error}") from error
+        return load_folder(folder, settings)
     if source == "signs":
         return load_signs()
     if source in CIFAR:

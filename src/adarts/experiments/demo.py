@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,14 +40,15 @@ def run_demo(run_dir: Path | None = None, seed: int = 0, scale: str = "demo") ->
     def train(name: str, genotype: str) -> TrainResult:
         return run_training(train_config(genotype=genotype, run={"run_dir": folder / name}, **common))
 
-    print(f"demo folder: {folder}; if it is stopped, continue with: adarts demo --run-dir {folder}")
+    command = shlex.join(["adarts", "demo", "--run-dir", str(folder), "--seed", str(seed), "--scale", scale])
+    print(f"if the demo is stopped, continue it with: {command}")
     print("\n1 of 3: searching for cells with ADARTS", flush=True)
     search = run_search(search_config(published, run={"run_dir": folder / "search"}, **common))
     print("\n2 of 3: training the network of the cells that were found", flush=True)
     found = train("found", str(search.run_dir))
     print("\n3 of 3: training a network of random cells under the same budget", flush=True)
     random = train("random", f"random:{seed}")
-    report = write_report([search.run_dir, found.run_dir, random.run_dir])
+    report = write_report([search.run_dir, found.run_dir, random.run_dir], folder / "report.html")
     return DemoResult(search, found, random, report)
 
 

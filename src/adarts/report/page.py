@@ -16,14 +16,14 @@ from adarts.report.words import count, duration
 from adarts.runs import write_atomically
 from adarts.space import get_space
 
-NAME = "report.html"
 
-
-def write_report(run_dirs: Sequence[Path]) -> Path:
-    """Write the page about runs, searches and trainings, into the folder of the first.
+def write_report(run_dirs: Sequence[Path], path: Path | None = None) -> Path:
+    """Write the page about runs, searches and trainings.
 
     Args:
         run_dirs: run folders, finished or not.
+        path: the page; None writes ``report.html`` into the folder of the run, or ``comparison.html`` into that of the
+            first of several, which keeps its own report.
 
     Returns:
         The path of the page.
@@ -34,8 +34,8 @@ def write_report(run_dirs: Sequence[Path]) -> Path:
     """
     if not run_dirs:
         raise ConfigError("a report needs at least one run folder")
-    runs = [read_run(Path(path)) for path in run_dirs]
-    page = runs[0].path / NAME
+    runs = [read_run(Path(run_dir)) for run_dir in run_dirs]
+    page = path or runs[0].path / ("report.html" if len(runs) == 1 else "comparison.html")
     # A folder may have a name that is no text; the page then shows it with question marks.
     write_atomically(page, render(runs).encode(errors="replace"))
     return page
@@ -77,7 +77,9 @@ def _view(run: RunRecord, letter: str) -> dict[str, Any]:
 def _comparison(runs: Sequence[RunRecord], letters: Sequence[str]) -> dict[str, Any]:
     """The table and the common charts of several runs."""
     trained = {
-        (run.config.get("data"), run.num_epochs, str(run.config.get("network"))) for run in runs if run.kind == "train"
+        (str(run.config.get("data")), run.num_epochs, str(run.config.get("network")))
+        for run in runs
+        if run.kind == "train"
     }
     return {
         "rows": [_row(run, letter) for run, letter in zip(runs, letters, strict=True)],

@@ -7,11 +7,48 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
+from pydantic import BaseModel, ConfigDict, FiniteFloat, ValidationError
 
-from adarts.errors import CheckpointError, DataError
-from adarts.runs import Metrics
+from adarts.config.loading import read_yaml
+from adarts.errors import CheckpointError, ConfigError, DataError
+from adarts.runs import Kind, Metrics
 from adarts.space import Genotype
+
+
+class _Checked(BaseModel):
+    """The values of a file that the report computes with. All may be missing, and others, of any kind, are shown as text."""
+
+    model_config = ConfigDict(strict=True)
+
+
+class _Loop(_Checked):
+    epochs: int = 0
+    warmup_epochs: int = 0
+
+
+class _Config(_Checked):
+    search: _Loop = _Loop()
+    training: _Loop = _Loop()
+
+
+class _Summary(_Checked):
+    kind: Kind = "search"
+    seconds: FiniteFloat = 0
+    test_accuracy: FiniteFloat = 0
+    test_loss: float = 0
+    test_images: int = 0
+    training_accuracy: FiniteFloat = 0
+    parameters: int = 0
+    auxiliary_parameters: int = 0
+    supernet_parameters: int = 0
+    macs: int = 0
+
+
+class _Epoch(_Checked):
+    epoch: int = 0
+    train_accuracy: FiniteFloat = 0
+    operation_weights: dict[str, list[list[FiniteFloat]]] = {}
+    edge_weights: dict[str, list[FiniteFloat]] = {}
 
 
 @dataclass(frozen=True)
@@ -53,30 +90,38 @@ def read_run(path: Path) -> RunRecord:
     Raises:
         CheckpointError: it is not a run folder, or a file in it is damaged.
     """
-    config_path = path / "config.yaml"
+    config_path, metrics_path, summary_path = (path / name for name in ("config.yaml", "metrics.jsonl", "summary.json"))
+    if not config_path.is_file():
+        raise CheckpointError(f"{path} is not a run folder: it has no config.yaml")
     try:
-        config_text = config_path.read_text(encoding="utf-8")
-        config = yaml.safe_load(config_text)
-    except OSError as error:
-        raise CheckpointError(f"{path} is not a run folder: cannot read config.yaml ({error.strerror})") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise CheckpointError(f"{config_path} is damaged: {' '.join(str(error).split())}") from error
-    if not isinstance(config, dict):
-        raise CheckpointError(f"{config_path} is damaged: it holds no settings")
-    metrics = Metrics(path / "metrics.jsonl").read()
-    if not all(isinstance(record, dict) for record in metrics):
-        raise CheckpointError(f"{path / 'metrics.jsonl'} is damaged: a record is no JSON object")
-    summary = _read_json(path / "summary.json")
+        config = read_yaml(config_path)
+    except ConfigError as error:
+        raise CheckpointError(f"damaged: {error}") from error
+    _check(_Config, config, config_path)
+    metrics = Metrics(metrics_path).read()
+    for record in metrics:
+        _check(_Epoch, record, metrics_path)
+    summary = _read_json(summary_path)
+    _check(_Summary, summary, summary_path)
     return RunRecord(
         path=path,
         kind=summary.get("kind", "train" if "training" in config else "search"),
         config=config,
-        config_text=config_text,
+        config_text=config_path.read_text(encoding="utf-8"),
         environment=_read_json(path / "environment.json"),
         metrics=metrics,
         summary=summary,
         genotype=_genotype(path, summary, metrics),
     )
+
+
+def _check(model: type[_Checked], content: Any, path: Path) -> None:
+    try:
+        model.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where, problem = ".".join(map(str, first["loc"])), first["msg"].split(" or instance of")[0]
+        raise CheckpointError(f"{path} is damaged: {where or 'content'}: {problem}") from error
 
 
 def _genotype(path: Path, summary: dict[str, Any], metrics: list[dict[str, Any]]) -> Genotype | None:
@@ -100,7 +145,7 @@ def _read_json(path: Path) -> dict[str, Any]:
         return {}
     try:
         content = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} is damaged: {error}") from error
     if not isinstance(content, dict):
         raise CheckpointError(f"{path} is damaged: it holds no JSON object")

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +31,16 @@ class Checkpoints:
         folder: where they lie.
         config: the configuration that a checkpoint must have been made with, as plain containers.
         warn: tells the user of a damaged checkpoint.
+
+    Attributes:
+        folder: where they lie.
+        loaded: the file that :meth:`load` took.
     """
 
     def __init__(self, folder: Path, config: Mapping[str, Any], warn: Callable[[str], None]) -> None:
         self.folder = folder
         self._next, self._last, self._previous = (folder / f"{name}.pt" for name in ("next", "last", "previous"))
+        self.loaded = self._last
         self._config = dict(config)
         self._warn = warn
 
@@ -57,20 +63,21 @@ class Checkpoints:
             except Exception as error:
                 raise TypeError(f"the state to be saved is not plain: {error}") from error
         write_atomically(self._next, body, _SEAL + hashlib.sha256(body).hexdigest().encode())
-        self._rotate()
+        with self._refusals():
+            self._rotate()
 
     def load(self) -> dict[str, Any] | None:
         """The state of the newest checkpoint that is whole; none if there has never been one.
 
         Raises:
-            CheckpointError: all are damaged, or they belong to another configuration.
+            CheckpointError: all are damaged or cannot be read, or they belong to another configuration.
         """
-        if self._next.exists():
-            self._rotate()  # a process was killed between the writing and the renaming
+        with self._refusals():
+            if self._next.exists():
+                self._rotate()  # a process was killed between the writing and the renaming
+            there = [path for path in (self._last, self._previous) if path.exists()]
         problems: list[str] = []
-        for path in (self._last, self._previous):
-            if not path.exists():
-                continue
+        for path in there:
             try:
                 content = _read(path)
             except CheckpointError as error:
@@ -79,8 +86,10 @@ class Checkpoints:
             if keys := differing_keys(content["config"], self._config):
                 raise CheckpointError(f"{path} was made with another configuration: {', '.join(keys)} differ")
             if problems:
-                self._set_aside()
+                with self._refusals():
+                    self._set_aside()
                 self._warn(f"{problems[0]}; using the previous checkpoint {path}")
+            self.loaded = path
             state: dict[str, Any] = content["state"]
             return state
         if problems:
@@ -97,9 +106,20 @@ class Checkpoints:
         """Move a damaged last checkpoint away, lest the next save takes it for a good previous one."""
         self._last.replace(self._last.with_suffix(".damaged"))
 
+    @contextmanager
+    def _refusals(self) -> Iterator[None]:
+        """Make one line of what the drive refuses."""
+        try:
+            yield
+        except OSError as error:
+            raise CheckpointError(f"cannot use {self.folder}: {error.strerror or error}") from error
+
 
 def _read(path: Path) -> dict[str, Any]:
-    data = path.read_bytes()
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from error
     if not data:
         raise CheckpointError(f"{path} is empty")
     body, seal = memoryview(data)[:-_SEAL_LENGTH], data[-_SEAL_LENGTH:]
@@ -109,9 +129,19 @@ def _read(path: Path) -> dict[str, Any]:
         content = _load(io.BytesIO(body))
     except Exception as error:  # a hostile file may fail in any way
         raise CheckpointError(f"{path} is refused: it holds more than tensors and plain containers") from error
-    if not isinstance(content, dict) or content.get("format") != _FORMAT:
+    if not _is_checkpoint(content):
         raise CheckpointError(f"{path} is not a checkpoint of this version of adarts")
-    return content
+    checkpoint: dict[str, Any] = content
+    return checkpoint
+
+
+def _is_checkpoint(content: Any) -> bool:
+    return (
+        isinstance(content, dict)
+        and isinstance(content.get("format"), int)
+        and content["format"] == _FORMAT
+        and all(isinstance(content.get(key), dict) for key in ("config", "state"))
+    )
 
 
 def _load(file: io.BytesIO) -> Any:

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import ValidationError
 
+from adarts.config.loading import read_yaml
 from adarts.config.settings import Settings
-from adarts.errors import CheckpointError
+from adarts.errors import CheckpointError, ConfigError
 
 CONFIG_FILE = "config.yaml"
 
@@ -25,12 +25,13 @@ def read_config(run_dir: Path, kind: type[AnySettings]) -> AnySettings:
     """
     path = run_dir / CONFIG_FILE
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = read_yaml(path)
+    except ConfigError as error:
+        raise CheckpointError(f"cannot read {error}") from error
+    if not content:  # it would pass for a configuration with all defaults
+        raise CheckpointError(f"{path} is empty")
+    try:
         return kind.model_validate(content)
-    except OSError as error:
-        raise CheckpointError(f"cannot read {path}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise CheckpointError(f"{path} is refused: {' '.join(str(error).split())}") from error
     except ValidationError as error:
         keys = ", ".join(".".join(map(str, problem["loc"])) or "content" for problem in error.errors())
         raise CheckpointError(f"{path} is not a {kind.__name__} of this version of adarts: {keys}") from error

@@ -19,9 +19,9 @@ from adarts.config.settings import RunSettings
 from adarts.errors import CheckpointError, NotFiniteError, OutOfMemoryError, Stopped
 from adarts.runs.config_file import CONFIG_FILE
 from adarts.runs.folder import RunFolder
+from adarts.runs.memory import first_line, is_out_of_memory
 from adarts.runs.progress import Progress
-
-_MEMORY_PHRASES = ("allocate memory", "not enough memory", "ALLOC_FAILED")
+from adarts.runs.signals import StoppedAtOnce
 
 
 class Task(Protocol):
@@ -100,9 +100,9 @@ class _Driver:
                 except NotFiniteError as error:
                     self._roll_back(error)
                 except (RuntimeError, MemoryError) as error:
-                    if not _is_out_of_memory(error):
+                    if not is_out_of_memory(error):
                         raise
-                    raise OutOfMemoryError(f"out of memory at {self._position()}: {_first_line(error)}") from error
+                    raise OutOfMemoryError(f"out of memory at {self._position()}: {first_line(error)}") from error
 
     def _start(self) -> None:
         state = self.run.checkpoints.load()
@@ -111,8 +111,7 @@ class _Driver:
             self.run.metrics.truncate(0)
             self._save()
         else:
-            self._restore(state)
-            self.run.add_seconds(state["seconds"])
+            self.run.add_seconds(self._restore(state))
             self.run.log(f"continuing from {self._position()}")
 
     def _advance(self) -> None:
@@ -142,9 +141,9 @@ class _Driver:
             try:
                 sums = self._step()
             except (RuntimeError, MemoryError) as error:
-                if not _is_out_of_memory(error):
+                if not is_out_of_memory(error):
                     raise
-                reason = _first_line(error)
+                reason = first_line(error)
             else:
                 self.fits_in_memory = True
                 return sums
@@ -161,6 +160,8 @@ class _Driver:
     def _end_epoch(self) -> None:
         try:
             record = self.task.end_epoch(self.epoch, {name: float(total) for name, total in self.totals.items()})
+        except StoppedAtOnce:  # anywhere in there, so the task may have changed by half: nothing to save
+            raise
         except Stopped as asked:
             self._stop(asked)
         self.run.metrics.append(record)
@@ -201,11 +202,20 @@ class _Driver:
         )
         self.saved_at = time.monotonic()
 
-    def _restore(self, state: dict[str, Any]) -> None:
-        self.task.load_state_dict(state["task"])
-        self.epoch, self.step, self.rollbacks = state["epoch"], state["step"], state["rollbacks"]
-        self.totals = state["totals"]
-        self.run.metrics.truncate(state["num_metrics"])
+    def _restore(self, state: dict[str, Any]) -> float:
+        """Go to a saved state; returns the seconds that were spent until then."""
+        try:
+            self.task.load_state_dict(state["task"])
+            self.epoch, self.step, self.rollbacks = (int(state[name]) for name in ("epoch", "step", "rollbacks"))
+            self.totals = dict(state["totals"])
+            num_metrics, seconds = int(state["num_metrics"]), float(state["seconds"])
+        except (KeyError, RuntimeError, TypeError, ValueError) as error:
+            if is_out_of_memory(error):
+                raise
+            reason = f"{error} is missing" if isinstance(error, KeyError) else first_line(error).rstrip(":")
+            raise CheckpointError(f"{self.run.checkpoints.loaded} does not fit this run: {reason}") from error
+        self.run.metrics.truncate(num_metrics)
+        return seconds
 
     def _restore_last(self) -> None:
         state = self.run.checkpoints.load()
@@ -225,13 +235,3 @@ class _Driver:
         if self.epoch >= self.task.epochs:
             return float(self.epoch)
         return self.epoch + self.step / (self.task.steps(self.epoch) + 1)
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(
-        phrase in str(error) for phrase in _MEMORY_PHRASES
-    )
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

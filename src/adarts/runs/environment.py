@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shlex
 import socket
 import subprocess
@@ -22,6 +23,7 @@ from adarts.errors import ConfigError, nearest
 
 _COMPARED = ("torch", "cuda", "device", "cpu", "threads")  # what may change the last bits of a result
 _DEVICES = ("auto", "cpu", "cuda", "cuda:0")
+_DEVICE = re.compile(r"(auto|cpu)|cuda(?::([0-9]{1,9}))?")
 
 
 def prepare_device(settings: RunSettings) -> torch.device:
@@ -32,21 +34,22 @@ def prepare_device(settings: RunSettings) -> torch.device:
     """
     if settings.threads is not None:
         torch.set_num_threads(settings.threads)
-    name, _, index = settings.device.partition(":")
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name not in ("cpu", "cuda") or (index and not index.isdigit()) or (index and name == "cpu"):
-        raise ConfigError(f"run.device {settings.device!r} is unknown{nearest(settings.device, _DEVICES)}")
-    if name == "cuda" and int(index or 0) >= torch.cuda.device_count():
-        raise ConfigError(f"run.device {settings.device!r}: torch sees {torch.cuda.device_count()} CUDA device(s)")
-    return torch.device(f"cuda:{index}" if name == "cuda" and index else name)
+    match, asked = _DEVICE.fullmatch(settings.device), f"--device {settings.device!r} (run.device)"
+    if match is None:
+        raise ConfigError(f"{asked} is unknown{nearest(settings.device, _DEVICES)}")
+    name, index = match.groups()
+    if name is not None:
+        return torch.device("cuda" if name == "auto" and torch.cuda.is_available() else "cpu")
+    if int(index or 0) >= torch.cuda.device_count():
+        raise ConfigError(f"{asked} is not there: torch sees {torch.cuda.device_count()} CUDA device(s)")
+    return torch.device("cuda" if index is None else f"cuda:{int(index)}")
 
 
 def environment(device: torch.device) -> dict[str, Any]:
     """What somebody needs to know to repeat the run."""
     return {
         "started": datetime.now().astimezone().isoformat(timespec="seconds"),
-        "command": shlex.join(["adarts", *sys.argv[1:]]),
+        "command": _command(),
         "adarts": metadata.version("adarts"),
         "git_commit": _git_commit(),
         "python": platform.python_version(),
@@ -64,6 +67,14 @@ def environment(device: torch.device) -> dict[str, Any]:
 def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """What may change the last bits of the result, in words like ``threads 1 -> 2``."""
     return [f"{key} {before.get(key)} -> {now[key]}" for key in _COMPARED if before.get(key) != now[key]]
+
+
+def _command() -> str | None:
+    """The command line, unless somebody's own program or notebook called the package: its words mean nothing here."""
+    program = Path(*sys.argv[:1])
+    if program.name != "adarts" and program.parts[-3:] != ("adarts", "cli", "__main__.py"):
+        return None
+    return shlex.join(["adarts", *sys.argv[1:]])
 
 
 def _git_commit() -> str | None:

@@ -63,10 +63,18 @@ def append(path: Path, line: bytes) -> None:
 
 def refuse(path: Path, error: OSError, needed: int) -> NoReturn:
     """Say in one line which file cannot be written, why, and how much room there is."""
-    folder = next(parent for parent in path.absolute().parents if parent.exists())
-    free = shutil.disk_usage(folder).free
-    reason = error.strerror or error
+    reason, free = error.strerror or error, _free(path.absolute().parent)
     raise CheckpointError(f"cannot write {path}: {reason} ({needed:,} bytes needed, {free:,} bytes free)") from error
+
+
+def _free(folder: Path) -> int:
+    """The room on the drive of a folder, which need not be there, nor be ours to look into."""
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError:
+        if folder == folder.parent:
+            raise
+        return _free(folder.parent)
 
 
 def to_json(value: Any) -> bytes:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import time
 import traceback
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from rich.console import Console
@@ -20,16 +19,24 @@ from adarts.config.loading import to_yaml
 from adarts.config.settings import SearchConfig, TrainConfig
 from adarts.errors import CheckpointError, nearest
 from adarts.runs.checkpoints import Checkpoints
-from adarts.runs.config_file import CONFIG_FILE, differing_keys, identity, read_config
+from adarts.runs.config_file import CONFIG_FILE, identity
 from adarts.runs.environment import changes, environment, prepare_device
 from adarts.runs.files import refuse, remove_leftovers, to_json, write_atomically
 from adarts.runs.lock import Lock
 from adarts.runs.metrics import Metrics
+from adarts.runs.places import (
+    CHECKPOINTS,
+    ENVIRONMENT,
+    SUMMARY,
+    Kind,
+    locate,
+    require_same,
+    require_usable,
+    run_folders,
+)
 from adarts.runs.signals import StopSignals, parse_time_limit
 
-Kind = Literal["search", "train"]
-
-_ENVIRONMENT, _LOG, _SUMMARY = "environment.json", "log.txt", "summary.json"
+_LOG = "log.txt"
 
 
 class RunFolder:
@@ -52,13 +59,37 @@ class RunFolder:
         self.console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
         self.signals = StopSignals(None if limit is None else parse_time_limit(limit))
         self._clock = time.monotonic()
+        self.checkpoints = Checkpoints(path / CHECKPOINTS, identity(config), self.warn)
         self._lock = Lock(path)
-        self.checkpoints = Checkpoints(path / "checkpoints", identity(config), self.warn)
-        self.metrics = Metrics(path / "metrics.jsonl")
+        try:
+            self.metrics = Metrics(path / "metrics.jsonl")  # counts the records: only the holder may
+        except BaseException:
+            self._lock.release()
+            raise
+
+    @staticmethod
+    def check(kind: Kind, config: SearchConfig | TrainConfig) -> torch.device:
+        """Refuse at once what :meth:`open` would refuse; nothing is made. For the time before images are read.
+
+        Returns:
+            The device that the run will use.
+
+        Raises:
+            ConfigError: a device or a time limit that cannot be.
+            CheckpointError: the folder is in use, cannot be written, or is of another configuration, or there is no run
+                to resume.
+        """
+        if config.run.time_limit is not None:
+            parse_time_limit(config.run.time_limit)
+        device = prepare_device(config.run)
+        require_usable(kind, config)
+        return device
 
     @classmethod
     def open(cls, kind: Kind, label: str, config: SearchConfig | TrainConfig) -> RunFolder:
         """Make a new run folder, or continue an unfinished one as `config.run` says.
+
+        What :meth:`check` refuses is refused before anything is made or changed.
 
         Args:
             kind: what is run.
@@ -66,13 +97,11 @@ class RunFolder:
             config: the whole configuration.
 
         Raises:
-            ConfigError: a device or a time limit that cannot be.
-            CheckpointError: the folder is in use, cannot be written, or is of another configuration.
+            ConfigError: as for :meth:`check`.
+            CheckpointError: as for :meth:`check`, or a file of the run cannot be read or written.
         """
-        if config.run.time_limit is not None:
-            parse_time_limit(config.run.time_limit)  # before anything is made
-        device = prepare_device(config.run)
-        run = cls(_locate(kind, label, config), config, device)
+        device = cls.check(kind, config)
+        run = cls(locate(kind, label, config), config, device)
         try:
             run._prepare(config)
             run._point_latest(config.run.runs / kind)
@@ -92,13 +121,13 @@ class RunFolder:
         for path in (Path(reference), runs / kind / reference):
             if (path / CONFIG_FILE).is_file():
                 return path.resolve()
-        names = ["latest", *(path.name for path in _run_folders(runs / kind))]
+        names = ["latest", *(path.name for path in run_folders(runs / kind))]
         raise CheckpointError(f"no run at {reference} nor under {runs / kind}{nearest(str(reference), names)}")
 
     @property
     def finished(self) -> bool:
         """Whether the run has its summary; nothing is left to do then."""
-        return (self.path / _SUMMARY).exists()
+        return (self.path / SUMMARY).exists()
 
     @property
     def seconds(self) -> float:
@@ -152,7 +181,7 @@ class RunFolder:
 
     def finish(self, summary: dict[str, Any]) -> None:
         """Write the summary: the run is finished."""
-        self.write_json(_SUMMARY, summary)
+        self.write_json(SUMMARY, summary)
         self.log(f"finished: {self.path}")
 
     def close(self) -> None:
@@ -182,19 +211,17 @@ class RunFolder:
             refuse(checkpoints, error, 0)
         now = environment(self.device)
         if not (self.path / CONFIG_FILE).exists():
-            self.write_json(_ENVIRONMENT, {**now, "continued": []})
+            self.write_json(ENVIRONMENT, {**now, "continued": []})
             self.write_text(CONFIG_FILE, to_yaml(config))  # last: what has it is a run folder
             self.log(f"run folder: {self.path}")
             return
-        saved = read_config(self.path, type(config))
-        if keys := differing_keys(identity(saved), identity(config)):
-            raise CheckpointError(f"{self.path} is a run of another configuration: {', '.join(keys)} differ")
+        require_same(self.path, config)  # again, now that no other process can change it
         self.log(f"run folder: {self.path} ({'finished' if self.finished else 'continued'})")
         if not self.finished:
-            before = self.read_json(_ENVIRONMENT)
+            before = self.read_json(ENVIRONMENT)
             if changed := changes((before["continued"] or [before])[-1], now):
                 self.warn(f"not the environment that this run was in: {', '.join(changed)}; the last bits may differ")
-            self.write_json(_ENVIRONMENT, {**before, "continued": [*before["continued"], now]})
+            self.write_json(ENVIRONMENT, {**before, "continued": [*before["continued"], now]})
 
     def _point_latest(self, folder: Path) -> None:
         """Let `latest` point to this run, if it lies among the others."""
@@ -213,58 +240,3 @@ class RunFolder:
         # What people were told on the console is no reason to end a run when the disk is full: the next checkpoint is.
         with suppress(OSError), (self.path / _LOG).open("a", encoding="utf-8") as file:
             file.write(f"{now}  {text}\n")
-
-
-def _locate(kind: Kind, label: str, config: SearchConfig | TrainConfig) -> Path:
-    """The folder to work in; it exists on return."""
-    settings, parent = config.run, config.run.runs / kind
-    try:
-        if settings.run_dir is not None:
-            return _given(settings.run_dir)
-        parent.mkdir(parents=True, exist_ok=True)
-        return _newest(parent, config) if settings.resume else _new(parent, label)
-    except OSError as error:
-        refuse(settings.run_dir or parent, error, 0)
-
-
-def _given(path: Path) -> Path:
-    path.mkdir(parents=True, exist_ok=True)
-    inside = {entry.name for entry in path.iterdir() if not entry.name.startswith(".")}
-    # A run that was killed at its very beginning has no config.yaml yet, but nothing that is not ours either.
-    if CONFIG_FILE not in inside and inside - {"checkpoints", _ENVIRONMENT}:
-        raise CheckpointError(f"{path} is not a run folder, and not empty; choose another --run-dir")
-    return path
-
-
-def _newest(parent: Path, config: SearchConfig | TrainConfig) -> Path:
-    """The newest unfinished run of this configuration, else the newest finished one: `--resume` may be repeated."""
-    same = []
-    for path in reversed(_run_folders(parent)):
-        with suppress(CheckpointError):  # an unreadable neighbour is none of our business
-            if not differing_keys(identity(read_config(path, type(config))), identity(config)):
-                same.append(path)
-    same.sort(key=lambda path: (path / _SUMMARY).exists())
-    if not same:
-        raise CheckpointError(f"no run of this configuration under {parent} to resume; leave out --resume to start one")
-    return same[0]
-
-
-def _run_folders(parent: Path) -> list[Path]:
-    """Run folders by time."""
-    if not parent.is_dir():
-        return []
-    return sorted(path for path in parent.iterdir() if not path.is_symlink() and (path / CONFIG_FILE).is_file())
-
-
-def _new(parent: Path, label: str) -> Path:
-    label = re.sub(r"[^A-Za-z0-9._-]+", "-", label).strip("-.")
-    name = f"{datetime.now():%Y%m%d-%H%M%S}-{label}"
-    number = 1
-    while True:
-        path = parent / (name if number == 1 else f"{name}-{number}")
-        try:
-            path.mkdir()
-        except FileExistsError:
-            number += 1
-        else:
-            return path

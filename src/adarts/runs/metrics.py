@@ -68,9 +68,13 @@ class Metrics:
         self._num_records = count
 
     def _lines(self) -> list[bytes]:
-        if not self.path.exists():
+        try:
+            content = self.path.read_bytes()
+        except FileNotFoundError:
             return []
-        return [line for line in self.path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
+        except OSError as error:
+            raise CheckpointError(f"cannot read {self.path}: {error.strerror or error}") from error
+        return [line for line in content.splitlines(keepends=True) if line.endswith(b"\n")]
 
 
 def _is_json(value: Any) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 from adarts.errors import ConfigError, Stopped
 
 _EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGUSR1: 143}
-_TIME_LIMIT = re.compile(r"(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+)s)?")
+_TIME_LIMIT = re.compile(r"(?:([0-9]{1,9})h)?(?:([0-9]{1,9})m)?(?:([0-9]{1,9})s)?")
 _NOTE = b"\nstopping at a checkpoint after this step; Ctrl-C again stops at once\n"
 
 
@@ -29,12 +29,16 @@ def parse_time_limit(text: str) -> float:
     hours, minutes, seconds = (int(part or 0) for part in match.groups()) if match else (0, 0, 0)
     total = 3600 * hours + 60 * minutes + seconds
     if total == 0:
-        raise ConfigError(f"run.time_limit {text!r} is not a time; write it like 90s, 9m, 2h or 1h30m")
+        raise ConfigError(f"--time-limit {text!r} (run.time_limit) is not a time; write it like 90s, 9m, 2h or 1h30m")
     return float(total)
 
 
+class StoppedAtOnce(Stopped):
+    """Raised by a signal wherever the program happened to be, so what it was doing may be half done."""
+
+
 class StopSignals:
-    """While installed, a signal raises :class:`Stopped` at once; inside :meth:`deferred` it waits to be asked for.
+    """While installed, a signal raises :class:`StoppedAtOnce`; inside :meth:`deferred` it waits to be asked for.
 
     At once is right where nothing is lost: reading data, the evaluation after the last checkpoint. Inside the steps of
     a run, the driver asks after each of them. Only the main thread may install handlers; elsewhere the signals stay as
@@ -75,12 +79,12 @@ class StopSignals:
         finally:
             self._deferred = False
         if self._request is not None:  # it came after the last question
-            raise _stopped(self._request)
+            raise _stopped(self._request, Stopped)
 
     def asked(self) -> Stopped | None:
         """The request to stop, if there is one, ready to be raised."""
         if self._request is not None:
-            return _stopped(self._request)
+            return _stopped(self._request, Stopped)
         if self._deadline is not None and time.monotonic() >= self._deadline:
             return Stopped("stopped by the time limit", 143)
         return None
@@ -88,13 +92,13 @@ class StopSignals:
     def _handle(self, number: int, frame: FrameType | None) -> None:
         again = self._request is not None and number == signal.SIGINT
         if not self._deferred or again:
-            raise _stopped(signal.Signals(number))
+            raise _stopped(signal.Signals(number), StoppedAtOnce)
         if self._request is None:
             self._request = signal.Signals(number)
             if number == signal.SIGINT:
                 os.write(2, _NOTE)  # print() is not safe here: the signal may have interrupted another one
 
 
-def _stopped(number: signal.Signals) -> Stopped:
+def _stopped(number: signal.Signals, kind: type[Stopped]) -> Stopped:
     name = "Ctrl-C" if number == signal.SIGINT else number.name
-    return Stopped(f"stopped by {name}", _EXIT_CODES[number])
+    return kind(f"stopped by {name}", _EXIT_CODES[number])

@@ -13,7 +13,7 @@ from adarts.data import ImageData, load_images
 from adarts.forecast import forecast
 from adarts.methods import get_method
 from adarts.report import cell_svg, write_report
-from adarts.runs import RunFolder, StopSignals, carry_out, prepare_device
+from adarts.runs import RunFolder, StopSignals, carry_out, out_of_memory_named
 from adarts.runs.tables import table
 from adarts.searching.monitors import collapse_warning
 from adarts.searching.task import SearchTask
@@ -51,13 +51,13 @@ def run_search(config: SearchConfig) -> SearchResult:
         OutOfMemoryError: a step does not fit in memory.
         Stopped: a signal or the time limit ended the run at a checkpoint.
     """
-    with StopSignals():  # until the run folder takes over
+    with StopSignals(), out_of_memory_named("in the search"):  # outside the steps, where the driver sees to both
         return _search(config)
 
 
 def _search(config: SearchConfig) -> SearchResult:
     method = get_method(config.method)()
-    device = prepare_device(config.run)
+    device = RunFolder.check("search", config)  # refused before images are read
     data = load_images(config.data, config.images, config.seed)
     supernet = build_supernet(config, data).to(device)
     # Everything that can be refused is refused before there is a folder.
@@ -68,6 +68,7 @@ def _search(config: SearchConfig) -> SearchResult:
             _announce(run, task, data, device)
             carry_out(task, run, config.run)
             _finish(run, task, data)
+            (run.path / "report.html").unlink(missing_ok=True)  # one that was written meanwhile shows an unfinished run
         if not (run.path / "report.html").exists():
             run.log(f"report: {write_report([run.path])}")
         summary = run.read_json("summary.json")

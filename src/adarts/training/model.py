@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -48,23 +49,32 @@ def build(
 
 
 def resolve_genotype(reference: str) -> Genotype:
-    """A genotype from ``random:SEED``, a search run's folder, a genotype file, or the JSON of one.
+    """A genotype from ``random:SEED``, a search run's folder, a genotype file, or the text of one (JSON or textual).
 
     Raises:
         DataError: there is nothing of the kind, or it is not a genotype.
     """
     if reference.startswith("random:"):
         seed = reference.removeprefix("random:")
-        if not seed.isdigit():
+        if not re.fullmatch("[0-9]{1,18}", seed):
             raise DataError(f"genotype '{reference[:60]}': after random: a seed is needed, e.g. random:0")
         return random_genotype(DARTS, int(seed))
     if reference.lstrip().startswith("{"):
         return Genotype.from_json(reference)
+    if re.match(r"\s*(\w+\s*=\s*)?Genotype\s*\(", reference):
+        return Genotype.from_text(reference)
     path = Path(reference)
-    if path.is_dir():
+    try:
+        is_folder = path.is_dir()
+    except (OSError, ValueError) as error:  # a name that no file can have
+        raise DataError(f"genotype '{reference[:60]}': not a file, a run, or a genotype") from error
+    if is_folder:
         if not (path / "summary.json").exists():
-            raise DataError(f"{path}: this search is not finished; continue it with `adarts search --run-dir {path}`")
+            command = f"adarts search --config {path / 'config.yaml'} --run-dir {path}"
+            raise DataError(f"{path}: this search is not finished; continue it with: {command}")
         path = path / "genotype.json"
+    elif not path.exists():
+        raise DataError(f"no genotype at {reference[:200]}; run `adarts search` first, or name one with --genotype")
     return load_genotype(path)
 
 

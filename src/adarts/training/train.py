@@ -15,7 +15,7 @@ from adarts.data import Augmentation, Batches, ImageData, load_images
 from adarts.errors import ConfigError
 from adarts.forecast import forecast
 from adarts.report import cell_svg, write_report
-from adarts.runs import RunFolder, StopSignals, carry_out, prepare_device, read_config
+from adarts.runs import RunFolder, StopSignals, carry_out, out_of_memory_named, prepare_device, read_config
 from adarts.runs.tables import table
 from adarts.space import Genotype, cost, load_genotype
 from adarts.training.model import MODEL_FACTS, MODEL_WEIGHTS, build, load_model, model_files, resolve_genotype
@@ -51,12 +51,12 @@ def run_training(config: TrainConfig) -> TrainResult:
         OutOfMemoryError: a step does not fit in memory.
         Stopped: a signal or the time limit ended the run at a checkpoint.
     """
-    with StopSignals():  # until the run folder takes over
+    with StopSignals(), out_of_memory_named("in the training"):  # outside the steps, where the driver sees to both
         return _train(config)
 
 
 def _train(config: TrainConfig) -> TrainResult:
-    device = prepare_device(config.run)
+    device = RunFolder.check("train", config)  # refused before images are read
     data = load_images(config.data, config.images, config.seed)
     # Everything that can be refused is refused before there is a folder.
     task = _task(config, data, _kept_genotype(config.run.run_dir) or resolve_genotype(config.genotype), device)
@@ -67,11 +67,13 @@ def _train(config: TrainConfig) -> TrainResult:
             if kept is None:
                 run.write_text("genotype.json", task.network.genotype.to_json())
             elif kept != task.network.genotype:
+                run.log(f"this run keeps the cells that it began with; {config.genotype} holds other ones now")
                 task = _task(config, data, kept, device)
             task.between = run.stop_if_asked
             _announce(run, task)
             carry_out(task, run, config.run)
             _finish(run, task)
+            (run.path / "report.html").unlink(missing_ok=True)  # one that was written meanwhile shows an unfinished run
         if not (run.path / "report.html").exists():
             run.log(f"report: {write_report([run.path])}")
         summary = run.read_json("summary.json")
