@@ -4,6 +4,7 @@ Whole networks are compared in float64: in float32 an input changed by 1e-7 can 
 edges that leave one node are compared in float32. Selections are taken from the textbook, since near ties flip top-k.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import pytest
@@ -11,9 +12,11 @@ import torch
 from textbook import EDGES, TextbookSupernet
 from torch import Tensor
 
+from adarts import kernels
 from adarts.config.settings import EdgeDesign, SupernetSettings
 from adarts.space import DARTS
 from adarts.supernet import Selection, Supernet
+from adarts.supernet.edges import node_sum
 
 CHANNELS, CELLS, CLASSES, BATCH = 8, 3, 5, 3  # of three cells, the second and the third are reductions
 
@@ -35,6 +38,16 @@ DESIGNS = {
     "first+attention": {"selector": "first", "k": 2},
     "random+attention": {"selector": "random", "k": 4},
 }
+
+
+@pytest.fixture(autouse=True, params=["native kernels", "torch"])
+def _kernels(request: pytest.FixtureRequest) -> Iterator[None]:
+    if request.param == "torch":
+        kernels.use("torch")
+    elif kernels.status().library is None:
+        pytest.skip(f"no native kernels: {kernels.status().detail}")
+    yield
+    kernels.use("auto")
 
 
 class Pair(NamedTuple):
@@ -172,7 +185,8 @@ def compare_edges(textbook: TextbookSupernet, supernet: Supernet, cell: int, sou
         True,
         None,
     )
-    actual = [fast_cell._shuffle(y) for y in actual]  # the supernet shuffles the sum that enters a node
+    # Each edge as if it were the only one that enters its node; the supernet shuffles the node.
+    actual = [fast_cell._shuffle(node_sum([addend])) for addend in actual]
 
     directions = [torch.randn_like(y) for y in expected]
     for outputs in (expected, actual):

@@ -62,6 +62,7 @@ def _machine() -> Iterator[Check]:
     except (ImportError, OSError) as error:  # OSError: a library that torch needs is missing or of another version
         yield Check("torch", False, " ".join(str(error).split()), "install adarts again in a fresh environment")
         return
+    from adarts import kernels
     from adarts.report.layout import layout_program
 
     yield Check("torch", True, torch.__version__)
@@ -71,6 +72,9 @@ def _machine() -> Iterator[Check]:
     cores, threads = len(os.sched_getaffinity(0)), torch.get_num_threads()
     advice = f"more threads than cores slow each other down; use --threads {cores}"
     yield Check("threads", threads <= cores, f"{threads} of torch on {cores} cores", advice)
+    native = kernels.status()
+    advice = "a search takes twice as long on a CPU; install a C++ compiler (g++ or clang++)"
+    yield Check("kernels", native.library is not None, f"native ({native.detail})" if native.library else native.detail, advice)
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     yield Check("memory", memory >= 4 * _GIB, f"{memory / _GIB:.1f} GiB", "use a smaller scale or batch size")
     dot = layout_program()

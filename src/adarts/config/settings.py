@@ -193,6 +193,12 @@ class RunSettings(Settings):
     """auto, cpu, cuda or cuda:N."""
     threads: PositiveInt | None = None
     """CPU threads; none leaves torch's choice."""
+    kernels: Literal["auto", "torch"] = "auto"
+    """auto takes the native CPU kernels where they can be built; torch uses torch's own operators only."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Of convolutions and matrix products; parameters, statistics, softmax and loss stay in float32, and so does measuring."""
+    capture: bool = True
+    """On a GPU, capture whole updates as CUDA graphs; an update that draws on the CPU inside runs as it is."""
     time_limit: str | None = None
     """Stop at a checkpoint after this time, e.g. 90s, 9m or 2h."""
     checkpoint_minutes: PositiveFloat = 5.0

@@ -18,22 +18,24 @@ from typing import Any
 import torch
 
 import adarts
+from adarts import kernels
 from adarts.config.settings import RunSettings
 from adarts.errors import ConfigError, nearest
 
-_COMPARED = ("torch", "cuda", "device", "cpu", "threads")  # what may change the last bits of a result
+_COMPARED = ("torch", "cuda", "device", "cpu", "threads", "kernels")  # what may change the last bits of a result
 _DEVICES = ("auto", "cpu", "cuda", "cuda:0")
 _DEVICE = re.compile(r"(auto|cpu)|cuda(?::([0-9]{1,9}))?")
 
 
 def prepare_device(settings: RunSettings) -> torch.device:
-    """Set the number of CPU threads and find the device.
+    """Set the number of CPU threads and which kernels run on them, and find the device.
 
     Raises:
         ConfigError: the device is unknown or not there.
     """
     if settings.threads is not None:
         torch.set_num_threads(settings.threads)
+    kernels.use(settings.kernels)
     match, asked = _DEVICE.fullmatch(settings.device), f"--device {settings.device!r} (run.device)"
     if match is None:
         raise ConfigError(f"{asked} is unknown{nearest(settings.device, _DEVICES)}")
@@ -59,6 +61,7 @@ def environment(device: torch.device) -> dict[str, Any]:
         "cpu": _cpu_name(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
+        "kernels": kernels.active(),
         "os": platform.platform(),
         "host": socket.gethostname(),
     }

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from adarts.errors import ConfigError
 from adarts.space.description import get_space
 from adarts.space.genotype import CellGenotype, Genotype
-from adarts.space.operations import FactorizedReduce, ReLUConvBN, build_operation
+from adarts.space.operations import BatchNorm2d, FactorizedReduce, ReLUConvBN, build_operation
 
 STEM_MULTIPLIER = 3
 """Channels of the stem, as a multiple of those of the first cell."""
@@ -113,10 +113,10 @@ class AuxiliaryHead(nn.Module):
         super().__init__()
         self.features = nn.Sequential(
             nn.Conv2d(channels, 128, 1, bias=False),
-            nn.BatchNorm2d(128),
+            BatchNorm2d(128),
             nn.ReLU(),
             nn.Conv2d(128, 768, 2, bias=False),
-            nn.BatchNorm2d(768),
+            BatchNorm2d(768),
             nn.ReLU(),
         )
         self.classifier = nn.Linear(768, num_classes)
@@ -168,7 +168,7 @@ class Network(nn.Module):
         self.genotype = genotype
         stem_channels = STEM_MULTIPLIER * channels
         self.stem = nn.Sequential(
-            nn.Conv2d(in_channels, stem_channels, 3, padding=1, bias=False), nn.BatchNorm2d(stem_channels)
+            nn.Conv2d(in_channels, stem_channels, 3, padding=1, bias=False), BatchNorm2d(stem_channels)
         )
         self.cells = nn.ModuleList()
         self.auxiliary_index = max(space.reductions(cells))
@@ -197,7 +197,8 @@ class Network(nn.Module):
             x_bchw: images.
             drop_path: leaves out paths, in training only.
         """
-        first = second = self.stem(x_bchw)
+        # In channels last, depthwise and 1x1 convolutions are several times faster on a CPU; nothing below leaves it.
+        first = second = self.stem(x_bchw.contiguous(memory_format=torch.channels_last))
         scales = None
         if self.training and drop_path is not None and drop_path.probability > 0:
             scales = iter(drop_path.scales(self.num_paths, second))

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from adarts import kernels
 from adarts.errors import ConfigError, nearest
 
 
@@ -28,6 +29,27 @@ class Zero(nn.Module):
     def forward(self, x_bchw: Tensor) -> Tensor:
         """Zeros of the strided shape."""
         return torch.zeros_like(x_bchw[:, :, :: self.stride, :: self.stride])
+
+
+class BatchNorm2d(nn.BatchNorm2d):
+    """torch's batch normalisation, through the native kernel where there is one."""
+
+    def forward(self, x_bchw: Tensor) -> Tensor:
+        """Normalise; in training with the statistics of the batch, which the running ones follow."""
+        self._check_input_dim(x_bchw)
+        update = self.training and self.track_running_stats
+        if update and self.num_batches_tracked is not None:
+            self.num_batches_tracked.add_(1)
+        running = update or not self.training
+        assert self.momentum is not None
+        norm = kernels.Normalisation(
+            self.running_mean if running else None,
+            self.running_var if running else None,
+            self.training,
+            self.momentum,
+            self.eps,
+        )
+        return kernels.normalised_sum([(x_bchw, self.weight, norm)], self.bias)
 
 
 class FactorizedReduce(nn.Module):
@@ -48,7 +70,7 @@ class FactorizedReduce(nn.Module):
             raise ConfigError(f"a halving skip connection needs an even number of channels, not {out_channels}")
         self.conv1 = nn.Conv2d(in_channels, out_channels // 2, 1, stride=2, bias=False)
         self.conv2 = nn.Conv2d(in_channels, out_channels // 2, 1, stride=2, bias=False)
-        self.norm = nn.BatchNorm2d(out_channels, affine=affine)
+        self.norm = BatchNorm2d(out_channels, affine=affine)
 
     def forward(self, x_bchw: Tensor) -> Tensor:
         """ReLU, both convolutions, normalisation."""
@@ -67,7 +89,14 @@ class ReLUConvBN(nn.Sequential):
         super().__init__()
         self.relu = nn.ReLU()
         self.conv = nn.Conv2d(in_channels, out_channels, kernel, padding=kernel // 2, bias=False)
-        self.norm = nn.BatchNorm2d(out_channels, affine=affine)
+        self.norm = BatchNorm2d(out_channels, affine=affine)
+
+    def forward(self, x_bchw: Tensor) -> Tensor:
+        """All three, the first two in one kernel if the convolution is pointwise."""
+        weight = self.conv.weight
+        pointwise = weight.shape[-1] == 1
+        y = kernels.relu_product(x_bchw, weight[..., 0, 0]) if pointwise else self.conv(self.relu(x_bchw))
+        return self.norm(y)  # type: ignore[no-any-return]
 
 
 class DepthwiseSeparable(nn.Sequential):
@@ -79,7 +108,13 @@ class DepthwiseSeparable(nn.Sequential):
         self.relu = nn.ReLU()
         self.depthwise = nn.Conv2d(channels, channels, kernel, stride, padding, dilation, groups=channels, bias=False)
         self.pointwise = nn.Conv2d(channels, channels, 1, bias=False)
-        self.norm = nn.BatchNorm2d(channels, affine=affine)
+        self.norm = BatchNorm2d(channels, affine=affine)
+
+    def forward(self, x_bchw: Tensor) -> Tensor:
+        """All four, the first two in one kernel."""
+        convolution = kernels.Separable(self.depthwise.weight, None, self.depthwise.dilation[0])
+        (y_bchw,) = kernels.separable(x_bchw, [convolution], self.depthwise.stride[0])
+        return self.norm(self.pointwise(y_bchw))  # type: ignore[no-any-return]
 
 
 def _max_pool(channels: int, stride: int, affine: bool) -> nn.Module:
@@ -109,7 +144,7 @@ def _conv_7x1_1x7(channels: int, stride: int, affine: bool) -> nn.Module:
         nn.ReLU(),
         nn.Conv2d(channels, channels, (1, 7), (1, stride), (0, 3), bias=False),
         nn.Conv2d(channels, channels, (7, 1), (stride, 1), (3, 0), bias=False),
-        nn.BatchNorm2d(channels, affine=affine),
+        BatchNorm2d(channels, affine=affine),
     )
 
 

@@ -7,6 +7,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from adarts import kernels
+
 #: Share of a new batch in the running average of the attention.
 AVERAGE_MOMENTUM = 0.1
 
@@ -38,9 +40,8 @@ class ChannelAttention(nn.Module):
 
     def forward(self, x_bchw: Tensor, update_average: bool) -> Tensor:
         """Attention (E, B, C) of the feature map of the node."""
-        # The pooled vectors belong to the node, so all edges share them. `amax` instead of an adaptive pool: its CUDA
-        # backward is deterministic.
-        pooled_pbc = torch.stack((x_bchw.mean((2, 3)), x_bchw.amax((2, 3))))
+        # The pooled vectors belong to the node, so all edges share them.
+        pooled_pbc = torch.stack(kernels.global_pools(x_bchw))
         hidden_ebh = torch.relu(torch.einsum("pbc,ehc->pebh", pooled_pbc, self.reduce.weight)).sum(0)
         attention_ebc = torch.sigmoid(torch.einsum("ebh,ech->ebc", hidden_ebh, self.expand.weight))
         if update_average:

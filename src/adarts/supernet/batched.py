@@ -12,23 +12,20 @@ from __future__ import annotations
 import math
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+
+from adarts import kernels
 
 
 class Depthwise(nn.Module):
     """Depthwise convolution of every edge; weight (E, c, 1, k, k)."""
 
-    def __init__(self, num_edges: int, channels: int, kernel: int, stride: int = 1, dilation: int = 1) -> None:
+    def __init__(self, num_edges: int, channels: int, kernel: int, dilation: int = 1) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(num_edges, channels, 1, kernel, kernel))
-        self.stride, self.dilation, self.padding = stride, dilation, dilation * (kernel - 1) // 2
+        self.dilation = dilation
         bound = 1 / kernel  # torch's default for a convolution: uniform up to 1/sqrt(fan in)
         nn.init.uniform_(self.weight, -bound, bound)
-
-    def forward(self, x_bnhw: Tensor) -> Tensor:
-        weight = self.weight.flatten(0, 1)
-        return F.conv2d(x_bnhw, weight, None, self.stride, self.padding, self.dilation, groups=weight.shape[0])
 
 
 class Pointwise(nn.Module):
@@ -41,14 +38,19 @@ class Pointwise(nn.Module):
         nn.init.uniform_(self.weight, -bound, bound)
 
     def forward(self, x_bnhw: Tensor) -> Tensor:
-        return channel_product(x_bnhw, torch.block_diag(*self.weight[..., 0, 0].unbind()))
+        return kernels.grouped_product(x_bnhw, self.weight[..., 0, 0])
+
+
+def separable_weights(depthwise: Depthwise, pointwise: Pointwise) -> kernels.Separable:
+    """A depthwise convolution and the pointwise one behind it, as the kernels take them."""
+    return kernels.Separable(depthwise.weight.flatten(0, 1), pointwise.weight[..., 0, 0], depthwise.dilation)
 
 
 class BatchNorm(nn.Module):
-    """Batch normalisation without affine parameters of its own, for every edge.
+    """Statistics of a batch normalisation without affine parameters of its own, for every edge.
 
-    The weight of the operation that it closes (alpha, times beta) is passed in as the affine weight: one pass over the
-    feature map fewer than scaling the result, and autograd gives the gradient of alpha.
+    It is not applied here: the normalisation that closes an operation is folded into the weighted sum over the operations
+    (the weight of the operation, alpha times beta, is its affine weight), one within an operation into the next convolution.
     """
 
     def __init__(self, num_edges: int, channels: int) -> None:
@@ -62,24 +64,17 @@ class BatchNorm(nn.Module):
         # Same meaning and name as in torch's own module, so that the supernet switches both kinds alike.
         self.track_running_stats = True
 
-    def forward(self, x_bnhw: Tensor, weight_n: Tensor | None = None) -> Tensor:
+    def normalisation(self) -> kernels.Normalisation:
+        """What the next feature map is to be normalised with; counts a batch if the statistics are to follow it."""
         update = self.training and self.track_running_stats
         if update:
             self.num_batches_tracked += 1
         running = update or not self.training
-        return F.batch_norm(
-            x_bnhw,
+        return kernels.Normalisation(
             self.running_mean.view(-1) if running else None,
             self.running_var.view(-1) if running else None,
-            # torch 2.14's CPU backward misreads a weight that is not contiguous when the input is channels last.
-            None if weight_n is None else weight_n.contiguous(),
-            training=self.training,
+            self.training,
         )
-
-
-def channel_product(x_bchw: Tensor, matrix: Tensor) -> Tensor:
-    """Multiply the channel vector of every pixel by ``matrix`` (out, in): a 1x1 convolution, free of copies in channels last."""
-    return F.linear(x_bchw.permute(0, 2, 3, 1), matrix).permute(0, 3, 1, 2)
 
 
 def per_channel(weight_e: Tensor, channels: int) -> Tensor:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from adarts.config.settings import EdgeDesign
 from adarts.errors import ConfigError
 from adarts.space import FactorizedReduce, ReLUConvBN, Space
-from adarts.supernet.edges import SourceEdges
+from adarts.supernet.edges import Addend, SourceEdges, node_sum
 from adarts.supernet.selection import AttentionSource
 
 
@@ -69,11 +69,11 @@ class SearchCell(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Output of the cell (B, nodes·C, H', W'), and the selected channels of all its edges (1 or B, edges, C/k)."""
         nodes = [self.preprocess0(s0_bchw), self.preprocess1(s1_bchw)]
-        sums: dict[int, Tensor] = {}
+        entering: dict[int, list[Addend]] = {target: [] for target in self.targets}
         chosen: dict[int, Tensor] = {}
         for source, (rows, leaving) in enumerate(zip(self.rows, self.sources, strict=True)):
             if source >= self.num_inputs:
-                nodes.append(self._shuffle(sums[source]))
+                nodes.append(self._shuffle(node_sum(entering[source])))
             results, indices = leaving(
                 nodes[source],
                 weight_eo[rows],
@@ -83,10 +83,9 @@ class SearchCell(nn.Module):
                 generator,
             )
             for position, (row, result) in enumerate(zip(rows, results, strict=True)):
-                target = self.edges[row][1]
-                sums[target] = sums[target] + result if target in sums else result
+                entering[self.edges[row][1]].append(result)
                 chosen[row] = indices[:, position]
-        nodes.append(self._shuffle(sums[self.targets[-1]]))
+        nodes.append(self._shuffle(node_sum(entering[self.targets[-1]])))
         selected = torch.stack([chosen[row] for row in range(len(self.edges))], 1)
         return torch.cat(nodes[self.num_inputs :], 1), selected
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from adarts import kernels
 from adarts.config.settings import EdgeDesign
 from adarts.supernet import selection as select
 from adarts.supernet.attention import ChannelAttention
@@ -51,7 +53,7 @@ class SourceEdges(nn.Module):
         choose: AttentionSource | Tensor,
         update_average: bool,
         generator: torch.Generator | None,
-    ) -> tuple[list[Tensor], Tensor]:
+    ) -> tuple[list[Addend], Tensor]:
         """What each edge adds to its target node, and the selected channels.
 
         Args:
@@ -63,7 +65,7 @@ class SourceEdges(nn.Module):
             generator: of the selector `random`.
 
         Returns:
-            A list of E tensors (B, C, H', W'), and the indices (1 or B, E, C/k).
+            For each edge what :func:`node_sum` adds up, and the indices (1 or B, E, C/k).
         """
         attention_ebc = None
         if self.attention is not None:
@@ -74,22 +76,25 @@ class SourceEdges(nn.Module):
             mixed = self._mix(self._all_channels(x_bchw, attention_ebc), gain_eo)
             return list(mixed.split(self.channels, 1)), indices
 
-        matrix = select.one_hot(indices, self.channels, x_bchw.dtype)
-        selected = select.gather(x_bchw, matrix)
+        index_ebk = indices.transpose(0, 1)
+        scale_bn = None
+        # What bypasses the operations is scaled by the attention, the selected channels by 0.
+        gate_ebc = torch.ones_like(index_ebk[..., :1], dtype=x_bchw.dtype).repeat(1, 1, self.channels)
+        gate_ebc = gate_ebc.scatter(2, index_ebk, 0.0)
         if attention_ebc is not None:
-            picked_bek = torch.einsum("ebc,sekc->bek" if len(matrix) == 1 else "ebc,bekc->bek", attention_ebc, matrix)
-            selected = selected * picked_bek.flatten(1)[:, :, None, None]
-        placed = select.scatter(self._mix(selected, gain_eo), matrix).split(self.channels, 1)
-
-        # Bypass: attention is positive, so scaling commutes with the max pooling of eq. (8)'s result, which is
-        # therefore done once for all edges.
-        bypass = x_bchw if self.stride == 1 else F.max_pool2d(x_bchw, 2, 2, ceil_mode=True)
-        gate_ebc = 1 - matrix.sum(2).transpose(0, 1)
-        if attention_ebc is not None:
+            picked_ebk = attention_ebc.gather(2, index_ebk.expand(-1, len(x_bchw), -1))
+            scale_bn = picked_ebk.transpose(0, 1).flatten(1)
             gate_ebc = gate_ebc * attention_ebc
         if beta_e is not None:
             gate_ebc = gate_ebc * beta_e[:, None, None]
-        return [torch.addcmul(y, bypass, g[:, :, None, None]) for y, g in zip(placed, gate_ebc, strict=True)], indices
+        mixed = self._mix(kernels.select(x_bchw, indices, scale_bn), gain_eo)
+        # Attention is positive, so scaling commutes with the max pooling of eq. (8)'s result, which is therefore done once
+        # for all edges.
+        bypass = x_bchw if self.stride == 1 else F.max_pool2d(x_bchw, 2, 2, ceil_mode=True)
+        results = mixed.split(self.channels // self.design.k, 1)
+        return [
+            kernels.Contribution(bypass, gate_ebc[e], results[e], indices[:, e]) for e in range(self.num_edges)
+        ], indices
 
     def _indices(
         self,
@@ -120,13 +125,22 @@ class SourceEdges(nn.Module):
 
     def _mix(self, selected_bnhw: Tensor, gain_eo: Tensor) -> Tensor:
         """Sum of the operations, each with its weight: eq. (3) for all edges."""
-        features = Features(selected_bnhw)
+        features = Features(selected_bnhw, self.stride, self.operations.values())
         gain_on = per_channel(gain_eo, selected_bnhw.shape[1] // self.num_edges).t()
-        total: Tensor | None = None
+        terms = []
         for index, name in enumerate(self.operation_names):
-            if name == "none":
-                continue
-            y = self.operations[name](features, gain_on[index])
-            total = y if total is None else total + y
-        assert total is not None
-        return total
+            if name != "none":
+                z, norm = self.operations[name](features)
+                terms.append((z, gain_on[index], norm))
+        return kernels.normalised_sum(terms)
+
+
+#: what an edge adds to its target: a feature map, or the parts of one with partial connection
+Addend = Tensor | kernels.Contribution
+
+
+def node_sum(addends: Sequence[Addend]) -> Tensor:
+    """The node that these edges enter."""
+    if isinstance(addends[0], kernels.Contribution):
+        return kernels.write_back([a for a in addends if isinstance(a, kernels.Contribution)])
+    return reduce(torch.add, [a for a in addends if isinstance(a, Tensor)])

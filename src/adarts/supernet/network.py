@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from adarts.config.settings import EdgeDesign, SupernetSettings
 from adarts.space import Space
+from adarts.space.operations import BatchNorm2d
 from adarts.supernet.batched import BatchNorm
 from adarts.supernet.canonical import Names
 from adarts.supernet.cell import SearchCell
@@ -23,7 +24,7 @@ class Stem(nn.Module):
     def __init__(self, channels_in: int, channels: int) -> None:
         super().__init__()
         self.conv = nn.Conv2d(channels_in, channels, 3, padding=1, bias=False)
-        self.norm = nn.BatchNorm2d(channels)
+        self.norm = BatchNorm2d(channels)
 
     def forward(self, x_bchw: Tensor) -> Tensor:
         return self.norm(self.conv(x_bchw))  # type: ignore[no-any-return]

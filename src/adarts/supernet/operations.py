@@ -1,92 +1,117 @@
 """The candidate operations in their batched form: each runs once for all edges that leave a node.
 
-Every operation ends in its own batch normalisation (without affine parameters), except the identity and `none`; the
-operation's weight is folded into it. `none` has no form here: it contributes nothing and only takes its share in the softmax.
+Every operation ends in its own batch normalisation (without affine parameters), except the identity and `none`. An operation
+returns its feature map before that normalisation, and the normalisation: both are applied in the weighted sum over all
+operations. `none` has no form here: it contributes nothing and only takes its share in the softmax.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from adarts.supernet.batched import BatchNorm, Depthwise, Pointwise
+from adarts import kernels
+from adarts.supernet.batched import BatchNorm, Depthwise, Pointwise, separable_weights
+
+#: a feature map, and how it is to be normalised
+Result = tuple[Tensor, kernels.Normalisation | None]
 
 
 class Features:
-    """The selected channels of all edges, and their ReLU, computed once and shared by the operations."""
+    """The selected channels of all edges, and what several operations compute of them, done once for all.
 
-    def __init__(self, x_bnhw: Tensor) -> None:
-        self.x = x_bnhw
+    Args:
+        x_bnhw: the selected channels.
+        stride: of the edges.
+        operations: that will be asked for.
+    """
+
+    def __init__(self, x_bnhw: Tensor, stride: int, operations: Iterable[nn.Module]) -> None:
+        self.x, self.stride = x_bnhw, stride
+        self._separable = [op for op in operations if isinstance(op, SeparableConv | DilatedConv)]
 
     @cached_property
-    def relu(self) -> Tensor:
-        return F.relu(self.x)
+    def pools(self) -> tuple[Tensor, Tensor]:
+        """3x3 maximum and average."""
+        return kernels.pools(self.x, self.stride)
+
+    def convolved(self, operation: nn.Module) -> Tensor:
+        """ReLU and the first depthwise and pointwise convolution of an operation."""
+        return self._convolved[self._separable.index(operation)]  # type: ignore[arg-type]
+
+    @cached_property
+    def _convolved(self) -> list[Tensor]:
+        return kernels.separable(self.x, [op.first() for op in self._separable], self.stride)
 
 
 class SeparableConv(nn.Module):
     """Twice (ReLU, depthwise, pointwise, BN); the first depthwise carries the stride."""
 
-    def __init__(self, num_edges: int, channels: int, stride: int, kernel: int) -> None:
+    def __init__(self, num_edges: int, channels: int, kernel: int) -> None:
         super().__init__()
-        self.depthwise1 = Depthwise(num_edges, channels, kernel, stride)
+        self.depthwise1 = Depthwise(num_edges, channels, kernel)
         self.pointwise1 = Pointwise(num_edges, channels, channels)
         self.norm1 = BatchNorm(num_edges, channels)
         self.depthwise2 = Depthwise(num_edges, channels, kernel)
         self.pointwise2 = Pointwise(num_edges, channels, channels)
         self.norm2 = BatchNorm(num_edges, channels)
 
-    def forward(self, features: Features, weight_n: Tensor) -> Tensor:
-        x = F.relu(self.norm1(self.pointwise1(self.depthwise1(features.relu))))
-        return self.norm2(self.pointwise2(self.depthwise2(x)), weight_n)  # type: ignore[no-any-return]
+    def first(self) -> kernels.Separable:
+        return separable_weights(self.depthwise1, self.pointwise1)
+
+    def forward(self, features: Features) -> Result:
+        second = separable_weights(self.depthwise2, self.pointwise2)
+        (x,) = kernels.separable(features.convolved(self), [second], 1, self.norm1.normalisation())
+        return x, self.norm2.normalisation()
 
 
 class DilatedConv(nn.Module):
     """ReLU, depthwise with dilation 2, pointwise, BN."""
 
-    def __init__(self, num_edges: int, channels: int, stride: int, kernel: int) -> None:
+    def __init__(self, num_edges: int, channels: int, kernel: int) -> None:
         super().__init__()
-        self.depthwise = Depthwise(num_edges, channels, kernel, stride, dilation=2)
+        self.depthwise = Depthwise(num_edges, channels, kernel, dilation=2)
         self.pointwise = Pointwise(num_edges, channels, channels)
         self.norm = BatchNorm(num_edges, channels)
 
-    def forward(self, features: Features, weight_n: Tensor) -> Tensor:
-        return self.norm(self.pointwise(self.depthwise(features.relu)), weight_n)  # type: ignore[no-any-return]
+    def first(self) -> kernels.Separable:
+        return separable_weights(self.depthwise, self.pointwise)
+
+    def forward(self, features: Features) -> Result:
+        return features.convolved(self), self.norm.normalisation()
 
 
 class MaxPool(nn.Module):
     """3x3 max pooling, then the BN that the search network has behind its pools."""
 
-    def __init__(self, num_edges: int, channels: int, stride: int) -> None:
+    def __init__(self, num_edges: int, channels: int) -> None:
         super().__init__()
-        self.stride = stride
         self.norm = BatchNorm(num_edges, channels)
 
-    def forward(self, features: Features, weight_n: Tensor) -> Tensor:
-        return self.norm(F.max_pool2d(features.x, 3, self.stride, 1), weight_n)  # type: ignore[no-any-return]
+    def forward(self, features: Features) -> Result:
+        return features.pools[0], self.norm.normalisation()
 
 
 class AvgPool(nn.Module):
     """3x3 average pooling that does not count the padding, then BN."""
 
-    def __init__(self, num_edges: int, channels: int, stride: int) -> None:
+    def __init__(self, num_edges: int, channels: int) -> None:
         super().__init__()
-        self.stride = stride
         self.norm = BatchNorm(num_edges, channels)
 
-    def forward(self, features: Features, weight_n: Tensor) -> Tensor:
-        pooled = F.avg_pool2d(features.x, 3, self.stride, 1, count_include_pad=False)
-        return self.norm(pooled, weight_n)  # type: ignore[no-any-return]
+    def forward(self, features: Features) -> Result:
+        return features.pools[1], self.norm.normalisation()
 
 
 class Identity(nn.Module):
     """`skip_connect` on an edge of stride 1."""
 
-    def forward(self, features: Features, weight_n: Tensor) -> Tensor:
-        return features.x * weight_n[:, None, None]
+    def forward(self, features: Features) -> Result:
+        return features.x, None
 
 
 class FactorizedReduce(nn.Module):
@@ -98,15 +123,15 @@ class FactorizedReduce(nn.Module):
         self.conv2 = Pointwise(num_edges, channels, channels - channels // 2)
         self.norm = BatchNorm(num_edges, channels)
 
-    def forward(self, features: Features, weight_n: Tensor) -> Tensor:
-        x = features.relu
+    def forward(self, features: Features) -> Result:
+        x = features.x
         height, width = x.shape[2:]
         num_edges = self.conv1.weight.shape[0]
-        even = self.conv1(x[:, :, ::2, ::2])
-        odd = self.conv2(F.pad(x, (0, width % 2, 0, height % 2))[:, :, 1::2, 1::2])
+        even = self.conv1(F.relu(x[:, :, ::2, ::2]))
+        odd = self.conv2(F.relu(F.pad(x, (0, width % 2, 0, height % 2))[:, :, 1::2, 1::2]))
         # Each edge's channels are its two halves one after the other.
         parts = [t.unflatten(1, (num_edges, -1)) for t in (even, odd)]
-        return self.norm(torch.cat(parts, 2).flatten(1, 2), weight_n)  # type: ignore[no-any-return]
+        return torch.cat(parts, 2).flatten(1, 2), self.norm.normalisation()
 
 
 def _skip(num_edges: int, channels: int, stride: int) -> nn.Module:
@@ -115,11 +140,11 @@ def _skip(num_edges: int, channels: int, stride: int) -> nn.Module:
 
 #: name -> (edges, channels, stride) -> batched module
 BATCHED: dict[str, Callable[[int, int, int], nn.Module]] = {
-    "max_pool_3x3": MaxPool,
-    "avg_pool_3x3": AvgPool,
+    "max_pool_3x3": lambda e, c, s: MaxPool(e, c),
+    "avg_pool_3x3": lambda e, c, s: AvgPool(e, c),
     "skip_connect": _skip,
-    "sep_conv_3x3": lambda e, c, s: SeparableConv(e, c, s, 3),
-    "sep_conv_5x5": lambda e, c, s: SeparableConv(e, c, s, 5),
-    "dil_conv_3x3": lambda e, c, s: DilatedConv(e, c, s, 3),
-    "dil_conv_5x5": lambda e, c, s: DilatedConv(e, c, s, 5),
+    "sep_conv_3x3": lambda e, c, s: SeparableConv(e, c, 3),
+    "sep_conv_5x5": lambda e, c, s: SeparableConv(e, c, 5),
+    "dil_conv_3x3": lambda e, c, s: DilatedConv(e, c, 3),
+    "dil_conv_5x5": lambda e, c, s: DilatedConv(e, c, 5),
 }

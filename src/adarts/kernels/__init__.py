@@ -1,0 +1,31 @@
+"""The inner loops of supernet and network: each in torch's own operators, and as a native CPU kernel where one can be built.
+
+Whoever calls need not know which of the two runs; a test holds them equal.
+"""
+
+from adarts.kernels.build import Choice, Status, active, status, use
+from adarts.kernels.channels import Contribution, select, write_back
+from adarts.kernels.dense import channel_product, relu_product
+from adarts.kernels.norm import Normalisation, normalised_sum
+from adarts.kernels.pool import global_pools, pools
+from adarts.kernels.separable import Separable, grouped_product, separable
+
+__all__ = [
+    "Choice",
+    "Contribution",
+    "Normalisation",
+    "Separable",
+    "Status",
+    "active",
+    "channel_product",
+    "global_pools",
+    "grouped_product",
+    "normalised_sum",
+    "pools",
+    "relu_product",
+    "select",
+    "separable",
+    "status",
+    "use",
+    "write_back",
+]

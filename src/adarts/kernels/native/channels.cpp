@@ -1,0 +1,134 @@
+// Partial connection: the selected channels of a node's feature map go to the operations, scaled by the attention; their
+// results come back to their places, and the other channels bypass the operations, scaled too.
+//
+// Indices are (1 or batch, ...): chosen once for the batch, or for each image; `per_image` says which.
+#include "vector.h"
+
+namespace adarts {
+
+// out[b, p, j] = x[b, p, index[j]] * scale[b, j]; x has C channels, out n.
+template <class T>
+void select(int64_t batch, int64_t pixels, int64_t C, int64_t n, bool per_image, const T* x, const int64_t* index, const T* scale,
+            T* out, int threads) {
+  in_parallel(threads, batch, [&](int64_t begin, int64_t end, int) {
+    for (int64_t b = begin; b < end; b++) {
+      const int64_t* from = index + (per_image ? b * n : 0);
+      const T* __restrict factor = scale + b * n;
+      const std::vector<int32_t> places(from, from + n);
+      for (int64_t p = 0; p < pixels; p++) {
+        const T* __restrict source = x + (b * pixels + p) * C;
+        T* __restrict target = out + (b * pixels + p) * n;
+        for (int64_t j = 0; j < n; j++) target[j] = source[places[j]] * factor[j];
+      }
+    }
+  });
+}
+
+template <class T>
+void select_backward(int64_t batch, int64_t pixels, int64_t C, int64_t n, bool per_image, const T* g, const T* x,
+                     const int64_t* index, const T* scale, T* gx, T* g_scale, int threads) {
+  in_parallel(threads, batch, [&](int64_t begin, int64_t end, int) {
+    for (int64_t b = begin; b < end; b++) {
+      const int64_t* from = index + (per_image ? b * n : 0);
+      const std::vector<int32_t> places(from, from + n);
+      const T* __restrict factor = scale + b * n;
+      T* __restrict sums = g_scale + b * n;
+      std::fill_n(sums, n, T(0));
+      for (int64_t p = 0; p < pixels; p++) {
+        const T* __restrict source = x + (b * pixels + p) * C;
+        const T* __restrict gradient = g + (b * pixels + p) * n;
+        T* __restrict target = gx + (b * pixels + p) * C;
+        for (int64_t j = 0; j < n; j++) sums[j] += gradient[j] * source[places[j]];
+        std::fill_n(target, C, T(0));
+        // Two edges may have chosen the same channel: this loop cannot be vectorised.
+        for (int64_t j = 0; j < n; j++) target[places[j]] += gradient[j] * factor[j];
+      }
+    }
+  });
+}
+
+// One node: the sum over its `count` edges of bypass[k] * gate[k] (per image and channel), and of the operations' results
+// mixed[k] at the places index[k]. The results of edge k lie c channels wide in pixels `pitch[k]` numbers apart.
+template <class T>
+void write_back(int64_t batch, int64_t pixels, int64_t C, int64_t c, int64_t count, bool per_image, const int64_t* pitch,
+                const T* const* bypass, const T* const* gate, const T* const* mixed,
+                const int64_t* const* index, T* out, int threads) {
+  in_parallel(threads, batch, [&](int64_t begin, int64_t end, int) {
+    std::vector<int32_t> places(count * c);
+    for (int64_t b = begin; b < end; b++) {
+      for (int64_t k = 0; k < count; k++) std::copy_n(index[k] + (per_image ? b * c : 0), c, places.data() + k * c);
+      for (int64_t p = 0; p < pixels; p++) {
+        T* __restrict target = out + (b * pixels + p) * C;
+        for (int64_t k = 0; k < count; k++) {
+          const T* __restrict source = bypass[k] + (b * pixels + p) * C;
+          const T* __restrict factor = gate[k] + b * C;
+          if (k == 0)
+            for (int64_t q = 0; q < C; q++) target[q] = source[q] * factor[q];
+          else
+            for (int64_t q = 0; q < C; q++) target[q] += source[q] * factor[q];
+        }
+        for (int64_t k = 0; k < count; k++) {
+          const T* result = mixed[k] + (b * pixels + p) * pitch[k];
+          for (int64_t j = 0; j < c; j++) target[places[k * c + j]] += result[j];
+        }
+      }
+    }
+  });
+}
+
+// Gradients of the above; those of the mixed results are c channels wide and dense; g_gate (batch, C).
+template <class T>
+void write_back_backward(int64_t batch, int64_t pixels, int64_t C, int64_t c, int64_t count, bool per_image, const T* g,
+                         const T* const* bypass, const T* const* gate, const int64_t* const* index,
+                         T* const* g_bypass, T* const* g_gate, T* const* g_mixed, int threads) {
+  in_parallel(threads, batch, [&](int64_t begin, int64_t end, int) {
+    std::vector<int32_t> places(c);
+    for (int64_t b = begin; b < end; b++)
+      for (int64_t k = 0; k < count; k++) {
+        std::copy_n(index[k] + (per_image ? b * c : 0), c, places.data());
+        const T* __restrict factor = gate[k] + b * C;
+        T* __restrict sums = g_gate[k] + b * C;
+        std::fill_n(sums, C, T(0));
+        for (int64_t p = 0; p < pixels; p++) {
+          const T* __restrict gradient = g + (b * pixels + p) * C;
+          const T* __restrict source = bypass[k] + (b * pixels + p) * C;
+          T* __restrict to_bypass = g_bypass[k] + (b * pixels + p) * C;
+          T* __restrict to_mixed = g_mixed[k] + (b * pixels + p) * c;
+          for (int64_t q = 0; q < C; q++) {
+            to_bypass[q] = gradient[q] * factor[q];
+            sums[q] += gradient[q] * source[q];
+          }
+          for (int64_t j = 0; j < c; j++) to_mixed[j] = gradient[places[j]];
+        }
+      }
+  });
+}
+
+}  // namespace adarts
+
+#define ADARTS_CHANNELS(T, suffix)                                                                                          \
+  extern "C" void adarts_select_##suffix(int64_t batch, int64_t pixels, int64_t C, int64_t n, int64_t per_image, const T* x,    \
+                                         const int64_t* index, const T* scale, T* out, int64_t threads) {                       \
+    adarts::select(batch, pixels, C, n, per_image, x, index, scale, out, threads);                                          \
+  }                                                                                                                         \
+  extern "C" void adarts_select_backward_##suffix(int64_t batch, int64_t pixels, int64_t C, int64_t n, int64_t per_image,       \
+                                                  const T* g, const T* x, const int64_t* index, const T* scale, T* gx,      \
+                                                  T* g_scale, int64_t threads) {                                                \
+    adarts::select_backward(batch, pixels, C, n, per_image, g, x, index, scale, gx, g_scale, threads);                      \
+  }                                                                                                                         \
+  extern "C" void adarts_write_back_##suffix(int64_t batch, int64_t pixels, int64_t C, int64_t c, int64_t count,            \
+                                             int64_t per_image, const int64_t* pitch, const T* const* bypass,                   \
+                                             const T* const* gate, const T* const* mixed,       \
+                                             const int64_t* const* index, T* out, int64_t threads) {                            \
+    adarts::write_back(batch, pixels, C, c, count, per_image, pitch, bypass, gate, mixed, index, out,          \
+                       threads);                                                                                            \
+  }                                                                                                                         \
+  extern "C" void adarts_write_back_backward_##suffix(                                                                      \
+      int64_t batch, int64_t pixels, int64_t C, int64_t c, int64_t count, int64_t per_image, const T* g,                        \
+      const T* const* bypass, const T* const* gate, const int64_t* const* index,                \
+      T* const* g_bypass, T* const* g_gate, T* const* g_mixed, int64_t threads) {                                               \
+    adarts::write_back_backward(batch, pixels, C, c, count, per_image, g, bypass, gate, index, g_bypass,       \
+                                g_gate, g_mixed, threads);                                                                  \
+  }
+ADARTS_CHANNELS(float, float32)
+ADARTS_CHANNELS(double, float64)

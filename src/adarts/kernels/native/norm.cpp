@@ -1,0 +1,231 @@
+// Batch normalisation of several feature maps and their weighted sum: statistics, sum, backward pass. All maps of one call
+// have the same shape: (pixels of all images, n).
+#include <cmath>
+
+#include "vector.h"
+
+namespace adarts {
+namespace {
+
+constexpr int64_t tile_rows = 128;  // rows of L numbers: short enough that a tile is still in the cache the second time
+
+// Run over a map in tiles; `body(position, rows, complete)` gets the flat start of one column of vectors of a tile.
+template <class T>
+struct Tiles {
+  int64_t total, L;
+  int64_t rows() const { return (total + L - 1) / L; }
+  int64_t count() const { return (rows() + tile_rows - 1) / tile_rows; }
+};
+
+}  // namespace
+
+// Mean and biased variance of every channel. Within a tile the squares are taken around the tile's own mean, and the tiles
+// are combined in double precision (Chan, Golub and LeVeque 1979): no cancellation, however large the mean is.
+template <class T>
+void moments(int64_t pixels, int64_t n, const T* z, T* mean, T* variance, int threads) {
+  constexpr int64_t V = lanes<T>;
+  const Tiles<T> tiles{pixels * n, period<T>(n)};
+  const int64_t L = tiles.L;
+  struct Moments {
+    double count = 0, mean = 0, squares = 0;
+    void add(double other_count, double other_mean, double other_squares) {
+      if (other_count == 0) return;
+      const double all = count + other_count, delta = other_mean - mean;
+      squares += other_squares + delta * delta * count * other_count / all;
+      mean += delta * other_count / all;
+      count = all;
+    }
+  };
+  std::vector<std::vector<Moments>> parts(threads);
+  in_parallel(threads, tiles.count(), [&](int64_t begin, int64_t end, int share) {
+    std::vector<Moments>& part = parts[share];
+    part.resize(L);
+    for (int64_t tile = begin; tile < end; tile++)
+      for (int64_t v = 0; v < L; v += V) {
+        const int64_t first = tile * tile_rows * L + v, last = std::min((tile + 1) * tile_rows * L, tiles.total);
+        Vector<T> sum{}, squares{};
+        int64_t rows = 0, t = first;
+        for (; t + V <= last; t += L, rows++) sum += load(z + t);
+        const Vector<T> centre = rows ? sum / T(rows) : sum;
+        for (t = first; t + V <= last; t += L) {
+          const Vector<T> d = load(z + t) - centre;
+          squares += d * d;
+        }
+        for (int64_t l = 0; l < V; l++) part[v + l].add(rows, centre[l], squares[l]);
+        for (int64_t l = 0; t + l < last; l++) part[v + l].add(1, z[t + l], 0);  // the map's last, incomplete vector
+      }
+  });
+  std::vector<Moments> all(n);
+  for (const auto& part : parts)
+    for (size_t l = 0; l < part.size(); l++) all[l % n].add(part[l].count, part[l].mean, part[l].squares);
+  for (int64_t c = 0; c < n; c++) mean[c] = all[c].mean, variance[c] = all[c].squares / all[c].count;
+}
+
+// Mean and 1/deviation (count, n) to normalise every map with. The statistics of the batch (training), which the running ones
+// follow if they are given; or the running ones. A map that is null is not normalised: mean 0, deviation 1.
+template <class T>
+void statistics(int64_t pixels, int64_t n, int64_t count, bool training, const T* const* z, T* const* running_mean,
+                T* const* running_var, double momentum, double eps, T* mean, T* inv_std, int threads) {
+  std::vector<T> variance(n);
+  for (int64_t k = 0; k < count; k++) {
+    T *m = mean + k * n, *s = inv_std + k * n, *rm = running_mean[k], *rv = running_var[k];
+    if (!z[k]) {
+      std::fill_n(m, n, T(0));
+      std::fill_n(s, n, T(1));
+      continue;
+    }
+    if (training) {
+      moments(pixels, n, z[k], m, variance.data(), threads);
+      const double unbiased = double(pixels) / std::max<int64_t>(1, pixels - 1);
+      for (int64_t c = 0; rm && c < n; c++) {
+        rm[c] += momentum * (m[c] - rm[c]);
+        rv[c] += momentum * (unbiased * variance[c] - rv[c]);
+      }
+    } else {
+      std::copy_n(rm, n, m);
+      std::copy_n(rv, n, variance.begin());
+    }
+    for (int64_t c = 0; c < n; c++) s[c] = 1 / std::sqrt(variance[c] + eps);
+  }
+}
+
+// out = sum over k of factor[k] * z[k], plus shift; factors (count, n).
+template <class T>
+void weighted_sum(int64_t pixels, int64_t n, int64_t count, const T* const* z, const T* factor, const T* shift, T* out,
+                  int threads) {
+  constexpr int64_t V = lanes<T>;
+  const Tiles<T> tiles{pixels * n, period<T>(n)};
+  const int64_t L = tiles.L;
+  std::vector<std::vector<T>> factors;
+  for (int64_t k = 0; k < count; k++) factors.push_back(repeated(factor + k * n, n, L));
+  const std::vector<T> shifts = repeated(shift, n, L);
+  in_parallel(threads, tiles.rows(), [&](int64_t begin, int64_t end, int) {
+    for (int64_t r = begin; r < end; r++)
+      for (int64_t v = 0; v < L; v += V) {
+        const int64_t t = r * L + v;
+        Vector<T> sum = load(shifts.data() + v);
+        if (t + V <= tiles.total) {
+          for (int64_t k = 0; k < count; k++) sum += load(factors[k].data() + v) * load(z[k] + t);
+          store(out + t, sum);
+        } else if (t < tiles.total) {
+          for (int64_t k = 0; k < count; k++) sum += load(factors[k].data() + v) * load_first(z[k] + t, tiles.total - t);
+          store_first(out + t, sum, tiles.total - t);
+        }
+      }
+  });
+}
+
+// For the backward pass of the above: sums (count + 1, n); row 0 holds the sum of g, row k + 1 that of g * (z[k] - mean[k]).
+template <class T>
+void gradient_sums(int64_t pixels, int64_t n, int64_t count, const T* g, const T* const* z, const T* mean, T* sums, int threads) {
+  constexpr int64_t V = lanes<T>;
+  const Tiles<T> tiles{pixels * n, period<T>(n)};
+  const int64_t L = tiles.L, rows = count + 1;
+  std::vector<std::vector<T>> means;
+  for (int64_t k = 0; k < count; k++) means.push_back(repeated(mean + k * n, n, L));
+  std::vector<std::vector<double>> parts(threads);
+  in_parallel(threads, tiles.count(), [&](int64_t begin, int64_t end, int share) {
+    std::vector<double>& part = parts[share];
+    part.resize(rows * L);
+    for (int64_t tile = begin; tile < end; tile++)
+      for (int64_t v = 0; v < L; v += V) {
+        const int64_t first = tile * tile_rows * L + v, last = std::min((tile + 1) * tile_rows * L, tiles.total);
+        for (int64_t k = -1; k < count; k++) {
+          Vector<T> sum{};
+          const Vector<T> centre = k < 0 ? Vector<T>{} : load(means[k].data() + v);
+          int64_t t = first;
+          for (; t + V <= last; t += L) sum += k < 0 ? load(g + t) : load(g + t) * (load(z[k] + t) - centre);
+          for (int64_t l = 0; l < V; l++) part[(k + 1) * L + v + l] += sum[l];
+          for (int64_t l = 0; t + l < last; l++)
+            part[(k + 1) * L + v + l] += k < 0 ? g[t + l] : g[t + l] * (z[k][t + l] - centre[l]);
+        }
+      }
+  });
+  std::vector<double> all(rows * n);
+  for (const auto& part : parts)
+    for (size_t i = 0; i < part.size(); i++) all[i / L * n + i % L % n] += part[i];
+  for (int64_t i = 0; i < rows * n; i++) sums[i] = all[i];
+}
+
+// gz[k] = a[k] * g + b[k] * z[k] + c[k]; a, b, c (count, n).
+template <class T>
+void gradients(int64_t pixels, int64_t n, int64_t count, const T* g, const T* const* z, const T* a, const T* b, const T* c,
+               T* const* gz, int threads) {
+  constexpr int64_t V = lanes<T>;
+  const Tiles<T> tiles{pixels * n, period<T>(n)};
+  const int64_t L = tiles.L;
+  std::vector<std::vector<T>> as, bs, cs;
+  for (int64_t k = 0; k < count; k++) {
+    as.push_back(repeated(a + k * n, n, L));
+    bs.push_back(repeated(b + k * n, n, L));
+    cs.push_back(repeated(c + k * n, n, L));
+  }
+  // A tile of g stays in the cache while it serves all maps.
+  in_parallel(threads, tiles.count(), [&](int64_t begin, int64_t end, int) {
+    for (int64_t tile = begin; tile < end; tile++)
+      for (int64_t k = 0; k < count; k++)
+        for (int64_t r = tile * tile_rows; r < std::min((tile + 1) * tile_rows, tiles.rows()); r++)
+          for (int64_t v = 0; v < L; v += V) {
+            const int64_t t = r * L + v, left = tiles.total - t;
+            if (left <= 0) break;
+            const Vector<T> av = load(as[k].data() + v), bv = load(bs[k].data() + v), cv = load(cs[k].data() + v);
+            if (left >= V)
+              store(gz[k] + t, av * load(g + t) + (bv * load(z[k] + t) + cv));
+            else
+              store_first(gz[k] + t, av * load_first(g + t, left) + (bv * load_first(z[k] + t, left) + cv), left);
+          }
+  });
+}
+
+// out = sum over k of gain[k] * (z[k] - mean[k]) * inv_std[k], plus bias (or nothing, if null).
+template <class T>
+void normalised_sum(int64_t pixels, int64_t n, int64_t count, const T* const* z, const T* mean, const T* inv_std, const T* gain,
+                    const T* bias, T* out, int threads) {
+  std::vector<T> factor(count * n), shift(n);
+  if (bias) std::copy_n(bias, n, shift.begin());
+  for (int64_t k = 0; k < count; k++)
+    for (int64_t c = 0; c < n; c++) {
+      factor[k * n + c] = gain[k * n + c] * inv_std[k * n + c];
+      shift[c] -= factor[k * n + c] * mean[k * n + c];
+    }
+  weighted_sum(pixels, n, count, z, factor.data(), shift.data(), out, threads);
+}
+
+// Its gradients; where the statistics are those of the batch (depends[k]), they too depend on the map. gain null: all 1.
+template <class T>
+void normalised_sum_backward(int64_t pixels, int64_t n, int64_t count, const T* g, const T* const* z, const T* mean,
+                             const T* inv_std, const T* gain, const int64_t* depends, T* const* gz, T* g_gain, T* g_bias,
+                             int threads) {
+  std::vector<T> sums((count + 1) * n), a(count * n), b(count * n), c(count * n);
+  gradient_sums(pixels, n, count, g, z, mean, sums.data(), threads);
+  std::copy_n(sums.begin(), n, g_bias);
+  for (int64_t i = 0; i < count * n; i++) {
+    const T centred = sums[n + i], s = inv_std[i];
+    g_gain[i] = s * centred;
+    a[i] = gain ? gain[i] * s : s;
+    b[i] = depends[i / n] ? -a[i] * s * s * centred / pixels : T(0);
+    c[i] = depends[i / n] ? -a[i] * sums[i % n] / pixels - b[i] * mean[i] : T(0);
+  }
+  gradients(pixels, n, count, g, z, a.data(), b.data(), c.data(), gz, threads);
+}
+
+}  // namespace adarts
+
+#define ADARTS_NORM(T, suffix)                                                                                              \
+  extern "C" void adarts_statistics_##suffix(int64_t pixels, int64_t n, int64_t count, int64_t training, const T* const* z, \
+                                             T* const* running_mean, T* const* running_var, double momentum, double eps,    \
+                                             T* mean, T* inv_std, int64_t threads) {                                        \
+    adarts::statistics(pixels, n, count, training, z, running_mean, running_var, momentum, eps, mean, inv_std, threads);    \
+  }                                                                                                                         \
+  extern "C" void adarts_normalised_sum_##suffix(int64_t pixels, int64_t n, int64_t count, const T* const* z,               \
+                                                 const T* mean, const T* inv_std, const T* gain, const T* bias, T* out,     \
+                                                 int64_t threads) {                                                         \
+    adarts::normalised_sum(pixels, n, count, z, mean, inv_std, gain, bias, out, threads);                                   \
+  }                                                                                                                         \
+  extern "C" void adarts_normalised_sum_backward_##suffix(                                                                  \
+      int64_t pixels, int64_t n, int64_t count, const T* g, const T* const* z, const T* mean, const T* inv_std,             \
+      const T* gain, const int64_t* depends, T* const* gz, T* g_gain, T* g_bias, int64_t threads) {                         \
+    adarts::normalised_sum_backward(pixels, n, count, g, z, mean, inv_std, gain, depends, gz, g_gain, g_bias, threads);     \
+  }
+ADARTS_NORM(float, float32)
+ADARTS_NORM(double, float64)

@@ -1,0 +1,470 @@
+// Several depthwise convolutions of one feature map, each followed by a pointwise one within groups of c channels.
+//
+// The image is copied once into a padded buffer with its ReLU (or scale, shift and ReLU: a batch normalisation) applied on the
+// way; all convolutions read that buffer, which stays in the cache. Between depthwise and pointwise nothing leaves the cache
+// either, and nothing of it is kept: the backward pass computes it again.
+#include "vector.h"
+
+namespace adarts {
+namespace {
+
+constexpr int unroll = 8;  // vectors of one row at a time: each weight is loaded once for all of them
+
+// One image with a border. With stride 2 the even and the odd columns lie apart, so that the pixels which neighbouring
+// outputs read are neighbours too.
+struct Padded {
+  int64_t height, width, n, border, stride;
+  int64_t columns() const { return (width + 2 * border + stride - 1) / stride; }
+  int64_t pitch() const { return stride * columns() * n; }
+  int64_t rows() const { return height + 2 * border; }
+  // A vector may be read past the end of the last row.
+  int64_t size() const { return rows() * pitch() + 64 / 4; }
+  int64_t column(int64_t c) const { return (c % stride) * columns() * n + (c / stride) * n; }
+};
+
+// Fill the buffer with relu(scale * x + shift), or relu(x) without a scale; zeros at the border. Scale and shift are
+// repeated over the width.
+template <class T>
+void fill(const Padded& p, const T* x, const T* scale, const T* shift, T* buffer) {
+  std::memset(buffer, 0, sizeof(T) * p.size());
+  const int64_t length = p.width * p.n;
+  for (int64_t i = 0; i < p.height; i++) {
+    T* row = buffer + (i + p.border) * p.pitch();
+    const T* s = x + i * length;
+    if (p.stride == 1) {
+      T* d = row + p.border * p.n;
+      if (scale == nullptr)
+        for (int64_t t = 0; t < length; t++) d[t] = s[t] > 0 ? s[t] : T(0);
+      else
+        for (int64_t t = 0; t < length; t++) {
+          const T z = s[t] * scale[t] + shift[t];
+          d[t] = z > 0 ? z : T(0);
+        }
+      continue;
+    }
+    for (int64_t j = 0; j < p.width; j++) {
+      T* d = row + p.column(j + p.border);
+      const int64_t o = j * p.n;
+      for (int64_t c = 0; c < p.n; c++) {
+        const T z = scale == nullptr ? s[o + c] : s[o + c] * scale[o + c] + shift[o + c];
+        d[c] = z > 0 ? z : T(0);
+      }
+    }
+  }
+}
+
+// Where in the buffer the taps of a convolution lie, seen from output row 0, column 0.
+struct Taps {
+  int64_t offset[49];
+  Taps(const Padded& p, int kernel, int dilation) {
+    const int64_t first = p.border - (kernel - 1) * dilation / 2;
+    for (int a = 0; a < kernel; a++)
+      for (int b = 0; b < kernel; b++)
+        offset[a * kernel + b] = (first + a * dilation) * p.pitch() + p.column(first + b * dilation);
+  }
+};
+
+// `blocks` vectors, L apart, of one output row.
+template <class T, int K, int blocks, bool add>
+inline void convolve_blocks(const T* in, const int64_t* offset, const T* weight, int64_t L, T* out) {
+  Vector<T> sum[blocks];
+  for (int u = 0; u < blocks; u++) sum[u] = add ? load(out + u * L) : Vector<T>{};
+#pragma GCC unroll 49
+  for (int tap = 0; tap < K * K; tap++) {
+    const Vector<T> w = load(weight + tap * L);
+    const T* p = in + offset[tap];
+    for (int u = 0; u < blocks; u++) sum[u] += w * load(p + u * L);
+  }
+  for (int u = 0; u < blocks; u++) store(out + u * L, sum[u]);
+}
+
+// The depthwise convolution of one image; `add` adds to what is there.
+template <class T, int K, bool add>
+void convolve(const Padded& p, const Taps& taps, const T* buffer, const T* weight, int64_t L, int64_t height, int64_t length,
+              T* out) {
+  constexpr int64_t V = lanes<T>;
+  for (int64_t i = 0; i < height; i++) {
+    const T* in = buffer + i * p.stride * p.pitch();
+    T* o = out + i * length;
+    for (int64_t v = 0; v < L && v < length; v += V) {
+      int64_t t = v;
+      for (; t + (unroll - 1) * L + V <= length; t += unroll * L)
+        convolve_blocks<T, K, unroll, add>(in + t, taps.offset, weight + v, L, o + t);
+      for (; t + (unroll / 2 - 1) * L + V <= length; t += unroll / 2 * L)
+        convolve_blocks<T, K, unroll / 2, add>(in + t, taps.offset, weight + v, L, o + t);
+      for (; t + V <= length; t += L) convolve_blocks<T, K, 1, add>(in + t, taps.offset, weight + v, L, o + t);
+      if (t < length) {
+        T last[V];
+        store(last, add ? load_first(o + t, length - t) : Vector<T>{});
+        convolve_blocks<T, K, 1, add>(in + t, taps.offset, weight + v, L, last);
+        std::memcpy(o + t, last, sizeof(T) * (length - t));
+      }
+    }
+  }
+}
+
+// Gradient of the depthwise weight of one image, added to gw (K*K, L).
+template <class T, int K>
+void convolve_weight(const Padded& p, const Taps& taps, const T* buffer, const T* gy, int64_t L, int64_t height, int64_t length,
+                     T* gw) {
+  constexpr int64_t V = lanes<T>;
+  // As many taps at a time as there are registers for their sums.
+  constexpr int together = vector_bytes == 64 && K <= 5 ? K * K : K;
+  for (int64_t v = 0; v < L && v < length; v += V)
+    for (int first = 0; first < K * K; first += together) {
+      Vector<T> sum[together];
+      for (int a = 0; a < together; a++) sum[a] = load(gw + (first + a) * L + v);
+      for (int64_t i = 0; i < height; i++) {
+        const T* in = buffer + i * p.stride * p.pitch();
+        const T* g = gy + i * length;
+        for (int64_t t = v; t < length; t += L) {
+          const Vector<T> gradient = t + V <= length ? load(g + t) : load_first(g + t, length - t);
+#pragma GCC unroll 49
+          for (int a = 0; a < together; a++) sum[a] += gradient * load(in + t + taps.offset[first + a]);
+        }
+      }
+      for (int a = 0; a < together; a++) store(gw + (first + a) * L + v, sum[a]);
+    }
+}
+
+// Pointwise convolution within groups of c channels. Few channels: a vector holds whole groups, and each group's input i is
+// spread over the group's lanes. Many: a vector holds outputs of one group, and its inputs are spread one by one.
+template <class T, int c>
+inline Vector<T> spread(Vector<T> v, int i) {
+  typedef typename std::conditional<sizeof(T) == 4, int32_t, int64_t>::type Index;
+  typedef Index Indices __attribute__((vector_size(vector_bytes)));
+  Indices index;
+  for (int l = 0; l < lanes<T>; l++) index[l] = l / c * c + i;
+#if defined(__clang__)
+  Vector<T> result;
+  for (int l = 0; l < lanes<T>; l++) result[l] = v[index[l]];
+  return result;
+#else
+  return __builtin_shuffle(v, index);
+#endif
+}
+
+template <class T, int c>
+void pointwise_few(const T* y, const T* weight, int64_t length, int64_t L, T* z) {
+  constexpr int64_t V = lanes<T>;
+  for (int64_t v = 0; v < L && v < length; v += V) {
+    Vector<T> w[c];
+    for (int i = 0; i < c; i++) w[i] = load(weight + (v / V * c + i) * V);
+    for (int64_t t = v; t < length; t += L) {
+      const bool whole = t + V <= length;
+      const Vector<T> input = whole ? load(y + t) : load_first(y + t, length - t);
+      Vector<T> sum{};
+#pragma GCC unroll 16
+      for (int i = 0; i < c; i++) sum += w[i] * spread<T, c>(input, i);
+      whole ? store(z + t, sum) : store_first(z + t, sum, length - t);
+    }
+  }
+}
+
+template <class T, int c>
+void pointwise_few_weight(const T* y, const T* gz, int64_t length, int64_t L, T* gw) {
+  constexpr int64_t V = lanes<T>;
+  for (int64_t v = 0; v < L && v < length; v += V) {
+    Vector<T> sum[c];
+    for (int i = 0; i < c; i++) sum[i] = load(gw + (v / V * c + i) * V);
+    for (int64_t t = v; t < length; t += L) {
+      const bool whole = t + V <= length;
+      const Vector<T> input = whole ? load(y + t) : load_first(y + t, length - t);
+      const Vector<T> gradient = whole ? load(gz + t) : load_first(gz + t, length - t);
+#pragma GCC unroll 16
+      for (int i = 0; i < c; i++) sum[i] += gradient * spread<T, c>(input, i);
+    }
+    for (int i = 0; i < c; i++) store(gw + (v / V * c + i) * V, sum[i]);
+  }
+}
+
+// Here c is a multiple of the vector's width, so L = n and vectors never cross a pixel.
+template <class T>
+void pointwise_many(const T* y, const T* weight, int64_t length, int64_t n, int64_t c, T* z) {
+  constexpr int64_t V = lanes<T>;
+  const int64_t pixels = length / n;
+  for (int64_t v = 0; v < n; v += V) {
+    const T* w = weight + v / V * c * V;
+    const int64_t group = v / c * c;
+    int64_t p = 0;
+    for (; p + unroll <= pixels; p += unroll) {
+      Vector<T> sum[unroll] = {};
+      for (int64_t i = 0; i < c; i++) {
+        const Vector<T> wi = load(w + i * V);
+        for (int u = 0; u < unroll; u++) sum[u] += wi * y[(p + u) * n + group + i];
+      }
+      for (int u = 0; u < unroll; u++) store(z + (p + u) * n + v, sum[u]);
+    }
+    for (; p < pixels; p++) {
+      Vector<T> sum{};
+      for (int64_t i = 0; i < c; i++) sum += load(w + i * V) * y[p * n + group + i];
+      store(z + p * n + v, sum);
+    }
+  }
+}
+
+template <class T>
+void pointwise_many_weight(const T* y, const T* gz, int64_t length, int64_t n, int64_t c, T* gw) {
+  constexpr int64_t V = lanes<T>;
+  const int64_t pixels = length / n;
+  for (int64_t v = 0; v < n; v += V)
+    for (int64_t first = 0; first < c; first += unroll) {  // c is a multiple of 2, 4, 8 or 16 lanes
+      const int64_t some = std::min<int64_t>(unroll, c - first);
+      T* w = gw + (v / V * c + first) * V;
+      Vector<T> sum[unroll];
+      for (int64_t i = 0; i < some; i++) sum[i] = load(w + i * V);
+      const T* inputs = y + v / c * c + first;
+      if (some == unroll)
+        for (int64_t p = 0; p < pixels; p++) {
+          const Vector<T> gradient = load(gz + p * n + v);
+          for (int i = 0; i < unroll; i++) sum[i] += gradient * inputs[p * n + i];
+        }
+      else
+        for (int64_t p = 0; p < pixels; p++)
+          for (int64_t i = 0; i < some; i++) sum[i] += load(gz + p * n + v) * inputs[p * n + i];
+      for (int64_t i = 0; i < some; i++) store(w + i * V, sum[i]);
+    }
+}
+
+template <class T>
+void pointwise(int64_t c, const T* y, const T* w, int64_t length, int64_t L, int64_t n, T* z) {
+  if (c % lanes<T> == 0) return pointwise_many(y, w, length, n, c, z);
+  switch (c) {
+    case 1: return pointwise_few<T, 1>(y, w, length, L, z);
+    case 2: return pointwise_few<T, 2>(y, w, length, L, z);
+    case 4: return pointwise_few<T, 4>(y, w, length, L, z);
+    default: return pointwise_few<T, 8>(y, w, length, L, z);
+  }
+}
+
+template <class T>
+void pointwise_weight(int64_t c, const T* y, const T* gz, int64_t length, int64_t L, int64_t n, T* gw) {
+  if (c % lanes<T> == 0) return pointwise_many_weight(y, gz, length, n, c, gw);
+  switch (c) {
+    case 1: return pointwise_few_weight<T, 1>(y, gz, length, L, gw);
+    case 2: return pointwise_few_weight<T, 2>(y, gz, length, L, gw);
+    case 4: return pointwise_few_weight<T, 4>(y, gz, length, L, gw);
+    default: return pointwise_few_weight<T, 8>(y, gz, length, L, gw);
+  }
+}
+
+// Weights as the kernels read them: depthwise (n, k, k) -> (taps, L).
+template <class T>
+std::vector<T> spread_depthwise(const T* w, int64_t n, int taps, int64_t L, bool flipped) {
+  std::vector<T> result(taps * L);
+  for (int tap = 0; tap < taps; tap++)
+    for (int64_t l = 0; l < L; l++) result[(flipped ? taps - 1 - tap : tap) * L + l] = w[l % n * taps + tap];
+  return result;
+}
+
+// Pointwise (n / c, out, in) -> (L / V, c, V): for every vector of outputs the weights of each input.
+template <class T>
+std::vector<T> spread_pointwise(const T* w, int64_t n, int64_t c, int64_t L, bool transposed) {
+  constexpr int64_t V = lanes<T>;
+  std::vector<T> result(L * c);
+  for (int64_t l = 0; l < L; l++) {
+    const int64_t group = l % n / c, out = l % n % c;
+    for (int64_t i = 0; i < c; i++)
+      result[(l / V * c + i) * V + l % V] = transposed ? w[(group * c + i) * c + out] : w[(group * c + out) * c + i];
+  }
+  return result;
+}
+
+template <class T>
+void convolve_any(int kernel, bool add, const Padded& p, const Taps& taps, const T* buffer, const T* w, int64_t L, int64_t height,
+                  int64_t length, T* out) {
+  if (kernel == 3)
+    add ? convolve<T, 3, true>(p, taps, buffer, w, L, height, length, out)
+        : convolve<T, 3, false>(p, taps, buffer, w, L, height, length, out);
+  else if (kernel == 5)
+    add ? convolve<T, 5, true>(p, taps, buffer, w, L, height, length, out)
+        : convolve<T, 5, false>(p, taps, buffer, w, L, height, length, out);
+  else
+    add ? convolve<T, 7, true>(p, taps, buffer, w, L, height, length, out)
+        : convolve<T, 7, false>(p, taps, buffer, w, L, height, length, out);
+}
+
+template <class T>
+void convolve_weight_any(int kernel, const Padded& p, const Taps& taps, const T* buffer, const T* gy, int64_t L, int64_t height,
+                         int64_t length, T* gw) {
+  if (kernel == 3)
+    convolve_weight<T, 3>(p, taps, buffer, gy, L, height, length, gw);
+  else if (kernel == 5)
+    convolve_weight<T, 5>(p, taps, buffer, gy, L, height, length, gw);
+  else
+    convolve_weight<T, 7>(p, taps, buffer, gy, L, height, length, gw);
+}
+
+}  // namespace
+
+// The convolutions of one call. `pointwise` holds null where a depthwise convolution stands alone.
+template <class T>
+struct Group {
+  int64_t batch, height, width, n, c, stride, count;
+  const int64_t *kernel, *dilation;
+  const T* const* depthwise;
+  const T* const* pointwise;
+
+  int64_t out_height() const { return (height + stride - 1) / stride; }
+  int64_t out_length() const { return (width + stride - 1) / stride * n; }
+  int64_t out_size() const { return out_height() * out_length(); }
+  int64_t in_size() const { return height * width * n; }
+  Padded padded() const {
+    int64_t border = 0;
+    for (int64_t k = 0; k < count; k++) border = std::max(border, (kernel[k] - 1) * dilation[k] / 2);
+    return {height, width, n, border, stride};
+  }
+};
+
+// A normalisation, (x - mean) * inv_std, as scale and shift along a row; both are empty without one.
+template <class T>
+std::vector<T> repeated_scale(const Group<T>& g, const T* inv_std) {
+  return inv_std ? repeated(inv_std, g.n, g.width * g.n) : std::vector<T>();
+}
+
+template <class T>
+std::vector<T> repeated_shift(const Group<T>& g, const T* mean, const T* inv_std) {
+  std::vector<T> result(inv_std ? g.width * g.n : 0);
+  for (size_t t = 0; t < result.size(); t++) result[t] = -mean[t % g.n] * inv_std[t % g.n];
+  return result;
+}
+
+template <class T>
+void forward(const Group<T>& g, const T* x, const T* mean, const T* inv_std, T* const* z, int threads) {
+  const Padded padded = g.padded();
+  const int64_t L = period<T>(g.n);
+  std::vector<std::vector<T>> depthwise, pointwise_;
+  std::vector<Taps> taps;
+  for (int64_t k = 0; k < g.count; k++) {
+    taps.emplace_back(padded, g.kernel[k], g.dilation[k]);
+    depthwise.push_back(spread_depthwise(g.depthwise[k], g.n, g.kernel[k] * g.kernel[k], L, false));
+    pointwise_.push_back(g.pointwise[k] ? spread_pointwise(g.pointwise[k], g.n, g.c, L, false) : std::vector<T>());
+  }
+  const std::vector<T> scales = repeated_scale(g, inv_std), shifts = repeated_shift(g, mean, inv_std);
+  const T* scale = inv_std ? scales.data() : nullptr;
+  in_parallel(threads, g.batch, [&](int64_t begin, int64_t end, int) {
+    std::vector<T> buffer(padded.size()), y(g.out_size());
+    for (int64_t b = begin; b < end; b++) {
+      fill(padded, x + b * g.in_size(), scale, shifts.data(), buffer.data());
+      for (int64_t k = 0; k < g.count; k++) {
+        T* out = z[k] + b * g.out_size();
+        convolve_any<T>(g.kernel[k], false, padded, taps[k], buffer.data(), depthwise[k].data(), L, g.out_height(),
+                        g.out_length(), g.pointwise[k] ? y.data() : out);
+        if (g.pointwise[k]) pointwise(g.c, y.data(), pointwise_[k].data(), g.out_size(), L, g.n, out);
+      }
+    }
+  });
+}
+
+// Gradients: gx of what the ReLU was applied to (of the normalised x, if there is a normalisation), and of all weights if gw is given:
+// for each convolution its depthwise (n, k, k) and then, if it has one, its pointwise (n / c, out, in).
+template <class T>
+void backward(const Group<T>& g, const T* x, const T* mean, const T* inv_std, const T* const* gz, T* gx, T* const* g_depthwise,
+              T* const* g_pointwise, int threads) {
+  constexpr int64_t V = lanes<T>;
+  const Padded padded = g.padded();
+  const int64_t L = period<T>(g.n);
+  const bool weights = g_depthwise != nullptr;
+  std::vector<std::vector<T>> flipped, straight, transposed;
+  std::vector<Taps> taps, back;
+  std::vector<Padded> spaced;
+  std::vector<int64_t> place, place_pointwise;
+  int64_t total = 0, largest = 0;
+  for (int64_t k = 0; k < g.count; k++) {
+    const int64_t square = g.kernel[k] * g.kernel[k];
+    taps.emplace_back(padded, g.kernel[k], g.dilation[k]);
+    // The gradient at the input's resolution, with zeros between its pixels if the stride is 2.
+    spaced.push_back({g.height, g.width, g.n, (g.kernel[k] - 1) * g.dilation[k] / 2, 1});
+    back.emplace_back(spaced[k], g.kernel[k], g.dilation[k]);
+    largest = std::max(largest, spaced[k].size());
+    flipped.push_back(spread_depthwise(g.depthwise[k], g.n, square, L, true));
+    straight.push_back(weights && g.pointwise[k] ? spread_depthwise(g.depthwise[k], g.n, square, L, false) : std::vector<T>());
+    transposed.push_back(g.pointwise[k] ? spread_pointwise(g.pointwise[k], g.n, g.c, L, true) : std::vector<T>());
+    place.push_back(total);
+    total += square * L;
+    place_pointwise.push_back(total);
+    total += g.pointwise[k] ? g.c * L : 0;
+  }
+  const std::vector<T> scales = repeated_scale(g, inv_std), shifts = repeated_shift(g, mean, inv_std);
+  const T* scale = inv_std ? scales.data() : nullptr;
+  std::vector<std::vector<T>> sums(threads);
+  in_parallel(threads, g.batch, [&](int64_t begin, int64_t end, int share) {
+    std::vector<T> buffer(weights ? padded.size() : 0), room(largest), y(g.out_size()), inner(g.out_size());
+    std::vector<T>& gw = sums[share];
+    if (weights) gw.resize(total);
+    for (int64_t b = begin; b < end; b++) {
+      const T* image = x + b * g.in_size();
+      T* out = gx + b * g.in_size();
+      if (weights) fill(padded, image, scale, shifts.data(), buffer.data());
+      for (int64_t k = 0; k < g.count; k++) {
+        const T* gradient = gz[k] + b * g.out_size();
+        if (g.pointwise[k]) {
+          pointwise(g.c, gradient, transposed[k].data(), g.out_size(), L, g.n, inner.data());
+          if (weights) {
+            convolve_any<T>(g.kernel[k], false, padded, taps[k], buffer.data(), straight[k].data(), L, g.out_height(),
+                            g.out_length(), y.data());
+            pointwise_weight(g.c, y.data(), gradient, g.out_size(), L, g.n, gw.data() + place_pointwise[k]);
+          }
+          gradient = inner.data();
+        }
+        if (weights)
+          convolve_weight_any<T>(g.kernel[k], padded, taps[k], buffer.data(), gradient, L, g.out_height(), g.out_length(),
+                                 gw.data() + place[k]);
+        const Padded& s = spaced[k];
+        std::memset(room.data(), 0, sizeof(T) * s.size());
+        for (int64_t i = 0; i < g.out_height(); i++) {
+          T* row = room.data() + (i * g.stride + s.border) * s.pitch() + s.border * g.n;
+          const T* from = gradient + i * g.out_length();
+          if (g.stride == 1)
+            std::memcpy(row, from, sizeof(T) * g.out_length());
+          else
+            for (int64_t t = 0; t < g.out_length(); t += g.n) std::memcpy(row + t * g.stride, from + t, sizeof(T) * g.n);
+        }
+        convolve_any<T>(g.kernel[k], k > 0, s, back[k], room.data(), flipped[k].data(), L, g.height, g.width * g.n, out);
+      }
+      if (!scale)
+        for (int64_t t = 0; t < g.in_size(); t++) out[t] = image[t] > 0 ? out[t] : T(0);
+      else
+        for (int64_t i = 0; i < g.height; i++)
+          for (int64_t t = 0, q = i * g.width * g.n; t < g.width * g.n; t++, q++)
+            out[q] = image[q] * scales[t] + shifts[t] > 0 ? out[q] : T(0);
+    }
+  });
+  if (!weights) return;
+  std::vector<T> sum(total);
+  for (const auto& part : sums)
+    for (size_t i = 0; i < part.size(); i++) sum[i] += part[i];
+  for (int64_t k = 0; k < g.count; k++) {
+    const int64_t square = g.kernel[k] * g.kernel[k];
+    std::fill_n(g_depthwise[k], g.n * square, T(0));
+    for (int64_t tap = 0; tap < square; tap++)
+      for (int64_t l = 0; l < L; l++) g_depthwise[k][l % g.n * square + tap] += sum[place[k] + tap * L + l];
+    if (!g.pointwise[k]) continue;
+    std::fill_n(g_pointwise[k], g.n * g.c, T(0));
+    for (int64_t l = 0; l < L; l++)
+      for (int64_t i = 0; i < g.c; i++)
+        g_pointwise[k][l % g.n * g.c + i] += sum[place_pointwise[k] + (l / V * g.c + i) * V + l % V];
+  }
+}
+
+}  // namespace adarts
+
+// sizes: batch, height, width, n, c, stride, count
+#define ADARTS_SEPARABLE(T, suffix)                                                                                         \
+  extern "C" void adarts_separable_##suffix(const int64_t* sizes, const int64_t* kernel, const int64_t* dilation,           \
+                                            const T* const* depthwise, const T* const* pointwise, const T* x,               \
+                                            const T* mean, const T* inv_std, T* const* z, int64_t threads) {                     \
+    const adarts::Group<T> g{sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], sizes[5],                                    \
+                             sizes[6], kernel,   dilation, depthwise, pointwise};                                           \
+    adarts::forward(g, x, mean, inv_std, z, threads);                                                                        \
+  }                                                                                                                         \
+  extern "C" void adarts_separable_backward_##suffix(                                                                       \
+      const int64_t* sizes, const int64_t* kernel, const int64_t* dilation, const T* const* depthwise,                      \
+      const T* const* pointwise, const T* x, const T* mean, const T* inv_std, const T* const* gz, T* gx,                     \
+      T* const* g_depthwise, T* const* g_pointwise, int64_t threads) {                                                          \
+    const adarts::Group<T> g{sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], sizes[5],                                    \
+                             sizes[6], kernel,   dilation, depthwise, pointwise};                                           \
+    adarts::backward(g, x, mean, inv_std, gz, gx, g_depthwise, g_pointwise, threads);                                        \
+  }
+ADARTS_SEPARABLE(float, float32)
+ADARTS_SEPARABLE(double, float64)

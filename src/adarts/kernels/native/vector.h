@@ -1,0 +1,111 @@
+// Vectors of the processor's own width, for float and double, through the vector extension that GCC and Clang share.
+//
+// A feature map here is channels last: the n channels of a pixel side by side, then the next pixel. A row is therefore a flat
+// run of width*n numbers in which the channel repeats with period n. Vectors do not care for pixel borders: what differs
+// from channel to channel (weights, scales) is repeated up to a common multiple L of n and the vector's width, so that the
+// vector at position t always finds its own at t modulo L, for any number of channels.
+#pragma once
+
+#include <omp.h>
+
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <numeric>
+#include <vector>
+
+namespace adarts {
+
+#if defined(__AVX512F__)
+constexpr int vector_bytes = 64;
+#elif defined(__AVX__)
+constexpr int vector_bytes = 32;
+#else
+constexpr int vector_bytes = 16;
+#endif
+
+template <class T>
+struct VectorOf;
+template <>
+struct VectorOf<float> {
+  // Unaligned: a tap of a convolution starts at any pixel.
+  typedef float type __attribute__((vector_size(vector_bytes), aligned(4), may_alias));
+  typedef float local __attribute__((vector_size(vector_bytes)));
+};
+template <>
+struct VectorOf<double> {
+  typedef double type __attribute__((vector_size(vector_bytes), aligned(8), may_alias));
+  typedef double local __attribute__((vector_size(vector_bytes)));
+};
+template <class T>
+using Vector = typename VectorOf<T>::local;
+
+template <class T>
+constexpr int64_t lanes = vector_bytes / sizeof(T);
+
+template <class T>
+inline Vector<T> load(const T* p) {
+  return *reinterpret_cast<const typename VectorOf<T>::type*>(p);
+}
+
+template <class T>
+inline void store(T* p, Vector<T> v) {
+  *reinterpret_cast<typename VectorOf<T>::type*>(p) = v;
+}
+
+// The last, incomplete vector of a row: what is missing reads as zero.
+template <class T>
+inline Vector<T> load_first(const T* p, int64_t count) {
+  Vector<T> v{};
+  std::memcpy(&v, p, sizeof(T) * count);
+  return v;
+}
+
+template <class T>
+inline void store_first(T* p, Vector<T> v, int64_t count) {
+  std::memcpy(p, &v, sizeof(T) * count);
+}
+
+template <class T>
+inline Vector<T> splat(T value) {
+  return Vector<T>{} + value;
+}
+
+template <class T>
+inline Vector<T> positive(Vector<T> v) {
+  return v > 0 ? v : Vector<T>{};
+}
+
+// L: the period after which channels and vector lanes meet again.
+template <class T>
+inline int64_t period(int64_t n) {
+  return std::lcm(n, lanes<T>);
+}
+
+// A value per channel, repeated `length` numbers far.
+template <class T>
+std::vector<T> repeated(const T* per_channel, int64_t n, int64_t length) {
+  std::vector<T> result(length);
+  for (int64_t i = 0; i < length; i++) result[i] = per_channel[i % n];
+  return result;
+}
+
+// Call body(begin, end, thread) on equal shares of [0, count). The shares depend on nothing but the number of threads, so that
+// sums over them are the same to the bit in every run.
+template <class Body>
+void in_parallel(int threads, int64_t count, Body body) {
+  threads = static_cast<int>(std::max<int64_t>(1, std::min<int64_t>(threads, count)));
+  if (threads == 1) {
+    body(int64_t{0}, count, 0);
+    return;
+  }
+#pragma omp parallel num_threads(threads)
+  {
+    // The runtime may grant fewer threads than asked for: whoever is there takes the shares in turn.
+    for (int share = omp_get_thread_num(); share < threads; share += omp_get_num_threads())
+      body(count * share / threads, count * (share + 1) / threads, share);
+  }
+}
+
+}  // namespace adarts

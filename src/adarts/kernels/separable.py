@@ -1,0 +1,220 @@
+"""Several separable convolutions of one feature map: ReLU (or batch normalisation and ReLU), depthwise, pointwise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from adarts.kernels.dense import channel_product
+from adarts.kernels.library import call, channels_last, define, empty, native
+from adarts.kernels.norm import Normalisation, normalised_sum, statistics
+
+_KERNELS = (3, 5, 7)
+#: the widest groups that are worth multiplying within the kernel; beyond, a matrix product is faster
+_WIDEST_GROUP = 16
+
+
+class Separable(NamedTuple):
+    """Weights of one separable convolution.
+
+    Attributes:
+        depthwise_n1kk: (n, 1, k, k).
+        pointwise_gcc: (groups, channels, channels), groups * channels = n; None leaves the pointwise convolution out.
+        dilation: of the depthwise convolution.
+    """
+
+    depthwise_n1kk: Tensor
+    pointwise_gcc: Tensor | None
+    dilation: int
+
+
+def separable(
+    x_bnhw: Tensor,
+    convolutions: Sequence[Separable],
+    stride: int,
+    norm: Normalisation | None = None,
+) -> list[Tensor]:
+    """Separable convolutions of ReLU(x), or of ReLU(norm(x)); same padding, square odd kernels.
+
+    Args:
+        x_bnhw: feature map.
+        convolutions: their results have the same order.
+        stride: of the depthwise convolutions; 2 halves the image, rounding up.
+        norm: normalisation before the ReLU.
+
+    Returns:
+        Feature maps (B, n, ceil(H / stride), ceil(W / stride)).
+    """
+    weights = [c.depthwise_n1kk for c in convolutions]
+    known = all(w.shape[-1] in _KERNELS and w.shape[-1] == w.shape[-2] for w in weights) and stride in (1, 2)
+    if not (known and native(x_bnhw, *weights)):
+        x = F.relu(x_bnhw if norm is None else normalised_sum([(x_bnhw, None, norm)]))
+        return [_torch(x, convolution, stride) for convolution in convolutions]
+    fused = all(c.pointwise_gcc is not None and _in_kernel(c.pointwise_gcc, x_bnhw.dtype) for c in convolutions)
+    x = channels_last(x_bnhw)
+    results: list[Tensor] = torch.ops.adarts.separable(
+        x,
+        *((None, None) if norm is None else statistics([x], [norm])),
+        norm is not None and norm.training,
+        [w.contiguous() for w in weights],
+        [c.pointwise_gcc.contiguous() for c in convolutions if c.pointwise_gcc is not None] if fused else [],
+        [c.dilation for c in convolutions],
+        stride,
+    )
+    return results if fused else [_pointwise(y, c.pointwise_gcc) for y, c in zip(results, convolutions, strict=True)]
+
+
+def grouped_product(x_bnhw: Tensor, matrix_goi: Tensor) -> Tensor:
+    """A 1x1 convolution of every group of channels: one product with a block-diagonal matrix, which beats small ones."""
+    return channel_product(x_bnhw, torch.block_diag(*matrix_goi.unbind()))
+
+
+def _torch(x_bnhw: Tensor, convolution: Separable, stride: int) -> Tensor:
+    weight, _, dilation = convolution
+    padding = dilation * (weight.shape[-1] - 1) // 2
+    y = F.conv2d(x_bnhw, weight, None, stride, padding, dilation, groups=weight.shape[0])
+    return _pointwise(y, convolution.pointwise_gcc)
+
+
+def _pointwise(y_bnhw: Tensor, matrix_gcc: Tensor | None) -> Tensor:
+    return y_bnhw if matrix_gcc is None else grouped_product(y_bnhw, matrix_gcc)
+
+
+def _in_kernel(matrix_gcc: Tensor, dtype: torch.dtype) -> bool:
+    """The kernel multiplies groups that fill a vector, or of which a vector holds several."""
+    channels = matrix_gcc.shape[-1]
+    return channels in (1, 2, 4, 8, 16) and channels <= _WIDEST_GROUP
+
+
+def _sizes(x: Tensor, depthwise: list[Tensor], pointwise: list[Tensor], stride: int) -> list[int]:
+    batch, n, height, width = x.shape
+    return [batch, height, width, n, pointwise[0].shape[-1] if pointwise else 1, stride, len(depthwise)]
+
+
+def _forward(
+    x: Tensor,
+    mean: Tensor | None,
+    inv_std: Tensor | None,
+    batch_statistics: bool,
+    depthwise: list[Tensor],
+    pointwise: list[Tensor],
+    dilation: list[int],
+    stride: int,
+) -> list[Tensor]:
+    out = _fake(x, mean, inv_std, batch_statistics, depthwise, pointwise, dilation, stride)
+    call(
+        "separable",
+        x.dtype,
+        _sizes(x, depthwise, pointwise, stride),
+        [w.shape[-1] for w in depthwise],
+        dilation,
+        depthwise,
+        pointwise or [None] * len(depthwise),
+        x,
+        mean,
+        inv_std,
+        out,
+    )
+    return out
+
+
+def _fake(x: Tensor, *arguments: Any) -> list[Tensor]:
+    depthwise, stride = arguments[3], arguments[6]
+    batch, n, height, width = x.shape
+    return [empty(x, batch, n, -(-height // stride), -(-width // stride)) for _ in depthwise]
+
+
+def _remember(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
+    x, mean, inv_std, ctx.batch_statistics, depthwise, pointwise, ctx.dilation, ctx.stride = inputs
+    ctx.count, ctx.normalised = len(depthwise), mean is not None
+    ctx.weights = any(w.requires_grad for w in (*depthwise, *pointwise))
+    ctx.save_for_backward(x, *((mean, inv_std) if ctx.normalised else ()), *depthwise, *pointwise)
+
+
+def _backward(ctx: Any, gz: list[Tensor]) -> tuple[Any, ...]:
+    x, *saved = ctx.saved_tensors
+    mean, inv_std, *saved = saved if ctx.normalised else (None, None, *saved)
+    depthwise, pointwise = saved[: ctx.count], saved[ctx.count :]
+    gx, *gw = torch.ops.adarts.separable_backward(
+        x,
+        mean,
+        inv_std,
+        [channels_last(g) for g in gz],
+        depthwise,
+        pointwise,
+        ctx.dilation,
+        ctx.stride,
+        ctx.weights,
+    )
+    if mean is not None:
+        gx, _, _ = torch.ops.adarts.normalised_sum_backward(gx, [x], mean, inv_std, None, [ctx.batch_statistics])
+    if not ctx.weights:
+        gw = [None] * (len(depthwise) + len(pointwise))
+    return gx, None, None, None, gw[: ctx.count], gw[ctx.count :], None, None
+
+
+def _backward_kernel(
+    x: Tensor,
+    mean: Tensor | None,
+    inv_std: Tensor | None,
+    gz: list[Tensor],
+    depthwise: list[Tensor],
+    pointwise: list[Tensor],
+    dilation: list[int],
+    stride: int,
+    weights: bool,
+) -> list[Tensor]:
+    """Gradient of the ReLU's argument, then of the depthwise and the pointwise weights."""
+    out = _fake_backward(x, mean, inv_std, gz, depthwise, pointwise, dilation, stride, weights)
+    count = len(depthwise)
+    call(
+        "separable_backward",
+        x.dtype,
+        _sizes(x, depthwise, pointwise, stride),
+        [w.shape[-1] for w in depthwise],
+        dilation,
+        depthwise,
+        pointwise or [None] * count,
+        x,
+        mean,
+        inv_std,
+        gz,
+        out[0],
+        out[1 : 1 + count] if weights else None,
+        (out[1 + count :] or [None] * count) if weights else None,
+    )
+    return out
+
+
+def _fake_backward(
+    x: Tensor,
+    mean: Tensor | None,
+    inv_std: Tensor | None,
+    gz: list[Tensor],
+    depthwise: list[Tensor],
+    pointwise: list[Tensor],
+    dilation: list[int],
+    stride: int,
+    weights: bool,
+) -> list[Tensor]:
+    # `new_empty`, not `empty_like`: the kernel writes weights densely, one after the other.
+    return [empty(x, *x.shape), *(w.new_empty(w.shape) for w in (*depthwise, *pointwise) if weights)]
+
+
+define(
+    "separable(Tensor x, Tensor? mean, Tensor? inv_std, bool batch_statistics, Tensor[] depthwise, Tensor[] pointwise, "
+    "int[] dilation, int stride) -> Tensor[]",
+    _forward,
+    _fake,
+    (_remember, _backward),
+)
+define(
+    "separable_backward(Tensor x, Tensor? mean, Tensor? inv_std, Tensor[] gz, Tensor[] depthwise, Tensor[] pointwise, "
+    "int[] dilation, int stride, bool weights) -> Tensor[]",
+    _backward_kernel,
+    _fake_backward,
+)

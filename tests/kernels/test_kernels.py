@@ -1,0 +1,189 @@
+"""The native kernels compute what torch's own operators compute: results and all gradients, for awkward sizes too."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import pytest
+import torch
+from torch import Tensor
+
+from adarts import kernels
+from adarts.kernels import Contribution, Normalisation, Separable, build
+
+BUILDS = {
+    "this processor": "-march=native -mprefer-vector-width=512",
+    "AVX-512": "-march=x86-64-v4",
+    "AVX2": "-march=x86-64-v3",
+    "plain": "",
+}
+TOLERANCE = {torch.float64: 1e-11, torch.float32: 1e-4}
+SIZES = [(2, 9, 7), (1, 1, 1), (3, 8, 8), (1, 2, 5)]  # batch, height, width
+
+if build.status().library is None:
+    pytest.skip(f"no native kernels: {build.status().detail}", allow_module_level=True)
+
+
+@pytest.fixture(autouse=True, params=BUILDS)
+def native(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Each build once; the processor must have what it was built for."""
+    needed = {"AVX-512": "avx512f", "AVX2": "avx2"}.get(request.param)
+    if needed and needed not in build.processor():
+        pytest.skip(f"this processor has no {request.param}")
+    built = build.load(BUILDS[request.param])
+    assert built.library is not None, built.detail
+    monkeypatch.setattr(build, "status", lambda: built)
+
+
+@pytest.fixture(params=TOLERANCE, ids=str)
+def dtype(request: pytest.FixtureRequest) -> torch.dtype:
+    chosen: torch.dtype = request.param
+    return chosen
+
+
+@pytest.fixture(autouse=True)
+def switch_back() -> Iterator[None]:
+    torch.manual_seed(0)
+    yield
+    kernels.use("auto")
+
+
+def leaf(*shape: int, dtype: torch.dtype) -> Tensor:
+    x = torch.randn(shape, dtype=dtype)
+    return (x.contiguous(memory_format=torch.channels_last) if len(shape) == 4 else x).requires_grad_()
+
+
+def agree(compute: Callable[[], Sequence[Tensor]], inputs: Sequence[Tensor], dtype: torch.dtype) -> None:
+    """Results and the gradients of all inputs, native and not; the error as a share of the largest value."""
+    results = {}
+    for choice in ("torch", "auto"):
+        kernels.use(choice)  # type: ignore[arg-type]
+        outputs = compute()
+        generator = torch.Generator().manual_seed(1)
+        directions = [torch.randn(y.shape, generator=generator, dtype=torch.float64).to(dtype) for y in outputs]
+        gradients = torch.autograd.grad(outputs, inputs, directions)
+        results[choice] = [*outputs, *gradients]
+    for actual, expected in zip(results["auto"], results["torch"], strict=True):
+        assert actual.shape == expected.shape
+        error = (actual - expected).abs().max() / expected.abs().max().clamp_min(1e-3)
+        assert error < TOLERANCE[dtype]
+
+
+def statistics(n: int, dtype: torch.dtype, training: bool) -> Normalisation:
+    return Normalisation(torch.rand(n, dtype=dtype), 1 + torch.rand(n, dtype=dtype), training)
+
+
+@pytest.mark.parametrize("normalised", [None, "training", "evaluation"])
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize(("edges", "channels"), [(3, 4), (1, 1), (2, 2), (1, 8), (2, 16), (1, 3), (5, 2)])
+@pytest.mark.parametrize("size", SIZES)
+def test_separable(
+    size: tuple[int, int, int],
+    edges: int,
+    channels: int,
+    stride: int,
+    normalised: str | None,
+    dtype: torch.dtype,
+) -> None:
+    batch, height, width = size
+    if normalised == "training" and batch * height * width == 1:
+        pytest.skip("one number has no variance")
+    n = edges * channels
+    x = leaf(batch, n, height, width, dtype=dtype)
+    shapes = [(3, 1), (5, 1), (3, 2), (5, 2), (7, 1)]
+    depthwise = [leaf(n, 1, k, k, dtype=dtype) for k, _ in shapes]
+    pointwise = [leaf(edges, channels, channels, dtype=dtype) for _ in shapes]
+    convolutions = [Separable(w, p, d) for w, p, (_, d) in zip(depthwise, pointwise, shapes, strict=True)]
+    norm = statistics(n, dtype, normalised == "training") if normalised else None
+    if norm is not None and norm.training:
+        norm = Normalisation(None, None, True)
+    agree(lambda: kernels.separable(x, convolutions, stride, norm), [x, *depthwise, *pointwise], dtype)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_depthwise_alone(stride: int, dtype: torch.dtype) -> None:
+    x, weight = leaf(2, 36, 6, 5, dtype=dtype), leaf(36, 1, 5, 5, dtype=dtype)
+    agree(lambda: kernels.separable(x, [Separable(weight, None, 2)], stride), [x, weight], dtype)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("n", [1, 5, 12, 16, 48])
+@pytest.mark.parametrize("training", [True, False])
+def test_normalised_sum(size: tuple[int, int, int], n: int, training: bool, dtype: torch.dtype) -> None:
+    batch, height, width = size
+    if batch * height * width == 1:
+        pytest.skip("one number has no variance")
+    maps = [leaf(batch, n, height, width, dtype=dtype) for _ in range(3)]
+    gains, bias = [leaf(n, dtype=dtype) for _ in maps], leaf(n, dtype=dtype)
+    running = {choice: [statistics(n, dtype, training) for _ in maps] for choice in ("torch", "auto")}
+    for a, b in zip(*running.values(), strict=True):
+        for before, after in ((a.mean_n, b.mean_n), (a.var_n, b.var_n)):
+            assert before is not None and after is not None
+            after.copy_(before)
+
+    def compute() -> list[Tensor]:
+        norms = [*running["torch" if build.library() is None else "auto"][:2], None]  # the last is only scaled
+        return [kernels.normalised_sum(list(zip(maps, gains, norms, strict=True)), bias)]
+
+    agree(compute, [*maps, *gains, bias], dtype)
+    for a, b in zip(*running.values(), strict=True):
+        torch.testing.assert_close(a.mean_n, b.mean_n)
+        torch.testing.assert_close(a.var_n, b.var_n)
+
+
+def test_variance_of_numbers_far_from_zero(dtype: torch.dtype) -> None:
+    offset = 1e3 if dtype == torch.float32 else 1e7
+    z = offset + torch.randn(4, 3, 16, 16, dtype=dtype)
+    norm = Normalisation(torch.zeros(3, dtype=dtype), torch.zeros(3, dtype=dtype), True, momentum=1.0)
+    kernels.normalised_sum([(z, None, norm)])
+    assert norm.var_n is not None
+    torch.testing.assert_close(norm.var_n.double(), z.double().var((0, 2, 3)), rtol=1e-4, atol=0)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("n", [1, 5, 16])
+@pytest.mark.parametrize("size", SIZES)
+def test_pools(size: tuple[int, int, int], n: int, stride: int, dtype: torch.dtype) -> None:
+    x = leaf(size[0], n, *size[1:], dtype=dtype)
+    agree(lambda: kernels.pools(x, stride), [x], dtype)
+    agree(lambda: kernels.global_pools(x), [x], dtype)
+
+
+def test_max_pool_gives_a_tie_to_the_same_pixel_as_torch(dtype: torch.dtype) -> None:
+    x = torch.zeros(1, 2, 4, 4, dtype=dtype, requires_grad=True)
+    agree(lambda: kernels.pools(x, 1)[:1], [x], dtype)
+
+
+@pytest.mark.parametrize("per_image", [False, True])
+@pytest.mark.parametrize("scaled", [False, True])
+def test_select(per_image: bool, scaled: bool, dtype: torch.dtype) -> None:
+    batch, edges, channels, selected = 3, 2, 6, 4  # so that two edges choose the same channel
+    x, scale = leaf(batch, channels, 3, 5, dtype=dtype), leaf(batch, edges * selected, dtype=dtype)
+    index = torch.rand(batch if per_image else 1, edges, channels).topk(selected).indices
+    inputs = [x, scale] if scaled else [x]
+    agree(lambda: [kernels.select(x, index, scale if scaled else None)], inputs, dtype)
+
+
+@pytest.mark.parametrize("per_image", [False, True])
+@pytest.mark.parametrize("size", SIZES)
+def test_write_back(size: tuple[int, int, int], per_image: bool, dtype: torch.dtype) -> None:
+    batch, height, width = size
+    channels, selected, edges = 6, 3, 3
+    bypass = [leaf(batch, channels, height, width, dtype=dtype) for _ in range(edges)]
+    gates = [leaf(n, channels, dtype=dtype) for n in (batch, 1, batch)]
+    mixed = leaf(batch, 2 * selected, height, width, dtype=dtype)
+    other = leaf(batch, selected, height, width, dtype=dtype)
+    index = [torch.rand(batch if per_image else 1, channels).topk(selected).indices for _ in range(edges)]
+
+    def compute() -> list[Tensor]:
+        slices = [*mixed.split(selected, 1), other]
+        return [kernels.write_back([Contribution(*c) for c in zip(bypass, gates, slices, index, strict=True)])]
+
+    agree(compute, [*bypass, *gates, mixed, other], dtype)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(("channels_in", "channels_out"), [(1, 1), (5, 3), (16, 16), (48, 20)])
+def test_relu_product(size: tuple[int, int, int], channels_in: int, channels_out: int, dtype: torch.dtype) -> None:
+    x, matrix = leaf(size[0], channels_in, *size[1:], dtype=dtype), leaf(channels_out, channels_in, dtype=dtype)
+    agree(lambda: [kernels.relu_product(x, matrix)], [x, matrix], dtype)
