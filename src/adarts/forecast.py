@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import torch
 
+from adarts.capture import WARM_UP
 from adarts.errors import NotFiniteError
 from adarts.runs import Task
 
@@ -41,14 +42,15 @@ def forecast(task: Task, device: torch.device, plan: Mapping[int, int]) -> Forec
     """
     before = copy.deepcopy(task.state_dict())
     seconds = 0.0
+    untimed = WARM_UP + 1 if device.type == "cuda" else 1  # on a GPU, the steps after the capture are the typical ones
     try:
         for epoch, count in plan.items():
-            for last in (False, True):  # the first one warms up
+            for number in range(untimed + 1):
                 begin = time.perf_counter()
                 task.step(epoch, 0)
                 if device.type == "cuda":
                     torch.cuda.synchronize(device)
-                if last:
+                if number == untimed:
                     seconds += count * (time.perf_counter() - begin)
     except (RuntimeError, MemoryError, NotFiniteError):
         return None

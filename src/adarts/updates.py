@@ -1,31 +1,81 @@
-"""What the search and the training of a fixed network share: a gradient in parts, SGD with a cosine, and measuring.
+"""What the search and the training of a fixed network share: one update of parameters, the cosine, and measuring.
 
-Nothing here keeps state: the learning rate is a function of the epoch, so that a checkpoint need not hold a schedule.
+The learning rate is a function of the epoch, so that a checkpoint need not hold a schedule.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from adarts.config.settings import WeightOptimiser
+from adarts.capture import Outputs, Recorder, Replayed
+from adarts.config.settings import LogitOptimiser, WeightOptimiser
 from adarts.errors import CheckpointError, NotFiniteError
+
+LossOf = Callable[..., tuple[Tensor, Tensor]]
+"""(images, labels, whatever else a batch has) -> (mean loss, class scores)."""
+
+CHECK_EVERY = 50
+"""Updates between two looks at what a GPU has found: each look waits for it."""
+
+
+def runs_ahead(device: torch.device) -> bool:
+    """Whether the program may be many updates ahead of the device, so that nothing should ask it for a value."""
+    return device.type == "cuda"
+
+
+def fix_arithmetic(device: torch.device) -> None:
+    """On a GPU: float32 means float32 (no TF32), and the same convolution is computed in the same way every time."""
+    if device.type == "cuda":
+        torch.backends.cuda.matmul.fp32_precision = "ieee"
+        torch.backends.cudnn.conv.fp32_precision = "ieee"  # type: ignore[attr-defined]
+        torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
+
+
+def autocast(precision: Literal["float32", "bfloat16"], device: torch.device) -> torch.autocast:
+    """Convolutions and matrix products inside in this precision; parameters and statistics stay in float32."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
 
 
 def sgd(parameters: Sequence[nn.Parameter], settings: WeightOptimiser) -> torch.optim.SGD:
-    """SGD as the settings say; ``foreach`` joins the many small tensors of a supernet."""
+    """SGD as the settings say, for the many small tensors of a supernet; on a GPU the learning rate lies there, too."""
+    ahead = runs_ahead(parameters[0].device)
     return torch.optim.SGD(
         parameters,
-        settings.learning_rate,
+        torch.tensor(settings.learning_rate, device=parameters[0].device) if ahead else settings.learning_rate,
         settings.momentum,
         weight_decay=settings.weight_decay,
         nesterov=settings.nesterov,
-        foreach=True,
+        foreach=not ahead,
+        fused=ahead,
     )
+
+
+def adam(parameters: Sequence[nn.Parameter], settings: LogitOptimiser) -> torch.optim.Adam:
+    """Adam as the settings say."""
+    ahead = runs_ahead(parameters[0].device)
+    return torch.optim.Adam(
+        parameters,
+        settings.learning_rate,
+        (settings.beta1, settings.beta2),
+        weight_decay=settings.weight_decay,
+        capturable=parameters[0].is_cuda,
+        fused=ahead or None,
+    )
+
+
+def load_optimiser(optimiser: torch.optim.Optimizer, state: Mapping[str, Any]) -> None:
+    """Take over what an optimiser has gathered, but not how the one that gathered it worked: that was on its device."""
+    rates = [group["lr"] for group in optimiser.param_groups]
+    own = optimiser.state_dict()["param_groups"]
+    optimiser.load_state_dict({"state": state["state"], "param_groups": own})
+    for group, rate in zip(optimiser.param_groups, rates, strict=True):
+        group["lr"] = rate  # the tensor itself, where it is one
 
 
 def learning_rate(settings: WeightOptimiser, epoch: float, epochs: int, warmup: float = 0.0) -> float:
@@ -44,15 +94,134 @@ def learning_rate(settings: WeightOptimiser, epoch: float, epochs: int, warmup: 
     return settings.final_learning_rate + span * (1 + math.cos(math.pi * progress)) / 2
 
 
-def gradient_norm(parameters: Sequence[nn.Parameter], whose: str, clip: float = math.inf) -> None:
-    """Refuse a gradient that is not finite, and scale one that is longer than ``clip`` down to it.
+class Update:
+    """One update: the gradient of a batch's mean loss, clipped, and a step of the optimiser.
 
-    Raises:
-        NotFiniteError: the norm is NaN or infinite; the optimiser would spread that over all parameters.
+    A loss or gradient that is not finite is refused before the optimiser uses it. On the CPU that is said at once. A GPU
+    finds it by itself, and leaves out that step and all later ones; :meth:`check` says it, at the latest after
+    :data:`CHECK_EVERY` updates. Whoever writes a checkpoint checks first.
+
+    Args:
+        optimiser: of the parameters that are moved.
+        loss_of: what is made small.
+        whose: the parameters in words, for messages.
+        clip: a longer gradient is scaled down to this norm.
+        frozen: parameters that the loss depends on, too: their gradients would cost a third of the backward pass.
+        observe: called after the backward pass; what else the update gives.
+        recorder: what a step on a GPU is recorded with.
     """
-    norm = nn.utils.clip_grad_norm_(parameters, clip, foreach=True)
-    if not torch.isfinite(norm):
-        raise NotFiniteError(f"the gradient of {whose} has the norm {norm.item()}")
+
+    def __init__(
+        self,
+        optimiser: torch.optim.Optimizer,
+        loss_of: LossOf,
+        whose: str,
+        *,
+        clip: float = math.inf,
+        frozen: Sequence[nn.Parameter] = (),
+        observe: Callable[[], Outputs] = list,
+        recorder: Recorder | None = None,
+    ) -> None:
+        self.optimiser, self.loss_of, self.whose = optimiser, loss_of, whose
+        self.clip, self.frozen, self.observe = clip, frozen, observe
+        self.parameters: list[nn.Parameter] = [p for group in optimiser.param_groups for p in group["params"]]
+        device = self.parameters[0].device
+        self.runs_ahead = runs_ahead(device)
+        #: sum of the losses and norm of the gradient: of the last update, or of the first one that was not finite
+        self.figures = torch.zeros(2, device=device)
+        self.images, self.parts, self.unchecked = 0, 1, 0
+        #: what `observe` gave at the last update
+        self.observed: Outputs = []
+        self._step = Replayed(self._compute, recorder)
+
+    def __call__(self, rate: float, parts: int, *batch: Tensor) -> dict[str, Tensor | float]:
+        """Carry it out.
+
+        Args:
+            rate: the learning rate.
+            parts: gradients are added up over so many smaller batches where memory is short; 1 takes the batch at once.
+            batch: images, labels, and whatever else the loss takes, image by image.
+
+        Returns:
+            Sums of the loss, of the correct predictions, and the number of images.
+
+        Raises:
+            NotFiniteError: the loss or the gradient is NaN or infinite.
+        """
+        if parts != self.parts:
+            self._step.forget()
+        self.images, self.parts = len(batch[0]), parts
+        for group in self.optimiser.param_groups:
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(rate)  # the memory that a recorded step reads
+            else:
+                group["lr"] = rate
+        loss, correct, *self.observed = self._step(*batch)
+        self.unchecked += 1
+        if self.unchecked >= CHECK_EVERY:
+            self.check()
+        return {"loss": loss, "correct": correct, "images": float(self.images)}
+
+    @property
+    def recorded(self) -> bool:
+        """Whether the step is replayed by now."""
+        return self._step.recorded
+
+    def check(self) -> None:
+        """Raise if an update since the last check found a loss or gradient that is not finite.
+
+        Raises:
+            NotFiniteError: it did; all updates after it were left out.
+        """
+        loss, norm = self.figures.tolist()
+        late = f" in one of the last {self.unchecked} updates" if self.runs_ahead else ""
+        self.unchecked = 0
+        if not math.isfinite(loss):
+            mean = loss / self.images
+            raise NotFiniteError(f"the loss of {self.whose} is {mean} on a batch of {self.images} images{late}")
+        if not math.isfinite(norm):
+            raise NotFiniteError(f"the gradient of {self.whose} has the norm {norm}{late}")
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Go to another state of the optimiser; what was recorded or found before belongs to the old one."""
+        load_optimiser(self.optimiser, state)
+        self.forget()
+
+    def forget(self) -> None:
+        """Give the memory of a recorded step back, and begin again."""
+        self._step.forget()
+        self.figures.zero_()
+        self.unchecked = 0
+
+    def _compute(self, *batch: Tensor) -> Outputs:
+        for parameters, wanted in ((self.parameters, True), (self.frozen, False)):
+            for parameter in parameters:
+                parameter.requires_grad_(wanted)
+                parameter.grad = None
+        x_bchw, y_b = batch[:2]
+        total = torch.zeros((), device=x_bchw.device)
+        correct = torch.zeros((), device=x_bchw.device)
+        for part in zip(*(tensor.tensor_split(self.parts) for tensor in batch), strict=True):
+            loss, scores = self.loss_of(*part)
+            y_part = part[1]
+            (loss * (len(y_part) / len(y_b))).backward()
+            total += loss.detach() * len(y_part)
+            correct += (scores.argmax(1) == y_part).sum()
+        norm = nn.utils.clip_grad_norm_(self.parameters, self.clip, foreach=True)
+        self._look_at(total, norm)
+        self.optimiser.step()
+        return [total, correct, *self.observe()]
+
+    def _look_at(self, total: Tensor, norm: Tensor) -> None:
+        """See to it that the optimiser steps with finite numbers only."""
+        now = torch.stack((total, norm.to(total.device)))
+        if not self.runs_ahead:
+            self.figures.copy_(now)
+            self.check()
+            return
+        self.figures.copy_(torch.where(self.figures.isfinite().all(), now, self.figures))
+        # The fused optimisers leave a step out where this says 1; torch's gradient scaler tells them in the same way.
+        self.optimiser.found_inf = self.figures.isfinite().all().logical_not().float()  # type: ignore[attr-defined]
 
 
 def require_same_images(now: str, before: str) -> None:
@@ -66,43 +235,6 @@ def require_same_images(now: str, before: str) -> None:
             f"the images are not those that the run began with (fingerprint {before[:12]}, now {now[:12]}); "
             "bring them back or start a new run"
         )
-
-
-def step_optimiser(optimiser: torch.optim.Optimizer, rate: float) -> None:
-    """One update with this learning rate."""
-    for group in optimiser.param_groups:
-        group["lr"] = rate
-    optimiser.step()
-
-
-def backward(
-    loss_of: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]], x_bchw: Tensor, y_b: Tensor, parts: int, where: str
-) -> dict[str, Tensor | float]:
-    """Gradient of the mean loss of a batch, added up over ``parts`` smaller batches where memory is short.
-
-    Args:
-        loss_of: (images, labels) -> (mean loss, class scores).
-        x_bchw: images.
-        y_b: labels.
-        parts: 1 takes the batch at once.
-        where: what is being done, for the message.
-
-    Returns:
-        Sums of the loss, of the correct predictions, and the number of images.
-
-    Raises:
-        NotFiniteError: the loss is NaN or infinite; the gradient must not be used.
-    """
-    total = torch.zeros((), device=x_bchw.device)
-    correct = torch.zeros((), device=x_bchw.device)
-    for x_part, y_part in zip(x_bchw.tensor_split(parts), y_b.tensor_split(parts), strict=True):
-        loss, scores = loss_of(x_part, y_part)
-        (loss * (len(y_part) / len(y_b))).backward()
-        total += loss.detach() * len(y_part)
-        correct += (scores.argmax(1) == y_part).sum()
-    if not torch.isfinite(total):
-        raise NotFiniteError(f"the loss of {where} is {total.item() / len(y_b)} on a batch of {len(y_b)} images")
-    return {"loss": total, "correct": correct, "images": float(len(y_b))}
 
 
 @torch.no_grad()

@@ -5,28 +5,11 @@ import copy
 import pytest
 import torch
 
-from adarts.config.settings import SearchConfig
-from adarts.data import load_images
 from adarts.errors import CheckpointError, NotFiniteError
 from adarts.forecast import forecast
-from adarts.methods import get_method, list_methods
-from adarts.searching import SearchTask, build_supernet
+from adarts.methods import list_methods
 from adarts.searching.task import StepUpdates
-
-TINY = {
-    "supernet": {"channels": 8, "cells": 3},
-    "images": {"per_class": 4, "size": 16},
-}
-
-
-def make(method: str = "adarts", **changes: object) -> SearchTask:
-    cls = get_method(method)
-    layers: dict[str, dict[str, object]] = {name: dict(part) for name, part in cls.info.defaults.items()}
-    for name, part in {**TINY, "search": {"epochs": 4, "batch_size": 8, "warmup_epochs": 1}, **changes}.items():
-        layers[name] = {**layers.get(name, {}), **part}  # type: ignore[dict-item]
-    config = SearchConfig.model_validate({"method": method, **layers})
-    data = load_images("signs", config.images, config.seed)
-    return SearchTask(config, data, build_supernet(config, data), cls(), torch.device("cpu"))
+from tiny import tiny_search
 
 
 def snapshot(parameters: list[torch.nn.Parameter]) -> list[torch.Tensor]:
@@ -39,7 +22,7 @@ def moved(before: list[torch.Tensor], parameters: list[torch.nn.Parameter]) -> l
 
 @pytest.mark.parametrize("method", [info.name for info in list_methods()])
 def test_each_update_moves_its_own_parameters_alone(method: str) -> None:
-    task = make(method)
+    task = tiny_search(method)
     net = task.supernet
     weights, logits = net.weight_parameters(), net.logit_parameters()
     before = snapshot(weights), snapshot(logits)
@@ -52,7 +35,7 @@ def test_each_update_moves_its_own_parameters_alone(method: str) -> None:
 
 
 def test_logits_are_frozen_in_the_warm_up_epochs() -> None:
-    task = make()
+    task = tiny_search()
     before = snapshot(task.supernet.logit_parameters())
     sums = task.step(0, 0)
     assert not any(moved(before, task.supernet.logit_parameters())) and "logits_loss" not in sums
@@ -61,7 +44,7 @@ def test_logits_are_frozen_in_the_warm_up_epochs() -> None:
 
 
 def test_every_logit_receives_a_gradient() -> None:
-    task = make("adarts-en")
+    task = tiny_search("adarts-en")
     StepUpdates(task, 1, 0).update_logits()
     for name, logits in task.supernet.logits.items():
         assert logits.grad is not None and torch.isfinite(logits.grad).all(), name
@@ -69,13 +52,13 @@ def test_every_logit_receives_a_gradient() -> None:
 
 
 def test_the_halves_share_no_image_and_both_are_used_up() -> None:
-    task = make()
+    task = tiny_search()
     weights, logits = (set(b.indices.tolist()) for b in (task.weight_batches, task.logit_batches))
     assert not weights & logits and len(weights) == len(logits) == 20
 
 
 def test_a_batch_in_parts_keeps_the_sums_and_stays_close_to_the_whole() -> None:
-    whole, parts = make(), make()
+    whole, parts = tiny_search(), tiny_search()
     assert parts.halve_batch() and parts.parts == 2
     a, b = whole.step(0, 0), parts.step(0, 0)
     assert a["images"] == b["images"] == 8
@@ -84,7 +67,7 @@ def test_a_batch_in_parts_keeps_the_sums_and_stays_close_to_the_whole() -> None:
 
 
 def test_a_loss_that_is_not_finite_stops_before_the_update() -> None:
-    task = make()
+    task = tiny_search()
     with torch.no_grad():
         task.supernet.classifier.bias.fill_(float("nan"))
     before = snapshot(task.supernet.weight_parameters()[:-1])
@@ -94,7 +77,7 @@ def test_a_loss_that_is_not_finite_stops_before_the_update() -> None:
 
 
 def test_state_round_trips_bit_for_bit() -> None:
-    one, two = make(), make()
+    one, two = tiny_search(), tiny_search()
     one.step(1, 0)
     two.step(1, 1)
     two.load_state_dict(copy.deepcopy(one.state_dict()))  # a checkpoint shares no memory with what it was made of
@@ -107,7 +90,7 @@ def test_state_round_trips_bit_for_bit() -> None:
 @pytest.mark.parametrize("method", ["adarts", "darts-random"])
 def test_an_epoch_that_ends_after_a_resume_gives_the_same_record(method: str) -> None:
     validate = {"search": {"epochs": 4, "batch_size": 8, "warmup_epochs": 1, "validate_supernet": True}}
-    task, resumed = make(method, **validate), make(method, **validate)
+    task, resumed = tiny_search(method, **validate), tiny_search(method, **validate)
     totals: dict[str, float] = {}
     for step in range(task.steps(1)):
         for name, value in task.step(1, step).items():
@@ -118,13 +101,13 @@ def test_an_epoch_that_ends_after_a_resume_gives_the_same_record(method: str) ->
 
 
 def test_other_images_are_refused_on_resume() -> None:
-    state = make().state_dict()
+    state = tiny_search().state_dict()
     with pytest.raises(CheckpointError, match="images are not those that the run began with"):
-        make(images={"per_class": 5, "size": 16}).load_state_dict(state)
+        tiny_search(images={"per_class": 5, "size": 16}).load_state_dict(state)
 
 
 def test_a_gradient_that_is_not_finite_stops_before_the_update() -> None:
-    task = make()
+    task = tiny_search()
     weights = task.supernet.weight_parameters()
     weights[0].register_hook(lambda gradient: gradient * float("inf"))
     before = snapshot(weights)

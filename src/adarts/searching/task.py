@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from adarts import updates
+from adarts.capture import recorder
 from adarts.config.settings import SearchConfig
 from adarts.data import Augmentation, Batches, ImageData, halves
 from adarts.errors import NotFiniteError
@@ -43,14 +45,26 @@ class SearchTask:
         #: called between the batches of a long measurement; it may raise to stop the run
         self.between: Callable[[], None] = lambda: None
         self.epochs = config.search.epochs
-        self.weight_optimiser = updates.sgd(supernet.weight_parameters(), config.weights)
-        logits = config.logits
-        self.logit_optimiser = torch.optim.Adam(
-            supernet.logit_parameters(),
-            logits.learning_rate,
-            (logits.beta1, logits.beta2),
-            weight_decay=logits.weight_decay,
+        updates.fix_arithmetic(device)
+        weights, logits = supernet.weight_parameters(), supernet.logit_parameters()
+        # A choice of channels that is drawn on the CPU, anew in every forward pass, cannot be replayed.
+        record = None if config.edge.selector == "random" else recorder(config.run, device)
+        self.weight_update = updates.Update(
+            updates.sgd(weights, config.weights),
+            self._weight_loss,
+            "the weights",
+            clip=config.weights.clip,
+            frozen=logits,
+            observe=lambda: supernet.selection.cells,
+            recorder=record,
         )
+        self.logit_update = updates.Update(
+            updates.adam(logits, config.logits), self._logit_loss, "the logits", frozen=weights, recorder=record
+        )
+        #: what the selector `random` draws from, of the current step
+        self.generator: torch.Generator | None = None
+        #: learning rate of the weights in the current epoch
+        self.rate = config.weights.learning_rate
         indices = halves(data.train, config.images, config.seed)
         augmentation = Augmentation.of(config.images, data)
         self.weight_batches, self.logit_batches = (
@@ -89,16 +103,12 @@ class SearchTask:
 
     def step(self, epoch: int, step: int) -> dict[str, Tensor | float]:
         self.supernet.train()
-        try:
+        self.rate = updates.learning_rate(self.config.weights, epoch, self.epochs)
+        with self._circumstances():
             return self.method.update(StepUpdates(self, epoch, step))
-        except NotFiniteError as error:
-            rate = updates.learning_rate(self.config.weights, epoch, self.epochs)
-            logits = torch.cat([p.detach().flatten() for p in self.supernet.logit_parameters()])
-            raise NotFiniteError(
-                f"{error} (learning rate {rate:.3g}, logits from {logits.min():.3g} to {logits.max():.3g})"
-            ) from None
 
     def end_epoch(self, epoch: int, totals: dict[str, float]) -> dict[str, Any]:
+        self._check()
         net = self.supernet
         record: dict[str, Any] = {
             "epoch": epoch,
@@ -135,10 +145,11 @@ class SearchTask:
         return f"{line}  skips {skips}"
 
     def state_dict(self) -> dict[str, Any]:
+        self._check()
         return {
             "supernet": dict(self.supernet.state_dict()),
-            "weight_optimiser": self.weight_optimiser.state_dict(),
-            "logit_optimiser": self.logit_optimiser.state_dict(),
+            "weight_optimiser": self.weight_update.optimiser.state_dict(),
+            "logit_optimiser": self.logit_update.optimiser.state_dict(),
             "parts": self.parts,
             "selection": self.selection.cells,
             "selection_before": self.selection_before.cells,
@@ -149,8 +160,8 @@ class SearchTask:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         updates.require_same_images(self.fingerprint, state["data"])
         self.supernet.load_state_dict(state["supernet"])
-        self.weight_optimiser.load_state_dict(state["weight_optimiser"])
-        self.logit_optimiser.load_state_dict(state["logit_optimiser"])
+        self.weight_update.load(state["weight_optimiser"])
+        self.logit_update.load(state["logit_optimiser"])
         self.parts = state["parts"]
         self.selection = Selection(list(state["selection"]))
         self.selection_before = Selection(list(state["selection_before"]))
@@ -166,6 +177,44 @@ class SearchTask:
     def genotype(self) -> Genotype:
         """The cells that the logits name now."""
         return self.method.derive(self.supernet)
+
+    def _weight_loss(self, x_bchw: Tensor, y_b: Tensor) -> tuple[Tensor, Tensor]:
+        return self._loss(x_bchw, y_b, update_statistics=True)
+
+    def _logit_loss(self, x_bchw: Tensor, y_b: Tensor) -> tuple[Tensor, Tensor]:
+        # The logits' batches would only disturb the averages that belong to the weights.
+        return self._loss(x_bchw, y_b, update_statistics=False)
+
+    def _loss(self, x_bchw: Tensor, y_b: Tensor, update_statistics: bool) -> tuple[Tensor, Tensor]:
+        net = self.supernet
+        operation_weights, edge_weights = self.method.operation_weights(net), self.method.edge_weights(net)
+        with updates.autocast(self.config.run.precision, x_bchw.device):
+            scores = net(
+                x_bchw,
+                operation_weights=operation_weights,
+                edge_weights=edge_weights,
+                update_statistics=update_statistics,
+                generator=self.generator,
+            )
+        scores = scores.float()
+        return F.cross_entropy(scores, y_b), scores
+
+    def _check(self) -> None:
+        """Refuse a state behind an update that was not finite."""
+        with self._circumstances():
+            self.weight_update.check()
+            self.logit_update.check()
+
+    @contextmanager
+    def _circumstances(self) -> Iterator[None]:
+        """Say with a loss that is not finite what may have led there."""
+        try:
+            yield
+        except NotFiniteError as error:
+            logits = torch.cat([p.detach().flatten() for p in self.supernet.logit_parameters()])
+            raise NotFiniteError(
+                f"{error} (learning rate {self.rate:.3g}, logits from {logits.min():.3g} to {logits.max():.3g})"
+            ) from None
 
     def _validate(self) -> tuple[float, float]:
         self.supernet.eval()
@@ -184,37 +233,15 @@ class StepUpdates:
         self.generator = generator(task.config.seed, "channels", epoch, step)
 
     def update_logits(self) -> dict[str, Tensor | float]:
-        task = self.task
-        sums = self._backward(task.logit_batches, "logits")
-        updates.gradient_norm(task.supernet.logit_parameters(), "the logits")
-        task.logit_optimiser.step()
+        sums = self._update(self.task.logit_update, self.task.logit_batches, self.task.config.logits.learning_rate)
         return {f"logits_{name}": value for name, value in sums.items()}
 
     def update_weights(self) -> dict[str, Tensor | float]:
-        task, settings = self.task, self.task.config.weights
-        sums = self._backward(task.weight_batches, "weights")
-        task.selection = task.supernet.selection
-        updates.gradient_norm(task.supernet.weight_parameters(), "the weights", settings.clip)
-        updates.step_optimiser(task.weight_optimiser, updates.learning_rate(settings, self.epoch, task.epochs))
+        task = self.task
+        sums = self._update(task.weight_update, task.weight_batches, task.rate)
+        task.selection = Selection(task.weight_update.observed)
         return sums
 
-    def _backward(self, batches: Batches, what: str) -> dict[str, Tensor | float]:
-        """Gradients of one kind of parameters alone: the other kind's would cost a third of the backward pass."""
-        net, weights = self.task.supernet, what == "weights"
-        for parameters, wanted in ((net.weight_parameters(), weights), (net.logit_parameters(), not weights)):
-            for parameter in parameters:
-                parameter.requires_grad_(wanted)
-                parameter.grad = None
-
-        def loss_of(x_bchw: Tensor, y_b: Tensor) -> tuple[Tensor, Tensor]:
-            scores = net(
-                x_bchw,
-                operation_weights=self.task.method.operation_weights(net),
-                edge_weights=self.task.method.edge_weights(net),
-                # The logits' batches would only disturb the averages that belong to the weights.
-                update_statistics=weights,
-                generator=self.generator,
-            )
-            return F.cross_entropy(scores, y_b), scores
-
-        return updates.backward(loss_of, *batches.batch(self.epoch, self.step), self.task.parts, f"the {what}")
+    def _update(self, update: updates.Update, batches: Batches, rate: float) -> dict[str, Tensor | float]:
+        self.task.generator = self.generator
+        return update(rate, self.task.parts, *batches.batch(self.epoch, self.step))

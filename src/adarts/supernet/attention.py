@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -41,9 +42,16 @@ class ChannelAttention(nn.Module):
     def forward(self, x_bchw: Tensor, update_average: bool) -> Tensor:
         """Attention (E, B, C) of the feature map of the node."""
         # The pooled vectors belong to the node, so all edges share them.
-        pooled_pbc = torch.stack(kernels.global_pools(x_bchw))
-        hidden_ebh = torch.relu(torch.einsum("pbc,ehc->pebh", pooled_pbc, self.reduce.weight)).sum(0)
-        attention_ebc = torch.sigmoid(torch.einsum("ebh,ech->ebc", hidden_ebh, self.expand.weight))
+        pooled_pbc = torch.stack(kernels.global_pools(x_bchw)).to(self.reduce.weight.dtype)
+        # In the precision of the weights, whatever that of the feature map: the scores of two channels lie close together.
+        with _exact(x_bchw.device.type):
+            hidden_ebh = torch.relu(torch.einsum("pbc,ehc->pebh", pooled_pbc, self.reduce.weight)).sum(0)
+            attention_ebc = torch.sigmoid(torch.einsum("ebh,ech->ebc", hidden_ebh, self.expand.weight))
         if update_average:
             self.average.lerp_(attention_ebc.detach().mean(1), AVERAGE_MOMENTUM)
         return attention_ebc
+
+
+def _exact(device: str) -> AbstractContextManager[object]:
+    """No autocast inside; the device of tensors without data knows none."""
+    return torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext()

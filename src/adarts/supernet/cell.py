@@ -46,6 +46,9 @@ class SearchCell(nn.Module):
         #: for each source node, the rows of the edges that leave it
         # Nothing leaves the last node but the output of the cell.
         self.rows = [list(space.outgoing(source)) for source in range(space.targets[-1])]
+        for source, rows in enumerate(self.rows):
+            # On the device of the cell: copying them there would wait for it, and cannot be captured.
+            self.register_buffer(f"rows{source}", torch.tensor(rows), persistent=False)
         self.sources = nn.ModuleList(
             SourceEdges(
                 channels,
@@ -74,11 +77,12 @@ class SearchCell(nn.Module):
         for source, (rows, leaving) in enumerate(zip(self.rows, self.sources, strict=True)):
             if source >= self.num_inputs:
                 nodes.append(self._shuffle(node_sum(entering[source])))
+            rows_e = self.get_buffer(f"rows{source}")
             results, indices = leaving(
                 nodes[source],
-                weight_eo[rows],
-                None if beta_e is None else beta_e[rows],
-                choose[:, rows] if isinstance(choose, Tensor) else choose,
+                weight_eo.index_select(0, rows_e),
+                None if beta_e is None else beta_e.index_select(0, rows_e),
+                choose.index_select(1, rows_e) if isinstance(choose, Tensor) else choose,
                 update_average,
                 generator,
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -10,10 +11,21 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from adarts import updates
+from adarts.capture import recorder
 from adarts.config.settings import TrainConfig
 from adarts.data import Augmentation, Batches, ImageData, Images, hold_out
 from adarts.seeding import generator
 from adarts.space import DropPath, Network
+
+
+@dataclass(frozen=True)
+class _Drawn(DropPath):
+    """Drop path with factors that were drawn before, so that a recorded step can be given those of every step."""
+
+    drawn_pb111: Tensor
+
+    def scales(self, num_paths: int, x_bchw: Tensor) -> Tensor:
+        return self.drawn_pb111.to(x_bchw.dtype)
 
 
 class TrainTask:
@@ -31,7 +43,14 @@ class TrainTask:
         #: called between the batches of a long measurement; it may raise to stop the run
         self.between: Callable[[], None] = lambda: None
         self.epochs = config.training.epochs
-        self.optimiser = updates.sgd(list(network.parameters()), config.weights)
+        updates.fix_arithmetic(device)
+        self.update = updates.Update(
+            updates.sgd(list(network.parameters()), config.weights),
+            self._loss,
+            "the weights",
+            clip=config.weights.clip,
+            recorder=recorder(config.run, device),
+        )
         kept, held_out = hold_out(data.train, config.training.validation_fraction, config.seed)
         self.batches = Batches(
             data.train,
@@ -52,28 +71,35 @@ class TrainTask:
         return len(self.batches)
 
     def step(self, epoch: int, step: int) -> dict[str, Tensor | float]:
-        config, network = self.config, self.network
-        network.train()
-        masks = generator(config.seed, "drop path", epoch, step)
-        drop_path = DropPath(self._drop_path(epoch), masks)
+        self.network.train()
+        x_bchw, y_b = self.batches.batch(epoch, step)
+        rate = self._learning_rate(epoch + (step + 1) / len(self.batches), epoch)
+        return self.update(rate, self.parts, x_bchw, y_b, *self._path_scales(x_bchw, epoch, step))
 
-        def loss_of(x_bchw: Tensor, y_b: Tensor) -> tuple[Tensor, Tensor]:
-            output = network(x_bchw, drop_path)
-            scores, auxiliary = output if isinstance(output, tuple) else (output, None)
-            smoothing = config.training.label_smoothing
-            loss = F.cross_entropy(scores, y_b, label_smoothing=smoothing)
-            if auxiliary is not None:
-                extra = F.cross_entropy(auxiliary, y_b, label_smoothing=smoothing)
-                loss = loss + config.network.auxiliary_weight * extra
-            return loss, scores
+    def _path_scales(self, x_bchw: Tensor, epoch: int, step: int) -> tuple[Tensor, ...]:
+        """Drop path's factors of every image (batch, paths, 1, 1, 1), or nothing while no path is left out."""
+        probability = self._drop_path(epoch)
+        if probability == 0:
+            return ()
+        drop_path = DropPath(probability, generator(self.config.seed, "drop path", epoch, step))
+        parts = [drop_path.scales(self.network.num_paths, part) for part in x_bchw.tensor_split(self.parts)]
+        return (torch.cat(parts, 1).transpose(0, 1),)
 
-        self.optimiser.zero_grad(set_to_none=True)
-        sums = updates.backward(loss_of, *self.batches.batch(epoch, step), self.parts, "the weights")
-        updates.gradient_norm(list(network.parameters()), "the weights", config.weights.clip)
-        updates.step_optimiser(self.optimiser, self._learning_rate(epoch + (step + 1) / len(self.batches), epoch))
-        return sums
+    def _loss(self, x_bchw: Tensor, y_b: Tensor, *scales_bp111: Tensor) -> tuple[Tensor, Tensor]:
+        config = self.config
+        drop_path = _Drawn(1.0, torch.Generator(), scales_bp111[0].transpose(0, 1)) if scales_bp111 else None
+        with updates.autocast(config.run.precision, x_bchw.device):
+            output = self.network(x_bchw, drop_path)
+        scores, auxiliary = output if isinstance(output, tuple) else (output, None)
+        scores, smoothing = scores.float(), config.training.label_smoothing
+        loss = F.cross_entropy(scores, y_b, label_smoothing=smoothing)
+        if auxiliary is not None:
+            extra = F.cross_entropy(auxiliary.float(), y_b, label_smoothing=smoothing)
+            loss = loss + config.network.auxiliary_weight * extra
+        return loss, scores
 
     def end_epoch(self, epoch: int, totals: dict[str, float]) -> dict[str, Any]:
+        self.update.check()
         record = {
             "epoch": epoch,
             "learning_rate": self._learning_rate(float(epoch), epoch),
@@ -93,9 +119,10 @@ class TrainTask:
         return line
 
     def state_dict(self) -> dict[str, Any]:
+        self.update.check()
         return {
             "network": dict(self.network.state_dict()),
-            "optimiser": self.optimiser.state_dict(),
+            "optimiser": self.update.optimiser.state_dict(),
             "parts": self.parts,
             "last_record": self.last_record,
             "data": self.data.fingerprint,
@@ -104,7 +131,7 @@ class TrainTask:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         updates.require_same_images(self.data.fingerprint, state["data"])
         self.network.load_state_dict(state["network"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        self.update.load(state["optimiser"])
         self.parts, self.last_record = state["parts"], state["last_record"]
 
     def halve_batch(self) -> bool:

@@ -1,0 +1,83 @@
+"""One step of the training of a fixed network, also as a GPU is driven."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch import Tensor
+
+from adarts.capture import WARM_UP
+from adarts.errors import NotFiniteError
+from adarts.training.task import TrainTask
+from recording import Again, run_ahead
+from tiny import tiny_training
+
+
+def carry_out(task: TrainTask, steps: range) -> list[dict[str, float]]:
+    return [
+        {name: float(value) for name, value in task.step(*divmod(number, task.steps(0))).items()} for number in steps
+    ]
+
+
+def tensors(task: TrainTask) -> list[Tensor]:
+    state = task.state_dict()
+    momenta = [entry["momentum_buffer"] for entry in state["optimiser"]["state"].values()]
+    return [*state["network"].values(), *momenta]
+
+
+def test_recorded_steps_are_the_plain_ones_with_drop_path_of_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    run_ahead(monkeypatch)
+    plain = tiny_training()
+    again = Again()
+    run_ahead(monkeypatch, again)
+    recorded, steps = tiny_training(), range(2 * plain.steps(0))  # no path is left out in the first epoch
+    assert plain.steps(0) > WARM_UP
+    assert carry_out(recorded, steps) == carry_out(plain, steps)
+    assert again.recordings == 2
+    assert all(torch.equal(*pair) for pair in zip(tensors(recorded), tensors(plain), strict=True))
+
+
+def test_a_resume_leaves_out_the_same_paths(monkeypatch: pytest.MonkeyPatch) -> None:
+    run_ahead(monkeypatch, Again())
+    task, resumed = tiny_training(), tiny_training()
+    middle, end = task.steps(0) + 2, 2 * task.steps(0)
+    carry_out(task, range(middle))
+    resumed.load_state_dict(copy.deepcopy(task.state_dict()))
+    assert carry_out(resumed, range(middle, end)) == carry_out(task, range(middle, end))
+    assert all(torch.equal(*pair) for pair in zip(tensors(resumed), tensors(task), strict=True))
+
+
+def test_parts_draw_their_paths_one_after_the_other() -> None:
+    task = tiny_training()
+    assert task.halve_batch()
+    x = torch.zeros(8, 3, 16, 16)
+    (scales,) = task._path_scales(x, 1, 0)
+    assert scales.shape == (8, task.network.num_paths, 1, 1, 1)
+    keep = 1 - 0.5 / 4
+    assert all(value in (0.0, pytest.approx(1 / keep)) for value in scales.unique().tolist())
+    assert len(carry_out(task, range(task.steps(0), task.steps(0) + 1))) == 1
+
+
+def test_a_loss_that_is_not_finite_stops_before_the_update_and_the_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    for ahead in (False, True):
+        if ahead:
+            run_ahead(monkeypatch)
+        task = tiny_training()
+        with torch.no_grad():
+            task.network.classifier.bias.fill_(float("nan"))
+        before = next(task.network.parameters()).detach().clone()
+        with pytest.raises(NotFiniteError, match="loss of the weights is nan"):
+            task.step(0, 0)
+            task.state_dict()
+        assert torch.equal(next(task.network.parameters()), before)
+
+
+def test_bfloat16_stays_close_to_float32() -> None:
+    """The loss within 2 %: eight bits of mantissa."""
+    exact, rounded = tiny_training(), tiny_training(precision="bfloat16")
+    step = range(exact.steps(0), exact.steps(0) + 1)
+    (a,), (b,) = carry_out(exact, step), carry_out(rounded, step)
+    assert b["loss"] == pytest.approx(a["loss"], rel=0.02) and b["loss"] != a["loss"]
+    assert all(p.dtype == torch.float32 and torch.isfinite(p).all() for p in rounded.network.parameters())
