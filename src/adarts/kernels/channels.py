@@ -48,7 +48,7 @@ def select(x_bchw: Tensor, index_sek: Tensor, scale_bn: Tensor | None) -> Tensor
     # deterministic.
     matrix_snc = F.one_hot(index_sn, x_bchw.shape[1]).to(x_bchw.dtype)
     picked = _product(x_bchw, matrix_snc)
-    return picked if scale_bn is None else picked * scale_bn[:, :, None, None]
+    return picked if scale_bn is None else picked * scale_bn.to(picked.dtype)[:, :, None, None]
 
 
 def write_back(contributions: Sequence[Contribution]) -> Tensor:
@@ -68,7 +68,8 @@ def write_back(contributions: Sequence[Contribution]) -> Tensor:
     matrix_snc = F.one_hot(index_sn, channels).to(x.dtype)
     total = _product(torch.cat([c.mixed_bkhw for c in contributions], 1), matrix_snc.mT)
     for contribution in contributions:
-        total = torch.addcmul(total, contribution.bypass_bchw, contribution.gate_bc[:, :, None, None])
+        gate_bc11 = contribution.gate_bc.to(total.dtype)[:, :, None, None]
+        total = torch.addcmul(total, contribution.bypass_bchw, gate_bc11)
     return total
 
 
@@ -142,7 +143,7 @@ def _backward_write_back(ctx: Any, g: Tensor) -> tuple[Any, ...]:
     saved, count = ctx.saved_tensors, ctx.count
     parts = saved[:count], saved[count : 2 * count], saved[2 * count :]
     out = torch.ops.adarts.write_back_backward(channels_last(g), *parts, ctx.selected)
-    return out[:count], out[count : 2 * count], out[2 * count :], [None] * count
+    return out[:count], out[count : 2 * count], out[2 * count :], None
 
 
 def _write_back_backward(

@@ -33,7 +33,10 @@ def empty(like: Tensor, batch: int, channels: int, height: int, width: int) -> T
 
 
 def define(
-    schema: str, kernel: Callable[..., Any], fake: Callable[..., Any], backward: tuple[Any, Any] | None = None
+    schema: str,
+    kernel: Callable[..., Any],
+    fake: Callable[..., Any],
+    backward: tuple[Callable[..., None], Callable[..., tuple[Any, ...]]] | None = None,
 ) -> None:
     """Register an operator ``torch.ops.adarts.NAME``.
 
@@ -41,15 +44,54 @@ def define(
         schema: name, arguments and results in torch's notation.
         kernel: computes it on the CPU.
         fake: makes results of the right shape, without data.
-        backward: (remember, backward) for autograd, as `torch.library.register_autograd` calls them.
+        backward: (remember, gradient): ``remember(ctx, arguments, results)`` keeps what ``gradient(ctx, *gradients of the
+            results)`` needs to return one gradient (or list of gradients) for every argument.
     """
     name = schema.partition("(")[0]
     _OPERATORS.define(schema)
     _OPERATORS.impl(name, kernel, "CPU")
     torch.library.register_fake(f"adarts::{name}", fake, lib=_OPERATORS)
     if backward is not None:
-        remember, gradient = backward
-        torch.library.register_autograd(f"adarts::{name}", gradient, setup_context=remember, lib=_OPERATORS)
+        _OPERATORS.impl(name, _differentiable(getattr(torch.ops.adarts, name).default, *backward), "Autograd")
+
+
+def _differentiable(
+    operator: Callable[..., Any], remember: Callable[..., None], gradient: Callable[..., tuple[Any, ...]]
+) -> Callable[..., Any]:
+    """The operator as autograd sees it.
+
+    `torch.library.register_autograd` does the same in general, and takes a tenth of a search step for it: it goes through all
+    arguments as nested trees. Here an argument is a tensor, a list of tensors, or something without a gradient.
+    """
+
+    class Differentiable(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, arguments: tuple[Any, ...], *_: Tensor | None) -> Any:
+            with torch._C._AutoDispatchBelowAutograd():
+                results = operator(*arguments)
+            remember(ctx, arguments, results)
+            ctx.lengths = [len(value) if isinstance(value, list) else None for value in arguments]
+            return tuple(results) if isinstance(results, list) else results
+
+        @staticmethod
+        def backward(ctx: Any, *gradients: Tensor) -> tuple[Any, ...]:
+            flat: list[Any] = [None]
+            for length, value in zip(ctx.lengths, gradient(ctx, *gradients), strict=True):
+                flat.extend([value] if length is None else [None] * length if value is None else value)
+            return tuple(flat)
+
+    def apply(*arguments: Any) -> Any:
+        flat: list[Any] = []
+        for value in arguments:
+            flat.extend(value if isinstance(value, list) else [value])
+        results = Differentiable.apply(arguments, *flat)
+        return list(results) if isinstance(results, tuple) and _returns_list(operator) else results
+
+    return apply
+
+
+def _returns_list(operator: Any) -> bool:
+    return str(operator._schema.returns[0].type) == "List[Tensor]"
 
 
 def call(
@@ -60,25 +102,23 @@ def call(
     Args:
         name: of the C function, without `adarts_` and the type.
         dtype: of all feature maps.
-        arguments: tensors are passed as pointers to their data, lists of tensors as arrays of pointers, whole
-            numbers as int64, others as double.
+        arguments: tensors are passed as pointers to their data, lists of tensors as arrays of pointers, whole numbers as
+            int64, others as double.
     """
     library = build.library()
     assert library is not None  # whoever calls has asked `native`
     function = getattr(library, f"adarts_{name}_{_TYPES[dtype]}")
-    function.restype = None
     function(*map(_argument, arguments), ctypes.c_int64(torch.get_num_threads()))
 
 
 def _argument(value: Any) -> Any:
-    if value is None:
-        return ctypes.c_void_p(None)
-    if isinstance(value, Tensor):
-        return ctypes.c_void_p(value.data_ptr())
-    if isinstance(value, int):
+    kind = type(value)
+    if kind is int:
         return ctypes.c_int64(value)
-    if isinstance(value, float):
+    if kind is list or kind is tuple:
+        if value and type(value[0]) is int:
+            return (ctypes.c_int64 * len(value))(*value)
+        return (ctypes.c_void_p * len(value))(*[None if t is None else t.data_ptr() for t in value])
+    if kind is float:
         return ctypes.c_double(value)
-    if len(value) and isinstance(value[0], int):
-        return (ctypes.c_int64 * len(value))(*value)
-    return (ctypes.c_void_p * len(value))(*(None if t is None else t.data_ptr() for t in value))
+    return None if value is None else ctypes.c_void_p(value.data_ptr())

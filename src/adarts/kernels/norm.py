@@ -55,7 +55,7 @@ def normalised_sum(
     for z, gain_n, norm in maps:
         bias, bias_n = bias_n, None  # goes with the first map
         if norm is None:
-            y = z if gain_n is None else z * gain_n[:, None, None]
+            y = z if gain_n is None else z * gain_n.to(z.dtype)[:, None, None]
             y = y if bias is None else y + bias[:, None, None]
         else:
             # torch 2.14's CPU backward misreads a weight that is not contiguous when the input is channels last.

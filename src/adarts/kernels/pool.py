@@ -84,10 +84,9 @@ def _remember_global_pools(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tens
     ctx.save_for_backward(output[2])
 
 
-def _backward_global_pools(ctx: Any, g_mean: Tensor, g_largest: Tensor, _: None) -> Tensor:
+def _backward_global_pools(ctx: Any, g_mean: Tensor, g_largest: Tensor, _: None) -> tuple[Tensor]:
     (pixel,) = ctx.saved_tensors
-    gx: Tensor = torch.ops.adarts.global_pools_backward(g_mean, g_largest, pixel, ctx.shape)
-    return gx
+    return (torch.ops.adarts.global_pools_backward(g_mean, g_largest, pixel, ctx.shape),)
 
 
 def _global_pools_backward(g_mean: Tensor, g_largest: Tensor, pixel: Tensor, shape: list[int]) -> Tensor:

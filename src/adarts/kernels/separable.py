@@ -135,7 +135,7 @@ def _remember(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
     ctx.save_for_backward(x, *((mean, inv_std) if ctx.normalised else ()), *depthwise, *pointwise)
 
 
-def _backward(ctx: Any, gz: list[Tensor]) -> tuple[Any, ...]:
+def _backward(ctx: Any, *gz: Tensor) -> tuple[Any, ...]:
     x, *saved = ctx.saved_tensors
     mean, inv_std, *saved = saved if ctx.normalised else (None, None, *saved)
     depthwise, pointwise = saved[: ctx.count], saved[ctx.count :]
@@ -152,9 +152,8 @@ def _backward(ctx: Any, gz: list[Tensor]) -> tuple[Any, ...]:
     )
     if mean is not None:
         gx, _, _ = torch.ops.adarts.normalised_sum_backward(gx, [x], mean, inv_std, None, [ctx.batch_statistics])
-    if not ctx.weights:
-        gw = [None] * (len(depthwise) + len(pointwise))
-    return gx, None, None, None, gw[: ctx.count], gw[ctx.count :], None, None
+    weights = (gw[: ctx.count], gw[ctx.count :]) if ctx.weights else (None, None)
+    return gx, None, None, None, *weights, None, None
 
 
 def _backward_kernel(

@@ -68,7 +68,7 @@ class BatchNorm(nn.Module):
         """What the next feature map is to be normalised with; counts a batch if the statistics are to follow it."""
         update = self.training and self.track_running_stats
         if update:
-            self.num_batches_tracked += 1
+            self.num_batches_tracked.add_(1)
         running = update or not self.training
         return kernels.Normalisation(
             self.running_mean.view(-1) if running else None,

@@ -121,7 +121,8 @@ class SourceEdges(nn.Module):
         copies = torch.cat([x_bchw] * self.num_edges, 1)  # unlike `repeat`, keeps channels last
         if attention_ebc is None:
             return copies
-        return copies * attention_ebc.transpose(0, 1).flatten(1)[:, :, None, None]
+        scale_bn = attention_ebc.transpose(0, 1).flatten(1).to(copies.dtype)
+        return copies * scale_bn[:, :, None, None]
 
     def _mix(self, selected_bnhw: Tensor, gain_eo: Tensor) -> Tensor:
         """Sum of the operations, each with its weight: eq. (3) for all edges."""

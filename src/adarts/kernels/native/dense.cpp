@@ -37,9 +37,9 @@ void multiply(const T* x, int64_t pitch_x, const T* w, int64_t in, int64_t pitch
 
 // Rows of a matrix padded to whole vectors, transposed on demand.
 template <class T>
-std::vector<T> padded(const T* matrix, int64_t rows, int64_t columns, bool transposed) {
+Array<T> padded(const T* matrix, int64_t rows, int64_t columns, bool transposed) {
   const int64_t out_rows = transposed ? columns : rows, out_columns = transposed ? rows : columns, pitch = rounded<T>(out_columns);
-  std::vector<T> result(out_rows * pitch);
+  Array<T> result(out_rows * pitch);
   for (int64_t r = 0; r < out_rows; r++)
     for (int64_t c = 0; c < out_columns; c++) result[r * pitch + c] = transposed ? matrix[c * columns + r] : matrix[r * columns + c];
   return result;
@@ -49,10 +49,10 @@ std::vector<T> padded(const T* matrix, int64_t rows, int64_t columns, bool trans
 
 template <class T>
 void relu_product(int64_t pixels, int64_t in, int64_t out, const T* x, const T* w, T* z, int threads) {
-  const std::vector<T> weight = padded(w, out, in, true);
+  const Array<T> weight = padded(w, out, in, true);
   const int64_t pitch = rounded<T>(out);
   in_parallel(threads, (pixels + tile - 1) / tile, [&](int64_t begin, int64_t end, int) {
-    std::vector<T> active(tile * in);
+    Array<T> active(tile * in);
     for (int64_t first = begin * tile; first < std::min(end * tile, pixels); first += tile) {
       const int64_t count = std::min(tile, pixels - first);
       for (int64_t t = 0; t < count * in; t++) active[t] = x[first * in + t] > 0 ? x[first * in + t] : T(0);
@@ -67,13 +67,13 @@ void relu_product(int64_t pixels, int64_t in, int64_t out, const T* x, const T* 
 template <class T>
 void relu_product_backward(int64_t pixels, int64_t in, int64_t out, const T* g, const T* x, const T* w, T* gx, T* gw, int threads) {
   constexpr int64_t V = lanes<T>;
-  const std::vector<T> weight = padded(w, out, in, false);
+  const Array<T> weight = padded(w, out, in, false);
   const int64_t pitch = rounded<T>(in);
-  std::vector<std::vector<T>> sums(threads);
+  std::vector<Array<T>> sums(threads);
   in_parallel(threads, (pixels + tile - 1) / tile, [&](int64_t begin, int64_t end, int share) {
-    std::vector<T>& part = sums[share];
+    Array<T>& part = sums[share];
     if (gw) part.resize(out * pitch);
-    std::vector<T> active(gw ? tile * pitch : 0);
+    Array<T> active(gw ? tile * pitch : 0);
     for (int64_t first = begin * tile; first < std::min(end * tile, pixels); first += tile) {
       const int64_t count = std::min(tile, pixels - first);
       const T* gradient = g + first * out;

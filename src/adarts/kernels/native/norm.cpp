@@ -66,7 +66,7 @@ void moments(int64_t pixels, int64_t n, const T* z, T* mean, T* variance, int th
 template <class T>
 void statistics(int64_t pixels, int64_t n, int64_t count, bool training, const T* const* z, T* const* running_mean,
                 T* const* running_var, double momentum, double eps, T* mean, T* inv_std, int threads) {
-  std::vector<T> variance(n);
+  Array<T> variance(n);
   for (int64_t k = 0; k < count; k++) {
     T *m = mean + k * n, *s = inv_std + k * n, *rm = running_mean[k], *rv = running_var[k];
     if (!z[k]) {
@@ -96,9 +96,9 @@ void weighted_sum(int64_t pixels, int64_t n, int64_t count, const T* const* z, c
   constexpr int64_t V = lanes<T>;
   const Tiles<T> tiles{pixels * n, period<T>(n)};
   const int64_t L = tiles.L;
-  std::vector<std::vector<T>> factors;
+  std::vector<Array<T>> factors;
   for (int64_t k = 0; k < count; k++) factors.push_back(repeated(factor + k * n, n, L));
-  const std::vector<T> shifts = repeated(shift, n, L);
+  const Array<T> shifts = repeated(shift, n, L);
   in_parallel(threads, tiles.rows(), [&](int64_t begin, int64_t end, int) {
     for (int64_t r = begin; r < end; r++)
       for (int64_t v = 0; v < L; v += V) {
@@ -121,7 +121,7 @@ void gradient_sums(int64_t pixels, int64_t n, int64_t count, const T* g, const T
   constexpr int64_t V = lanes<T>;
   const Tiles<T> tiles{pixels * n, period<T>(n)};
   const int64_t L = tiles.L, rows = count + 1;
-  std::vector<std::vector<T>> means;
+  std::vector<Array<T>> means;
   for (int64_t k = 0; k < count; k++) means.push_back(repeated(mean + k * n, n, L));
   std::vector<std::vector<double>> parts(threads);
   in_parallel(threads, tiles.count(), [&](int64_t begin, int64_t end, int share) {
@@ -154,7 +154,7 @@ void gradients(int64_t pixels, int64_t n, int64_t count, const T* g, const T* co
   constexpr int64_t V = lanes<T>;
   const Tiles<T> tiles{pixels * n, period<T>(n)};
   const int64_t L = tiles.L;
-  std::vector<std::vector<T>> as, bs, cs;
+  std::vector<Array<T>> as, bs, cs;
   for (int64_t k = 0; k < count; k++) {
     as.push_back(repeated(a + k * n, n, L));
     bs.push_back(repeated(b + k * n, n, L));
@@ -181,7 +181,7 @@ void gradients(int64_t pixels, int64_t n, int64_t count, const T* g, const T* co
 template <class T>
 void normalised_sum(int64_t pixels, int64_t n, int64_t count, const T* const* z, const T* mean, const T* inv_std, const T* gain,
                     const T* bias, T* out, int threads) {
-  std::vector<T> factor(count * n), shift(n);
+  Array<T> factor(count * n), shift(n);
   if (bias) std::copy_n(bias, n, shift.begin());
   for (int64_t k = 0; k < count; k++)
     for (int64_t c = 0; c < n; c++) {
@@ -196,7 +196,7 @@ template <class T>
 void normalised_sum_backward(int64_t pixels, int64_t n, int64_t count, const T* g, const T* const* z, const T* mean,
                              const T* inv_std, const T* gain, const int64_t* depends, T* const* gz, T* g_gain, T* g_bias,
                              int threads) {
-  std::vector<T> sums((count + 1) * n), a(count * n), b(count * n), c(count * n);
+  Array<T> sums((count + 1) * n), a(count * n), b(count * n), c(count * n);
   gradient_sums(pixels, n, count, g, z, mean, sums.data(), threads);
   std::copy_n(sums.begin(), n, g_bias);
   for (int64_t i = 0; i < count * n; i++) {

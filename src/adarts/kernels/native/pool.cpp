@@ -45,8 +45,8 @@ int64_t inside(int64_t i, int64_t stride, int64_t size) {
 
 // One over the number of columns that each output of a row sees.
 template <class T>
-std::vector<T> column_shares(const Shape& s) {
-  std::vector<T> result(s.out_length());
+Array<T> column_shares(const Shape& s) {
+  Array<T> result(s.out_length());
   for (int64_t t = 0; t < s.out_length(); t++) result[t] = T(1) / inside(t / s.n, s.stride, s.width);
   return result;
 }
@@ -56,7 +56,7 @@ std::vector<T> column_shares(const Shape& s) {
 // `tap` notes which of the nine pixels was the largest: the first one, as torch has it.
 template <class T>
 void pools(const Shape& s, const T* x, T* largest, T* average, uint8_t* tap_of_largest, int threads) {
-  const std::vector<T> share = column_shares<T>(s);
+  const Array<T> share = column_shares<T>(s);
   const int64_t length = s.out_length();
   // While they are compared, the taps are as wide as the numbers: only then does the loop use whole vectors.
   typedef typename std::conditional<sizeof(T) == 4, int32_t, int64_t>::type Index;
@@ -90,10 +90,10 @@ void pools(const Shape& s, const T* x, T* largest, T* average, uint8_t* tap_of_l
 
 template <class T>
 void pools_backward(const Shape& s, const T* g_largest, const T* g_average, const uint8_t* tap_of_largest, T* gx, int threads) {
-  const std::vector<T> share = column_shares<T>(s);
+  const Array<T> share = column_shares<T>(s);
   const int64_t length = s.out_length(), size = s.height * s.width * s.n;
   in_parallel(threads, s.batch, [&](int64_t begin, int64_t end, int) {
-    std::vector<T> scaled(length);
+    Array<T> scaled(length);
     for (int64_t b = begin; b < end; b++) {
       T* image = gx + b * size;
       std::fill_n(image, size, T(0));
@@ -143,7 +143,7 @@ template <class T>
 void global_pools_backward(int64_t batch, int64_t pixels, int64_t n, const T* g_mean, const T* g_largest, const int32_t* pixel,
                            T* gx, int threads) {
   in_parallel(threads, batch, [&](int64_t begin, int64_t end, int) {
-    std::vector<T> everywhere(n);
+    Array<T> everywhere(n);
     for (int64_t b = begin; b < end; b++) {
       for (int64_t c = 0; c < n; c++) everywhere[c] = g_mean[b * n + c] / pixels;
       T* image = gx + b * pixels * n;

@@ -22,11 +22,10 @@ struct Padded {
   int64_t column(int64_t c) const { return (c % stride) * columns() * n + (c / stride) * n; }
 };
 
-// Fill the buffer with relu(scale * x + shift), or relu(x) without a scale; zeros at the border. Scale and shift are
-// repeated over the width.
+// Fill the inside of the buffer with relu(scale * x + shift), or relu(x) without a scale; the border stays as it is, zero.
+// Scale and shift are repeated over the width.
 template <class T>
 void fill(const Padded& p, const T* x, const T* scale, const T* shift, T* buffer) {
-  std::memset(buffer, 0, sizeof(T) * p.size());
   const int64_t length = p.width * p.n;
   for (int64_t i = 0; i < p.height; i++) {
     T* row = buffer + (i + p.border) * p.pitch();
@@ -250,8 +249,8 @@ void pointwise_weight(int64_t c, const T* y, const T* gz, int64_t length, int64_
 
 // Weights as the kernels read them: depthwise (n, k, k) -> (taps, L).
 template <class T>
-std::vector<T> spread_depthwise(const T* w, int64_t n, int taps, int64_t L, bool flipped) {
-  std::vector<T> result(taps * L);
+Array<T> spread_depthwise(const T* w, int64_t n, int taps, int64_t L, bool flipped) {
+  Array<T> result(taps * L);
   for (int tap = 0; tap < taps; tap++)
     for (int64_t l = 0; l < L; l++) result[(flipped ? taps - 1 - tap : tap) * L + l] = w[l % n * taps + tap];
   return result;
@@ -259,9 +258,9 @@ std::vector<T> spread_depthwise(const T* w, int64_t n, int taps, int64_t L, bool
 
 // Pointwise (n / c, out, in) -> (L / V, c, V): for every vector of outputs the weights of each input.
 template <class T>
-std::vector<T> spread_pointwise(const T* w, int64_t n, int64_t c, int64_t L, bool transposed) {
+Array<T> spread_pointwise(const T* w, int64_t n, int64_t c, int64_t L, bool transposed) {
   constexpr int64_t V = lanes<T>;
-  std::vector<T> result(L * c);
+  Array<T> result(L * c);
   for (int64_t l = 0; l < L; l++) {
     const int64_t group = l % n / c, out = l % n % c;
     for (int64_t i = 0; i < c; i++)
@@ -318,13 +317,13 @@ struct Group {
 
 // A normalisation, (x - mean) * inv_std, as scale and shift along a row; both are empty without one.
 template <class T>
-std::vector<T> repeated_scale(const Group<T>& g, const T* inv_std) {
-  return inv_std ? repeated(inv_std, g.n, g.width * g.n) : std::vector<T>();
+Array<T> repeated_scale(const Group<T>& g, const T* inv_std) {
+  return inv_std ? repeated(inv_std, g.n, g.width * g.n) : Array<T>();
 }
 
 template <class T>
-std::vector<T> repeated_shift(const Group<T>& g, const T* mean, const T* inv_std) {
-  std::vector<T> result(inv_std ? g.width * g.n : 0);
+Array<T> repeated_shift(const Group<T>& g, const T* mean, const T* inv_std) {
+  Array<T> result(inv_std ? g.width * g.n : 0);
   for (size_t t = 0; t < result.size(); t++) result[t] = -mean[t % g.n] * inv_std[t % g.n];
   return result;
 }
@@ -333,17 +332,17 @@ template <class T>
 void forward(const Group<T>& g, const T* x, const T* mean, const T* inv_std, T* const* z, int threads) {
   const Padded padded = g.padded();
   const int64_t L = period<T>(g.n);
-  std::vector<std::vector<T>> depthwise, pointwise_;
+  std::vector<Array<T>> depthwise, pointwise_;
   std::vector<Taps> taps;
   for (int64_t k = 0; k < g.count; k++) {
     taps.emplace_back(padded, g.kernel[k], g.dilation[k]);
     depthwise.push_back(spread_depthwise(g.depthwise[k], g.n, g.kernel[k] * g.kernel[k], L, false));
-    pointwise_.push_back(g.pointwise[k] ? spread_pointwise(g.pointwise[k], g.n, g.c, L, false) : std::vector<T>());
+    pointwise_.push_back(g.pointwise[k] ? spread_pointwise(g.pointwise[k], g.n, g.c, L, false) : Array<T>());
   }
-  const std::vector<T> scales = repeated_scale(g, inv_std), shifts = repeated_shift(g, mean, inv_std);
+  const Array<T> scales = repeated_scale(g, inv_std), shifts = repeated_shift(g, mean, inv_std);
   const T* scale = inv_std ? scales.data() : nullptr;
   in_parallel(threads, g.batch, [&](int64_t begin, int64_t end, int) {
-    std::vector<T> buffer(padded.size()), y(g.out_size());
+    Array<T> buffer(padded.size()), y(g.out_size());
     for (int64_t b = begin; b < end; b++) {
       fill(padded, x + b * g.in_size(), scale, shifts.data(), buffer.data());
       for (int64_t k = 0; k < g.count; k++) {
@@ -365,32 +364,34 @@ void backward(const Group<T>& g, const T* x, const T* mean, const T* inv_std, co
   const Padded padded = g.padded();
   const int64_t L = period<T>(g.n);
   const bool weights = g_depthwise != nullptr;
-  std::vector<std::vector<T>> flipped, straight, transposed;
+  std::vector<Array<T>> flipped, straight, transposed;
   std::vector<Taps> taps, back;
   std::vector<Padded> spaced;
   std::vector<int64_t> place, place_pointwise;
-  int64_t total = 0, largest = 0;
+  int64_t total = 0;
   for (int64_t k = 0; k < g.count; k++) {
     const int64_t square = g.kernel[k] * g.kernel[k];
     taps.emplace_back(padded, g.kernel[k], g.dilation[k]);
     // The gradient at the input's resolution, with zeros between its pixels if the stride is 2.
     spaced.push_back({g.height, g.width, g.n, (g.kernel[k] - 1) * g.dilation[k] / 2, 1});
     back.emplace_back(spaced[k], g.kernel[k], g.dilation[k]);
-    largest = std::max(largest, spaced[k].size());
     flipped.push_back(spread_depthwise(g.depthwise[k], g.n, square, L, true));
-    straight.push_back(weights && g.pointwise[k] ? spread_depthwise(g.depthwise[k], g.n, square, L, false) : std::vector<T>());
-    transposed.push_back(g.pointwise[k] ? spread_pointwise(g.pointwise[k], g.n, g.c, L, true) : std::vector<T>());
+    straight.push_back(weights && g.pointwise[k] ? spread_depthwise(g.depthwise[k], g.n, square, L, false) : Array<T>());
+    transposed.push_back(g.pointwise[k] ? spread_pointwise(g.pointwise[k], g.n, g.c, L, true) : Array<T>());
     place.push_back(total);
     total += square * L;
     place_pointwise.push_back(total);
     total += g.pointwise[k] ? g.c * L : 0;
   }
-  const std::vector<T> scales = repeated_scale(g, inv_std), shifts = repeated_shift(g, mean, inv_std);
+  const Array<T> scales = repeated_scale(g, inv_std), shifts = repeated_shift(g, mean, inv_std);
   const T* scale = inv_std ? scales.data() : nullptr;
-  std::vector<std::vector<T>> sums(threads);
+  std::vector<Array<T>> sums(threads);
   in_parallel(threads, g.batch, [&](int64_t begin, int64_t end, int share) {
-    std::vector<T> buffer(weights ? padded.size() : 0), room(largest), y(g.out_size()), inner(g.out_size());
-    std::vector<T>& gw = sums[share];
+    Array<T> buffer(weights ? padded.size() : 0), y(g.out_size()), inner(g.out_size());
+    // Zero at first, and afterwards only their insides are written.
+    std::vector<Array<T>> rooms;
+    for (const Padded& s : spaced) rooms.emplace_back(s.size());
+    Array<T>& gw = sums[share];
     if (weights) gw.resize(total);
     for (int64_t b = begin; b < end; b++) {
       const T* image = x + b * g.in_size();
@@ -411,16 +412,15 @@ void backward(const Group<T>& g, const T* x, const T* mean, const T* inv_std, co
           convolve_weight_any<T>(g.kernel[k], padded, taps[k], buffer.data(), gradient, L, g.out_height(), g.out_length(),
                                  gw.data() + place[k]);
         const Padded& s = spaced[k];
-        std::memset(room.data(), 0, sizeof(T) * s.size());
         for (int64_t i = 0; i < g.out_height(); i++) {
-          T* row = room.data() + (i * g.stride + s.border) * s.pitch() + s.border * g.n;
+          T* row = rooms[k].data() + (i * g.stride + s.border) * s.pitch() + s.border * g.n;
           const T* from = gradient + i * g.out_length();
           if (g.stride == 1)
             std::memcpy(row, from, sizeof(T) * g.out_length());
           else
             for (int64_t t = 0; t < g.out_length(); t += g.n) std::memcpy(row + t * g.stride, from + t, sizeof(T) * g.n);
         }
-        convolve_any<T>(g.kernel[k], k > 0, s, back[k], room.data(), flipped[k].data(), L, g.height, g.width * g.n, out);
+        convolve_any<T>(g.kernel[k], k > 0, s, back[k], rooms[k].data(), flipped[k].data(), L, g.height, g.width * g.n, out);
       }
       if (!scale)
         for (int64_t t = 0; t < g.in_size(); t++) out[t] = image[t] > 0 ? out[t] : T(0);
@@ -431,7 +431,7 @@ void backward(const Group<T>& g, const T* x, const T* mean, const T* inv_std, co
     }
   });
   if (!weights) return;
-  std::vector<T> sum(total);
+  Array<T> sum(total);
   for (const auto& part : sums)
     for (size_t i = 0; i < part.size(); i++) sum[i] += part[i];
   for (int64_t k = 0; k < g.count; k++) {

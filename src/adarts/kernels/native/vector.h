@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <new>
 #include <numeric>
 #include <vector>
 
@@ -43,6 +44,24 @@ using Vector = typename VectorOf<T>::local;
 
 template <class T>
 constexpr int64_t lanes = vector_bytes / sizeof(T);
+
+// Numbers that begin at a cache line, so that a vector of a channel count that divides its width never spans two.
+template <class T>
+struct AtCacheLine {
+  typedef T value_type;
+  static constexpr std::align_val_t line{64};
+  AtCacheLine() = default;
+  template <class U>
+  AtCacheLine(const AtCacheLine<U>&) {}
+  T* allocate(size_t count) { return static_cast<T*>(::operator new(count * sizeof(T), line)); }
+  void deallocate(T* p, size_t) { ::operator delete(p, line); }
+  template <class U>
+  bool operator==(const AtCacheLine<U>&) const { return true; }
+  template <class U>
+  bool operator!=(const AtCacheLine<U>&) const { return false; }
+};
+template <class T>
+using Array = std::vector<T, AtCacheLine<T>>;
 
 template <class T>
 inline Vector<T> load(const T* p) {
@@ -85,8 +104,8 @@ inline int64_t period(int64_t n) {
 
 // A value per channel, repeated `length` numbers far.
 template <class T>
-std::vector<T> repeated(const T* per_channel, int64_t n, int64_t length) {
-  std::vector<T> result(length);
+Array<T> repeated(const T* per_channel, int64_t n, int64_t length) {
+  Array<T> result(length);
   for (int64_t i = 0; i < length; i++) result[i] = per_channel[i % n];
   return result;
 }
