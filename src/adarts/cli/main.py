@@ -19,6 +19,7 @@ VERBS = {
     "train": "train the network of found, given or random cells",
     "evaluate": "measure a trained network on the test images",
     "report": "write one offline HTML page that shows runs",
+    "benchmark": "measure time and memory on this machine",
     "methods": "list the search methods, or show one",
     "configs": "list the scales, or show one",
     "doctor": "check this machine and say what to mend",

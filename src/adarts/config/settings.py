@@ -63,6 +63,9 @@ class SupernetSettings(Settings):
     """Channels of the first cells (C); doubled at each reduction."""
     cells: PositiveInt = Field(default=8, ge=3)
     """Number of cells (L); reduction cells stand at L//3 and 2L//3."""
+    recompute: bool = False
+    """Keep only the inputs of each cell and compute it again in the backward pass: the same result to the last bit, less
+    memory, more time."""
 
 
 class WeightOptimiser(Settings):
@@ -181,7 +184,9 @@ class TrainingSettings(Settings):
 
 
 class RunSettings(Settings):
-    """Where and how a run is carried out; nothing here changes its result, but device and threads may change the last bits."""
+    """Where and how a run is carried out; of all this only the precision counts as another run; device, threads and kernels
+    change the last bits of a result.
+    """
 
     runs: Path = Path("runs")
     """The folder that run folders are made in."""
@@ -207,6 +212,14 @@ class RunSettings(Settings):
     """How often a loss that is not finite rolls the run back to the last checkpoint before it stops."""
 
 
+class SearchRunSettings(RunSettings):
+    """Where and how a search is carried out."""
+
+    memory_limit: str | None = "auto"
+    """Predict the peak of memory before the search begins, and refuse one that is above this, e.g. 8GB; auto warns where this
+    machine has less; none predicts nothing."""
+
+
 class SearchConfig(Settings):
     """A whole search run."""
 
@@ -224,7 +237,7 @@ class SearchConfig(Settings):
     weights: WeightOptimiser = WeightOptimiser()
     logits: LogitOptimiser = LogitOptimiser()
     images: ImageSettings = ImageSettings()
-    run: RunSettings = RunSettings()
+    run: SearchRunSettings = SearchRunSettings()
 
 
 class TrainConfig(Settings):

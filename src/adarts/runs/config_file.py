@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from adarts.config.loading import read_yaml
-from adarts.config.settings import Settings
+from adarts.config.settings import RunSettings, Settings
 from adarts.errors import CheckpointError, ConfigError
 
 CONFIG_FILE = "config.yaml"
@@ -38,8 +38,12 @@ def read_config(run_dir: Path, kind: type[AnySettings]) -> AnySettings:
 
 
 def identity(config: Settings) -> dict[str, Any]:
-    """What makes two runs the same run: everything but where and how it is carried out, and leave to download."""
-    content = config.model_dump(mode="json", exclude={"run": True, "images": {"download", "root"}})
+    """What makes two runs the same run: everything but where and how it is carried out, and leave to download.
+
+    Of how it is carried out only the precision counts: it changes more than the last bits.
+    """
+    circumstances = set(RunSettings.model_fields) - {"precision"}
+    content = config.model_dump(mode="json", exclude={"run": circumstances, "images": {"download", "root"}})
     return dict(content)
 
 

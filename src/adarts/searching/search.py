@@ -15,6 +15,7 @@ from adarts.methods import get_method
 from adarts.report import cell_svg, write_report
 from adarts.runs import RunFolder, StopSignals, carry_out, out_of_memory_named
 from adarts.runs.tables import table
+from adarts.searching.footprint import MemoryLimit, Workload
 from adarts.searching.monitors import collapse_warning
 from adarts.searching.task import SearchTask
 from adarts.seeding import derive_seed
@@ -48,7 +49,7 @@ def run_search(config: SearchConfig) -> SearchResult:
         DataError: images that cannot be used.
         CheckpointError: a run folder that is damaged, locked or of another configuration.
         NotFiniteError: the loss became NaN or infinite.
-        OutOfMemoryError: a step does not fit in memory.
+        OutOfMemoryError: a step does not fit in memory, or will need more than the memory limit.
         Stopped: a signal or the time limit ended the run at a checkpoint.
     """
     with StopSignals(), out_of_memory_named("in the search"):  # outside the steps, where the driver sees to both
@@ -58,13 +59,17 @@ def run_search(config: SearchConfig) -> SearchResult:
 def _search(config: SearchConfig) -> SearchResult:
     method = get_method(config.method)()
     device = RunFolder.check("search", config)  # refused before images are read
+    limit = MemoryLimit.of(config.run.memory_limit)
     data = load_images(config.data, config.images, config.seed)
     supernet = build_supernet(config, data).to(device)
     # Everything that can be refused is refused before there is a folder.
     task = SearchTask(config, data, supernet, method, device)
+    tight = limit.check(Workload.of(config, data, device), device)
     with RunFolder.open("search", f"{data.name}-{config.method}", config) as run:
         if not run.finished:
             task.between = run.stop_if_asked
+            if tight is not None:
+                run.warn(tight)
             _announce(run, task, data, device)
             carry_out(task, run, config.run)
             _finish(run, task, data)

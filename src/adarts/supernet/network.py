@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from adarts.space.operations import BatchNorm2d
 from adarts.supernet.batched import BatchNorm
 from adarts.supernet.canonical import Names
 from adarts.supernet.cell import SearchCell
+from adarts.supernet.recompute import recomputed
 from adarts.supernet.selection import AttentionSource, Selection
 
 
@@ -38,7 +40,7 @@ class Supernet(nn.Module):
 
     Args:
         space: what can be found.
-        settings: width and depth.
+        settings: width and depth, and whether cells are recomputed in the backward pass.
         design: which channels enter the operations, attention, edge normalisation.
         num_classes: width of the classifier.
         in_channels: channels of the images.
@@ -52,6 +54,7 @@ class Supernet(nn.Module):
     ) -> None:
         super().__init__()
         self.space, self.design = space, design
+        self.recompute = settings.recompute
         self.names = Names(space.edges, design.attention_scope == "node")
         channels = settings.channels
         outputs = (3 * channels, 3 * channels)
@@ -130,7 +133,8 @@ class Supernet(nn.Module):
         for index, (kind, cell) in enumerate(zip(self.kinds, self.cells, strict=True)):
             choose = selection.cells[index] if isinstance(selection, Selection) else selection
             beta_e = None if edge_weights is None else edge_weights[kind]
-            s2, chosen = cell(s0, s1, operation_weights[kind], beta_e, choose, update_average, generator)
+            run = partial(recomputed, cell) if self.recompute else cell
+            s2, chosen = run(s0, s1, operation_weights[kind], beta_e, choose, update_average, generator)
             s0, s1 = s1, s2
             used.append(chosen)
         self.selection = Selection(used)

@@ -1,0 +1,85 @@
+"""The steps that are measured: those of the search's and the training's own tasks, on synthetic images."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from adarts import kernels
+from adarts.benchmark.timing import Clock, Seconds
+from adarts.benchmark.variants import Variant
+from adarts.data import ImageData, Images
+from adarts.methods import Updates, get_method
+from adarts.searching import SearchTask, build_supernet
+from adarts.seeding import generator
+
+CLASSES = 10
+
+
+def synthetic(count: int, size: int) -> ImageData:
+    """Images of noise: their content changes no time, and no data set has to be there.
+
+    Args:
+        count: at least so many, the same number of each class and an even one.
+        size: side in pixels.
+    """
+    per_class = 2 * math.ceil(count / (2 * CLASSES))
+    shape = (per_class * CLASSES, 3, size, size)
+    pixels = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator(0, "benchmark", "images"))
+    train = Images(pixels, torch.arange(len(pixels)) % CLASSES)
+    test = train.select(torch.arange(CLASSES))
+    names = tuple(str(label) for label in range(CLASSES))
+    return ImageData("synthetic", names, train, test, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
+
+
+class SearchStep:
+    """One step of a search after its warm-up: the logits' update, the weights' update, and the batches of both.
+
+    Args:
+        variant: which one.
+        device: where; the number of threads is set by the caller.
+    """
+
+    def __init__(self, variant: Variant, device: torch.device) -> None:
+        config = variant.config()
+        self._kernels: kernels.Choice = config.run.kernels
+        kernels.use(self._kernels)
+        data = synthetic(2 * variant.batch, variant.size)
+        supernet = build_supernet(config, data).to(device)
+        self._clock = clock = Clock(device)
+        self._parts: Seconds = {}
+        method = get_method(config.method)()
+        update = method.update
+        method.update = lambda step: update(_TimedUpdates(step, clock, self._parts))  # type: ignore[method-assign]
+        self._task = SearchTask(config, data, supernet, method, device)
+
+    def __call__(self) -> Seconds:
+        kernels.use(self._kernels)  # variants with other kernels take their turns in this process
+        self._parts.clear()
+        begin = self._clock()
+        self._task.step(0, 0)
+        both = self._clock() - begin
+        return {**self._parts, "both": both}
+
+
+class _TimedUpdates:
+    """The updates of a step with a clock around each, for whatever order a method asks for them in."""
+
+    def __init__(self, updates: Updates, clock: Clock, seconds: Seconds) -> None:
+        self._updates, self._clock, self._seconds = updates, clock, seconds
+        self.logits_active = updates.logits_active
+
+    def update_logits(self) -> dict[str, Tensor | float]:
+        return self._timed("logits", self._updates.update_logits)
+
+    def update_weights(self) -> dict[str, Tensor | float]:
+        return self._timed("weights", self._updates.update_weights)
+
+    def _timed(self, part: str, update: Callable[[], dict[str, Tensor | float]]) -> dict[str, Tensor | float]:
+        begin = self._clock()
+        sums = update()
+        self._seconds[part] = self._seconds.get(part, 0.0) + self._clock() - begin
+        return sums

@@ -1,0 +1,68 @@
+"""Recomputation: a cell keeps its inputs alone, and repeats its forward pass when the backward pass comes to it."""
+
+from __future__ import annotations
+
+import ctypes
+from functools import cache
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.utils.checkpoint import checkpoint
+
+from adarts.supernet.selection import AttentionSource
+
+
+def recomputed(
+    cell: nn.Module,
+    s0_bchw: Tensor,
+    s1_bchw: Tensor,
+    weight_eo: Tensor,
+    beta_e: Tensor | None,
+    choose: AttentionSource | Tensor,
+    update_average: bool,
+    generator: torch.Generator | None,
+) -> tuple[Tensor, Tensor]:
+    """The cell's result, with less memory; result, gradients and statistics are bit for bit those of the cell itself.
+
+    Args:
+        cell: a :class:`~adarts.supernet.cell.SearchCell`; the other arguments are those of its forward pass.
+    """
+    chosen: Tensor | None = None
+
+    def run(*inputs: Tensor | None) -> tuple[Tensor, Tensor]:
+        nonlocal chosen
+        if chosen is None:
+            result, chosen = cell(*inputs, choose, update_average, generator)
+            return result, chosen
+        if s1_bchw.device.type == "cpu":
+            _give_back()
+        # The repetition takes the channels that were chosen, and follows the batch in copies of all statistics, which are
+        # thrown away. To switch the statistics off would change what the normalisation keeps for its gradient.
+        copies = {name: buffer.clone() for name, buffer in cell.named_buffers()}
+        return functional_call(cell, copies, (*inputs, chosen, update_average, None), tie_weights=False)  # type: ignore[no-any-return]
+
+    result: tuple[Tensor, Tensor] = checkpoint(
+        run,
+        s0_bchw,
+        s1_bchw,
+        weight_eo,
+        beta_e,
+        use_reentrant=False,
+        preserve_rng_state=False,  # the one thing that is drawn, the channels, is not drawn again
+    )
+    return result
+
+
+def _give_back() -> None:
+    """Let glibc return what the cells before have freed: this cell's tensors do not fit into all the holes they left.
+
+    Without it, a process of eight cells at K = 1 grows to 1.5 times this size, and its step is a fifth faster.
+    """
+    if (trim := _malloc_trim()) is not None:
+        trim(0)
+
+
+@cache
+def _malloc_trim() -> ctypes._NamedFuncPointer | None:
+    return getattr(ctypes.CDLL(None), "malloc_trim", None)

@@ -1,0 +1,192 @@
+"""The predicted memory of a search step against that of a process that carries it out, and what is said about it."""
+
+import json
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from adarts import kernels
+from adarts.config.loading import search_config
+from adarts.config.settings import EdgeDesign, SearchConfig, SupernetSettings
+from adarts.errors import ConfigError, OutOfMemoryError
+from adarts.methods import published
+from adarts.searching import run_search
+from adarts.searching.footprint import (
+    MemoryLimit,
+    Workload,
+    _Alive,
+    _update_weights,
+    largest_batch,
+    parse_memory,
+    predicted_peak,
+    smallest_k,
+    tensor_bytes,
+)
+
+CPU = torch.device("cpu")
+SMALL = Workload(SupernetSettings(channels=8, cells=3), EdgeDesign(), batch=32, shape=(3, 16, 16))
+DARTS = EdgeDesign(selector="all", k=1, attention=False)
+
+# Two whole search steps; prints the most memory of the process above that before there was a supernet.
+CHILD = """
+import json, re, sys
+from pathlib import Path
+import torch
+from adarts.config.settings import SearchConfig
+from adarts.data import load_images
+from adarts.methods import get_method
+from adarts.runs import prepare_device
+from adarts.searching import SearchTask, build_supernet
+
+def most(name="VmHWM"):
+    return 1024 * int(re.search(name + r":\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
+
+config = SearchConfig.model_validate(json.load(sys.stdin))
+prepare_device(config.run)
+data = load_images("signs", config.images, config.seed)
+before, peak = most("VmRSS"), most()
+task = SearchTask(config, data, build_supernet(config, data), get_method(config.method)(), torch.device("cpu"))
+for step in range(2):
+    task.step(0, 0)
+assert most() > peak, "the step must need more than the imports did"
+print(most() - before)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the memory of a process from Linux's /proc")
+@pytest.mark.parametrize(
+    ("edge", "supernet", "run"),
+    [
+        ({"k": 4}, {}, {}),
+        ({"k": 4}, {}, {"kernels": "torch"}),
+        ({"k": 2}, {"recompute": True, "cells": 5}, {}),
+    ],
+    ids=["native", "torch", "recomputing"],
+)
+def test_the_prediction_is_within_15_percent_of_a_process(
+    edge: dict[str, object], supernet: dict[str, object], run: dict[str, object]
+) -> None:
+    config = SearchConfig.model_validate(
+        {
+            "edge": edge,
+            "supernet": {"channels": 8, "cells": 3, **supernet},
+            "search": {"epochs": 2, "batch_size": 64, "warmup_epochs": 0},
+            "images": {"per_class": 16, "size": 32},
+            "run": run,
+        }
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD],
+        input=json.dumps(config.model_dump(mode="json")),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    workload = Workload(
+        config.supernet,
+        config.edge,
+        64,
+        num_classes=10,
+        native=config.run.kernels == "auto" and kernels.active() == "native",
+    )
+    assert predicted_peak(workload) == pytest.approx(int(done.stdout), rel=0.15)
+
+
+@pytest.mark.parametrize(("native", "recompute"), [(True, True), (False, False)])
+def test_tensors_without_data_take_as_much_as_real_ones(native: bool, recompute: bool) -> None:
+    workload = replace(SMALL, batch=4, shape=(3, 8, 8), native=native)
+    workload = workload.recomputing() if recompute else workload
+    before = kernels.active()
+    kernels.use("auto" if native else "torch")
+    try:
+        with _Alive() as alive:
+            _update_weights(workload)
+    finally:
+        kernels.use("auto" if before == "native" else "torch")
+    assert tensor_bytes(workload) == pytest.approx(alive.most, rel=0.005)
+
+
+def test_memory_grows_with_the_batch_and_falls_with_k() -> None:
+    by_batch = [tensor_bytes(replace(SMALL, batch=batch)) for batch in (8, 16, 32)]
+    assert by_batch == sorted(set(by_batch))
+    # Along a line.
+    assert by_batch[2] - by_batch[1] == pytest.approx(2 * (by_batch[1] - by_batch[0]), rel=0.01)
+    by_k = [tensor_bytes(SMALL.with_k(k)) for k in (2, 4, 8)]
+    assert by_k == sorted(set(by_k), reverse=True)
+
+
+def test_recomputation_and_a_shorter_type_need_less() -> None:
+    half = SMALL.with_k(2)
+    assert tensor_bytes(half.recomputing()) < 0.6 * tensor_bytes(half)
+    in_torch = replace(SMALL, native=False)
+    assert tensor_bytes(replace(in_torch, precision="bfloat16")) < tensor_bytes(in_torch)
+
+
+def test_nothing_is_drawn_or_switched() -> None:
+    state, active = torch.get_rng_state(), kernels.active()
+    tensor_bytes(replace(SMALL, batch=2, native=False))
+    assert torch.equal(torch.get_rng_state(), state) and kernels.active() == active
+
+
+def test_a_refusal_names_options_that_are_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
+    used = 500 * 10**6
+    monkeypatch.setattr("adarts.searching.footprint._memory", lambda device: (used, 10**12))
+    workload = SMALL.with_k(2)
+    room = (predicted_peak(workload) + predicted_peak(SMALL)) // 2
+    limit = MemoryLimit(used + room)
+    with pytest.raises(
+        OutOfMemoryError, match=r"needs about .* of memory, the limit is .*; it would fit with --"
+    ) as error:
+        limit.check(workload, CPU)
+    message = str(error.value)
+    assert "\n" not in message and error.value.exit_code == 4
+    assert "--edge.k 4 " in message and limit.check(SMALL, CPU) is None
+    assert "--supernet.recompute" in message and limit.check(workload.recomputing(), CPU) is None
+    batch = int(re.search(r"--search.batch-size (\d+)", message)[1])  # type: ignore[index]
+    assert 2 <= batch < 32 and limit.check(replace(workload, batch=batch), CPU) is None
+    assert predicted_peak(replace(workload, batch=batch + 2)) > room
+
+
+def test_all_channels_on_every_edge_leave_no_k_to_choose() -> None:
+    assert smallest_k(replace(SMALL, edge=DARTS), 10**12) is None
+
+
+def test_where_nothing_fits_no_option_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    workload = SMALL.with_k(2)
+    assert largest_batch(workload, 10**7) is None and smallest_k(workload, 10**7) is None
+    monkeypatch.setattr("adarts.searching.footprint._memory", lambda device: (0, 10**7))
+    with pytest.raises(OutOfMemoryError, match="choose fewer channels or cells"):
+        MemoryLimit.of("10MB").check(workload, CPU)
+
+
+def test_the_machine_itself_only_warns_and_none_does_not_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("adarts.searching.footprint._memory", lambda device: (10**8, 10**7))
+    warning = MemoryLimit.of("auto").check(SMALL, CPU)
+    assert warning is not None and "this machine has 110 MB" in warning
+    assert MemoryLimit.of(None).check(SMALL, CPU) is None
+    monkeypatch.setattr("adarts.searching.footprint._memory", lambda device: (10**8, None))
+    assert MemoryLimit.of("auto").check(SMALL, CPU) is None
+
+
+@pytest.mark.parametrize(("text", "amount"), [("8GB", 8 * 10**9), ("7.5GiB", 15 * 2**29), (" 512 mb", 512 * 10**6)])
+def test_amounts_of_memory(text: str, amount: int) -> None:
+    assert parse_memory(text) == amount
+
+
+@pytest.mark.parametrize("text", ["8", "8G", "0GB", "-1GB", "GB", "lots", "1e3GB", "none"])
+def test_what_is_no_amount_of_memory(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"--memory-limit .* write it like 8GB"):
+        MemoryLimit.of(text)
+
+
+def test_a_search_above_its_limit_leaves_no_folder(tmp_path: Path) -> None:
+    run = {"runs": tmp_path / "runs", "memory_limit": "300MB", "threads": 1}
+    config = search_config(published, scale="smoke", run=run)
+    with pytest.raises(OutOfMemoryError, match="the limit is 300 MB"):
+        run_search(config)
+    assert not (tmp_path / "runs").exists()
