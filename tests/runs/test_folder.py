@@ -19,14 +19,22 @@ import torch
 from tiny_task import Plan, output, run_tiny, settings, start, wait, wait_for
 
 from adarts.config.loading import to_yaml
-from adarts.config.settings import EdgeDesign, ImageSettings, LogitOptimiser, RunSettings, SearchConfig, TrainConfig
+from adarts.config.settings import (
+    EdgeDesign,
+    ImageSettings,
+    LogitOptimiser,
+    RunSettings,
+    SearchConfig,
+    SearchRunSettings,
+    TrainConfig,
+)
 from adarts.errors import CheckpointError, ConfigError
 from adarts.runs import RunFolder, environment, prepare_device, read_config
 from adarts.runs.lock import Lock
 
 
 def config(runs: Path, seed: int = 0, **run: Any) -> SearchConfig:
-    return SearchConfig(seed=seed, run=RunSettings(runs=runs, device="cpu", **run))
+    return SearchConfig(seed=seed, run=SearchRunSettings(runs=runs, device="cpu", **run))
 
 
 def test_a_new_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

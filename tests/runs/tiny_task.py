@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from adarts.config.settings import RunSettings, SearchConfig
+from adarts.config.settings import SearchConfig, SearchRunSettings
 from adarts.errors import AdartsError, NotFiniteError
 from adarts.runs import Metrics, RunFolder, carry_out
 from adarts.runs.checkpoints import Checkpoints
@@ -97,9 +97,11 @@ class TinyTask:
         return True
 
 
-def settings(run_dir: Path, **changes: Any) -> RunSettings:
+def settings(run_dir: Path, **changes: Any) -> SearchRunSettings:
     """A checkpoint after every step."""
-    return RunSettings(**{"run_dir": run_dir, "checkpoint_minutes": 1e-9, "threads": 1, "device": "cpu", **changes})
+    return SearchRunSettings(
+        **{"run_dir": run_dir, "checkpoint_minutes": 1e-9, "threads": 1, "device": "cpu", **changes}
+    )
 
 
 def run_tiny(run_dir: Path, plan: Plan | None = None, **changes: Any) -> TinyTask:

@@ -21,6 +21,7 @@ from adarts.searching.footprint import (
     Workload,
     _Alive,
     _update_weights,
+    bound,
     largest_batch,
     parse_memory,
     predicted_peak,
@@ -60,24 +61,15 @@ print(most() - before)
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the memory of a process from Linux's /proc")
 @pytest.mark.parametrize(
-    ("edge", "supernet", "run"),
-    [
-        ({"k": 4}, {}, {}),
-        ({"k": 4}, {}, {"kernels": "torch"}),
-        ({"k": 2}, {"recompute": True, "cells": 5}, {}),
-    ],
-    ids=["native", "torch", "recomputing"],
+    ("edge", "supernet"), [({"k": 4}, {}), ({"k": 2}, {"recompute": True, "cells": 5})], ids=["plain", "recomputing"]
 )
-def test_the_prediction_is_within_15_percent_of_a_process(
-    edge: dict[str, object], supernet: dict[str, object], run: dict[str, object]
-) -> None:
+def test_the_prediction_is_within_15_percent_of_a_process(edge: dict[str, object], supernet: dict[str, object]) -> None:
     config = SearchConfig.model_validate(
         {
             "edge": edge,
             "supernet": {"channels": 8, "cells": 3, **supernet},
             "search": {"epochs": 2, "batch_size": 64, "warmup_epochs": 0},
             "images": {"per_class": 16, "size": 32},
-            "run": run,
         }
     )
     done = subprocess.run(
@@ -87,13 +79,7 @@ def test_the_prediction_is_within_15_percent_of_a_process(
         text=True,
         check=True,
     )
-    workload = Workload(
-        config.supernet,
-        config.edge,
-        64,
-        num_classes=10,
-        native=config.run.kernels == "auto" and kernels.active() == "native",
-    )
+    workload = Workload(config.supernet, config.edge, 64, num_classes=10, native=kernels.active() == "native")
     assert predicted_peak(workload) == pytest.approx(int(done.stdout), rel=0.15)
 
 
@@ -101,14 +87,16 @@ def test_the_prediction_is_within_15_percent_of_a_process(
 def test_tensors_without_data_take_as_much_as_real_ones(native: bool, recompute: bool) -> None:
     workload = replace(SMALL, batch=4, shape=(3, 8, 8), native=native)
     workload = workload.recomputing() if recompute else workload
-    before = kernels.active()
+    before, state = kernels.active(), torch.get_rng_state()
+    predicted = tensor_bytes(workload)
+    assert torch.equal(torch.get_rng_state(), state) and kernels.active() == before  # nothing was drawn or switched
     kernels.use("auto" if native else "torch")
     try:
         with _Alive() as alive:
             _update_weights(workload)
     finally:
         kernels.use("auto" if before == "native" else "torch")
-    assert tensor_bytes(workload) == pytest.approx(alive.most, rel=0.005)
+    assert predicted == pytest.approx(alive.most, rel=0.005)
 
 
 def test_memory_grows_with_the_batch_and_falls_with_k() -> None:
@@ -116,21 +104,15 @@ def test_memory_grows_with_the_batch_and_falls_with_k() -> None:
     assert by_batch == sorted(set(by_batch))
     # Along a line.
     assert by_batch[2] - by_batch[1] == pytest.approx(2 * (by_batch[1] - by_batch[0]), rel=0.01)
-    by_k = [tensor_bytes(SMALL.with_k(k)) for k in (2, 4, 8)]
+    by_k = [tensor_bytes(SMALL.with_k(k)) for k in (2, 4)]
     assert by_k == sorted(set(by_k), reverse=True)
 
 
 def test_recomputation_and_a_shorter_type_need_less() -> None:
     half = SMALL.with_k(2)
     assert tensor_bytes(half.recomputing()) < 0.6 * tensor_bytes(half)
-    in_torch = replace(SMALL, native=False)
+    in_torch = replace(SMALL, batch=4, shape=(3, 8, 8), native=False)
     assert tensor_bytes(replace(in_torch, precision="bfloat16")) < tensor_bytes(in_torch)
-
-
-def test_nothing_is_drawn_or_switched() -> None:
-    state, active = torch.get_rng_state(), kernels.active()
-    tensor_bytes(replace(SMALL, batch=2, native=False))
-    assert torch.equal(torch.get_rng_state(), state) and kernels.active() == active
 
 
 def test_a_refusal_names_options_that_are_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,6 +132,21 @@ def test_a_refusal_names_options_that_are_accepted(monkeypatch: pytest.MonkeyPat
     batch = int(re.search(r"--search.batch-size (\d+)", message)[1])  # type: ignore[index]
     assert 2 <= batch < 32 and limit.check(replace(workload, batch=batch), CPU) is None
     assert predicted_peak(replace(workload, batch=batch + 2)) > room
+
+
+@pytest.mark.parametrize(
+    "workload",
+    [
+        replace(SMALL, edge=EdgeDesign(k=1), native=False),
+        Workload(SupernetSettings(channels=32, cells=3), EdgeDesign(k=1), batch=2, shape=(3, 8, 8), native=False),
+        Workload(
+            SupernetSettings(channels=4, cells=3), EdgeDesign(k=1, mask_scope="sample"), 8, (3, 9, 31), native=False
+        ),
+    ],
+    ids=["batch", "width", "odd"],
+)
+def test_the_rule_of_thumb_is_above_the_prediction_where_that_is_largest(workload: Workload) -> None:
+    assert predicted_peak(workload) <= bound(workload) < 4 * predicted_peak(workload)
 
 
 def test_all_channels_on_every_edge_leave_no_k_to_choose() -> None:

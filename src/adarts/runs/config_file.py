@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from adarts.config.loading import read_yaml
-from adarts.config.settings import RunSettings, Settings
+from adarts.config.settings import SearchRunSettings, Settings
 from adarts.errors import CheckpointError, ConfigError
 
 CONFIG_FILE = "config.yaml"
@@ -42,7 +42,7 @@ def identity(config: Settings) -> dict[str, Any]:
 
     Of how it is carried out only the precision counts: it changes more than the last bits.
     """
-    circumstances = set(RunSettings.model_fields) - {"precision"}
+    circumstances = set(SearchRunSettings.model_fields) - {"precision"}
     content = config.model_dump(mode="json", exclude={"run": circumstances, "images": {"download", "root"}})
     return dict(content)
 
