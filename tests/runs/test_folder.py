@@ -209,7 +209,11 @@ def read_only(request: pytest.FixtureRequest) -> Iterator[Path]:
 
 
 def test_a_read_only_folder_is_refused_before_work(read_only: Path) -> None:
-    for run in (settings(read_only / "run"), settings(read_only / "new"), RunSettings(runs=read_only, device="cpu")):
+    for run in (
+        settings(read_only / "run"),
+        settings(read_only / "new"),
+        SearchRunSettings(runs=read_only, device="cpu"),
+    ):
         with pytest.raises(CheckpointError, match=r"cannot write .*: Permission denied"):
             RunFolder.open("search", "x", SearchConfig(run=run))
         with pytest.raises(CheckpointError, match=r"cannot write .*: Permission denied"):
