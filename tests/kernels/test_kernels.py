@@ -18,7 +18,7 @@ BUILDS = {
 TOLERANCE = {torch.float64: 1e-11, torch.float32: 1e-4}
 SIZES = [(2, 9, 7), (1, 1, 1), (3, 8, 8), (1, 2, 5)]  # batch, height, width
 
-if build.status().library is None:
+if build.status().functions is None:
     pytest.skip(f"no native kernels: {build.status().detail}", allow_module_level=True)
 
 
@@ -31,7 +31,7 @@ def native(
     if needed and needed not in build.processor():
         pytest.skip(f"this processor has no {request.param}")
     built = build.load(BUILDS[request.param])
-    assert built.library is not None, built.detail
+    assert built.functions is not None, built.detail
     monkeypatch.setattr(build, "status", lambda: built)
 
 
@@ -133,7 +133,7 @@ def test_normalised_sum(size: tuple[int, int, int], n: int, training: bool, dtyp
             after.copy_(before)
 
     def compute() -> list[Tensor]:
-        norms = [*running["torch" if build.library() is None else "auto"][:2], None]  # the last is only scaled
+        norms = [*running["torch" if build.functions() is None else "auto"][:2], None]  # the last is only scaled
         return [kernels.normalised_sum(list(zip(maps, gains, norms, strict=True)), bias)]
 
     agree(compute, [*maps, *gains, bias], dtype)

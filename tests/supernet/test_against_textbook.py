@@ -44,7 +44,7 @@ DESIGNS = {
 def _kernels(request: pytest.FixtureRequest) -> Iterator[None]:
     if request.param == "torch":
         kernels.use("torch")
-    elif kernels.status().library is None:
+    elif kernels.status().functions is None:
         pytest.skip(f"no native kernels: {kernels.status().detail}")
     yield
     kernels.use("auto")

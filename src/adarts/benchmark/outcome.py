@@ -123,7 +123,7 @@ class Outcome:
 def provenance(device: torch.device) -> dict[str, Any]:
     """The environment of a run, and whether the native kernels are there."""
     status = kernels.status()
-    built = status.detail if status.library is not None else f"none: {status.detail}"
+    built = status.detail if status.functions is not None else f"none: {status.detail}"
     return {**environment(device), "kernels": built}  # whether a variant used them is said with the variant
 
 

@@ -75,7 +75,10 @@ def _machine() -> Iterator[Check]:
     native = kernels.status()
     advice = "a search takes twice as long on a CPU; install a C++ compiler (g++ or clang++)"
     yield Check(
-        "kernels", native.library is not None, f"native ({native.detail})" if native.library else native.detail, advice
+        "kernels",
+        native.functions is not None,
+        f"native ({native.detail})" if native.functions else native.detail,
+        advice,
     )
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     yield Check("memory", memory >= 4 * _GIB, f"{memory / _GIB:.1f} GiB", "use a smaller scale or batch size")

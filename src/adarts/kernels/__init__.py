@@ -3,7 +3,7 @@
 Whoever calls need not know which of the two runs; a test holds them equal.
 """
 
-from adarts.kernels.build import Choice, Status, active, status, use
+from adarts.kernels.build import Choice, Status, active, status, use, using
 from adarts.kernels.channels import Contribution, select, write_back
 from adarts.kernels.dense import channel_product, relu_product
 from adarts.kernels.norm import Normalisation, normalised_sum
@@ -27,5 +27,6 @@ __all__ = [
     "separable",
     "status",
     "use",
+    "using",
     "write_back",
 ]

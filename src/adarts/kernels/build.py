@@ -1,4 +1,4 @@
-"""The native kernels' library: compiled once for this machine with the C++ compiler at hand, kept in the user's cache.
+"""The native kernels: compiled once for this machine with the C++ compiler at hand, kept in the user's cache.
 
 The sources are plain C++ without a header of torch, called through pointers: they compile in seconds rather than a minute,
 and one build serves every version of torch. Without a compiler, or where the build fails, everything runs on torch's own
@@ -13,6 +13,8 @@ import platform
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -38,7 +40,7 @@ _choice: Choice = "auto"
 class Status:
     """Whether the native kernels are there, and how they were built or why they were not."""
 
-    library: ctypes.CDLL | None
+    functions: ctypes.CDLL | None
     detail: str
 
 
@@ -48,14 +50,25 @@ def use(choice: Choice) -> None:
     _choice = choice
 
 
-def library() -> ctypes.CDLL | None:
+@contextmanager
+def using(choice: Choice) -> Iterator[None]:
+    """The switch for a while."""
+    before = _choice
+    use(choice)
+    try:
+        yield
+    finally:
+        use(before)
+
+
+def functions() -> ctypes.CDLL | None:
     """The native kernels, built on the first call; None where they are turned off or cannot be built."""
-    return None if _choice == "torch" else status().library
+    return None if _choice == "torch" else status().functions
 
 
 def active() -> str:
     """Which kernels run: `native` or `torch`."""
-    return "torch" if library() is None else "native"
+    return "torch" if functions() is None else "native"
 
 
 @cache

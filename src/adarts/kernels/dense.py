@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from adarts.kernels.library import call, channels_last, define, empty, native
+from adarts.kernels.operators import call, channels_last, define, empty, native
 
 
 def channel_product(x_bchw: Tensor, matrix: Tensor) -> Tensor:

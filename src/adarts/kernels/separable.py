@@ -10,12 +10,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from adarts.kernels.dense import channel_product
-from adarts.kernels.library import call, channels_last, define, empty, native
 from adarts.kernels.norm import Normalisation, normalised_sum, statistics
+from adarts.kernels.operators import call, channels_last, define, empty, native
 
 _KERNELS = (3, 5, 7)
-#: the widest groups that are worth multiplying within the kernel; beyond, a matrix product is faster
-_WIDEST_GROUP = 16
+#: channels of a group that the kernel multiplies itself: they fill vectors, or a vector holds several groups. Beyond, and
+#: for other numbers, a matrix product is faster.
+_GROUPS = (1, 2, 4, 8, 16)
 
 
 class Separable(NamedTuple):
@@ -54,7 +55,7 @@ def separable(
     if not (known and native(x_bnhw, *weights)):
         x = F.relu(x_bnhw if norm is None else normalised_sum([(x_bnhw, None, norm)]))
         return [_torch(x, convolution, stride) for convolution in convolutions]
-    fused = all(c.pointwise_gcc is not None and _in_kernel(c.pointwise_gcc, x_bnhw.dtype) for c in convolutions)
+    fused = all(c.pointwise_gcc is not None and c.pointwise_gcc.shape[-1] in _GROUPS for c in convolutions)
     x = channels_last(x_bnhw)
     results: list[Tensor] = torch.ops.adarts.separable(
         x,
@@ -84,15 +85,21 @@ def _pointwise(y_bnhw: Tensor, matrix_gcc: Tensor | None) -> Tensor:
     return y_bnhw if matrix_gcc is None else grouped_product(y_bnhw, matrix_gcc)
 
 
-def _in_kernel(matrix_gcc: Tensor, dtype: torch.dtype) -> bool:
-    """The kernel multiplies groups that fill a vector, or of which a vector holds several."""
-    channels = matrix_gcc.shape[-1]
-    return channels in (1, 2, 4, 8, 16) and channels <= _WIDEST_GROUP
-
-
-def _sizes(x: Tensor, depthwise: list[Tensor], pointwise: list[Tensor], stride: int) -> list[int]:
+def _group(
+    x: Tensor,
+    mean: Tensor | None,
+    inv_std: Tensor | None,
+    depthwise: list[Tensor],
+    pointwise: list[Tensor],
+    dilation: list[int],
+    stride: int,
+) -> list[Any]:
+    """What both kernels begin with: the sizes, the convolutions, what they are applied to."""
     batch, n, height, width = x.shape
-    return [batch, height, width, n, pointwise[0].shape[-1] if pointwise else 1, stride, len(depthwise)]
+    count, channels = len(depthwise), pointwise[0].shape[-1] if pointwise else 1
+    sizes = [batch, height, width, n, channels, stride, count]
+    kernel = [w.shape[-1] for w in depthwise]
+    return [sizes, kernel, dilation, depthwise, pointwise or [None] * count, x, mean, inv_std]
 
 
 def _forward(
@@ -106,19 +113,7 @@ def _forward(
     stride: int,
 ) -> list[Tensor]:
     out = _fake(x, mean, inv_std, batch_statistics, depthwise, pointwise, dilation, stride)
-    call(
-        "separable",
-        x.dtype,
-        _sizes(x, depthwise, pointwise, stride),
-        [w.shape[-1] for w in depthwise],
-        dilation,
-        depthwise,
-        pointwise or [None] * len(depthwise),
-        x,
-        mean,
-        inv_std,
-        out,
-    )
+    call("separable", x.dtype, *_group(x, mean, inv_std, depthwise, pointwise, dilation, stride), out)
     return out
 
 
@@ -173,14 +168,7 @@ def _backward_kernel(
     call(
         "separable_backward",
         x.dtype,
-        _sizes(x, depthwise, pointwise, stride),
-        [w.shape[-1] for w in depthwise],
-        dilation,
-        depthwise,
-        pointwise or [None] * count,
-        x,
-        mean,
-        inv_std,
+        *_group(x, mean, inv_std, depthwise, pointwise, dilation, stride),
         gz,
         out[0],
         out[1 : 1 + count] if weights else None,

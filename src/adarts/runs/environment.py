@@ -61,7 +61,7 @@ def environment(device: torch.device) -> dict[str, Any]:
         "cpu": _cpu_name(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
-        "kernels": kernels.active(),
+        "kernels": kernels.active() if device.type == "cpu" else None,  # asking builds them
         "os": platform.platform(),
         "host": socket.gethostname(),
     }

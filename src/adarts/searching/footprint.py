@@ -99,15 +99,10 @@ def tensor_bytes(workload: Workload) -> int:
 
     Nothing is computed, so it takes a second or two whatever the batch.
     """
-    before: kernels.Choice = "auto" if kernels.active() == "native" else "torch"
-    kernels.use("auto" if workload.native else "torch")
     alive = _Alive()
-    try:
-        # Tensors without data that say they lie on the CPU: the native kernels take them, too.
-        with FakeTensorMode(), alive:
-            _update_weights(workload)
-    finally:
-        kernels.use(before)
+    # Tensors without data that say they lie on the CPU: the native kernels take them, too.
+    with kernels.using("auto" if workload.native else "torch"), FakeTensorMode(), alive:
+        _update_weights(workload)
     return alive.most
 
 

@@ -9,7 +9,7 @@ namespace {
 
 constexpr int64_t tile_rows = 128;  // rows of L numbers: short enough that a tile is still in the cache the second time
 
-// Run over a map in tiles; `body(position, rows, complete)` gets the flat start of one column of vectors of a tile.
+// A map of `total` numbers as rows of L, the last one perhaps incomplete, and its rows in tiles.
 template <class T>
 struct Tiles {
   int64_t total, L;

@@ -3,6 +3,8 @@
 // The image is copied once into a padded buffer with its ReLU (or scale, shift and ReLU: a batch normalisation) applied on the
 // way; all convolutions read that buffer, which stays in the cache. Between depthwise and pointwise nothing leaves the cache
 // either, and nothing of it is kept: the backward pass computes it again.
+#include <type_traits>
+
 #include "vector.h"
 
 namespace adarts {
@@ -225,26 +227,36 @@ void pointwise_many_weight(const T* y, const T* gz, int64_t length, int64_t n, i
     }
 }
 
+// Call body with a number that is known when compiling: loops of that length are unrolled.
+template <class Body>
+void with_few(int64_t c, Body body) {
+  switch (c) {
+    case 1: return body(std::integral_constant<int, 1>());
+    case 2: return body(std::integral_constant<int, 2>());
+    case 4: return body(std::integral_constant<int, 4>());
+    default: return body(std::integral_constant<int, 8>());
+  }
+}
+
+template <class Body>
+void with_kernel(int64_t kernel, Body body) {
+  switch (kernel) {
+    case 3: return body(std::integral_constant<int, 3>());
+    case 5: return body(std::integral_constant<int, 5>());
+    default: return body(std::integral_constant<int, 7>());
+  }
+}
+
 template <class T>
 void pointwise(int64_t c, const T* y, const T* w, int64_t length, int64_t L, int64_t n, T* z) {
   if (c % lanes<T> == 0) return pointwise_many(y, w, length, n, c, z);
-  switch (c) {
-    case 1: return pointwise_few<T, 1>(y, w, length, L, z);
-    case 2: return pointwise_few<T, 2>(y, w, length, L, z);
-    case 4: return pointwise_few<T, 4>(y, w, length, L, z);
-    default: return pointwise_few<T, 8>(y, w, length, L, z);
-  }
+  with_few(c, [&](auto few) { pointwise_few<T, few()>(y, w, length, L, z); });
 }
 
 template <class T>
 void pointwise_weight(int64_t c, const T* y, const T* gz, int64_t length, int64_t L, int64_t n, T* gw) {
   if (c % lanes<T> == 0) return pointwise_many_weight(y, gz, length, n, c, gw);
-  switch (c) {
-    case 1: return pointwise_few_weight<T, 1>(y, gz, length, L, gw);
-    case 2: return pointwise_few_weight<T, 2>(y, gz, length, L, gw);
-    case 4: return pointwise_few_weight<T, 4>(y, gz, length, L, gw);
-    default: return pointwise_few_weight<T, 8>(y, gz, length, L, gw);
-  }
+  with_few(c, [&](auto few) { pointwise_few_weight<T, few()>(y, gz, length, L, gw); });
 }
 
 // Weights as the kernels read them: depthwise (n, k, k) -> (taps, L).
@@ -270,28 +282,18 @@ Array<T> spread_pointwise(const T* w, int64_t n, int64_t c, int64_t L, bool tran
 }
 
 template <class T>
-void convolve_any(int kernel, bool add, const Padded& p, const Taps& taps, const T* buffer, const T* w, int64_t L, int64_t height,
-                  int64_t length, T* out) {
-  if (kernel == 3)
-    add ? convolve<T, 3, true>(p, taps, buffer, w, L, height, length, out)
-        : convolve<T, 3, false>(p, taps, buffer, w, L, height, length, out);
-  else if (kernel == 5)
-    add ? convolve<T, 5, true>(p, taps, buffer, w, L, height, length, out)
-        : convolve<T, 5, false>(p, taps, buffer, w, L, height, length, out);
-  else
-    add ? convolve<T, 7, true>(p, taps, buffer, w, L, height, length, out)
-        : convolve<T, 7, false>(p, taps, buffer, w, L, height, length, out);
+void convolve_any(int64_t kernel, bool add, const Padded& p, const Taps& taps, const T* buffer, const T* w, int64_t L,
+                  int64_t height, int64_t length, T* out) {
+  with_kernel(kernel, [&](auto k) {
+    add ? convolve<T, k(), true>(p, taps, buffer, w, L, height, length, out)
+        : convolve<T, k(), false>(p, taps, buffer, w, L, height, length, out);
+  });
 }
 
 template <class T>
-void convolve_weight_any(int kernel, const Padded& p, const Taps& taps, const T* buffer, const T* gy, int64_t L, int64_t height,
-                         int64_t length, T* gw) {
-  if (kernel == 3)
-    convolve_weight<T, 3>(p, taps, buffer, gy, L, height, length, gw);
-  else if (kernel == 5)
-    convolve_weight<T, 5>(p, taps, buffer, gy, L, height, length, gw);
-  else
-    convolve_weight<T, 7>(p, taps, buffer, gy, L, height, length, gw);
+void convolve_weight_any(int64_t kernel, const Padded& p, const Taps& taps, const T* buffer, const T* gy, int64_t L,
+                         int64_t height, int64_t length, T* gw) {
+  with_kernel(kernel, [&](auto k) { convolve_weight<T, k()>(p, taps, buffer, gy, L, height, length, gw); });
 }
 
 }  // namespace

@@ -8,17 +8,18 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.library import Library, register_fake
 
 from adarts.kernels import build
 
-_OPERATORS = torch.library.Library("adarts", "DEF")
+_OPERATORS = Library("adarts", "DEF")
 _TYPES = {torch.float32: "float32", torch.float64: "float64"}
 
 
 def native(*tensors: Tensor) -> bool:
     """Whether the native kernels take these tensors: on the CPU, in float32 or float64, and there to be used."""
     taken = all(t.device.type == "cpu" and t.dtype in _TYPES and t.dtype == tensors[0].dtype for t in tensors)
-    return taken and build.library() is not None
+    return taken and build.functions() is not None
 
 
 def channels_last(x_bchw: Tensor) -> Tensor:
@@ -50,19 +51,20 @@ def define(
     name = schema.partition("(")[0]
     _OPERATORS.define(schema)
     _OPERATORS.impl(name, kernel, "CPU")
-    torch.library.register_fake(f"adarts::{name}", fake, lib=_OPERATORS)
+    register_fake(f"adarts::{name}", fake, lib=_OPERATORS)
     if backward is not None:
         _OPERATORS.impl(name, _differentiable(getattr(torch.ops.adarts, name).default, *backward), "Autograd")
 
 
 def _differentiable(
-    operator: Callable[..., Any], remember: Callable[..., None], gradient: Callable[..., tuple[Any, ...]]
+    operator: torch._ops.OpOverload, remember: Callable[..., None], gradient: Callable[..., tuple[Any, ...]]
 ) -> Callable[..., Any]:
     """The operator as autograd sees it.
 
-    `torch.library.register_autograd` does the same in general, and takes a tenth of a search step for it: it goes through all
+    torch's `register_autograd` does the same in general, and takes a tenth of a search step for it: it goes through all
     arguments as nested trees. Here an argument is a tensor, a list of tensors, or something without a gradient.
     """
+    returns_list = str(operator._schema.returns[0].type) == "List[Tensor]"
 
     class Differentiable(torch.autograd.Function):
         @staticmethod
@@ -85,13 +87,9 @@ def _differentiable(
         for value in arguments:
             flat.extend(value if isinstance(value, list) else [value])
         results = Differentiable.apply(arguments, *flat)
-        return list(results) if isinstance(results, tuple) and _returns_list(operator) else results
+        return list(results) if returns_list else results
 
     return apply
-
-
-def _returns_list(operator: Any) -> bool:
-    return str(operator._schema.returns[0].type) == "List[Tensor]"
 
 
 def call(
@@ -105,9 +103,9 @@ def call(
         arguments: tensors are passed as pointers to their data, lists of tensors as arrays of pointers, whole numbers as
             int64, others as double.
     """
-    library = build.library()
-    assert library is not None  # whoever calls has asked `native`
-    function = getattr(library, f"adarts_{name}_{_TYPES[dtype]}")
+    functions = build.functions()
+    assert functions is not None  # whoever calls has asked `native`
+    function = getattr(functions, f"adarts_{name}_{_TYPES[dtype]}")
     function(*map(_argument, arguments), ctypes.c_int64(torch.get_num_threads()))
 
 
