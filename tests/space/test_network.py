@@ -19,6 +19,10 @@ def drop_path(probability=0.5, seed=1):
     return DropPath(probability, torch.Generator().manual_seed(seed))
 
 
+def factors(network, x, *args, **kwargs):
+    return drop_path(*args, **kwargs).scales(network.num_paths, x)
+
+
 def test_golden_numbers():
     with torch.device("meta"):
         ten = cost(Network(ADARTS_V1, 10, 36, 20, auxiliary=True), 32)
@@ -46,7 +50,7 @@ def test_cost_leaves_the_network_alone():
 def test_any_image_size(size, in_channels):
     network = tiny(in_channels=in_channels, auxiliary=True)
     x = torch.randn(2, in_channels, *size)
-    logits, auxiliary = network(x, drop_path())
+    logits, auxiliary = network(x, factors(network, x))
     assert logits.shape == auxiliary.shape == (2, 5)
     (logits.sum() + auxiliary.sum()).backward()
     assert all(parameter.grad is not None for parameter in network.parameters())
@@ -99,11 +103,11 @@ def test_auxiliary_head_works_in_training_only_and_before_the_end():
 
 def test_drop_path_is_reproducible_and_off_in_evaluation():
     network, x = tiny(), torch.randn(4, 3, 8, 8)
-    assert torch.equal(network(x, drop_path()), network(x, drop_path()))
-    assert not torch.equal(network(x, drop_path()), network(x, drop_path(seed=2)))
-    assert torch.equal(network(x, drop_path(0.0)), network(x))
+    assert torch.equal(network(x, factors(network, x)), network(x, factors(network, x)))
+    assert not torch.equal(network(x, factors(network, x)), network(x, factors(network, x, seed=2)))
+    assert torch.equal(network(x, factors(network, x, 0.0)), network(x))
     network.eval()
-    assert torch.equal(network(x, drop_path()), network(x))
+    assert torch.equal(network(x, factors(network, x)), network(x))
 
 
 def test_drop_path_spares_identities_and_keeps_the_mean():
@@ -131,7 +135,8 @@ def test_none_repeated_pairs_empty_nodes_and_short_concat():
     reduction = CellGenotype(((("none", 0), ("none", 1)), (("conv_7x1_1x7", 1),)), (2, 3))
     network = tiny(Genotype({"normal": normal, "reduction": reduction}), cells=5)
     assert [cell.out_channels for cell in network.cells] == [4, 16, 8, 32, 16]
-    assert network(torch.randn(2, 3, 9, 9), drop_path()).shape == (2, 5)
+    x = torch.randn(2, 3, 9, 9)
+    assert network(x, factors(network, x)).shape == (2, 5)
 
 
 def test_state_dict_names_are_readable():

@@ -18,7 +18,7 @@ from adarts.benchmark.timing import Clock, Seconds, in_turn
 from adarts.config.loading import checked, train_config
 from adarts.config.settings import RunSettings
 from adarts.errors import ConfigError, nearest
-from adarts.space import DropPath, Network
+from adarts.space import Network
 from adarts.training.model import resolve_genotype
 from adarts.training.task import TrainTask
 
@@ -59,24 +59,18 @@ class TrainVariant:
 class PlainNetwork(Network):
     """The same network in torch's own modules, one after the other in NCHW, as the public codes train it: the yardstick."""
 
+    memory_format = torch.contiguous_format
+
     def __init__(self, *facts: Any, **named: Any) -> None:
         super().__init__(*facts, **named)
         in_torch_modules(self)
+        for cell in self.cells:
+            cell.register_forward_hook(_require_nchw)
 
-    def forward(self, x_bchw: Tensor, drop_path: DropPath | None = None) -> Tensor | tuple[Tensor, Tensor]:
-        first = second = self.stem(x_bchw.contiguous())
-        scales = None
-        if drop_path is not None and drop_path.probability > 0:
-            scales = iter(drop_path.scales(self.num_paths, second))
-        auxiliary = None
-        for index, cell in enumerate(self.cells):
-            first, second = second, cell(first, second, scales)
-            if self.auxiliary_head is not None and index == self.auxiliary_index:
-                auxiliary = self.auxiliary_head(second)
-        if not second.is_contiguous():
-            raise RuntimeError("the plain loop has left NCHW, so it is no yardstick")
-        scores: Tensor = self.classifier(second.mean((2, 3)))
-        return scores if auxiliary is None else (scores, auxiliary)
+
+def _require_nchw(cell: nn.Module, inputs: tuple[Any, ...], output_bchw: Tensor) -> None:
+    if not output_bchw.is_contiguous():
+        raise RuntimeError("the plain loop has left NCHW, so it is no yardstick")
 
 
 def in_torch_modules(module: nn.Module) -> nn.Module:

@@ -230,18 +230,16 @@ class StepUpdates:
     def __init__(self, task: SearchTask, epoch: int, step: int) -> None:
         self.task, self.epoch, self.step = task, epoch, step
         self.logits_active = epoch >= task.config.search.warmup_epochs
-        self.generator = generator(task.config.seed, "channels", epoch, step)
+        task.generator = generator(task.config.seed, "channels", epoch, step)
 
     def update_logits(self) -> dict[str, Tensor | float]:
-        sums = self._update(self.task.logit_update, self.task.logit_batches, self.task.config.logits.learning_rate)
+        task = self.task
+        batch = task.logit_batches.batch(self.epoch, self.step)
+        sums = task.logit_update(task.config.logits.learning_rate, task.parts, *batch)
         return {f"logits_{name}": value for name, value in sums.items()}
 
     def update_weights(self) -> dict[str, Tensor | float]:
         task = self.task
-        sums = self._update(task.weight_update, task.weight_batches, task.rate)
+        sums = task.weight_update(task.rate, task.parts, *task.weight_batches.batch(self.epoch, self.step))
         task.selection = Selection(task.weight_update.observed)
         return sums
-
-    def _update(self, update: updates.Update, batches: Batches, rate: float) -> dict[str, Tensor | float]:
-        self.task.generator = self.generator
-        return update(rate, self.task.parts, *batches.batch(self.epoch, self.step))

@@ -185,23 +185,25 @@ class Network(nn.Module):
         self.auxiliary_head = AuxiliaryHead(auxiliary_channels, num_classes) if auxiliary else None
         self.classifier = nn.Linear(inputs[1], num_classes)
 
+    #: in channels last, depthwise and 1x1 convolutions are several times faster on a CPU; no operation leaves it
+    memory_format = torch.channels_last
+
     @property
     def num_paths(self) -> int:
         """How many paths drop path can leave out."""
         return sum(cell.num_paths for cell in self._cells())
 
-    def forward(self, x_bchw: Tensor, drop_path: DropPath | None = None) -> Tensor | tuple[Tensor, Tensor]:
+    def forward(self, x_bchw: Tensor, path_scales_pb111: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
         """Logits, or in training with an auxiliary head (logits, auxiliary logits).
 
         Args:
             x_bchw: images.
-            drop_path: leaves out paths, in training only.
+            path_scales_pb111: factors of the paths of every image, as :meth:`DropPath.scales` draws them; in training only.
         """
-        # In channels last, depthwise and 1x1 convolutions are several times faster on a CPU; nothing below leaves it.
-        first = second = self.stem(x_bchw.contiguous(memory_format=torch.channels_last))
+        first = second = self.stem(x_bchw.contiguous(memory_format=self.memory_format))
         scales = None
-        if self.training and drop_path is not None and drop_path.probability > 0:
-            scales = iter(drop_path.scales(self.num_paths, second))
+        if self.training and path_scales_pb111 is not None:
+            scales = iter(path_scales_pb111.to(second.dtype))
         auxiliary_logits = None
         for index, cell in enumerate(self._cells()):
             first, second = second, cell(first, second, scales)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -16,16 +15,6 @@ from adarts.config.settings import TrainConfig
 from adarts.data import Augmentation, Batches, ImageData, Images, hold_out
 from adarts.seeding import generator
 from adarts.space import DropPath, Network
-
-
-@dataclass(frozen=True)
-class _Drawn(DropPath):
-    """Drop path with factors that were drawn before, so that a recorded step can be given those of every step."""
-
-    drawn_pb111: Tensor
-
-    def scales(self, num_paths: int, x_bchw: Tensor) -> Tensor:
-        return self.drawn_pb111.to(x_bchw.dtype)
 
 
 class TrainTask:
@@ -87,9 +76,9 @@ class TrainTask:
 
     def _loss(self, x_bchw: Tensor, y_b: Tensor, *scales_bp111: Tensor) -> tuple[Tensor, Tensor]:
         config = self.config
-        drop_path = _Drawn(1.0, torch.Generator(), scales_bp111[0].transpose(0, 1)) if scales_bp111 else None
+        path_scales_pb111 = scales_bp111[0].transpose(0, 1) if scales_bp111 else None
         with updates.autocast(config.run.precision, x_bchw.device):
-            output = self.network(x_bchw, drop_path)
+            output = self.network(x_bchw, path_scales_pb111)
         scores, auxiliary = output if isinstance(output, tuple) else (output, None)
         scores, smoothing = scores.float(), config.training.label_smoothing
         loss = F.cross_entropy(scores, y_b, label_smoothing=smoothing)
