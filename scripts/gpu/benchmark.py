@@ -11,110 +11,68 @@ from __future__ import annotations
 
 import argparse
 import gc
-import importlib
 import json
 import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
 
-from adarts.config.loading import search_config
-from adarts.data import ImageData, Images
-from adarts.methods import get_method, published
+from adarts.benchmark.subjects import synthetic
+from adarts.benchmark.variants import NUMBERS, Variant
+from adarts.methods import get_method
 from adarts.searching import SearchTask, build_supernet
 from adarts.updates import fix_arithmetic
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-CLASSES = 10
-METHODS = {
-    "adarts": {"selector": "attention", "k": 4, "attention": True},
-    "pc-darts": {"selector": "first", "k": 4, "attention": False, "normalisation": True},
-    "darts": {"selector": "all", "k": 1, "attention": False},
-}
-"""The textbook's designs of the methods that are measured."""
+sys.path.insert(0, str(REPOSITORY / "benchmarks"))
+
+from yardsticks import PlainStep, public_step, textbook_step  # noqa: E402
+
+METHODS = ("adarts", "pc-darts", "darts")
 
 Step = Callable[[int], object]
 
 
-def ours(options: argparse.Namespace, device: torch.device, method: str, precision: str, capture: bool) -> Step:
-    """A step of the package, from the images in memory to the moved parameters."""
-    config = search_config(
-        published,
-        method=method,
-        supernet={"channels": options.channels, "cells": options.cells},
-        search={"epochs": 2, "batch_size": options.batch, "warmup_epochs": 0},
-        run={"precision": precision, "capture": capture},
-    )
-    random = torch.Generator().manual_seed(0)
-    size = (8 * options.batch, 3, options.size, options.size)
-    pixels = torch.randint(0, 256, size, dtype=torch.uint8, generator=random)
-    images = Images(pixels, torch.arange(len(pixels)) % CLASSES)
-    names = tuple(str(number) for number in range(CLASSES))
-    data = ImageData("random", names, images, images.select(torch.arange(CLASSES)), (0.5,) * 3, (0.25,) * 3)
-    task = SearchTask(config, data, build_supernet(config, data).to(device), get_method(method)(), device)
+def ours(variant: Variant, device: torch.device) -> Step:
+    """A step of the package, from the images in memory to the moved parameters, in one of many that run ahead of the GPU."""
+    config = variant.config()
+    data = synthetic(8 * variant.batch, variant.size)
+    supernet = build_supernet(config, data).to(device)
+    task = SearchTask(config, data, supernet, get_method(config.method)(), device)
     return lambda number: task.step(0, number % task.steps(0))
 
 
-def theirs(options: argparse.Namespace, device: torch.device, net: nn.Module, logits: list[Tensor]) -> Step:
-    """A step of code that knows nothing of the package: the two updates of DARTS of first order, written down plainly."""
-    chosen = {id(parameter) for parameter in logits}
-    weights = [parameter for parameter in net.parameters() if id(parameter) not in chosen]
-    sgd = torch.optim.SGD(weights, 0.025, 0.9, weight_decay=3e-4)
-    adam = torch.optim.Adam(logits, 6e-4, (0.5, 0.999), weight_decay=1e-3)
-    size = (2, options.batch, 3, options.size, options.size)
-    x = torch.randn(size, generator=torch.Generator().manual_seed(0)).to(device)
-    y = (torch.arange(options.batch) % CLASSES).to(device)
+def theirs(plain: PlainStep) -> Step:
+    """A step of code that knows nothing of the package."""
 
-    def step(number: int) -> None:
-        for part, optimiser in enumerate((adam, sgd)):
-            sgd.zero_grad()
-            adam.zero_grad()
-            F.cross_entropy(net(x[part]), y).backward()
-            if optimiser is sgd:
-                nn.utils.clip_grad_norm_(weights, 5.0)
-            optimiser.step()
+    def step(_: int) -> None:
+        plain.update_logits()
+        plain.update_weights()
 
     return step
-
-
-def textbook(options: argparse.Namespace, device: torch.device, method: str) -> Step:
-    sys.path.insert(0, str(REPOSITORY / "tests" / "oracles"))
-    from textbook import TextbookSupernet
-
-    net = TextbookSupernet(options.channels, options.cells, CLASSES, **METHODS[method]).to(device)
-    return theirs(options, device, net, list(net.logits.values()))
-
-
-def public(options: argparse.Namespace, device: torch.device) -> Step:
-    """The network of the public PC-DARTS code; it was written for a GPU, and asks for one wherever it makes a tensor."""
-    sys.path.insert(0, str(options.public))
-    if device.type == "cpu":
-        Tensor.cuda = lambda tensor, *_, **__: tensor  # type: ignore[method-assign]
-        nn.Module.cuda = lambda module, *_, **__: module  # type: ignore[method-assign]
-    network = importlib.import_module("model_search").Network
-    net = network(options.channels, CLASSES, options.cells, nn.CrossEntropyLoss()).to(device)
-    return theirs(options, device, net, net.arch_parameters())
 
 
 def variants(options: argparse.Namespace, device: torch.device) -> Iterator[tuple[dict[str, Any], Callable[[], Step]]]:
     """What is measured, and how to make it."""
     captures = (True, False) if device.type == "cuda" else (False,)
+    sizes = {name: getattr(options, name) for name in NUMBERS}
     for method in options.methods:
+        design = Variant(method=method, **sizes)
         for precision in ("float32", "bfloat16"):
             for capture in captures:
                 facts = {"code": "adarts", "method": method, "precision": precision, "captured": capture}
-                yield facts, lambda m=method, p=precision, c=capture: ours(options, device, m, p, c)
+                variant = replace(design, precision=precision, capture="yes" if capture else "no")
+                yield facts, lambda v=variant: ours(v, device)
         facts = {"code": "textbook", "method": method, "precision": "float32", "captured": False}
-        yield facts, lambda m=method: textbook(options, device, m)
+        yield facts, lambda d=design: theirs(textbook_step(d, device))
     if options.public is not None:
         facts = {"code": "public PC-DARTS", "method": "pc-darts", "precision": "float32", "captured": False}
-        yield facts, lambda: public(options, device)
+        yield facts, lambda: theirs(public_step(options.public, Variant(method="pc-darts", **sizes), device))
 
 
 def measure(make: Callable[[], Step], options: argparse.Namespace, device: torch.device) -> dict[str, Any]:
@@ -169,7 +127,7 @@ def main() -> int:
     fix_arithmetic(device)
     options.out.mkdir(parents=True, exist_ok=True)
     file = options.out / "benchmark.json"
-    settings = {name: getattr(options, name) for name in ("batch", "channels", "cells", "size")}
+    settings = {name: getattr(options, name) for name in NUMBERS}
     settings["device"] = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
     settings["torch"] = torch.__version__
     found = json.loads(file.read_text()) if file.exists() else {"settings": settings, "records": []}
