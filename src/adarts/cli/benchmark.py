@@ -62,10 +62,8 @@ class Edge:
 
 
 @dataclass(frozen=True)
-class Step(Rounds):
-    """Time and memory of a search step. Options marked * take several values, parted by commas: all combinations are measured in
-    turn, and compared with the first.
-    """
+class Designs:
+    """What search steps may differ in. Options marked * take several values, parted by commas."""
 
     method: str = "adarts"
     """* Search methods; `adarts methods` lists them."""
@@ -74,8 +72,6 @@ class Step(Rounds):
     """* Channels of the first cells."""
     cells: str = "8"
     """* Number of cells."""
-    batch: str = "32"
-    """* Images of each update."""
     size: str = "32"
     """* Side of the images."""
     kernels: str = "auto"
@@ -86,6 +82,16 @@ class Step(Rounds):
     """* Let a GPU replay whole updates: yes or no."""
     recompute: str = "no"
     """* Compute the cells again in the backward pass: yes or no."""
+
+
+@dataclass(frozen=True)
+class Step(Designs, Rounds):
+    """Time and memory of a search step. Options marked * take several values, parted by commas: all combinations are measured in
+    turn, and compared with the first.
+    """
+
+    batch: str = "32"
+    """* Images of each update."""
     no_memory: Flag = False
     """Measure time alone."""
 
@@ -129,28 +135,12 @@ class Training(Rounds):
 
 
 @dataclass(frozen=True)
-class Batch(How):
+class Batch(Designs, How):
     """The largest batch of a search step that fits into a memory, by K."""
 
     memory: str = "8GB"
     """The memory: 8GB is 8e9 bytes, 8GiB is 8 times 2^30."""
-    method: str = "adarts"
-    """* Search methods."""
     edge: Edge = Edge(k="1,2,4,8")
-    channels: str = "16"
-    """* Channels of the first cells."""
-    cells: str = "8"
-    """* Number of cells."""
-    size: str = "32"
-    """* Side of the images."""
-    kernels: str = "auto"
-    """* auto or torch."""
-    precision: str = "float32"
-    """* float32 or bfloat16."""
-    capture: str = "yes"
-    """* Let a GPU replay whole updates: yes or no."""
-    recompute: str = "no"
-    """* Compute the cells again in the backward pass: yes or no."""
     no_verify: Flag = False
     """Extrapolate from small batches, and measure nothing near the limit."""
 
