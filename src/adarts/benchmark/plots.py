@@ -129,9 +129,9 @@ def _document(width: float, height: float, title: str, parts: Sequence[str]) -> 
         return " ".join(rules)
 
     style = (
-        "text { font: 12px Helvetica, Arial, 'Liberation Sans', sans-serif; stroke: none; } .title { font-size: 14px; }"
-        f" {colours(0)} @media (prefers-color-scheme: dark) {{ {colours(1)} }} path {{ fill: none; }} text {{ stroke: none; }}"
-        " .line { fill: none; stroke-width: 2; }"
+        "text { font: 12px Helvetica, Arial, 'Liberation Sans', sans-serif; } .title { font-size: 14px; }"
+        f" {colours(0)} @media (prefers-color-scheme: dark) {{ {colours(1)} }} path {{ fill: none; }}"
+        " text[class] { stroke: none; } .line { fill: none; stroke-width: 2; }"
     )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" role="img">\n'
