@@ -92,17 +92,22 @@ class _Driver:
         self.saved_at = time.monotonic()
 
     def carry_out(self) -> None:
-        self._start()
-        with self.run.signals.deferred(), Progress(self.run.console, self.task.epochs, self._done()) as self.progress:
-            while self.epoch < self.task.epochs:
-                try:
-                    self._advance()
-                except NotFiniteError as error:
-                    self._roll_back(error)
-                except (RuntimeError, MemoryError) as error:
-                    if not is_out_of_memory(error):
-                        raise
-                    raise OutOfMemoryError(f"out of memory at {self._position()}: {first_line(error)}") from error
+        with self.run.signals.deferred():
+            # Inside, too: a signal that meets the first checkpoint half written stops the run as one after a step does.
+            self._start()
+            with Progress(self.run.console, self.task.epochs, self._done()) as self.progress:
+                self._advance_to_the_end()
+
+    def _advance_to_the_end(self) -> None:
+        while self.epoch < self.task.epochs:
+            try:
+                self._advance()
+            except NotFiniteError as error:
+                self._roll_back(error)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                raise OutOfMemoryError(f"out of memory at {self._position()}: {first_line(error)}") from error
 
     def _start(self) -> None:
         state = self.run.checkpoints.load()
