@@ -26,7 +26,9 @@ class Line:
         self.frozen = nn.Parameter(torch.ones(3))
         weights = list(self.model.parameters())
         optimiser = updates.adam(weights, LogitOptimiser()) if adam else updates.sgd(weights, SETTINGS)
-        self.update = updates.Update(optimiser, self.loss, "the weights", clip=SETTINGS.clip, frozen=[self.frozen])
+        self.optimiser = optimiser
+        moved = updates.Moved(optimiser, "the weights", SETTINGS.clip)
+        self.update = updates.Update(moved, gradient=updates.backward(self.loss), frozen=[self.frozen])
 
     def loss(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         scores = self.model(x) * self.frozen
@@ -37,6 +39,10 @@ class Line:
             x = torch.randn(8, 6, generator=torch.Generator().manual_seed(number))
             self.update(0.5 / (1 + number), 2, x * float("nan" if number == poisoned else 1), torch.arange(8) % 3)
 
+    def load(self, state: dict[str, object]) -> None:
+        updates.load_optimiser(self.optimiser, copy.deepcopy(state))
+        self.update.forget()
+
     def weights(self) -> Tensor:
         return torch.cat([p.detach().flatten() for p in self.model.parameters()])
 
@@ -46,9 +52,9 @@ def test_a_learning_rate_on_the_device_gives_what_a_number_gives(monkeypatch: py
     plain.steps(range(6))
     run_ahead(monkeypatch)
     ahead = Line()
-    rate = ahead.update.optimiser.param_groups[0]["lr"]
+    rate = ahead.optimiser.param_groups[0]["lr"]
     ahead.steps(range(6))
-    assert isinstance(rate, Tensor) and rate is ahead.update.optimiser.param_groups[0]["lr"]
+    assert isinstance(rate, Tensor) and rate is ahead.optimiser.param_groups[0]["lr"]
     torch.testing.assert_close(ahead.weights(), plain.weights(), rtol=1e-6, atol=1e-7)  # fused: rounded elsewhere
     assert plain.frozen.grad is None and ahead.frozen.grad is None
 
@@ -63,7 +69,7 @@ def test_a_device_leaves_out_what_is_not_finite_and_all_after_it(adam: bool, mon
     assert torch.equal(line.weights(), clean.weights())
     with pytest.raises(NotFiniteError, match=r"loss of the weights is nan on a batch of 8 images in one of the last 6"):
         line.update.check()
-    line.update.load(copy.deepcopy(clean.update.optimiser.state_dict()))  # what a rollback does
+    line.load(clean.optimiser.state_dict())  # what a rollback does
     line.steps(range(6, 8))
     line.update.check()
     clean.steps(range(6, 8))
@@ -94,12 +100,12 @@ def test_a_device_is_asked_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_state_goes_from_one_kind_of_device_to_the_other(adam: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     line = Line(adam)
     line.steps(range(3))
-    state, weights = copy.deepcopy(line.update.optimiser.state_dict()), copy.deepcopy(line.model.state_dict())
+    state, weights = copy.deepcopy(line.optimiser.state_dict()), copy.deepcopy(line.model.state_dict())
     run_ahead(monkeypatch)
     other = Line(adam)
     other.model.load_state_dict(weights)
-    other.update.load(state)
-    group = other.update.optimiser.param_groups[0]
+    other.load(state)
+    group = other.optimiser.param_groups[0]
     assert group["fused"] and isinstance(group["lr"], float if adam else Tensor)
     for one in (line, other):
         one.steps(range(3, 5))

@@ -6,8 +6,8 @@ import torch
 
 from adarts.config.settings import SearchConfig, TrainConfig
 from adarts.data import load_images
-from adarts.methods import get_method
-from adarts.searching import SearchTask, build_supernet
+from adarts.methods import create, published
+from adarts.searching import SearchTask
 from adarts.training.model import build, resolve_genotype
 from adarts.training.task import TrainTask
 
@@ -19,13 +19,12 @@ TINY = {
 
 
 def tiny_search(method: str = "adarts", device: torch.device = CPU, **changes: object) -> SearchTask:
-    cls = get_method(method)
-    layers: dict[str, dict[str, object]] = {name: dict(part) for name, part in cls.info.defaults.items()}
+    layers: dict[str, dict[str, object]] = {name: dict(part) for name, part in published(method).items()}
     for name, part in {**TINY, "search": {"epochs": 4, "batch_size": 8, "warmup_epochs": 1}, **changes}.items():
         layers[name] = {**layers.get(name, {}), **part}  # type: ignore[dict-item]
     config = SearchConfig.model_validate({"method": method, **layers})
     data = load_images("signs", config.images, config.seed)
-    return SearchTask(config, data, build_supernet(config, data).to(device), cls(), device)
+    return SearchTask(config, data, create(config), device)
 
 
 def tiny_training(device: torch.device = CPU, **run: object) -> TrainTask:

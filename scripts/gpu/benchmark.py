@@ -24,8 +24,8 @@ import torch
 
 from adarts.benchmark.subjects import synthetic
 from adarts.benchmark.variants import NUMBERS, Variant
-from adarts.methods import get_method
-from adarts.searching import SearchTask, build_supernet
+from adarts.methods import create
+from adarts.searching import SearchTask
 from adarts.updates import fix_arithmetic
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -42,8 +42,7 @@ def ours(variant: Variant, device: torch.device) -> Step:
     """A step of the package, from the images in memory to the moved parameters, in one of many that run ahead of the GPU."""
     config = variant.config()
     data = synthetic(8 * variant.batch, variant.size)
-    supernet = build_supernet(config, data).to(device)
-    task = SearchTask(config, data, supernet, get_method(config.method)(), device)
+    task = SearchTask(config, data, create(config), device)
     return lambda number: task.step(0, number % task.steps(0))
 
 

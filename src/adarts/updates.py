@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
@@ -19,6 +20,10 @@ from adarts.errors import CheckpointError, NotFiniteError
 
 LossOf = Callable[..., tuple[Tensor, Tensor]]
 """(images, labels, whatever else a batch has) -> (mean loss, class scores)."""
+Gradient = Callable[..., tuple[Tensor, Tensor]]
+"""(parts, images, labels, ...) -> (sum of the losses, correct predictions); leaves the gradients of the mean loss in ``grad``."""
+Masks = Mapping[nn.Parameter, Tensor]
+"""Parameter -> bool that broadcasts to it: which entries an update may move."""
 
 CHECK_EVERY = 50
 """Updates between two looks at what a GPU has found: each look waits for it."""
@@ -94,6 +99,59 @@ def learning_rate(settings: WeightOptimiser, epoch: float, epochs: int, warmup: 
     return settings.final_learning_rate + span * (1 + math.cos(math.pi * progress)) / 2
 
 
+def backward(loss_of: LossOf) -> Gradient:
+    """The gradient of a loss by one backward pass for each part of the batch."""
+
+    def gradient(parts: int, *batch: Tensor) -> tuple[Tensor, Tensor]:
+        x_bchw, y_b = batch[:2]
+        total = torch.zeros((), device=x_bchw.device)
+        correct = torch.zeros((), device=x_bchw.device)
+        for part in zip(*(tensor.tensor_split(parts) for tensor in batch), strict=True):
+            loss, scores = loss_of(*part)
+            y_part = part[1]
+            (loss * (len(y_part) / len(y_b))).backward()
+            total += loss.detach() * len(y_part)
+            correct += (scores.argmax(1) == y_part).sum()
+        return total, correct
+
+    return gradient
+
+
+@dataclass(frozen=True)
+class Moved:
+    """Parameters that an update moves.
+
+    Attributes:
+        optimiser: of the parameters.
+        whose: the parameters in words, for messages.
+        clip: a longer gradient is scaled down to this norm.
+    """
+
+    optimiser: torch.optim.Optimizer
+    whose: str
+    clip: float = math.inf
+
+    @property
+    def parameters(self) -> list[nn.Parameter]:
+        return [p for group in self.optimiser.param_groups for p in group["params"]]
+
+    def step(self, masks: Masks) -> None:
+        """One step of the optimiser that leaves masked entries alone, and its own memory of them."""
+        masked = [p for p in self.parameters if p in masks and p.grad is not None]
+        before = [{name: t.clone() for name, t in self._memory(p).items()} for p in masked]
+        self.optimiser.step()
+        for parameter, old in zip(masked, before, strict=True):
+            for name, now in self._memory(parameter).items():
+                # What the optimiser has begun to remember with this very step, it begins with zeros.
+                now.copy_(torch.where(masks[parameter], now, old.get(name, torch.zeros_like(now))))
+
+    def _memory(self, parameter: nn.Parameter) -> dict[str, Tensor]:
+        """The parameter's entries, and what the optimiser remembers entry by entry."""
+        state = self.optimiser.state.get(parameter, {})
+        own = {n: t for n, t in state.items() if isinstance(t, Tensor) and t.shape == parameter.shape}
+        return {"": parameter.detach(), **own}
+
+
 class Update:
     """One update: the gradient of a batch's mean loss, clipped, and a step of the optimiser.
 
@@ -102,33 +160,30 @@ class Update:
     :data:`CHECK_EVERY` updates. Whoever writes a checkpoint checks first.
 
     Args:
-        optimiser: of the parameters that are moved.
-        loss_of: what is made small.
-        whose: the parameters in words, for messages.
-        clip: a longer gradient is scaled down to this norm.
+        moved: what the update moves; of several parts only the first follows the learning rate.
+        gradient: of what is made small.
         frozen: parameters that the loss depends on, too: their gradients would cost a third of the backward pass.
-        observe: called after the backward pass; what else the update gives.
+        masks: called after the gradient is known; entries that do not take part and are left alone.
+        observe: called after the gradient is known; what else the update gives.
         recorder: what a step on a GPU is recorded with.
     """
 
     def __init__(
         self,
-        optimiser: torch.optim.Optimizer,
-        loss_of: LossOf,
-        whose: str,
-        *,
-        clip: float = math.inf,
+        *moved: Moved,
+        gradient: Gradient,
         frozen: Sequence[nn.Parameter] = (),
+        masks: Callable[[], Masks] = dict,
         observe: Callable[[], Outputs] = list,
         recorder: Recorder | None = None,
     ) -> None:
-        self.optimiser, self.loss_of, self.whose = optimiser, loss_of, whose
-        self.clip, self.frozen, self.observe = clip, frozen, observe
-        self.parameters: list[nn.Parameter] = [p for group in optimiser.param_groups for p in group["params"]]
+        self.moved, self.gradient, self.frozen, self.masks, self.observe = moved, gradient, frozen, masks, observe
+        self.whose = " and ".join(part.whose for part in moved)
+        self.parameters = [p for part in moved for p in part.parameters]
         device = self.parameters[0].device
         self.runs_ahead = runs_ahead(device)
-        #: sum of the losses and norm of the gradient: of the last update, or of the first one that was not finite
-        self.figures = torch.zeros(2, device=device)
+        #: sum of the losses and norms of the gradients: of the last update, or of the first one that was not finite
+        self.figures = torch.zeros(1 + len(moved), device=device)
         self.images, self.parts, self.unchecked = 0, 1, 0
         #: what `observe` gave at the last update
         self.observed: Outputs = []
@@ -151,7 +206,7 @@ class Update:
         if parts != self.parts:
             self._step.forget()
         self.images, self.parts = len(batch[0]), parts
-        for group in self.optimiser.param_groups:
+        for group in self.moved[0].optimiser.param_groups:
             if isinstance(group["lr"], Tensor):
                 group["lr"].fill_(rate)  # the memory that a recorded step reads
             else:
@@ -173,22 +228,18 @@ class Update:
         Raises:
             NotFiniteError: it did; all updates after it were left out.
         """
-        loss, norm = self.figures.tolist()
+        loss, *norms = self.figures.tolist()
         late = f" in one of the last {self.unchecked} updates" if self.runs_ahead else ""
         self.unchecked = 0
         if not math.isfinite(loss):
             mean = loss / self.images
             raise NotFiniteError(f"the loss of {self.whose} is {mean} on a batch of {self.images} images{late}")
-        if not math.isfinite(norm):
-            raise NotFiniteError(f"the gradient of {self.whose} has the norm {norm}{late}")
-
-    def load(self, state: Mapping[str, Any]) -> None:
-        """Go to another state of the optimiser; what was recorded or found before belongs to the old one."""
-        load_optimiser(self.optimiser, state)
-        self.forget()
+        for part, norm in zip(self.moved, norms, strict=True):
+            if not math.isfinite(norm):
+                raise NotFiniteError(f"the gradient of {part.whose} has the norm {norm}{late}")
 
     def forget(self) -> None:
-        """Give the memory of a recorded step back, and begin again."""
+        """Begin again, as after another state of an optimiser was loaded; gives the memory of a recorded step back."""
         self._step.forget()
         self.figures.zero_()
         self.unchecked = 0
@@ -198,30 +249,25 @@ class Update:
             for parameter in parameters:
                 parameter.requires_grad_(wanted)
                 parameter.grad = None
-        x_bchw, y_b = batch[:2]
-        total = torch.zeros((), device=x_bchw.device)
-        correct = torch.zeros((), device=x_bchw.device)
-        for part in zip(*(tensor.tensor_split(self.parts) for tensor in batch), strict=True):
-            loss, scores = self.loss_of(*part)
-            y_part = part[1]
-            (loss * (len(y_part) / len(y_b))).backward()
-            total += loss.detach() * len(y_part)
-            correct += (scores.argmax(1) == y_part).sum()
-        norm = nn.utils.clip_grad_norm_(self.parameters, self.clip, foreach=True)
-        self._look_at(total, norm)
-        self.optimiser.step()
+        total, correct = self.gradient(self.parts, *batch)
+        norms = [nn.utils.clip_grad_norm_(part.parameters, part.clip, foreach=True) for part in self.moved]
+        self._look_at(total, norms)
+        masks = self.masks()
+        for part in self.moved:
+            part.step(masks)
         return [total, correct, *self.observe()]
 
-    def _look_at(self, total: Tensor, norm: Tensor) -> None:
-        """See to it that the optimiser steps with finite numbers only."""
-        now = torch.stack((total, norm.to(total.device)))
+    def _look_at(self, total: Tensor, norms: Sequence[Tensor]) -> None:
+        """See to it that the optimisers step with finite numbers only."""
+        now = torch.stack([total, *(norm.to(total.device) for norm in norms)])
         if not self.runs_ahead:
             self.figures.copy_(now)
             self.check()
             return
         self.figures.copy_(torch.where(self.figures.isfinite().all(), now, self.figures))
         # The fused optimisers leave a step out where this says 1; torch's gradient scaler tells them in the same way.
-        self.optimiser.found_inf = self.figures.isfinite().all().logical_not().float()  # type: ignore[attr-defined]
+        for part in self.moved:
+            part.optimiser.found_inf = self.figures.isfinite().all().logical_not().float()  # type: ignore[attr-defined]
 
 
 def require_same_images(now: str, before: str) -> None:

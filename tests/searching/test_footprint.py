@@ -41,9 +41,9 @@ from pathlib import Path
 import torch
 from adarts.config.settings import SearchConfig
 from adarts.data import load_images
-from adarts.methods import get_method
+from adarts.methods import create
 from adarts.runs import prepare_device
-from adarts.searching import SearchTask, build_supernet
+from adarts.searching import SearchTask
 
 def most(name="VmHWM"):
     return 1024 * int(re.search(name + r":\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
@@ -52,7 +52,7 @@ config = SearchConfig.model_validate(json.load(sys.stdin))
 prepare_device(config.run)
 data = load_images("signs", config.images, config.seed)
 before, peak = most("VmRSS"), most()
-task = SearchTask(config, data, build_supernet(config, data), get_method(config.method)(), torch.device("cpu"))
+task = SearchTask(config, data, create(config), torch.device("cpu"))
 for step in range(2):
     task.step(0, 0)
 assert most() > peak, "the step must need more than the imports did"

@@ -8,8 +8,15 @@ import torch
 from adarts.errors import CheckpointError, NotFiniteError
 from adarts.forecast import forecast
 from adarts.methods import list_methods
-from adarts.searching.task import StepUpdates
+from adarts.searching import SearchTask
 from tiny import tiny_search
+
+
+def go(task: SearchTask, epoch: int) -> SearchTask:
+    """The task before the updates of the first step of an epoch."""
+    task.supernet.train()
+    task.go_to(epoch, 0)
+    return task
 
 
 def snapshot(parameters: list[torch.nn.Parameter]) -> list[torch.Tensor]:
@@ -26,10 +33,10 @@ def test_each_update_moves_its_own_parameters_alone(method: str) -> None:
     net = task.supernet
     weights, logits = net.weight_parameters(), net.logit_parameters()
     before = snapshot(weights), snapshot(logits)
-    StepUpdates(task, 1, 0).update_logits()
+    go(task, 1).update_logits()
     assert not any(moved(before[0], weights)) and all(moved(before[1], logits))
     before = snapshot(weights), snapshot(logits)
-    StepUpdates(task, 1, 0).update_weights()
+    go(task, 1).update_weights()
     assert not any(moved(before[1], logits))
     assert sum(moved(before[0], weights)) > 0.95 * len(weights)
 
@@ -45,7 +52,7 @@ def test_logits_are_frozen_in_the_warm_up_epochs() -> None:
 
 def test_every_logit_receives_a_gradient() -> None:
     task = tiny_search("adarts-en")
-    StepUpdates(task, 1, 0).update_logits()
+    go(task, 1).update_logits()
     for name, logits in task.supernet.logits.items():
         assert logits.grad is not None and torch.isfinite(logits.grad).all(), name
         assert (logits.grad != 0).all(), name
@@ -72,7 +79,7 @@ def test_a_loss_that_is_not_finite_stops_before_the_update() -> None:
         task.supernet.classifier.bias.fill_(float("nan"))
     before = snapshot(task.supernet.weight_parameters()[:-1])
     with pytest.raises(NotFiniteError, match="loss of the weights is nan"):
-        StepUpdates(task, 0, 0).update_weights()
+        go(task, 0).update_weights()
     assert not any(moved(before, task.supernet.weight_parameters()[:-1]))
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import pytest
 import torch
-from textbook import EDGES, TextbookSupernet
+from textbook import EDGES, OPERATIONS, TextbookSupernet
 from torch import Tensor
 
 from adarts import kernels
@@ -17,6 +17,7 @@ from adarts.config.settings import EdgeDesign, SupernetSettings
 from adarts.space import DARTS
 from adarts.supernet import Selection, Supernet
 from adarts.supernet.edges import node_sum
+from adarts.supernet.mixture import CellPlan, plan
 
 CHANNELS, CELLS, CLASSES, BATCH = 8, 3, 5, 3  # of three cells, the second and the third are reductions
 
@@ -182,8 +183,8 @@ def compare_edges(textbook: TextbookSupernet, supernet: Supernet, cell: int, sou
         supernet.operation_weights()[kind][rows],
         None if beta is None else beta[kind][rows],
         torch.stack(indices, 1),
-        True,
-        None,
+        source,
+        CellPlan(plan([[True] * len(OPERATIONS)] * len(EDGES), fast_cell.rows), update_average=True),
     )
     # Each edge as if it were the only one that enters its node; the supernet shuffles the node.
     actual = [fast_cell._shuffle(node_sum([addend])) for addend in actual]

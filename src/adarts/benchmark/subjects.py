@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
-from torch import Tensor
 
 from adarts import kernels
 from adarts.benchmark.timing import Clock, Seconds
 from adarts.benchmark.variants import Variant
 from adarts.data import ImageData, Images
-from adarts.methods import Updates, get_method
-from adarts.searching import SearchTask, build_supernet
+from adarts.methods import Search, Sums, create
+from adarts.searching import SearchTask
 from adarts.seeding import generator
 
 CLASSES = 10
@@ -48,13 +48,12 @@ class SearchStep:
         self._kernels: kernels.Choice = config.run.kernels
         kernels.use(self._kernels)
         data = synthetic(2 * variant.batch, variant.size)
-        supernet = build_supernet(config, data).to(device)
         self._clock = clock = Clock(device)
         self._parts: Seconds = {}
-        method = get_method(config.method)()
+        method = create(config)
         update = method.update
-        method.update = lambda step: update(_TimedUpdates(step, clock, self._parts))  # type: ignore[method-assign]
-        self._task = SearchTask(config, data, supernet, method, device)
+        method.update = lambda search: update(_TimedUpdates(search, clock, self._parts))  # type: ignore[method-assign]
+        self._task = SearchTask(config, data, method, device)
 
     def __call__(self) -> Seconds:
         kernels.use(self._kernels)  # variants with other kernels take their turns in this process
@@ -68,17 +67,19 @@ class SearchStep:
 class _TimedUpdates:
     """The updates of a step with a clock around each, for whatever order a method asks for them in."""
 
-    def __init__(self, updates: Updates, clock: Clock, seconds: Seconds) -> None:
-        self._updates, self._clock, self._seconds = updates, clock, seconds
-        self.logits_active = updates.logits_active
+    def __init__(self, search: Search, clock: Clock, seconds: Seconds) -> None:
+        self._search, self._clock, self._seconds = search, clock, seconds
 
-    def update_logits(self) -> dict[str, Tensor | float]:
-        return self._timed("logits", self._updates.update_logits)
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._search, name)
 
-    def update_weights(self) -> dict[str, Tensor | float]:
-        return self._timed("weights", self._updates.update_weights)
+    def update_logits(self) -> Sums:
+        return self._timed("logits", self._search.update_logits)
 
-    def _timed(self, part: str, update: Callable[[], dict[str, Tensor | float]]) -> dict[str, Tensor | float]:
+    def update_weights(self) -> Sums:
+        return self._timed("weights", self._search.update_weights)
+
+    def _timed(self, part: str, update: Callable[[], Sums]) -> Sums:
         begin = self._clock()
         sums = update()
         self._seconds[part] = self._seconds.get(part, 0.0) + self._clock() - begin

@@ -34,6 +34,7 @@ Layers = Callable[[Mapping[str, Any], Path | None], dict[str, Any]]
 """From the options that choose other layers (data, method, scale, runs) and the file to all layers below the options."""
 
 _UNPREFIXED = "run"  # `--device` instead of `--run.device`: these options say how, not what
+_NOT_GIVEN = object()
 _SHORT = {"download": "--download"}
 _HELP = ("-h", "--help")
 
@@ -88,14 +89,43 @@ def parse_settings(
     not_given = {**dict.fromkeys(choosers), _UNPREFIXED: {"runs": None}}
     first, unknown = _read(form, quiet, prog, default=_unchecked(form, not_given))
     if unknown:
-        raise ConfigError(_unknown(unknown[0], model, prog))
+        raise ConfigError(_unknown(unknown[0], form, prog))
     chosen: dict[str, Any] = {name: first[name] for name in choosers if first[name] is not None}
     if (runs := first[_UNPREFIXED]["runs"]) is not None:  # where the latest search lies
         chosen[_UNPREFIXED] = {"runs": runs}
     below = layers(chosen, None if first["config"] is None else Path(first["config"]))
     values, _ = _read(form, words, prog, default=_unchecked(form, below))
     beside = ConfigFile(**{name: values.pop(name) for name in ConfigFile.model_fields})
-    return checked(model, values, _flag), beside
+    values = checked(model, values, _flag)
+    for name in model.model_fields:
+        if isinstance(below.get(name), Mapping) and name not in sections(model):  # some of the options of a method
+            values[name] = {**below[name], **values[name]}
+    return values, beside
+
+
+def parse_given(
+    form: type[Settings], words: Sequence[str], prog: str, help_defaults: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What the words themselves give, nested and with each single value valid, and nothing of what lies below them.
+
+    Args:
+        form: the options as settings; a tuple takes several words.
+        words: the words after the verb.
+        prog: the command as help and messages call it.
+        help_defaults: what the help shows as defaults.
+    """
+    if asks_for_help(words):
+        _read(form, words, prog, default=_unchecked(form, help_defaults))
+    nothing = _nothing(form)
+    values, unknown = _read(form, words, prog, default=nothing)
+    if unknown:
+        raise ConfigError(_unknown(unknown[0], form, prog))
+    return checked(form, _without(values, nothing), _flag)
+
+
+def none_or_text(annotation: Any, text: str) -> str | None:
+    """What a word means for a setting of this type: ``none``, where there may be none, or what it says."""
+    return None if NoneType in get_args(annotation) and text.lower() == "none" else text
 
 
 def _form(model: type[Settings]) -> type[Settings]:
@@ -106,6 +136,27 @@ def _unchecked(model: type[Settings], values: Mapping[str, Any]) -> Settings:
     """A settings object to take defaults from, whose values may not fit together yet."""
     inner = {name: _unchecked(part, values.get(name, {})) for name, part in sections(model).items()}
     return model.model_construct(**{**values, **inner})
+
+
+def _nothing(model: type[Settings]) -> Settings:
+    """A settings object with which tyro's result shows what was not given."""
+    blank: dict[str, Any] = {name: _nothing(part) for name, part in sections(model).items()}
+    for name, field in model.model_fields.items():
+        if name not in blank:
+            blank[name] = None if field.annotation is bool else () if _is_tuple(field.annotation) else _NOT_GIVEN
+    return model.model_construct(**blank)
+
+
+def _without(values: Mapping[str, Any], nothing: Settings) -> dict[str, Any]:
+    """The values that are not those of :func:`_nothing`."""
+    given = {}
+    for name, value in values.items():
+        blank = getattr(nothing, name)
+        if isinstance(blank, Settings):
+            value, blank = _without(value, blank), {}
+        if value != blank:
+            given[name] = value
+    return given
 
 
 def _read(form: type[Any], words: Sequence[str], prog: str, **passed: Any) -> tuple[Any, list[str]]:
@@ -137,11 +188,11 @@ def _flag(name: str) -> str:
     return "--" + name.removeprefix(f"{_UNPREFIXED}.").replace("_", "-")
 
 
-def _unknown(word: str, model: type[Settings], prog: str) -> str:
+def _unknown(word: str, form: type[Settings], prog: str) -> str:
     if not word.startswith("-"):
         return f"unexpected '{word}'; `{prog} --help` lists the options"
     option = word.split("=")[0].replace("_", "-")
-    known = [_flag(name) for name in setting_names(model)] + [*_SHORT.values(), "--config", "--print-config"]
+    known = [_flag(name) for name in setting_names(form)] + [*_SHORT.values()]
     close = difflib.get_close_matches(option, known, n=1, cutoff=0.6)
     hint = f"did you mean '{close[0]}'?" if close else f"`{prog} --help` lists them"
     return f"unknown option '{option}'; {hint}"
@@ -166,21 +217,28 @@ def _settings_rule(info: StructTypeInfo) -> StructConstructorSpec | None:
             markers = (tyro.conf.FlagCreatePairsOff,)
         elif name in _SHORT:
             markers = (tyro.conf.arg(aliases=[_SHORT[name]]),)
+        elif _is_tuple(kind):
+            markers = tuple(field.metadata)
         elif name not in inner and kind is not bool:
             kind, markers = Any, (_text(field.annotation),)
-        kind = Annotated[kind, *markers] if markers else kind
         default = getattr(info.default, name, field.default)
+        if kind is bool and default is None:
+            kind, markers = bool | None, (*markers, tyro.conf.DisallowNone)
+        kind = Annotated[kind, *markers] if markers else kind
         text = " ".join((field.description or "").split())
         fields.append(StructFieldSpec(name=name, type=kind, default=default, helptext=text))
     return StructConstructorSpec(instantiate=dict, fields=tuple(fields))
 
 
+def _is_tuple(annotation: Any) -> bool:
+    return get_origin(annotation) is tuple
+
+
 def _text(annotation: Any) -> PrimitiveConstructorSpec[Any]:
-    optional = NoneType in get_args(annotation)
     return PrimitiveConstructorSpec(
         nargs=1,
         metavar=_metavar(annotation),
-        instance_from_str=lambda words: None if optional and words[0].lower() == "none" else words[0],
+        instance_from_str=lambda words: none_or_text(annotation, words[0]),
         is_instance=lambda value: True,
         str_from_instance=lambda value: [str(value)],
     )
@@ -190,6 +248,8 @@ def _metavar(annotation: Any) -> str:
     """``INT``, ``PATH|none``, ``{all,first}``: what an option takes, for its help."""
     if get_origin(annotation) is Literal:
         return "{" + ",".join(map(str, get_args(annotation))) + "}"
+    if get_origin(annotation) is dict:
+        return "NAME=VALUE,..."
     if get_origin(annotation) is Annotated:
         return _metavar(get_args(annotation)[0])
     if NoneType in get_args(annotation):

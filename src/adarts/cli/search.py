@@ -23,6 +23,9 @@ def run(words: list[str]) -> int:
 
     values, beside = parse_settings(SearchConfig, words, "adarts search", layers)
     config = validated(SearchConfig, values)
+    from adarts.methods import create
+
+    create(config)  # the method's own options are checked before anything is done or printed
     if beside.print_config:
         print(to_yaml(config), end="")
         return 0

@@ -18,7 +18,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
-from adarts.config.settings import SearchConfig, Settings, TrainConfig
+from adarts.config.settings import SearchConfig, Settings, TrainConfig, names_code
 from adarts.errors import ConfigError, nearest
 
 SCALES = ("smoke", "demo", "cpu", "gpu", "paper")
@@ -85,6 +85,7 @@ def layered(
     if config_file is not None:
         file = checked(model, read_yaml(Path(config_file)), lambda name: f"{config_file}: {name}")
         _refuse_contradiction(given, file, str(config_file))
+        _refuse_code(given, file, str(config_file))
     values = model().model_dump()
     chosen = {**values, **file, **given}
     if published is not None:
@@ -108,6 +109,16 @@ def _refuse_contradiction(given: Values, file: Values, config_file: str) -> None
                 f"{name} {_shown(given[name])} contradicts {config_file}, which says {_shown(file[name])}; "
                 f"remove one of them (the file's settings outweigh the {name}'s)"
             )
+
+
+def _refuse_code(given: Values, file: Values, config_file: str) -> None:
+    """What a file names is never executed; whoever gives the command may."""
+    method = file.get("method", "")
+    if names_code(method) and given.get("method") != method:
+        raise ConfigError(
+            f"{config_file}: method {_shown(method)} is code, which a configuration file alone does not run; "
+            f"if you trust it, add: --method {method}"
+        )
 
 
 def load_scale(name: str) -> Scale:

@@ -7,11 +7,14 @@ Every room takes its own small settings object; only the two loops see a whole :
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     NonNegativeFloat,
@@ -26,6 +29,38 @@ class Settings(BaseModel):
     """Base of all settings: immutable, and an unknown name is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, validate_default=True)
+
+
+def assignments(value: Any) -> Any:
+    """``tau=0.5,hard=true`` as a mapping with plain values; anything but a text stays as it is.
+
+    Raises:
+        ValueError: a part of the text is no assignment.
+    """
+    if not isinstance(value, str):
+        return value
+    result: dict[str, Any] = {}
+    for part in filter(None, (part.strip() for part in value.split(","))):
+        name, equals, text = part.partition("=")
+        if not equals or not name.strip():
+            raise ValueError(f"must be NAME=VALUE,..., not {part[:40]!r}")
+        result[name.strip().replace("-", "_")] = _plain(text.strip())
+    return result
+
+
+def _plain(text: str) -> bool | int | float | str:
+    words = {"true": True, "false": False}
+    if text.lower() in words:
+        return words[text.lower()]
+    for number in (int, float):
+        with suppress(ValueError):
+            return number(text)
+    return text
+
+
+def names_code(method: str) -> bool:
+    """Whether a method's name is that of a class in a file, ``path/to/file.py:Class``, which would be executed."""
+    return re.fullmatch(r".+\.py:[A-Za-z_]\w*", method) is not None
 
 
 class EdgeDesign(Settings):
@@ -44,6 +79,8 @@ class EdgeDesign(Settings):
     """Choose the channels once for the whole batch, or for each image."""
     normalisation: bool = False
     """Edge normalisation: weigh the edges that enter a node by a softmax over learned beta (PC-DARTS)."""
+    auxiliary_skip: bool = False
+    """A further skip connection beside the operations of every edge, which a method weighs and no cell inherits (DARTS-)."""
 
     @model_validator(mode="after")
     def _consistent(self) -> EdgeDesign:
@@ -96,17 +133,19 @@ class LogitOptimiser(Settings):
     """Decay of Adam's mean of squared gradients."""
     weight_decay: NonNegativeFloat = 1e-3
     """L2 penalty, added to the gradient (Adam, not AdamW)."""
+    clip: PositiveFloat | None = None
+    """Largest norm of the gradient of all logits together; none does not clip."""
 
 
 class LoopSettings(Settings):
     """The search loop."""
 
     epochs: PositiveInt = 80
-    """Search epochs."""
+    """Search epochs; of each phase, where a method has several."""
     batch_size: int = Field(default=96, ge=2)
     """Images of one update, for weights and logits alike."""
     warmup_epochs: NonNegativeInt = 15
-    """Epochs at the start in which the logits stay frozen."""
+    """Epochs at the start, of each phase, in which the logits stay frozen."""
     validate_supernet: bool = False
     """After every epoch, measure the supernet on the half of the images that the logits learn from."""
 
@@ -226,7 +265,9 @@ class SearchConfig(Settings):
     data: str = "signs"
     """signs (embedded), cifar10, cifar100, or folder:PATH."""
     method: str = "adarts"
-    """Search method; `adarts methods` lists them."""
+    """Search method; `adarts methods` lists them. A class of your own: path/to/file.py:Class."""
+    options: Annotated[dict[str, bool | int | float | str], BeforeValidator(assignments)] = {}
+    """The method's own settings, as NAME=VALUE,...; `adarts methods show NAME` lists them."""
     scale: str = "paper"
     """Budget; `adarts configs` lists them."""
     seed: NonNegativeInt = 0

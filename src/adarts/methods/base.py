@@ -1,18 +1,27 @@
 """The hooks of a search method, and the record of facts about it.
 
 A method overrides the few hooks that it changes; what is here is DARTS of first order, which most of them start from.
+
+Shape suffixes: b batch, c channels, h w, e edges, o operations.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 from torch import Tensor
 
-from adarts.space import Genotype, derive
-from adarts.supernet import Supernet
+from adarts.config.settings import EdgeDesign, SearchConfig, Settings, SupernetSettings
+from adarts.space import Genotype, Space, derive
+from adarts.supernet import Mixture, Selection, Supernet
+from adarts.updates import Gradient
+
+Sums = dict[str, Tensor | float]
+"""What an update gives: sums over its batch of the loss, of correct predictions, and of images."""
+Purpose = Literal["weights", "logits"]
+"""What a pass is made for; a pass for both is one for the weights."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +36,9 @@ class MethodInfo:
         changes: what it changes, in one line.
         cost: time and memory of a step, in words.
         defaults: its published hyper-parameters, as a part of a search configuration.
+        replay: how long a GPU may repeat a recorded update: for the whole run; for an epoch, where a schedule changes what is
+            computed; or never, where a pass draws anew or asks the device for a value. Only a method that is never replayed
+            may draw from torch's generator, which is then seeded for every pass.
     """
 
     name: str
@@ -36,43 +48,217 @@ class MethodInfo:
     changes: str
     cost: str
     defaults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    replay: Literal["run", "epoch", "never"] = "run"
 
 
-class Updates(Protocol):
-    """What a step of the search can do; the loop provides it for the current step."""
+@dataclass(frozen=True)
+class Phase:
+    """A part of a search.
 
-    #: False in the warm-up epochs, in which the logits stay frozen.
-    logits_active: bool
+    Attributes:
+        epochs: of the phase; the learning rate of the weights falls along its cosine once in each phase.
+        warmup_epochs: at its start, in which the logits stay frozen.
+        supernet: width and depth.
+        edge: the design of the mixed edges.
+        fresh: a new supernet with new logits; otherwise that of the phase before goes on.
+        rate_scale: factor of the weights' learning rates.
+        num_operations: most operations that are active on an edge, for the prediction of memory; None is all.
+    """
 
-    def update_logits(self) -> dict[str, Tensor | float]:
-        """One Adam step on the logits with a batch of the second half of the images; the sums of that batch."""
+    epochs: int
+    warmup_epochs: int
+    supernet: SupernetSettings
+    edge: EdgeDesign
+    fresh: bool = True
+    rate_scale: float = 1.0
+    num_operations: int | None = None
 
-    def update_weights(self) -> dict[str, Tensor | float]:
-        """One SGD step on the weights with a batch of the first half of the images; the sums of that batch."""
+
+@dataclass(frozen=True)
+class Moment:
+    """Where a search stands.
+
+    Attributes:
+        phase: index of the phase.
+        epoch: epoch of the phase, from 0.
+        epochs: epochs of the phase.
+        steps: steps of an epoch.
+    """
+
+    phase: int
+    epoch: int
+    epochs: int
+    steps: int
+
+    @property
+    def is_last(self) -> bool:
+        """Whether this is the last epoch of the phase."""
+        return self.epoch == self.epochs - 1
+
+    @property
+    def done(self) -> float:
+        """Share of the phase's epochs that are done, from 0 up to below 1."""
+        return self.epoch / self.epochs
+
+    @property
+    def progress(self) -> float:
+        """The same, but 1 in the last epoch: for what runs from one published value to another."""
+        return self.epoch / max(1, self.epochs - 1)
+
+
+class Search(Protocol):
+    """The search as a method sees it; the loop provides it."""
+
+    config: SearchConfig
+    supernet: Supernet
+    moment: Moment
+    #: of the phase before, when one with a fresh supernet begins
+    previous: Supernet | None
+
+    @property
+    def logits_active(self) -> bool:
+        """False in the warm-up epochs, in which the logits stay frozen."""
+
+    def batch(self, purpose: Purpose) -> tuple[Tensor, Tensor]:
+        """Images and labels of the current step, augmented: of the half for the weights, or of that for the logits."""
+
+    def loss(
+        self,
+        x_bchw: Tensor,
+        y_b: Tensor,
+        mixture: Mixture,
+        *,
+        parameters: Mapping[str, Tensor] | None = None,
+        selection: Literal["batch", "average"] | Selection = "batch",
+        update_statistics: bool = False,
+    ) -> tuple[Tensor, Tensor]:
+        """Mean cross-entropy and class scores.
+
+        Args:
+            x_bchw: images.
+            y_b: labels.
+            mixture: weights of operations and edges.
+            parameters: by the names inside the supernet, tensors to use in the place of its own parameters.
+            selection: where attention's choice of channels comes from, or the channels themselves.
+            update_statistics: let running statistics follow this batch.
+        """
+
+    def measure(self, mixture: Mixture) -> tuple[float, float]:
+        """Mean loss and accuracy of the supernet on the half for the logits, normalised with the statistics of the batches."""
+
+    def update_logits(self) -> Sums:
+        """One Adam step on the logits, with a batch of the logits' half; the sums have the prefix ``logits_``."""
+
+    def update_weights(self) -> Sums:
+        """One SGD step on the weights, with a batch of the weights' half."""
+
+    def update_both(self) -> Sums:
+        """One backward pass on a batch of the weights' half, and a step on weights and logits."""
+
+    def momentum(self) -> dict[str, Tensor]:
+        """What SGD remembers of the weights so far, by the names inside the supernet; empty before the first step."""
+
+    def restart_logits(self) -> None:
+        """Let Adam begin anew, as after a change of the active operations."""
+
+    def stop(self) -> None:
+        """End the search with this epoch."""
+
+
+class NoOptions(Settings):
+    """A method without options of its own."""
 
 
 class Method:
-    """DARTS of first order, from which the other methods differ by a hook or by their edge design alone."""
+    """DARTS of first order, from which the other methods differ by a hook or by their edge design alone.
+
+    Args:
+        options: an object of :attr:`Options`; a method that has some declares their type, ``options: Options``.
+    """
 
     info: ClassVar[MethodInfo]
+    #: the method's own settings, by name with defaults; a subclass of ``Settings``
+    Options: ClassVar[type[Settings]] = NoOptions
+    #: weights and logits learn from the same images, all of them, instead of a half each
+    single_level: ClassVar[bool] = False
+
+    def __init__(self, options: Settings) -> None:
+        self.options = options
+
+    @classmethod
+    def supports(cls, space: Space) -> str | None:
+        """Why the method is not defined on a space, or None where it is."""
+        return None
+
+    def phases(self, config: SearchConfig) -> tuple[Phase, ...]:
+        """The parts of the search, in order; ``search.epochs`` and ``search.warmup_epochs`` are those of one part."""
+        return (Phase(config.search.epochs, config.search.warmup_epochs, config.supernet, config.edge),)
+
+    def begin(self, search: Search) -> None:
+        """A phase begins; its supernet is there, but no step was carried out."""
 
     def operation_weights(self, supernet: Supernet) -> Mapping[str, Tensor]:
-        """Kind -> weights of the operations (edges, operations), from the logits."""
+        """Kind -> weights of the operations (edges, operations), from the logits; nothing is drawn.
+
+        Cells are derived from these, and monitors show them.
+        """
         return supernet.operation_weights()
 
     def edge_weights(self, supernet: Supernet) -> Mapping[str, Tensor] | None:
         """Kind -> weights of the edges (edges,), or None without edge normalisation."""
         return supernet.edge_weights()
 
-    def update(self, step: Updates) -> dict[str, Tensor | float]:
+    def mixture(self, search: Search, purpose: Purpose, x_bchw: Tensor, y_b: Tensor) -> Mixture:
+        """The weights of a pass that is about to be made: sampled, perturbed, or as they are.
+
+        Args:
+            search: the search.
+            purpose: which update the pass belongs to.
+            x_bchw: the images of the pass.
+            y_b: their labels.
+        """
+        return Mixture(self.operation_weights(search.supernet), self.edge_weights(search.supernet))
+
+    def penalty(self, search: Search, purpose: Purpose, mixture: Mixture) -> Tensor | None:
+        """What is added to the loss of a pass, or None."""
+        return None
+
+    def logit_gradient(self, search: Search) -> Gradient | None:
+        """What computes the gradient of the logits, or None for one backward pass through the loss of the batch."""
+        return None
+
+    def update(self, search: Search) -> Sums:
         """One search step: the logits by the validation loss, then the weights by the training loss.
 
         Raises:
             NotFiniteError: a loss or gradient is not finite; the optimiser that would use it was not stepped.
         """
-        sums = step.update_logits() if step.logits_active else {}
-        return {**sums, **step.update_weights()}
+        sums = search.update_logits() if search.logits_active else {}
+        return {**sums, **search.update_weights()}
+
+    def end_epoch(self, search: Search) -> dict[str, Any]:
+        """What the method does and measures after an epoch: activate less, stop, decide.
+
+        A measurement may be interrupted, and the hook is then called again after the resume: measure first, change afterwards.
+
+        Returns:
+            Plain JSON for the record of the epoch.
+        """
+        return {}
 
     def derive(self, supernet: Supernet) -> Genotype:
         """The cells that the logits name now."""
         return derive(supernet.space, self.operation_weights(supernet), self.edge_weights(supernet))
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the method has gathered: tensors, numbers, texts and plain containers only."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over a state of :meth:`state_dict`."""
+
+
+HOOKS: dict[str, Callable[..., Any]] = {
+    name: member for name, member in vars(Method).items() if callable(member) and not name.startswith("_")
+} | {"supports": Method.supports}
+"""What a method may override."""

@@ -28,8 +28,10 @@ from adarts.config.settings import EdgeDesign, SearchConfig, SupernetSettings
 from adarts.data import ImageData
 from adarts.data.memory import available_memory
 from adarts.errors import ConfigError, OutOfMemoryError
+from adarts.methods import Phase
 from adarts.space import DARTS
 from adarts.supernet import Supernet
+from adarts.supernet.edges import SourceEdges
 
 # Fitted to the resident memory of processes at batches from 8 to 64, C = 8 and 16, K from 1 to 4, three to eight cells, with
 # and without recomputation. The allocator leaves holes between the tensors: the more, the more of them come and go.
@@ -54,6 +56,7 @@ class Workload:
         shape: channels, height and width of an image.
         num_classes: of the classifier.
         precision: of convolutions and matrix products.
+        num_operations: most operations that are active on an edge; None is all.
         native: whether the native CPU kernels run.
     """
 
@@ -63,18 +66,20 @@ class Workload:
     shape: tuple[int, int, int] = (3, 32, 32)
     num_classes: int = 10
     precision: str = "float32"
+    num_operations: int | None = None
     native: bool = True
 
     @classmethod
-    def of(cls, config: SearchConfig, data: ImageData, device: torch.device) -> Workload:
-        """That of a search on these images."""
+    def of(cls, config: SearchConfig, phase: Phase, data: ImageData, device: torch.device) -> Workload:
+        """That of a phase of a search on these images."""
         return cls(
-            config.supernet,
-            config.edge,
+            phase.supernet,
+            phase.edge,
             config.search.batch_size,
             (data.in_channels, *data.image_size),
             data.num_classes,
             config.run.precision,
+            phase.num_operations,
             native=device.type == "cpu" and kernels.active() == "native",
         )
 
@@ -108,6 +113,9 @@ def tensor_bytes(workload: Workload) -> int:
 
 def _update_weights(workload: Workload) -> None:
     net = Supernet(DARTS, workload.supernet, workload.edge, workload.num_classes, workload.shape[0])
+    if workload.num_operations is not None:
+        for kind in net.space.cell_kinds:
+            net.set_active(kind, _largest(net, workload.num_operations))
     logits = net.logit_parameters()
     for parameter in logits:
         parameter.requires_grad_(False)
@@ -119,6 +127,15 @@ def _update_weights(workload: Workload) -> None:
         loss = F.cross_entropy(net(images), labels)
     loss.backward()
     del optimisers
+
+
+def _largest(net: Supernet, count: int) -> list[list[bool]]:
+    """As many operations on every edge, those that need the most memory: the ones with the most weights."""
+    edges, names = next(net.search_cells()).sources[0], net.space.operations
+    assert isinstance(edges, SourceEdges)
+    weights = {name: sum(p.numel() for p in op.parameters()) for name, op in edges.operations.items()}
+    largest = sorted(weights, key=lambda name: -weights[name])[:count]
+    return [[name in largest for name in names]] * len(net.space.edges)
 
 
 class _Alive(TorchDispatchMode):

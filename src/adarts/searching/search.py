@@ -11,16 +11,14 @@ import torch
 from adarts.config.settings import SearchConfig
 from adarts.data import ImageData, load_images
 from adarts.forecast import forecast
-from adarts.methods import get_method
+from adarts.methods import create
 from adarts.report import cell_svg, write_report
 from adarts.runs import RunFolder, StopSignals, carry_out, out_of_memory_named
 from adarts.runs.tables import table
 from adarts.searching.footprint import MemoryLimit, Workload
 from adarts.searching.monitors import collapse_warning
 from adarts.searching.task import SearchTask
-from adarts.seeding import derive_seed
-from adarts.space import DARTS, MAX_SKIPS, Genotype, count_macs
-from adarts.supernet import Supernet
+from adarts.space import MAX_SKIPS, Genotype, count_macs
 
 
 @dataclass(frozen=True)
@@ -57,19 +55,18 @@ def run_search(config: SearchConfig) -> SearchResult:
 
 
 def _search(config: SearchConfig) -> SearchResult:
-    method = get_method(config.method)()
+    method = create(config)
     device = RunFolder.check("search", config)  # refused before images are read
     limit = MemoryLimit.of(config.run.memory_limit)
     data = load_images(config.data, config.images, config.seed)
-    supernet = build_supernet(config, data).to(device)
     # Everything that can be refused is refused before there is a folder.
-    task = SearchTask(config, data, supernet, method, device)
-    tight = limit.check(Workload.of(config, data, device), device)
-    with RunFolder.open("search", f"{data.name}-{config.method}", config) as run:
+    task = SearchTask(config, data, method, device)
+    tight = [limit.check(Workload.of(config, phase, data, device), device) for phase in task.phases]
+    with RunFolder.open("search", f"{data.name}-{method.info.name}", config) as run:
         if not run.finished:
             task.between = run.stop_if_asked
-            if tight is not None:
-                run.warn(tight)
+            for warning in dict.fromkeys(filter(None, tight)):
+                run.warn(warning)
             _announce(run, task, data, device)
             carry_out(task, run, config.run)
             _finish(run, task, data)
@@ -80,34 +77,30 @@ def _search(config: SearchConfig) -> SearchResult:
         return SearchResult(run.path, Genotype.from_dict(summary["genotype"]), summary)
 
 
-def build_supernet(config: SearchConfig, data: ImageData) -> Supernet:
-    """The supernet of a search, with weights and logits drawn from its seed."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive_seed(config.seed, "supernet"))
-        return Supernet(DARTS, config.supernet, config.edge, data.num_classes, data.in_channels)
-
-
 def _announce(run: RunFolder, task: SearchTask, data: ImageData, device: torch.device) -> None:
     """Say what will be done and what it will cost, before it begins."""
-    config, net = task.config, task.supernet
+    net = task.supernet
     run.log(table("data", data.table()))
     weights = sum(parameter.numel() for parameter in net.weight_parameters())
     shape = (1, data.in_channels, *data.image_size)
-    steps, epochs, warmup = task.steps(0), config.search.epochs, config.search.warmup_epochs
-    plan = {0: warmup * steps, warmup: (epochs - warmup) * steps}
+    steps, phase = task.steps(0), task.phases[0]
+    plan = {0: phase.warmup_epochs * steps, phase.warmup_epochs: (phase.epochs - phase.warmup_epochs) * steps}
+    predicted = str(forecast(task, device, plan) or "not known")
+    if len(task.phases) > 1:
+        predicted += f" for the first of {len(task.phases)} phases"
     run.log(
         table(
             "search",
             [
-                ("method", f"{task.method.info.title}, 1/{config.edge.k} of the channels"),
-                ("supernet", f"{config.supernet.cells} cells, {config.supernet.channels} channels"),
+                ("method", f"{task.method.info.title}, 1/{phase.edge.k} of the channels"),
+                ("supernet", f"{phase.supernet.cells} cells, {phase.supernet.channels} channels"),
                 ("weights", f"{weights:,} parameters, {sum(p.numel() for p in net.logit_parameters())} logits"),
                 ("MACs", f"{count_macs(net, shape) / 1e6:,.0f} million an image"),
                 (
                     "steps",
-                    f"{config.search.epochs} epochs of {task.steps(0)} steps, {config.search.warmup_epochs} warm-up",
+                    f"{task.epochs} epochs of {steps} steps, {sum(p.warmup_epochs for p in task.phases)} warm-up",
                 ),
-                ("predicted", str(forecast(task, device, plan) or "not known")),
+                ("predicted", predicted),
             ],
         )
     )
@@ -120,17 +113,18 @@ def _finish(run: RunFolder, task: SearchTask, data: ImageData) -> None:
     if warning := collapse_warning(skips):
         run.warn(warning)
     run.write_text("genotype.json", genotype.to_json())
-    run.write_text("genotype.txt", genotype.to_text() + "\n")
+    if genotype.has_text:
+        run.write_text("genotype.txt", genotype.to_text() + "\n")
     for kind in genotype.cells:
         run.write_text(f"cell_{kind}.svg", cell_svg(genotype, kind))
     run.finish(
         {
             "kind": "search",
-            "method": config.method,
+            "method": task.method.info.name,
             "data": config.data,
             "seed": config.seed,
             "scale": config.scale,
-            "epochs": config.search.epochs,
+            "epochs": task.epochs,
             "seconds": round(run.seconds, 1),
             "genotype": genotype.to_dict(),
             "skips": skips,
@@ -141,7 +135,7 @@ def _finish(run: RunFolder, task: SearchTask, data: ImageData) -> None:
             "collapsed": skips.get("normal", 0) > MAX_SKIPS,
         }
     )
-    run.log(f"found: {genotype.to_text()}")
+    run.log(f"found: {genotype.to_text() if genotype.has_text else genotype.to_dict()['cells']}")
 
 
 def _cells(genotype: Genotype) -> dict[str, list[list[tuple[str, int]]]]:

@@ -4,68 +4,63 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.func import functional_call
 
 from adarts import updates
-from adarts.capture import recorder
+from adarts.capture import Recorder, recorder
 from adarts.config.settings import SearchConfig
 from adarts.data import Augmentation, Batches, ImageData, halves
-from adarts.errors import NotFiniteError
-from adarts.methods import Method
+from adarts.errors import ConfigError, NotFiniteError
+from adarts.methods import Method, Moment, Phase, Purpose, Sums
 from adarts.searching.monitors import channel_stability, monitor
-from adarts.seeding import generator
-from adarts.space import Genotype
-from adarts.supernet import Selection, Supernet
+from adarts.seeding import derive_seed, generator
+from adarts.space import DARTS, Genotype
+from adarts.supernet import Mixture, Selection, Supernet
 
 
 class SearchTask:
-    """The bilevel search of one method on one data set (eqs. 4 and 5, first order).
+    """The bilevel search of one method on one data set (eqs. 4 and 5); what a method sees as :class:`~adarts.methods.Search`.
 
     Args:
         config: the whole search.
         data: its images.
-        supernet: what is searched; it lies on the device of the run.
         method: how.
         device: of the run.
     """
 
-    def __init__(
-        self,
-        config: SearchConfig,
-        data: ImageData,
-        supernet: Supernet,
-        method: Method,
-        device: torch.device,
-    ) -> None:
-        self.config, self.supernet, self.method = config, supernet, method
+    def __init__(self, config: SearchConfig, data: ImageData, method: Method, device: torch.device) -> None:
+        self.config, self.data, self.method, self.device = config, data, method, device
+        if reason := method.supports(DARTS):
+            raise ConfigError(f"method '{method.info.name}' is not defined on the space '{DARTS.name}': {reason}")
         #: called between the batches of a long measurement; it may raise to stop the run
         self.between: Callable[[], None] = lambda: None
-        self.epochs = config.search.epochs
         updates.fix_arithmetic(device)
-        weights, logits = supernet.weight_parameters(), supernet.logit_parameters()
-        # A choice of channels that is drawn on the CPU, anew in every forward pass, cannot be replayed.
-        record = None if config.edge.selector == "random" else recorder(config.run, device)
-        self.weight_update = updates.Update(
-            updates.sgd(weights, config.weights),
-            self._weight_loss,
-            "the weights",
-            clip=config.weights.clip,
-            frozen=logits,
-            observe=lambda: supernet.selection.cells,
-            recorder=record,
-        )
-        self.logit_update = updates.Update(
-            updates.adam(logits, config.logits), self._logit_loss, "the logits", frozen=weights, recorder=record
-        )
-        #: what the selector `random` draws from, of the current step
-        self.generator: torch.Generator | None = None
-        #: learning rate of the weights in the current epoch
-        self.rate = config.weights.learning_rate
+        self.phases = method.phases(config)
+        self.epochs = sum(phase.epochs for phase in self.phases)
+        self.epoch, self._step = 0, 0
+        self._make_batches()
+        #: a batch is worked off in so many parts where memory is short
+        self.parts = 1
+        self.fingerprint = data.fingerprint
+        self.previous: Supernet | None = None
+        self._enter(0)
+        self.initial_genotype = self.genotype()
+
+    def _make_batches(self) -> None:
+        config, data = self.config, self.data
         indices = halves(data.train, config.images, config.seed)
+        if self.method.single_level:
+            if config.search.validate_supernet:
+                raise ConfigError(
+                    f"search.validate_supernet needs images that are held out; method '{self.method.info.name}' learns from all"
+                )
+            indices = (torch.cat(indices),) * 2
         augmentation = Augmentation.of(config.images, data)
         self.weight_batches, self.logit_batches = (
             Batches(
@@ -75,7 +70,7 @@ class SearchTask:
                 seed=config.seed,
                 purpose=purpose,
                 augmentation=augmentation,
-                device=device,
+                device=self.device,
                 drop_last=True,  # static shapes, and no tiny batch for the normalisation
             )
             for part, purpose in zip(indices, ("weights", "logits"), strict=True)
@@ -87,32 +82,88 @@ class SearchTask:
             seed=config.seed,
             purpose="validation",
             augmentation=Augmentation.plain(data),
-            device=device,
+            device=self.device,
             drop_last=False,
             shuffle=False,
         )
-        #: a batch is worked off in so many parts where memory is short
-        self.parts = 1
+
+    # ------------------------------------------------------------------------------------------------------- phases
+
+    def _enter(self, index: int) -> None:
+        """Begin a phase: its supernet, its optimisers, and what the method does first."""
+        self._build(index)
+        self.method.begin(self)
+        self.previous = None
+
+    def _build(self, index: int) -> None:
+        phase = self.phases[index]
+        self.moment = Moment(index, 0, phase.epochs, self.steps(0))
+        if phase.fresh or index == 0:
+            self.previous = getattr(self, "supernet", None)
+            self.supernet = build_supernet(self.config, phase, index, self.data).to(self.device)
+        weights, logits = self.supernet.weight_parameters(), self.supernet.logit_parameters()
+        self.weight_optimiser = updates.sgd(weights, self.config.weights)
+        self.logit_optimiser = updates.adam(logits, self.config.logits)
+        #: the mixture of the last pass
+        self._mixture: Mixture | None = None
+        self._make_updates(self._recorder(phase))
+        #: what the selector `random` draws from, of the current step
+        self.generator: torch.Generator | None = None
+        #: seed of what a method draws in a pass of the current update
+        self._draws = 0
+        #: learning rate of the weights in the current epoch
+        self.rate = self.config.weights.learning_rate
         #: the channels of the last update of the weights, and of the last one of the epoch before
         self.selection, self.selection_before = Selection(), Selection()
-        self.fingerprint = data.fingerprint
-        self.initial_genotype = method.derive(supernet)
+
+    def _recorder(self, phase: Phase) -> Recorder | None:
+        # A choice of channels that is drawn on the CPU, anew in every forward pass, cannot be replayed.
+        if phase.edge.selector == "random" or self.method.info.replay == "never":
+            return None
+        return recorder(self.config.run, self.device)
+
+    def _make_updates(self, record: Recorder | None) -> None:
+        weights, logits = self.supernet.weight_parameters(), self.supernet.logit_parameters()
+        clip = self.config.logits.clip
+        of_weights = updates.Moved(self.weight_optimiser, "the weights", self.config.weights.clip)
+        of_logits = updates.Moved(self.logit_optimiser, "the logits", float("inf") if clip is None else clip)
+        make = partial(updates.Update, masks=self._masks, recorder=record)
+        gradient = updates.backward(self._weight_loss)
+        self.weight_update = make(of_weights, gradient=gradient, frozen=logits, observe=self._selected)
+        self.joint_update = make(of_weights, of_logits, gradient=gradient, observe=self._selected)
+        own = self.method.logit_gradient(self)
+        self.logit_update = make(of_logits, gradient=own or updates.backward(self._logit_loss), frozen=weights)
+
+    def _updates(self) -> tuple[updates.Update, ...]:
+        return self.weight_update, self.logit_update, self.joint_update
+
+    # --------------------------------------------------------------------------------------------- what the driver asks
 
     def steps(self, epoch: int) -> int:
         return min(len(self.weight_batches), len(self.logit_batches))
 
-    def step(self, epoch: int, step: int) -> dict[str, Tensor | float]:
+    def go_to(self, epoch: int, step: int) -> None:
+        """Make a step the current one; its batches and what is drawn in it follow from its number."""
+        begin = sum(phase.epochs for phase in self.phases[: self.moment.phase])
+        phase = self.phases[self.moment.phase]
+        moment = Moment(self.moment.phase, epoch - begin, phase.epochs, self.steps(epoch))
+        if self.method.info.replay == "epoch" and moment != self.moment:
+            self._forget()
+        self.epoch, self._step, self.moment = epoch, step, moment
+        self.rate = self._learning_rate(epoch)
+        self.generator = generator(self.config.seed, "channels", epoch, step)
+
+    def step(self, epoch: int, step: int) -> Sums:
         self.supernet.train()
-        self.rate = updates.learning_rate(self.config.weights, epoch, self.epochs)
-        with self._circumstances():
-            return self.method.update(StepUpdates(self, epoch, step))
+        self.go_to(epoch, step)
+        with self._circumstances(), self._drawing():
+            return self.method.update(self)
 
     def end_epoch(self, epoch: int, totals: dict[str, float]) -> dict[str, Any]:
         self._check()
-        net = self.supernet
         record: dict[str, Any] = {
             "epoch": epoch,
-            "learning_rate": updates.learning_rate(self.config.weights, epoch, self.epochs),
+            "learning_rate": self._learning_rate(epoch),
             "train_loss": totals["loss"] / totals["images"],
             "train_accuracy": totals["correct"] / totals["images"],
             "logits_loss": None,
@@ -123,7 +174,11 @@ class SearchTask:
             record["logits_accuracy"] = totals["logits_correct"] / totals["logits_images"]
         if self.config.search.validate_supernet:
             record["supernet_loss"], record["supernet_accuracy"] = self._validate()
-        genotype = self.genotype()
+        # Measurements may be stopped between two batches; from here on the state changes.
+        self.go_to(epoch, 0)
+        with self._drawing():
+            own = self.method.end_epoch(self)
+        net, genotype = self.supernet, self.genotype()
         with torch.no_grad():
             record |= monitor(net.space, genotype, self.method.operation_weights(net), self.method.edge_weights(net))
         record["channel_stability"] = (
@@ -132,7 +187,13 @@ class SearchTask:
             else None
         )
         record["genotype"] = genotype.to_dict()
+        if own:
+            record["method"] = own
+        if len(self.phases) > 1:
+            record["phase"] = self.moment.phase
         self.selection_before = self.selection
+        if self.moment.is_last and self.moment.phase + 1 < len(self.phases):
+            self._enter(self.moment.phase + 1)
         return record
 
     def describe(self, record: Mapping[str, Any]) -> str:
@@ -147,9 +208,13 @@ class SearchTask:
     def state_dict(self) -> dict[str, Any]:
         self._check()
         return {
+            "phase": self.moment.phase,
+            "epochs": self.epochs,
             "supernet": dict(self.supernet.state_dict()),
-            "weight_optimiser": self.weight_update.optimiser.state_dict(),
-            "logit_optimiser": self.logit_update.optimiser.state_dict(),
+            "active": {kind: active.tolist() for kind, active in self.supernet.active.items()},
+            "weight_optimiser": self.weight_optimiser.state_dict(),
+            "logit_optimiser": self.logit_optimiser.state_dict(),
+            "method": self.method.state_dict(),
             "parts": self.parts,
             "selection": self.selection.cells,
             "selection_before": self.selection_before.cells,
@@ -159,9 +224,21 @@ class SearchTask:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         updates.require_same_images(self.fingerprint, state["data"])
+        if state["phase"] != self.moment.phase:
+            # The supernet of the last phase that had a new one; later phases went on with it.
+            fresh = [index for index in range(state["phase"] + 1) if self.phases[index].fresh or index == 0]
+            self._build(fresh[-1])
+            if fresh[-1] != state["phase"]:
+                self._build(state["phase"])
+            self.previous = None
+        self.epochs = state["epochs"]
         self.supernet.load_state_dict(state["supernet"])
-        self.weight_update.load(state["weight_optimiser"])
-        self.logit_update.load(state["logit_optimiser"])
+        for kind, active in state["active"].items():
+            self.supernet.set_active(kind, active)
+        updates.load_optimiser(self.weight_optimiser, state["weight_optimiser"])
+        updates.load_optimiser(self.logit_optimiser, state["logit_optimiser"])
+        self._forget()
+        self.method.load_state_dict(state["method"])
         self.parts = state["parts"]
         self.selection = Selection(list(state["selection"]))
         self.selection_before = Selection(list(state["selection_before"]))
@@ -178,32 +255,131 @@ class SearchTask:
         """The cells that the logits name now."""
         return self.method.derive(self.supernet)
 
-    def _weight_loss(self, x_bchw: Tensor, y_b: Tensor) -> tuple[Tensor, Tensor]:
-        return self._loss(x_bchw, y_b, update_statistics=True)
+    # ---------------------------------------------------------------------------------------------- what a method asks
 
-    def _logit_loss(self, x_bchw: Tensor, y_b: Tensor) -> tuple[Tensor, Tensor]:
-        # The logits' batches would only disturb the averages that belong to the weights.
-        return self._loss(x_bchw, y_b, update_statistics=False)
+    @property
+    def logits_active(self) -> bool:
+        return self.moment.epoch >= self.phases[self.moment.phase].warmup_epochs
 
-    def _loss(self, x_bchw: Tensor, y_b: Tensor, update_statistics: bool) -> tuple[Tensor, Tensor]:
-        net = self.supernet
-        operation_weights, edge_weights = self.method.operation_weights(net), self.method.edge_weights(net)
+    def batch(self, purpose: Purpose) -> tuple[Tensor, Tensor]:
+        batches = self.logit_batches if purpose == "logits" else self.weight_batches
+        return batches.batch(self.epoch, self._step)
+
+    def update_logits(self) -> Sums:
+        self._draws = derive_seed(self.config.seed, "draws", "logits", self.epoch, self._step)
+        sums = self.logit_update(self.config.logits.learning_rate, self.parts, *self.batch("logits"))
+        return {f"logits_{name}": value for name, value in sums.items()}
+
+    def update_weights(self) -> Sums:
+        return self._move_weights(self.weight_update)
+
+    def update_both(self) -> Sums:
+        return self._move_weights(self.joint_update)
+
+    def _move_weights(self, update: updates.Update) -> Sums:
+        self._draws = derive_seed(self.config.seed, "draws", "weights", self.epoch, self._step)
+        sums = update(self.rate, self.parts, *self.batch("weights"))
+        self.selection = Selection(update.observed)
+        return sums
+
+    def loss(
+        self,
+        x_bchw: Tensor,
+        y_b: Tensor,
+        mixture: Mixture,
+        *,
+        parameters: Mapping[str, Tensor] | None = None,
+        selection: Literal["batch", "average"] | Selection = "batch",
+        update_statistics: bool = False,
+    ) -> tuple[Tensor, Tensor]:
+        arguments = {
+            "mixture": mixture,
+            "selection": selection,
+            "update_statistics": update_statistics,
+            "generator": self.generator,
+        }
         with updates.autocast(self.config.run.precision, x_bchw.device):
-            scores = net(
-                x_bchw,
-                operation_weights=operation_weights,
-                edge_weights=edge_weights,
-                update_statistics=update_statistics,
-                generator=self.generator,
-            )
+            if parameters is None:
+                scores = self.supernet(x_bchw, **arguments)
+            else:
+                scores = functional_call(self.supernet, dict(parameters), (x_bchw,), arguments)
         scores = scores.float()
         return F.cross_entropy(scores, y_b), scores
+
+    def measure(self, mixture: Mixture) -> tuple[float, float]:
+        self.supernet.train()
+        self.generator = generator(self.config.seed, "validation channels")
+
+        def scores(x_bchw: Tensor) -> Tensor:
+            return self.supernet(  # type: ignore[no-any-return]
+                x_bchw, mixture=mixture, update_statistics=False, generator=self.generator
+            )
+
+        return updates.measure(scores, self._validation_batches(), self.between)
+
+    def momentum(self) -> dict[str, Tensor]:
+        state = self.weight_optimiser.state
+        named = self.supernet.named_parameters()
+        return {name: state[p]["momentum_buffer"] for name, p in named if "momentum_buffer" in state.get(p, {})}
+
+    def restart_logits(self) -> None:
+        self.logit_optimiser.state.clear()
+        self._forget()
+
+    def stop(self) -> None:
+        self.epochs = self.epoch + 1
+
+    # ------------------------------------------------------------------------------------------------------------ parts
+
+    def _learning_rate(self, epoch: int) -> float:
+        begin = sum(phase.epochs for phase in self.phases[: self.moment.phase])
+        phase = self.phases[self.moment.phase]
+        return phase.rate_scale * updates.learning_rate(self.config.weights, epoch - begin, phase.epochs)
+
+    def _weight_loss(self, x_bchw: Tensor, y_b: Tensor) -> tuple[Tensor, Tensor]:
+        return self._loss(x_bchw, y_b, "weights")
+
+    def _logit_loss(self, x_bchw: Tensor, y_b: Tensor) -> tuple[Tensor, Tensor]:
+        return self._loss(x_bchw, y_b, "logits")
+
+    def _loss(self, x_bchw: Tensor, y_b: Tensor, purpose: Purpose) -> tuple[Tensor, Tensor]:
+        if self._draws_inside:
+            torch.manual_seed(self._draws)  # the same for all parts of a batch
+        mixture = self._mixture = self.method.mixture(self, purpose, x_bchw, y_b)
+        # The logits' batches would only disturb the averages that belong to the weights.
+        loss, scores = self.loss(x_bchw, y_b, mixture, update_statistics=purpose == "weights")
+        penalty = self.method.penalty(self, purpose, mixture)
+        return loss if penalty is None else loss + penalty, scores
+
+    def _selected(self) -> list[Tensor]:
+        return self.supernet.selection.cells
+
+    def _masks(self) -> updates.Masks:
+        return self.supernet.movable(None if self._mixture is None else self._mixture.active)
+
+    @property
+    def _draws_inside(self) -> bool:
+        return self.method.info.replay == "never"
+
+    @contextmanager
+    def _drawing(self) -> Iterator[None]:
+        """Leave torch's own generator as it was, where a method draws from it."""
+        if not self._draws_inside:
+            yield
+            return
+        with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
+            torch.manual_seed(derive_seed(self.config.seed, "draws", self.epoch, self._step))
+            yield
+
+    def _forget(self) -> None:
+        for update in self._updates():
+            update.forget()
 
     def _check(self) -> None:
         """Refuse a state behind an update that was not finite."""
         with self._circumstances():
-            self.weight_update.check()
-            self.logit_update.check()
+            for update in self._updates():
+                update.check()
 
     @contextmanager
     def _circumstances(self) -> Iterator[None]:
@@ -216,30 +392,32 @@ class SearchTask:
                 f"{error} (learning rate {self.rate:.3g}, logits from {logits.min():.3g} to {logits.max():.3g})"
             ) from None
 
+    def _validation_batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        return (self.validation.batch(0, step) for step in range(len(self.validation)))
+
     def _validate(self) -> tuple[float, float]:
-        self.supernet.eval()
+        net = self.supernet
+        net.eval()
         # Only the selector `random` draws; its choice is the same in every epoch.
         draws = generator(self.config.seed, "validation channels")
-        batches = (self.validation.batch(0, step) for step in range(len(self.validation)))
-        return updates.measure(lambda x: self.supernet(x, selection="average", generator=draws), batches, self.between)
+        with torch.no_grad():
+            mixture = Mixture(self.method.operation_weights(net), self.method.edge_weights(net))
+        return updates.measure(
+            lambda x: net(x, mixture=mixture, selection="average", generator=draws),
+            self._validation_batches(),
+            self.between,
+        )
 
 
-class StepUpdates:
-    """The two updates of one step; what a method calls, in its order."""
+def build_supernet(config: SearchConfig, phase: Phase, index: int, data: ImageData) -> Supernet:
+    """The supernet of a phase, with weights and logits drawn from the seed of the search.
 
-    def __init__(self, task: SearchTask, epoch: int, step: int) -> None:
-        self.task, self.epoch, self.step = task, epoch, step
-        self.logits_active = epoch >= task.config.search.warmup_epochs
-        task.generator = generator(task.config.seed, "channels", epoch, step)
-
-    def update_logits(self) -> dict[str, Tensor | float]:
-        task = self.task
-        batch = task.logit_batches.batch(self.epoch, self.step)
-        sums = task.logit_update(task.config.logits.learning_rate, task.parts, *batch)
-        return {f"logits_{name}": value for name, value in sums.items()}
-
-    def update_weights(self) -> dict[str, Tensor | float]:
-        task = self.task
-        sums = task.weight_update(task.rate, task.parts, *task.weight_batches.batch(self.epoch, self.step))
-        task.selection = Selection(task.weight_update.observed)
-        return sums
+    Args:
+        config: of the search.
+        phase: width, depth and edge design.
+        index: of the phase.
+        data: images and classes.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive_seed(config.seed, "supernet", *([index] if index else [])))
+        return Supernet(DARTS, phase.supernet, phase.edge, data.num_classes, data.in_channels)

@@ -126,6 +126,12 @@ class Genotype:
             raise DataError(f"genotype: not JSON: {short(str(error))}") from None
         return cls.from_dict(document)
 
+    @property
+    def has_text(self) -> bool:
+        """Whether the classical textual form can say this: a normal and a reduction cell, two pairs a node."""
+        pairs = (pairs for cell in self.cells.values() for pairs in cell.nodes)
+        return set(self.cells) == set(classical.KINDS) and all(len(p) == classical.PAIRS for p in pairs)
+
     def to_text(self) -> str:
         """The classical textual form.
 
@@ -134,7 +140,7 @@ class Genotype:
         """
         if set(self.cells) != set(classical.KINDS):
             raise DataError(f"genotype: the textual form has no place for the cells {short(sorted(self.cells))}")
-        if any(len(pairs) != classical.PAIRS for cell in self.cells.values() for pairs in cell.nodes):
+        if not self.has_text:
             raise DataError("genotype: the textual form needs two pairs a node; use the JSON form")
         return classical.write({kind: (cell.nodes, cell.concat) for kind, cell in self.cells.items()})
 

@@ -16,6 +16,14 @@ from torch import Tensor, nn
 
 from adarts import kernels
 
+Rows = slice | None
+"""Which edges of a module take part; None stands for all, and spares the slicing."""
+
+
+def some(tensor_e: Tensor, rows: Rows) -> Tensor:
+    """The part of a batched tensor that belongs to these edges; a view."""
+    return tensor_e if rows is None else tensor_e[rows]
+
 
 class Depthwise(nn.Module):
     """Depthwise convolution of every edge; weight (E, c, 1, k, k)."""
@@ -37,13 +45,15 @@ class Pointwise(nn.Module):
         bound = 1 / math.sqrt(channels)
         nn.init.uniform_(self.weight, -bound, bound)
 
-    def forward(self, x_bnhw: Tensor) -> Tensor:
-        return kernels.grouped_product(x_bnhw, self.weight[..., 0, 0])
+    def forward(self, x_bnhw: Tensor, rows: Rows) -> Tensor:
+        return kernels.grouped_product(x_bnhw, some(self.weight, rows)[..., 0, 0])
 
 
-def separable_weights(depthwise: Depthwise, pointwise: Pointwise) -> kernels.Separable:
+def separable_weights(depthwise: Depthwise, pointwise: Pointwise, rows: Rows) -> kernels.Separable:
     """A depthwise convolution and the pointwise one behind it, as the kernels take them."""
-    return kernels.Separable(depthwise.weight.flatten(0, 1), pointwise.weight[..., 0, 0], depthwise.dilation)
+    return kernels.Separable(
+        some(depthwise.weight, rows).flatten(0, 1), some(pointwise.weight, rows)[..., 0, 0], depthwise.dilation
+    )
 
 
 class BatchNorm(nn.Module):
@@ -64,15 +74,15 @@ class BatchNorm(nn.Module):
         # Same meaning and name as in torch's own module, so that the supernet switches both kinds alike.
         self.track_running_stats = True
 
-    def normalisation(self) -> kernels.Normalisation:
+    def normalisation(self, rows: Rows) -> kernels.Normalisation:
         """What the next feature map is to be normalised with; counts a batch if the statistics are to follow it."""
         update = self.training and self.track_running_stats
         if update:
-            self.num_batches_tracked.add_(1)
+            some(self.num_batches_tracked, rows).add_(1)
         running = update or not self.training
         return kernels.Normalisation(
-            self.running_mean.view(-1) if running else None,
-            self.running_var.view(-1) if running else None,
+            some(self.running_mean, rows).view(-1) if running else None,
+            some(self.running_var, rows).view(-1) if running else None,
             self.training,
         )
 

@@ -9,7 +9,7 @@ from adarts.config.settings import EdgeDesign
 from adarts.errors import ConfigError
 from adarts.space import FactorizedReduce, ReLUConvBN, Space
 from adarts.supernet.edges import Addend, SourceEdges, node_sum
-from adarts.supernet.selection import AttentionSource
+from adarts.supernet.mixture import CellPlan
 
 
 class SearchCell(nn.Module):
@@ -45,7 +45,7 @@ class SearchCell(nn.Module):
         self.preprocess1 = ReLUConvBN(channels_in[1], channels, affine=False)
         #: for each source node, the rows of the edges that leave it
         # Nothing leaves the last node but the output of the cell.
-        self.rows = [list(space.outgoing(source)) for source in range(space.targets[-1])]
+        self.rows = [space.outgoing(source) for source in range(space.targets[-1])]
         for source, rows in enumerate(self.rows):
             # On the device of the cell: copying them there would wait for it, and cannot be captured.
             self.register_buffer(f"rows{source}", torch.tensor(rows), persistent=False)
@@ -66,11 +66,19 @@ class SearchCell(nn.Module):
         s1_bchw: Tensor,
         weight_eo: Tensor,
         beta_e: Tensor | None,
-        choose: AttentionSource | Tensor,
-        update_average: bool,
-        generator: torch.Generator | None,
+        given: Tensor | None,
+        plan: CellPlan,
     ) -> tuple[Tensor, Tensor]:
-        """Output of the cell (B, nodes·C, H', W'), and the selected channels of all its edges (1 or B, edges, C/k)."""
+        """Output of the cell (B, nodes·C, H', W'), and the selected channels of all its edges (1 or B, edges, C/k).
+
+        Args:
+            s0_bchw: output of the cell before the previous one.
+            s1_bchw: output of the previous cell.
+            weight_eo: operation weights.
+            beta_e: edge weights, or none.
+            given: the selected channels (1 or B, edges, C/k), if those are not to be chosen here.
+            plan: what else there is to know.
+        """
         nodes = [self.preprocess0(s0_bchw), self.preprocess1(s1_bchw)]
         entering: dict[int, list[Addend]] = {target: [] for target in self.targets}
         chosen: dict[int, Tensor] = {}
@@ -82,9 +90,9 @@ class SearchCell(nn.Module):
                 nodes[source],
                 weight_eo.index_select(0, rows_e),
                 None if beta_e is None else beta_e.index_select(0, rows_e),
-                choose.index_select(1, rows_e) if isinstance(choose, Tensor) else choose,
-                update_average,
-                generator,
+                None if given is None else given.index_select(1, rows_e),
+                source,
+                plan,
             )
             for position, (row, result) in enumerate(zip(rows, results, strict=True)):
                 entering[self.edges[row][1]].append(result)

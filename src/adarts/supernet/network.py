@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -16,6 +16,8 @@ from adarts.space.operations import BatchNorm2d
 from adarts.supernet.batched import BatchNorm
 from adarts.supernet.canonical import Names
 from adarts.supernet.cell import SearchCell
+from adarts.supernet.edges import SourceEdges
+from adarts.supernet.mixture import CellPlan, Mixture, Plan, masked_softmax, plan
 from adarts.supernet.recompute import recomputed
 from adarts.supernet.selection import AttentionSource, Selection
 
@@ -75,6 +77,15 @@ class Supernet(nn.Module):
             self.logits[f"{kind}_alpha"] = nn.Parameter(1e-3 * torch.randn(num_edges, len(space.operations)))
             if design.normalisation:
                 self.logits[f"{kind}_beta"] = nn.Parameter(1e-3 * torch.randn(num_edges))
+        self._rows = [space.outgoing(source) for source in range(space.targets[-1])]
+        #: what is active as Python knows it, without asking a device, and what a pass computes then
+        self._active: dict[str, list[list[bool]]] = {}
+        self._plans: dict[str, Plan] = {}
+        #: what :meth:`movable` says while nothing is sampled; a recorded step must not make it anew
+        self._movable: dict[nn.Parameter, Tensor] | None = None
+        for kind in space.cell_kinds:
+            self.register_buffer(f"active_{kind}", None, persistent=False)
+            self.set_active(kind, [[True] * len(space.operations)] * num_edges)
         #: the channels that the last forward pass used
         self.selection = Selection()
         self.register_state_dict_post_hook(_to_canonical)  # type: ignore[no-untyped-call]
@@ -88,9 +99,35 @@ class Supernet(nn.Module):
         """The architecture logits: alpha, and beta with edge normalisation."""
         return list(self.logits.values())
 
+    def search_cells(self) -> Iterator[SearchCell]:
+        """The cells, in order."""
+        return (cell for cell in self.cells if isinstance(cell, SearchCell))
+
+    @property
+    def active(self) -> dict[str, Tensor]:
+        """Kind -> whether an operation is active on an edge (edges, operations); at first, all are."""
+        return {kind: self.get_buffer(f"active_{kind}") for kind in self.space.cell_kinds}
+
+    def set_active(self, kind: str, active: Sequence[Sequence[bool]]) -> None:
+        """From now on, compute these operations alone in cells of a kind; the others take no share in the softmax.
+
+        Args:
+            kind: of the cells.
+            active: for every edge, which of the operations are active.
+
+        Raises:
+            ValueError: it does not have a row for every edge and a value for every operation.
+        """
+        if [len(row) for row in active] != [len(self.space.operations)] * len(self.space.edges):
+            raise ValueError(f"{len(self.space.edges)} edges with {len(self.space.operations)} operations are needed")
+        self._active[kind] = [list(row) for row in active]
+        self._movable = None
+        self._plans[kind] = plan(self._active[kind], self._rows)
+        setattr(self, f"active_{kind}", torch.tensor(active, device=self.classifier.weight.device))
+
     def operation_weights(self) -> dict[str, Tensor]:
-        """Softmax of alpha over the operations of each edge (eq. 2): kind -> (edges, operations)."""
-        return {kind: F.softmax(self.logits[f"{kind}_alpha"], -1) for kind in self.space.cell_kinds}
+        """Softmax of alpha over the active operations of each edge (eq. 2): kind -> (edges, operations)."""
+        return {kind: masked_softmax(self.logits[f"{kind}_alpha"], active) for kind, active in self.active.items()}
 
     def edge_weights(self) -> dict[str, Tensor] | None:
         """Softmax of beta over the edges that enter each node: kind -> (edges,); None without edge normalisation."""
@@ -106,8 +143,7 @@ class Supernet(nn.Module):
         self,
         x_bchw: Tensor,
         *,
-        operation_weights: Mapping[str, Tensor] | None = None,
-        edge_weights: Mapping[str, Tensor] | None = None,
+        mixture: Mixture | None = None,
         selection: AttentionSource | Selection = "batch",
         update_statistics: bool = True,
         generator: torch.Generator | None = None,
@@ -116,29 +152,81 @@ class Supernet(nn.Module):
 
         Args:
             x_bchw: images.
-            operation_weights: kind -> (edges, operations); none takes the softmax of the logits.
-            edge_weights: kind -> (edges,); none takes the softmax of beta, where there is one.
+            mixture: weights of operations and edges; none takes the softmax of the logits.
             selection: where attention's choice of channels comes from, or the channels themselves.
             update_statistics: whether running statistics of the normalisations and of the attention follow this batch, in
                 training mode.
             generator: what the selector `random` draws from.
         """
-        operation_weights = self.operation_weights() if operation_weights is None else operation_weights
-        edge_weights = self.edge_weights() if edge_weights is None else edge_weights
+        if mixture is None:
+            mixture = Mixture(self.operation_weights(), self.edge_weights())
         self._track_statistics(update_statistics)
-        update_average = self.training and update_statistics
+        plans = {
+            kind: CellPlan(
+                self._groups(kind, mixture.active),
+                "batch" if isinstance(selection, Selection) else selection,
+                self.training and update_statistics,
+                generator,
+                mixture.auxiliary,
+                mixture.skip_dropout,
+            )
+            for kind in self.space.cell_kinds
+        }
         used = []
         # In channels last, depthwise and 1x1 convolutions are several times faster; nothing below leaves it.
         s0 = s1 = self.stem(x_bchw.contiguous(memory_format=torch.channels_last))
         for index, (kind, cell) in enumerate(zip(self.kinds, self.cells, strict=True)):
-            choose = selection.cells[index] if isinstance(selection, Selection) else selection
-            beta_e = None if edge_weights is None else edge_weights[kind]
+            given = selection.cells[index] if isinstance(selection, Selection) else None
+            beta_e = None if mixture.edges is None else mixture.edges[kind]
             run = partial(recomputed, cell) if self.recompute else cell
-            s2, chosen = run(s0, s1, operation_weights[kind], beta_e, choose, update_average, generator)
+            s2, chosen = run(s0, s1, mixture.operations[kind], beta_e, given, plans[kind])
             s0, s1 = s1, s2
             used.append(chosen)
         self.selection = Selection(used)
         return self.classifier(s1.mean((2, 3)))  # type: ignore[no-any-return]
+
+    def movable(self, active: Mapping[str, Tensor] | None) -> dict[nn.Parameter, Tensor]:
+        """Which entries of the parameters take part in a pass, where that is not all or none of them.
+
+        An optimiser must leave the other entries alone: no momentum, no decay.
+
+        Args:
+            active: as in :class:`Mixture`.
+
+        Returns:
+            Parameter -> bool that broadcasts to its shape.
+        """
+        if active is None and self._movable is not None:
+            return self._movable
+        masks: dict[nn.Parameter, Tensor] = {}
+        device = self.classifier.weight.device
+        limits = {kind: self._limit(kind, active) for kind in self.space.cell_kinds}
+        for kind, cell in zip(self.kinds, self.search_cells(), strict=True):
+            for rows, edges in zip(self._rows, cell.sources, strict=True):
+                assert isinstance(edges, SourceEdges)
+                for name, operation in edges.operations.items():
+                    active_e = [limits[kind][row][self.space.operations.index(name)] for row in rows]
+                    if all(active_e) or not any(active_e):
+                        continue
+                    mask_e = torch.tensor(active_e, device=device)
+                    for parameter in operation.parameters():
+                        masks[parameter] = mask_e.view(-1, *[1] * (parameter.dim() - 1))
+        for kind, own in self._active.items():
+            if not all(map(all, own)):
+                masks[self.logits[f"{kind}_alpha"]] = self.get_buffer(f"active_{kind}")
+        if active is None:
+            self._movable = masks
+        return masks
+
+    def _limit(self, kind: str, active: Mapping[str, Tensor] | None) -> list[list[bool]]:
+        own = self._active[kind]
+        if active is None:
+            return own
+        pairs = zip(own, active[kind].tolist(), strict=True)
+        return [[a and b for a, b in zip(*rows, strict=True)] for rows in pairs]
+
+    def _groups(self, kind: str, active: Mapping[str, Tensor] | None) -> Plan:
+        return self._plans[kind] if active is None else plan(self._limit(kind, active), self._rows)
 
     def canonical_gradients(self) -> dict[str, Tensor]:
         """Gradients of all parameters that have one, under the names of the state dict."""

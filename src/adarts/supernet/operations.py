@@ -15,23 +15,32 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from adarts import kernels
-from adarts.supernet.batched import BatchNorm, Depthwise, Pointwise, separable_weights
+from adarts.supernet.batched import BatchNorm, Depthwise, Pointwise, Rows, separable_weights
 
 #: a feature map, and how it is to be normalised
 Result = tuple[Tensor, kernels.Normalisation | None]
 
 
 class Features:
-    """The selected channels of all edges, and what several operations compute of them, done once for all.
+    """The selected channels of a group of edges, and what several operations compute of them, done once for all.
 
     Args:
         x_bnhw: the selected channels.
         stride: of the edges.
         operations: that will be asked for.
+        rows: the edges, of those that the operations serve.
+        skip_dropout: probability of an element of the identity to be dropped.
     """
 
-    def __init__(self, x_bnhw: Tensor, stride: int, operations: Iterable[nn.Module]) -> None:
-        self.x, self.stride = x_bnhw, stride
+    def __init__(
+        self,
+        x_bnhw: Tensor,
+        stride: int,
+        operations: Iterable[nn.Module],
+        rows: Rows = None,
+        skip_dropout: float = 0.0,
+    ) -> None:
+        self.x, self.stride, self.rows, self.skip_dropout = x_bnhw, stride, rows, skip_dropout
         self._separable = [op for op in operations if isinstance(op, SeparableConv | DilatedConv)]
 
     @cached_property
@@ -45,7 +54,7 @@ class Features:
 
     @cached_property
     def _convolved(self) -> list[Tensor]:
-        return kernels.separable(self.x, [op.first() for op in self._separable], self.stride)
+        return kernels.separable(self.x, [op.first(self.rows) for op in self._separable], self.stride)
 
 
 class SeparableConv(nn.Module):
@@ -60,13 +69,14 @@ class SeparableConv(nn.Module):
         self.pointwise2 = Pointwise(num_edges, channels, channels)
         self.norm2 = BatchNorm(num_edges, channels)
 
-    def first(self) -> kernels.Separable:
-        return separable_weights(self.depthwise1, self.pointwise1)
+    def first(self, rows: Rows) -> kernels.Separable:
+        return separable_weights(self.depthwise1, self.pointwise1, rows)
 
     def forward(self, features: Features) -> Result:
-        second = separable_weights(self.depthwise2, self.pointwise2)
-        (x,) = kernels.separable(features.convolved(self), [second], 1, self.norm1.normalisation())
-        return x, self.norm2.normalisation()
+        rows = features.rows
+        second = separable_weights(self.depthwise2, self.pointwise2, rows)
+        (x,) = kernels.separable(features.convolved(self), [second], 1, self.norm1.normalisation(rows))
+        return x, self.norm2.normalisation(rows)
 
 
 class DilatedConv(nn.Module):
@@ -78,11 +88,11 @@ class DilatedConv(nn.Module):
         self.pointwise = Pointwise(num_edges, channels, channels)
         self.norm = BatchNorm(num_edges, channels)
 
-    def first(self) -> kernels.Separable:
-        return separable_weights(self.depthwise, self.pointwise)
+    def first(self, rows: Rows) -> kernels.Separable:
+        return separable_weights(self.depthwise, self.pointwise, rows)
 
     def forward(self, features: Features) -> Result:
-        return features.convolved(self), self.norm.normalisation()
+        return features.convolved(self), self.norm.normalisation(features.rows)
 
 
 class MaxPool(nn.Module):
@@ -93,7 +103,7 @@ class MaxPool(nn.Module):
         self.norm = BatchNorm(num_edges, channels)
 
     def forward(self, features: Features) -> Result:
-        return features.pools[0], self.norm.normalisation()
+        return features.pools[0], self.norm.normalisation(features.rows)
 
 
 class AvgPool(nn.Module):
@@ -104,14 +114,15 @@ class AvgPool(nn.Module):
         self.norm = BatchNorm(num_edges, channels)
 
     def forward(self, features: Features) -> Result:
-        return features.pools[1], self.norm.normalisation()
+        return features.pools[1], self.norm.normalisation(features.rows)
 
 
 class Identity(nn.Module):
     """`skip_connect` on an edge of stride 1."""
 
     def forward(self, features: Features) -> Result:
-        return features.x, None
+        # Only in training, and only where a method asks for it (P-DARTS): a skip that is easy to take is chosen too often.
+        return F.dropout(features.x, features.skip_dropout, self.training and features.skip_dropout > 0), None
 
 
 class FactorizedReduce(nn.Module):
@@ -126,15 +137,15 @@ class FactorizedReduce(nn.Module):
     def forward(self, features: Features) -> Result:
         x = features.x
         height, width = x.shape[2:]
-        num_edges = self.conv1.weight.shape[0]
-        even = self.conv1(F.relu(x[:, :, ::2, ::2]))
-        odd = self.conv2(F.relu(F.pad(x, (0, width % 2, 0, height % 2))[:, :, 1::2, 1::2]))
+        even = self.conv1(F.relu(x[:, :, ::2, ::2]), features.rows)
+        odd = self.conv2(F.relu(F.pad(x, (0, width % 2, 0, height % 2))[:, :, 1::2, 1::2]), features.rows)
         # Each edge's channels are its two halves one after the other.
-        parts = [t.unflatten(1, (num_edges, -1)) for t in (even, odd)]
-        return torch.cat(parts, 2).flatten(1, 2), self.norm.normalisation()
+        parts = [t.unflatten(1, (-1, conv.weight.shape[1])) for t, conv in ((even, self.conv1), (odd, self.conv2))]
+        return torch.cat(parts, 2).flatten(1, 2), self.norm.normalisation(features.rows)
 
 
-def _skip(num_edges: int, channels: int, stride: int) -> nn.Module:
+def skip(num_edges: int, channels: int, stride: int) -> nn.Module:
+    """The operation `skip_connect`."""
     return Identity() if stride == 1 else FactorizedReduce(num_edges, channels)
 
 
@@ -142,7 +153,7 @@ def _skip(num_edges: int, channels: int, stride: int) -> nn.Module:
 BATCHED: dict[str, Callable[[int, int, int], nn.Module]] = {
     "max_pool_3x3": lambda e, c, s: MaxPool(e, c),
     "avg_pool_3x3": lambda e, c, s: AvgPool(e, c),
-    "skip_connect": _skip,
+    "skip_connect": skip,
     "sep_conv_3x3": lambda e, c, s: SeparableConv(e, c, 3),
     "sep_conv_5x5": lambda e, c, s: SeparableConv(e, c, 5),
     "dil_conv_3x3": lambda e, c, s: DilatedConv(e, c, 3),

@@ -5,12 +5,11 @@ from __future__ import annotations
 import ctypes
 from functools import cache
 
-import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.utils.checkpoint import checkpoint
 
-from adarts.supernet.selection import AttentionSource
+from adarts.supernet.mixture import CellPlan
 
 
 def recomputed(
@@ -19,9 +18,8 @@ def recomputed(
     s1_bchw: Tensor,
     weight_eo: Tensor,
     beta_e: Tensor | None,
-    choose: AttentionSource | Tensor,
-    update_average: bool,
-    generator: torch.Generator | None,
+    given: Tensor | None,
+    plan: CellPlan,
 ) -> tuple[Tensor, Tensor]:
     """The cell's result, with less memory; result, gradients and statistics are bit for bit those of the cell itself.
 
@@ -33,14 +31,14 @@ def recomputed(
     def run(*inputs: Tensor | None) -> tuple[Tensor, Tensor]:
         nonlocal chosen
         if chosen is None:
-            result, chosen = cell(*inputs, choose, update_average, generator)
+            result, chosen = cell(*inputs, given, plan)
             return result, chosen
         if s1_bchw.device.type == "cpu":
             _give_back()
         # The repetition takes the channels that were chosen, and follows the batch in copies of all statistics, which are
         # thrown away. To switch the statistics off would change what the normalisation keeps for its gradient.
         copies = {name: buffer.clone() for name, buffer in cell.named_buffers()}
-        return functional_call(cell, copies, (*inputs, chosen, update_average, None), tie_weights=False)  # type: ignore[no-any-return]
+        return functional_call(cell, copies, (*inputs, chosen, plan), tie_weights=False)  # type: ignore[no-any-return]
 
     result: tuple[Tensor, Tensor] = checkpoint(
         run,
@@ -49,7 +47,8 @@ def recomputed(
         weight_eo,
         beta_e,
         use_reentrant=False,
-        preserve_rng_state=False,  # the one thing that is drawn, the channels, is not drawn again
+        # The channels are not drawn again; what else is drawn comes from torch's own generator.
+        preserve_rng_state=plan.skip_dropout > 0,
     )
     return result
 

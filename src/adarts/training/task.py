@@ -33,11 +33,10 @@ class TrainTask:
         self.between: Callable[[], None] = lambda: None
         self.epochs = config.training.epochs
         updates.fix_arithmetic(device)
+        self.optimiser = updates.sgd(list(network.parameters()), config.weights)
         self.update = updates.Update(
-            updates.sgd(list(network.parameters()), config.weights),
-            self._loss,
-            "the weights",
-            clip=config.weights.clip,
+            updates.Moved(self.optimiser, "the weights", config.weights.clip),
+            gradient=updates.backward(self._loss),
             recorder=recorder(config.run, device),
         )
         kept, held_out = hold_out(data.train, config.training.validation_fraction, config.seed)
@@ -111,7 +110,7 @@ class TrainTask:
         self.update.check()
         return {
             "network": dict(self.network.state_dict()),
-            "optimiser": self.update.optimiser.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
             "parts": self.parts,
             "last_record": self.last_record,
             "data": self.data.fingerprint,
@@ -120,7 +119,8 @@ class TrainTask:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         updates.require_same_images(self.data.fingerprint, state["data"])
         self.network.load_state_dict(state["network"])
-        self.update.load(state["optimiser"])
+        updates.load_optimiser(self.optimiser, state["optimiser"])
+        self.update.forget()
         self.parts, self.last_record = state["parts"], state["last_record"]
 
     def halve_batch(self) -> bool:
