@@ -48,6 +48,7 @@ class Design:
     attention: bool
     attention_scope: str
     mask_scope: str
+    auxiliary_skip: bool = False
 
 
 def norm(channels: int) -> nn.BatchNorm2d:
@@ -137,13 +138,17 @@ class SepConv(nn.Module):
         return self.norm2(self.pointwise2(self.depthwise2(F.relu(x_bchw))))
 
 
+def skip(channels: int, stride: int) -> nn.Module:
+    return nn.Identity() if stride == 1 else FactorizedReduce(channels, channels)
+
+
 def candidate_operations(channels: int, stride: int) -> nn.ModuleDict:
     """All but `none`, the zero function: its term of eq. 3 vanishes, and it only takes its share of the softmax."""
     return nn.ModuleDict(
         {
             "max_pool_3x3": MaxPool(channels, stride),
             "avg_pool_3x3": AvgPool(channels, stride),
-            "skip_connect": nn.Identity() if stride == 1 else FactorizedReduce(channels, channels),
+            "skip_connect": skip(channels, stride),
             "sep_conv_3x3": SepConv(channels, 3, stride),
             "sep_conv_5x5": SepConv(channels, 5, stride),
             "dil_conv_3x3": DilConv(channels, 3, stride),
@@ -211,13 +216,16 @@ class MixedEdge(nn.Module):
         self.selector, self.k = design.selector, design.k
         self.attention = attention
         self.operations = candidate_operations(self.num_selected, stride)
+        if design.auxiliary_skip:
+            self.auxiliary = skip(self.num_selected, stride)
         self.first: Tensor
         self.register_buffer("first", torch.arange(self.num_selected), persistent=False)
 
     def mixed(self, x_bshw: Tensor, weights_o: Tensor) -> Tensor:
-        """Eq. 3."""
-        weights = dict(zip(OPERATIONS, weights_o.unbind(), strict=True))
-        return sum(weights[name] * operation(x_bshw) for name, operation in self.operations.items())
+        """Eq. 3; one weight more than there are operations is that of the auxiliary skip (DARTS-)."""
+        weights = dict(zip((*OPERATIONS, "auxiliary"), weights_o.unbind(), strict=False))
+        y_bshw = sum(weights[name] * operation(x_bshw) for name, operation in self.operations.items())
+        return y_bshw + weights["auxiliary"] * self.auxiliary(x_bshw) if "auxiliary" in weights else y_bshw
 
     def bypass(self, x_bchw: Tensor) -> Tensor:
         return x_bchw if self.stride == 1 else F.max_pool2d(x_bchw, 2, ceil_mode=True)
@@ -339,9 +347,10 @@ class TextbookSupernet(nn.Module):
         attention_scope: str = "edge",
         mask_scope: str = "batch",
         normalisation: bool = False,
+        auxiliary_skip: bool = False,
     ) -> None:
         super().__init__()
-        design = Design(selector, k, attention, attention_scope, mask_scope)
+        design = Design(selector, k, attention, attention_scope, mask_scope, auxiliary_skip)
         self.stem = Stem(in_channels, 3 * channels)
         self.kinds = ["reduction" if i in (cells // 3, 2 * cells // 3) else "normal" for i in range(cells)]
         self.cells = nn.ModuleList()
@@ -370,8 +379,18 @@ class TextbookSupernet(nn.Module):
         num_incoming = list(range(NUM_INPUTS, NUM_INPUTS + NUM_NODES))
         return torch.cat([beta.softmax(dim=0) for beta in self.logits[f"{kind}_beta"].split(num_incoming)])
 
-    def forward(self, x_bchw: Tensor, selection: SelectionByEdge | None = None) -> Tensor:
-        weights = {kind: (self.operation_weights(kind), self.edge_weights(kind)) for kind in ("normal", "reduction")}
+    def forward(
+        self,
+        x_bchw: Tensor,
+        selection: SelectionByEdge | None = None,
+        operation_weights: dict[str, Tensor] | None = None,
+    ) -> Tensor:
+        """Class scores; by the softmax of the logits, or by the weights that a method made of them."""
+        given_weights = operation_weights or {}
+        weights = {
+            kind: (given_weights.get(kind, self.operation_weights(kind)), self.edge_weights(kind))
+            for kind in ("normal", "reduction")
+        }
         s0_bchw = s1_bchw = self.stem(x_bchw)
         self.selection = {}
         for i, (kind, cell) in enumerate(zip(self.kinds, self.cells, strict=True)):

@@ -9,13 +9,14 @@ from typing import NamedTuple
 
 import pytest
 import torch
+import torch.nn.functional as F
 from textbook import EDGES, OPERATIONS, TextbookSupernet
 from torch import Tensor
 
-from adarts import kernels
+from adarts import kernels, updates
 from adarts.config.settings import EdgeDesign, SupernetSettings
 from adarts.space import DARTS
-from adarts.supernet import Selection, Supernet
+from adarts.supernet import Mixture, Selection, Supernet
 from adarts.supernet.edges import node_sum
 from adarts.supernet.mixture import CellPlan, plan
 
@@ -39,6 +40,8 @@ DESIGNS = {
     "first+attention": {"selector": "first", "k": 2},
     "random+attention": {"selector": "random", "k": 4},
 }
+#: with an auxiliary skip connection beside the operations
+AUXILIARY = {f"auxiliary-k{k}": {"k": k, "auxiliary_skip": True, "normalisation": True} for k in (1, 4)}
 
 
 @pytest.fixture(autouse=True, params=["native kernels", "torch"])
@@ -58,15 +61,16 @@ class Pair(NamedTuple):
 
 def make(design: str, dtype: torch.dtype) -> Pair:
     """Both supernets with the same weights, logits far from uniform, and statistics that are not the initial ones."""
+    options = {**DESIGNS, **AUXILIARY}[design]
     torch.manual_seed(0)
-    textbook = TextbookSupernet(CHANNELS, CELLS, CLASSES, **DESIGNS[design])
+    textbook = TextbookSupernet(CHANNELS, CELLS, CLASSES, **options)
     for logits in textbook.logits.values():
         torch.nn.init.normal_(logits)
     for name, buffer in textbook.named_buffers():
         if name.endswith(("running_mean", "running_var", "average")):
             torch.nn.init.uniform_(buffer, 0.5, 1.5)
     settings = SupernetSettings(channels=CHANNELS, cells=CELLS)
-    supernet = Supernet(DARTS, settings, EdgeDesign(**DESIGNS[design]), num_classes=CLASSES, in_channels=3)
+    supernet = Supernet(DARTS, settings, EdgeDesign(**options), num_classes=CLASSES, in_channels=3)
     supernet.load_state_dict(textbook.state_dict())
     return Pair(textbook.to(dtype), supernet.to(dtype))
 
@@ -149,6 +153,100 @@ def test_both_choose_the_same_channels_by_themselves(design: str) -> None:
     expected, actual = textbook(x), supernet(x, selection=source)
     assert_close({"output": actual}, {"output": expected}, 1e-9)
     assert_same_selection(supernet, textbook)
+
+
+def some_active(each: int, generator: torch.Generator) -> Tensor:
+    """So many active operations on every edge; edges without any, and neighbours that agree, among them."""
+    active = torch.rand(len(EDGES), len(OPERATIONS), generator=generator).argsort(1) < each
+    active[3], active[6] = active[2], False
+    return active
+
+
+@pytest.mark.parametrize("sampled", [False, True], ids=["pruned", "sampled"])
+@pytest.mark.parametrize("each", [1, 3, 8])
+@pytest.mark.parametrize(
+    "design", ["darts", "darts+attention", "pc_darts-k2", "adarts-k4", "adarts-sample-k2", *AUXILIARY]
+)
+def test_what_is_not_active_is_worth_nothing_and_gets_nothing(design: str, each: int, sampled: bool) -> None:
+    textbook, supernet = make(design, torch.float64)
+    generator = torch.Generator().manual_seed(each)
+    active = {kind: some_active(each, generator) for kind in ("normal", "reduction")}
+    weights = {
+        kind: torch.rand(len(EDGES), len(OPERATIONS), dtype=torch.float64, generator=generator) * active[kind]
+        for kind in active
+    }
+    auxiliary = 0.7 if design in AUXILIARY else 0.0
+    ours, theirs = ({kind: w.clone().requires_grad_() for kind, w in weights.items()} for _ in range(2))
+    with_auxiliary = theirs
+    if auxiliary:
+        with_auxiliary = {kind: F.pad(w, (0, 1), value=auxiliary) for kind, w in theirs.items()}
+    x = images(torch.float64)
+    expected = textbook(x, operation_weights=with_auxiliary)
+    expected.square().sum().backward()
+    if not sampled:
+        for kind in active:
+            supernet.set_active(kind, active[kind].tolist())
+    mixture = Mixture(ours, supernet.edge_weights(), active if sampled else None, auxiliary)
+    actual = supernet(x, mixture=mixture, selection=selection_of(textbook))
+    actual.square().sum().backward()
+    assert_close({"output": actual}, {"output": expected}, 1e-9)
+
+    expected_gradients, state, now = gradients(textbook), textbook.state_dict(), supernet.state_dict()
+    found = supernet.canonical_gradients()
+    fresh = make(design, torch.float64).supernet.state_dict()
+    for name in [name for name in state if ".operations." in name]:
+        cell, (source, target), operation = (int(name.split(".")[1]), name.split(".")[3].split("_"), name.split(".")[5])
+        kind = supernet.kinds[cell]
+        if active[kind][EDGES.index((int(source), int(target))), OPERATIONS.index(operation)]:
+            continue
+        assert torch.equal(now.pop(name), fresh[name]), name  # no statistics
+        state.pop(name)
+        if name in expected_gradients:
+            expected_gradients.pop(name)
+            assert name not in found or not found.pop(name).any(), name
+    assert_close(now, state, 1e-9)
+    logits = [name for name in found if name.startswith("logits.") and name.endswith("alpha")]
+    assert logits == []
+    assert_close(found, {name: g for name, g in expected_gradients.items() if not name.endswith("_alpha")}, 1e-9)
+    for kind, weight in ours.items():
+        gradient = theirs[kind].grad * active[kind]
+        assert_close({"weights": weight.grad}, {"weights": gradient}, 1e-9)
+
+
+def test_an_optimiser_leaves_alone_what_takes_no_part() -> None:
+    """Two steps of SGD with momentum and decay, another operation active in each: as if each were a network of its own."""
+    supernet = make("darts", torch.float64).supernet
+    weights = supernet.weight_parameters()
+    optimiser = torch.optim.SGD(weights, 0.1, 0.9, weight_decay=0.1)
+    moved = updates.Moved(optimiser, "the weights")
+    generator = torch.Generator().manual_seed(1)
+    for _ in range(2):
+        active = {kind: some_active(2, generator) for kind in supernet.space.cell_kinds}
+        mixture = Mixture(supernet.operation_weights(), None, active)
+        optimiser.zero_grad()
+        supernet(images(torch.float64), mixture=mixture).square().sum().backward()
+        before = {name: (p.detach().clone(), momentum(optimiser, p)) for name, p in supernet.named_parameters()}
+        moved.step(supernet.movable(active))
+        after = supernet.names.split({name: p.detach() for name, p in supernet.named_parameters()})
+        old = supernet.names.split({name: p for name, (p, _) in before.items()})
+        memory = supernet.names.split({name: momentum(optimiser, p) for name, p in supernet.named_parameters()})
+        old_memory = supernet.names.split({name: m for name, (_, m) in before.items()})
+        grads = supernet.canonical_gradients()
+        for name in (name for name in after if ".operations." in name):
+            edge, operation = name.split(".")[3].split("_"), name.split(".")[5]
+            kind = supernet.kinds[int(name.split(".")[1])]
+            row = EDGES.index((int(edge[0]), int(edge[1])))
+            if active[kind][row, OPERATIONS.index(operation)]:
+                direction = 0.9 * old_memory[name] + grads[name] + 0.1 * old[name]
+                torch.testing.assert_close(memory[name], direction)
+                torch.testing.assert_close(after[name], old[name] - 0.1 * direction)
+            else:
+                assert torch.equal(after[name], old[name]) and torch.equal(memory[name], old_memory[name]), name
+
+
+def momentum(optimiser: torch.optim.SGD, parameter: Tensor) -> Tensor:
+    buffer = optimiser.state.get(parameter, {}).get("momentum_buffer")
+    return torch.zeros_like(parameter) if buffer is None else buffer.clone()
 
 
 SINGLE = ["darts", "darts+attention", "pc_darts-k4", "random-k2", "adarts-k1", "adarts-k2", "adarts-k4"]
