@@ -12,14 +12,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from adarts.searching import SearchResult
     from adarts.space import Genotype, Network
+    from adarts.sweeping import SweepResult
     from adarts.training import TrainResult
 
 __version__ = "0.1.0"
-__all__ = ["build", "search", "train"]
+__all__ = ["build", "search", "sweep", "train"]
 
 
 def search(**settings: Any) -> SearchResult:
@@ -29,6 +31,28 @@ def search(**settings: Any) -> SearchResult:
     from adarts.searching import run_search
 
     return run_search(search_config(published, **settings))
+
+
+def sweep(
+    vary: Mapping[str, Sequence[Any]],
+    slots: int = 1,
+    sweep_dir: Path | str | None = None,
+    config_file: Path | str | None = None,
+    **settings: Any,
+) -> SweepResult:
+    """Search with every combination of what varies, each in a process and a run folder of its own.
+
+    Args:
+        vary: the values of each setting that varies, by its dotted name: ``{"method": ["darts", "adarts"], "seed": range(3)}``.
+        slots: searches at once.
+        sweep_dir: the folder; what is finished there stays, the rest is continued.
+        config_file: as for :func:`search`, as are the settings that hold for all of them.
+    """
+    from pathlib import Path
+
+    from adarts.sweeping import grid, run_sweep
+
+    return run_sweep(grid(vary, settings, config_file), slots, None if sweep_dir is None else Path(sweep_dir))
 
 
 def train(genotype: Genotype | str | Path, **settings: Any) -> TrainResult:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,20 @@ WRONG = {
     "search --device gpu --scale smoke": None,
     "search --time-limit soon --scale smoke": None,
     "search --config nowhere.yaml": "nowhere.yaml: No such file or directory",
+    "sweep --serch.epochs 3": "unknown option '--serch.epochs'; did you mean '--search.epochs'?",
+    "sweep --run-dir here": None,  # it has --sweep-dir
+    "sweep --slots 0": "--slots must be greater than 0, not '0'",
+    "sweep --method darts adrats": "unknown method 'adrats'; did you mean 'adarts'?",
+    "sweep --seed 0 x": "seed must be a valid integer, not 'x'",
+    "sweep --seed 4-0": "--seed 4-0: write a range as FIRST-LAST, of at most 10,000 seeds",
+    "sweep --seed 0-999999999": "--seed 0-999999999: write a range as FIRST-LAST, of at most 10,000 seeds",
+    "sweep --vary edge.k": "--vary edge.k: say which values, as in --vary edge.k=2,4",
+    "sweep --vary edge.kk=2,4": "edge.kk: unknown setting; did you mean 'edge.k'?",
+    "sweep --vary edge.k=2 --vary edge.k=4": "--vary edge.k: it varies already; give all its values at once",
+    "sweep --vary edge.k=2,4 --edge.k 2": "edge.k is both given and varied; choose one of them",
+    "sweep --scale smoke --vary edge.k=2,3 --images.per-class 4": (
+        "point adarts-edge.k=3-seed0: edge.k = 3 does not divide the 8 channels of a cell; choose a divisor"
+    ),
     "train --method adarts": None,
     "train --weights.momentum 1.5": "--weights.momentum must be less than 1, not '1.5'",
     "train --scale smoke --data folder:nowhere": None,
@@ -122,8 +137,20 @@ def test_printed_configuration_reads_back_exactly(
     assert printed(f"{verb} --config {file}", capsys) == text
 
 
+def test_a_sweep_prints_the_configurations_of_its_points(capsys: pytest.CaptureFixture[str]) -> None:
+    words = "--scale smoke --images.no-flip --logits.learning-rate 6e-4"
+    axes = "--method pc-darts adarts --seed 0-1,4 --vary edge.k=2 images.size=none,16 --vary edge.mask-scope=batch"
+    text = printed(f"sweep {words} {axes}", capsys)
+    names = [line.removeprefix("# ") for line in text.splitlines() if line.startswith("# ")]
+    assert len(names) == 12
+    assert names[1] == "pc-darts-edge.k=2-images.size=16-edge.mask_scope=batch-seed0"
+    documents = text.split("---\n")
+    alone = "--edge.k 2 --edge.mask-scope batch --images.size 16 --method adarts --seed 4"
+    assert documents[11].partition("\n")[2] == printed(f"search {words} {alone}", capsys)
+
+
 def test_help_shows_the_defaults_of_the_layers(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["search", "--scale", "smoke", "--method", "pc-darts", "--help"]) == 0
     text = " ".join(capsys.readouterr().out.replace("│", " ").split())
-    assert "Search epochs. (default: 2)" in text
+    assert re.search(r"Search epochs[^()]*\(default: 2\)", text)
     assert "(default: first)" in text

@@ -16,6 +16,7 @@ from adarts.errors import AdartsError, ConfigError, nearest
 VERBS = {
     "demo": "search, train and report on the embedded photographs, in a few minutes",
     "search": "search for cells",
+    "sweep": "search over a grid of seeds, methods and settings, and sum up over the seeds",
     "train": "train the network of found, given or random cells",
     "evaluate": "measure a trained network on the test images",
     "report": "write one offline HTML page that shows runs",

@@ -17,7 +17,6 @@ from torch import Tensor
 
 from adarts.config.settings import RunSettings
 from adarts.errors import CheckpointError, NotFiniteError, OutOfMemoryError, Stopped
-from adarts.runs.config_file import CONFIG_FILE
 from adarts.runs.folder import RunFolder
 from adarts.runs.memory import first_line, is_out_of_memory
 from adarts.runs.progress import Progress
@@ -177,8 +176,7 @@ class _Driver:
 
     def _stop(self, asked: Stopped) -> None:
         self._save()
-        command = f"adarts {self.run.kind} --config {self.run.path / CONFIG_FILE} --run-dir {self.run.path}"
-        message = f"{asked} at {self._position()}; continue with: {command}"
+        message = f"{asked} at {self._position()}; continue with: {self.run.resume_command}"
         raise Stopped(message, asked.exit_code) from None
 
     def _roll_back(self, error: NotFiniteError) -> None:

@@ -16,7 +16,7 @@ import torch
 from rich.console import Console
 
 from adarts.config.loading import to_yaml
-from adarts.config.settings import SearchConfig, TrainConfig
+from adarts.config.settings import SearchConfig, TrainConfig, names_code
 from adarts.errors import CheckpointError, nearest
 from adarts.runs.checkpoints import Checkpoints
 from adarts.runs.config_file import CONFIG_FILE, identity
@@ -49,6 +49,7 @@ class RunFolder:
         checkpoints: the state to go on from.
         signals: requests to stop.
         console: where people read along.
+        resume_command: what continues the run.
     """
 
     def __init__(self, path: Path, config: SearchConfig | TrainConfig, device: torch.device) -> None:
@@ -56,6 +57,9 @@ class RunFolder:
         self.path = path
         self.kind: Kind = "search" if isinstance(config, SearchConfig) else "train"
         self.device = device
+        self.resume_command = f"adarts {self.kind} --config {path / CONFIG_FILE} --run-dir {path}"
+        if isinstance(config, SearchConfig) and names_code(config.method):  # a file alone does not run code
+            self.resume_command += f" --method {config.method}"
         self.console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
         self.signals = StopSignals(None if limit is None else parse_time_limit(limit))
         self._clock = time.monotonic()

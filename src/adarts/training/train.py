@@ -70,7 +70,8 @@ def _train(config: TrainConfig) -> TrainResult:
                 run.log(f"this run keeps the cells that it began with; {config.genotype} holds other ones now")
                 task = _task(config, data, kept, device)
             task.between = run.stop_if_asked
-            _announce(run, task)
+            with run.signals.deferred():  # a signal that meets the measurement of steps leaves them half undone
+                _announce(run, task)
             carry_out(task, run, config.run)
             _finish(run, task)
             (run.path / "report.html").unlink(missing_ok=True)  # one that was written meanwhile shows an unfinished run

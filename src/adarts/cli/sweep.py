@@ -1,0 +1,115 @@
+"""``adarts sweep``: many searches, over seeds, methods and any settings."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+from pydantic import PositiveInt, create_model
+
+from adarts.cli.options import ConfigFile, none_or_text, parse_given
+from adarts.config.loading import checked, layered, sections, to_yaml
+from adarts.config.settings import SearchConfig, SearchRunSettings, Settings
+from adarts.errors import ConfigError
+
+_BESIDE = ("config", "print_config", "vary", "method", "seed", "slots", "sweep_dir")
+_OF_ONE_RUN = ("run_dir", "resume")
+_RANGE = re.compile(r"([0-9]{1,9})-([0-9]{1,9})")
+_MOST_SEEDS = 10_000
+
+_RunOfEach: Any = create_model(  # type: ignore[call-overload]
+    "_RunOfEach",
+    __base__=Settings,
+    **{n: (field.annotation, field) for n, field in SearchRunSettings.model_fields.items() if n not in _OF_ONE_RUN},
+)
+_Words = tuple[tuple[str, ...], ...]  # those after each time that the option is given
+
+
+class _Run(_RunOfEach):
+    threads: PositiveInt | None = None
+    """CPU threads of each search; none takes as many as a slot has cores."""
+    time_limit: str | None = None
+    """Stop the sweep after this time, e.g. 90s, 9m or 2h, with each search at a checkpoint."""
+
+
+class Sweep(SearchConfig, ConfigFile):
+    """Search with every combination of methods, seeds and varied settings, each in a run folder of its own. The settings of a
+    search hold for all of them.
+    """
+
+    print_config: bool = False
+    """Check every point, print its complete configuration, and exit."""
+    method: Annotated[_Words, tyro.conf.UseAppendAction, tyro.conf.arg(metavar="TEXT...")] = ()  # type: ignore[assignment]
+    """Search methods; `adarts methods` lists them. Each brings its own settings."""
+    seed: Annotated[_Words, tyro.conf.UseAppendAction, tyro.conf.arg(metavar="INT...")] = ()  # type: ignore[assignment]
+    """Seeds, such as 0 1 2 or 0-4."""
+    vary: Annotated[_Words, tyro.conf.UseAppendAction, tyro.conf.arg(metavar="NAME=VALUE,...")] = ()
+    """Settings that vary, by their dotted names, with the values of each, such as edge.k=2,4 search.epochs=10,20."""
+    slots: PositiveInt = 1
+    """Searches at once; each gets its share of the cores, and as many threads unless told otherwise."""
+    sweep_dir: Path | None = None
+    """The folder of the sweep; what is finished there stays, the rest is continued. None makes a new one in runs/sweep."""
+    run: _Run = _Run()  # type: ignore[assignment]
+
+
+def run(words: list[str]) -> int:
+    """Carry out the verb."""
+    given = parse_given(Sweep, words, "adarts sweep", {**layered(SearchConfig, {}), "method": (), "seed": ()})
+    own = {name: given.pop(name, Sweep.model_fields[name].default) for name in _BESIDE}
+    vary = _axes(own["method"], own["seed"], own["vary"])
+    from adarts.sweeping import grid, run_sweep
+
+    points = grid(vary, given, own["config"])
+    if own["print_config"]:
+        print("---\n".join(f"# {point.name}\n{to_yaml(point.config)}" for point in points), end="")
+        return 0
+    print(run_sweep(points, own["slots"], own["sweep_dir"]).folder)
+    return 0
+
+
+def _axes(method: _Words, seed: _Words, vary: _Words) -> dict[str, Sequence[Any]]:
+    """What varies, by dotted name."""
+    axes: dict[str, Sequence[Any]] = {}
+    if method:
+        axes["method"] = list(_split(word for words in method for word in words))
+    for word in (word for words in vary for word in words):
+        name, equals, values = word.partition("=")
+        name = name.replace("-", "_")
+        if not equals:
+            raise ConfigError(f"--vary {word[:60]}: say which values, as in --vary edge.k=2,4")
+        if name in axes or (name == "seed" and seed):
+            raise ConfigError(f"--vary {name[:60]}: it varies already; give all its values at once")
+        axes[name] = [_value(name, value) for value in _split([values])]
+    if seed:
+        axes["seed"] = _seeds(list(_split(word for words in seed for word in words)))
+    return axes
+
+
+def _split(words: Iterable[str]) -> Iterable[str]:
+    return (value for word in words for value in word.split(",") if value)
+
+
+def _seeds(words: Sequence[str]) -> list[str]:
+    seeds: list[str] = []
+    for word in words:
+        match = _RANGE.fullmatch(word)
+        several = range(int(match[1]), int(match[2]) + 1) if match else ()
+        if match and not 0 < len(several) <= _MOST_SEEDS:
+            raise ConfigError(f"--seed {word}: write a range as FIRST-LAST, of at most {_MOST_SEEDS:,} seeds")
+        seeds += map(str, several) if match else [word]
+    return seeds
+
+
+def _value(name: str, text: str) -> Any:
+    """What the text means for a setting; that there is no such setting is said when the points are made."""
+    model: type[Settings] = SearchConfig
+    *outer, last = name.split(".")
+    for part in outer:
+        if part not in sections(model) and part in model.model_fields:  # a method's own options
+            return checked(model, {part: f"{last}={text}"})[part][last]
+        model = sections(model).get(part, Settings)
+    field = model.model_fields.get(last)
+    return text if field is None else none_or_text(field.annotation, text)

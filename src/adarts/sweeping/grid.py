@@ -1,0 +1,174 @@
+"""The points of a sweep: every combination of what varies, each a complete search that is checked before any of them runs."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import reduce
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from adarts.config.loading import checked, layered, merge, setting_names, validated
+from adarts.config.settings import ImageSettings, SearchConfig
+from adarts.data import load_images
+from adarts.errors import ConfigError, DataError
+from adarts.methods import create, published
+from adarts.runs.config_file import identity
+from adarts.searching import SearchTask
+from adarts.searching.footprint import MemoryLimit
+
+_MOST = 10_000  # points; more are a slip of the pen, such as a seed range with a digit too many
+
+
+@dataclass(frozen=True)
+class Point:
+    """One search of a sweep.
+
+    Attributes:
+        name: of its folder.
+        settings: where it stands in the grid: method, what else varies, and the seed.
+        config: the whole search.
+        epochs: in all phases of the method.
+    """
+
+    name: str
+    settings: Mapping[str, Any]
+    config: SearchConfig
+    epochs: int
+
+
+def grid(
+    vary: Mapping[str, Sequence[Any]], given: Mapping[str, Any] | None = None, config_file: Path | str | None = None
+) -> list[Point]:
+    """All combinations of what varies, the first seed of all of them first: a sweep that stops early can be compared.
+
+    Args:
+        vary: the values of each setting that varies, by its dotted name: ``{"seed": range(3), "edge.k": [2, 4]}``.
+        given: settings that hold for all points, as for :func:`adarts.config.loading.search_config`.
+        config_file: a YAML file with some or all settings.
+
+    Raises:
+        ConfigError: a name, a value or a combination that cannot work, or two points that are the same search.
+    """
+    common = checked(SearchConfig, given or {})
+    if name := next((name for name in ("run.run_dir", "run.resume") if _holds(common, name)), None):
+        raise ConfigError(f"{name} is for a single search; a sweep has a folder of its own, and always goes on")
+    axes = _axes(vary, common)
+    if (number := math.prod(map(len, axes.values()))) > _MOST:
+        raise ConfigError(f"the sweep would have {number:,} points; at most {_MOST:,} are taken")
+    points = [_point(dict(zip(axes, values, strict=True)), common, config_file) for values in product(*axes.values())]
+    _require_distinct(points)
+    return points
+
+
+def require_possible(points: Sequence[Point]) -> None:
+    """Refuse points that would fail before their first step: without images, or with a supernet that cannot be built.
+
+    Each data set is read once, which also sees to its download before several processes could begin one.
+
+    Raises:
+        ConfigError: settings that do not fit together, with the point's name.
+        DataError: images that are not there, or cannot be used.
+    """
+    designs = {json.dumps({**point.settings, "seed": None}, default=str): point for point in reversed(points)}
+    by_images: dict[tuple[str, ImageSettings], list[Point]] = {}
+    for point in reversed(designs.values()):
+        by_images.setdefault((point.config.data, point.config.images), []).append(point)
+    for (source, images), members in by_images.items():
+        with _named(members[0].name):
+            data = load_images(source, images, seed=0)
+        for point in members:
+            with _named(point.name):
+                MemoryLimit.of(point.config.run.memory_limit)
+                SearchTask(point.config, data, create(point.config), torch.device("cpu"))
+
+
+def _axes(vary: Mapping[str, Sequence[Any]], common: Mapping[str, Any]) -> dict[str, Sequence[Any]]:
+    """The values of each axis, checked one by one; seeds last in a name, but outermost in the order."""
+    counts = identity(SearchConfig())
+    circumstances = {name for name in setting_names(SearchConfig) if not _holds(counts, name)}
+    axes: dict[str, Sequence[Any]] = {}
+    for name, values in vary.items():
+        if isinstance(values, str) or len(values) == 0:
+            raise ConfigError(f"{name}: a sweep needs a list of values to vary it, not {values!r}")
+        if name in circumstances:
+            raise ConfigError(f"{name} says how a search is carried out, not what it is; give it once for all points")
+        if _holds(common, name):
+            raise ConfigError(f"{name} is both given and varied; choose one of them")
+        axes[name] = [_at(checked(SearchConfig, _nested(name, value)), name) for value in values]
+    return {name: axes[name] for name in sorted(axes, key=lambda name: name != "seed")}
+
+
+def _point(values: Mapping[str, Any], common: Mapping[str, Any], config_file: Path | str | None) -> Point:
+    given = deepcopy(dict(common))
+    for name, value in values.items():
+        merge(given, _nested(name, value))
+    layers = layered(SearchConfig, given, config_file, published)
+    varied = {name: value for name, value in values.items() if name not in ("method", "seed")}
+    settings = {"method": layers["method"], **varied, "seed": layers["seed"]}
+    words = [
+        settings["method"],
+        *(f"{name}={shown(value)}" for name, value in varied.items()),
+        f"seed{settings['seed']}",
+    ]
+    name = re.sub(r"[^A-Za-z0-9._=+-]+", "-", "-".join(words)).strip("-.")
+    with _named(name):
+        config = validated(SearchConfig, layers)
+        return Point(name, settings, config, sum(phase.epochs for phase in create(config).phases(config)))
+
+
+def _require_distinct(points: Sequence[Point]) -> None:
+    searches: dict[str, str] = {}
+    for point in points:
+        search = json.dumps(identity(point.config), sort_keys=True)
+        if search in searches:
+            who = " and ".join(dict.fromkeys([searches[search], point.name]))
+            raise ConfigError(f"two points are the same search: {who}; leave one of the values out")
+        if point.name in searches.values():
+            raise ConfigError(f"two points would share the folder {point.name}; sweep over them one after the other")
+        searches[search] = point.name
+
+
+def shown(value: Any) -> str:
+    """A setting's value as the command line spells it."""
+    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
+
+
+def _at(values: Mapping[str, Any], name: str) -> Any:
+    """The value of a dotted name in a nested mapping."""
+    return reduce(lambda found, part: found[part], name.split("."), values)
+
+
+def _holds(values: Mapping[str, Any], name: str) -> bool:
+    """Whether a nested mapping has a dotted name."""
+    try:
+        _at(values, name)
+    except (KeyError, TypeError):
+        return False
+    return True
+
+
+def _nested(name: str, value: Any) -> dict[str, Any]:
+    """``("edge.k", 4)`` as ``{"edge": {"k": 4}}``."""
+    *outer, last = name.split(".")
+    nested = {last: value}
+    for part in reversed(outer):
+        nested = {part: nested}
+    return nested
+
+
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """Say with an error whose it is."""
+    try:
+        yield
+    except (ConfigError, DataError) as error:
+        raise type(error)(f"point {name}: {error}") from error

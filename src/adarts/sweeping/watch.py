@@ -1,0 +1,141 @@
+"""A sweep while it runs: a table that lives on a terminal, and one line an event elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from adarts.report.words import duration
+from adarts.runs import Metrics
+from adarts.sweeping.grid import Point
+from adarts.sweeping.pages import figures_in_words
+from adarts.sweeping.results import State, accuracies
+
+_REFRESH_SECONDS = 1.0
+_MARGIN = 3  # lines of the terminal that are not for rows
+
+
+@dataclass
+class Row:
+    """A point as it is seen while the sweep runs.
+
+    Attributes:
+        point: the search.
+        folder: its run folder.
+        state: where it is.
+        error: why it failed.
+        began: when it started, by the monotonic clock.
+        seconds: that it ran, after it ended.
+        epochs: that are done, and what the last one measured, in words.
+    """
+
+    point: Point
+    folder: Path
+    state: State = "waiting"
+    error: str | None = None
+    began: float = 0.0
+    seconds: float | None = None
+    epochs: int = 0
+    figures: str = ""
+
+    def look(self) -> None:
+        """Read how far the search is."""
+        records = Metrics(self.folder / "metrics.jsonl").read()
+        self.epochs = len(records)
+        if records:
+            skips = " + ".join(map(str, records[-1]["skips"].values()))
+            self.figures = f"{figures_in_words(accuracies(records[-1]))}, skips {skips}"
+
+    @property
+    def progress(self) -> str:
+        """Epochs that are done, of how many."""
+        return f"{self.epochs}/{self.point.epochs}"
+
+    @property
+    def time(self) -> str:
+        """How long it has been running here."""
+        if self.state == "running":
+            return duration(round(time.monotonic() - self.began))
+        return "" if self.seconds is None else duration(round(self.seconds))
+
+
+class Watch:
+    """Shows the rows as they change; between ``with`` and its end on a terminal as a table that lives.
+
+    Args:
+        rows: the points.
+        console: where to show them.
+    """
+
+    def __init__(self, rows: Sequence[Row], console: Console) -> None:
+        self.rows = {row.point.name: row for row in rows}
+        self.console = console
+        self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
+        self._looked = 0.0
+
+    def started(self, name: str) -> None:
+        """A point was started."""
+        row = self.rows[name]
+        row.state, row.began = "running", time.monotonic()
+        row.look()
+        self._tell(f"started {name}" + (f", which had {row.progress} epochs" if row.epochs else ""))
+
+    def ended(self, name: str, state: State, error: str | None = None, log: Path | None = None) -> None:
+        """A point ended."""
+        row = self.rows[name]
+        row.state, row.error, row.seconds = state, error, time.monotonic() - row.began
+        row.look()
+        line = f"{state} {name} after {row.time}, epoch {row.progress}"
+        if error is not None:
+            self._tell(f"{line}: {error} (log: {log})", always=True)
+        else:
+            self._tell(f"{line}: {row.figures}" if row.figures else line)
+
+    def refresh(self) -> None:
+        """Look at what runs, now and then, and draw it anew."""
+        if self._live is None or time.monotonic() - self._looked < _REFRESH_SECONDS:
+            return
+        self._looked = time.monotonic()
+        for row in self.rows.values():
+            if row.state == "running":
+                row.look()
+        self._live.update(table(list(self.rows.values()), self.console.height - _MARGIN), refresh=True)
+
+    def __enter__(self) -> Watch:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._looked = 0.0
+            self.refresh()
+            self._live.stop()
+
+    def _tell(self, line: str, always: bool = False) -> None:
+        if self._live is None or always:
+            self.console.print(line)
+
+
+def table(rows: Sequence[Row], height: int) -> Table:
+    """All rows; where there are more than fit, those that run or failed, and how many others there are."""
+    counts: Mapping[State, int] = Counter(row.state for row in rows)
+    grid = Table("point", "state", "epoch", "figures", "time", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in grid.columns:
+        column.no_wrap = column.header != "figures"
+    shown = rows if len(rows) < height else [row for row in rows if row.state in ("running", "failed")][-height:]
+    for row in shown:
+        grid.add_row(row.point.name, row.state, row.progress, row.figures, row.time)
+    grid.caption = ", ".join(f"{number} {state}" for state, number in counts.items())
+    grid.caption_justify = "left"
+    return grid

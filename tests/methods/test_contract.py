@@ -1,0 +1,69 @@
+"""Every method of the registry keeps the contract, and its pass is the textbook's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+import torch.nn.functional as F
+from textbook import EDGES, TextbookSupernet
+from torch import Tensor
+
+from adarts.methods import get_method, list_methods
+from adarts.searching import SearchTask
+from adarts.supernet import Mixture
+from adarts.testing import MethodContract
+
+#: what a method needs besides its class
+PARTICULARS: Mapping[str, Mapping[str, Any]] = {}
+
+
+class TextbookContract(MethodContract):
+    """The contract, with the textbook supernet as the oracle."""
+
+    def oracle(self, search: SearchTask, x_bchw: Tensor, mixture: Mixture) -> Tensor:
+        net, phase = search.supernet, search.phases[0]
+        textbook = TextbookSupernet(
+            phase.supernet.channels, phase.supernet.cells, search.data.num_classes, **phase.edge.model_dump()
+        ).double()
+        textbook.load_state_dict(net.state_dict())
+        operations = mixture.operations
+        if phase.edge.auxiliary_skip:
+            operations = {kind: F.pad(w, (0, 1), value=mixture.auxiliary) for kind, w in operations.items()}
+        selection = {
+            (cell, edge): indices[:, edge].squeeze(0)
+            for cell, indices in enumerate(net.selection.cells)
+            for edge in range(len(EDGES))
+        }
+        return textbook(x_bchw, selection, operations)
+
+
+for _info in list_methods():
+    _name = f"Test_{_info.name.replace('-', '_')}"
+    globals()[_name] = type(
+        _name, (TextbookContract,), {"method": get_method(_info.name), **PARTICULARS.get(_info.name, {})}
+    )
+
+
+def test_the_contract_tells_what_is_broken() -> None:
+    """A method whose weights' update moves the logits, too, and one whose state is forgotten."""
+    darts = get_method("darts")
+
+    class Forgetful(darts):
+        """Counts its steps, and lets the count lead to other logits."""
+
+        def __init__(self, options: Any) -> None:
+            super().__init__(options)
+            self.count = 0
+
+        def mixture(self, search: Any, purpose: Any, x_bchw: Any, y_b: Any) -> Mixture:
+            self.count += 1
+            mixture = super().mixture(search, purpose, x_bchw, y_b)
+            return Mixture({kind: w * (1 + 0.1 * self.count) for kind, w in mixture.operations.items()})
+
+    class Contract(MethodContract):
+        method = Forgetful
+
+    with pytest.raises(AssertionError, match="state"):
+        Contract().test_a_resumed_search_is_the_uninterrupted_one()

@@ -1,0 +1,149 @@
+"""A method from outside the package: from a file, from an installed package, and what is wrong with one."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from adarts.config.loading import search_config
+from adarts.errors import ConfigError
+from adarts.methods import Method, MethodInfo, get_method, list_methods, published, register
+from adarts.searching import run_search
+from adarts.testing import MethodContract
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "sharpening.py"
+SHARPENING = f"{EXAMPLE}:Sharpening"
+
+
+class TestTheExample(MethodContract):
+    method = get_method(SHARPENING)
+
+    def test_the_same_seed_gives_the_same_cells_in_another_process(self) -> None:
+        pytest.skip("a class from a file is not importable by name")
+
+
+def test_the_example_is_short() -> None:
+    assert len(EXAMPLE.read_text().splitlines()) < 40
+
+
+def test_a_file_on_the_command_line_and_its_options(tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "adarts.cli",
+        "search",
+        "--data",
+        "signs",
+        "--scale",
+        "smoke",
+        "--runs",
+        str(tmp_path),
+    ]
+    command += ["--method", SHARPENING, "--options", "final=0.5", "--run-dir", str(tmp_path / "run")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "run" / "summary.json").read_text())["method"] == "sharpening"
+    config = tmp_path / "run" / "config.yaml"
+    assert "final: 0.5" in config.read_text()
+    # A file alone runs no code; with the same name on the command line it does.
+    for more, code in (([], 2), (["--method", SHARPENING], 0)):
+        again = [*command[:4], "--config", str(config), "--run-dir", str(tmp_path / "run"), *more]
+        done = subprocess.run(again, capture_output=True, text=True)
+        assert done.returncode == code, done.stderr
+        assert ("is code, which a configuration file alone does not run" in done.stderr) == (code == 2)
+
+
+def test_a_wrong_option_is_refused_before_anything_begins(tmp_path: Path) -> None:
+    for options, message in (
+        ({"finale": 0.5}, r"options.finale: unknown option; did you mean 'final'\?"),
+        ({"final": -1}, "options.final: must be greater than 0, not -1"),
+    ):
+        config = search_config(published, method=SHARPENING, scale="smoke", options=options, run={"runs": tmp_path})
+        with pytest.raises(ConfigError, match=message):
+            run_search(config)
+    config = search_config(published, method="darts", scale="smoke", options={"final": 1}, run={"runs": tmp_path})
+    with pytest.raises(ConfigError, match=r"options\.final: unknown option; method 'darts' has none"):
+        run_search(config)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_installed_package_offers_a_method(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "offered_method.py").write_text(EXAMPLE.read_text().replace('"sharpening"', '"offered"'))
+    package = tmp_path / "offered-1.0.dist-info"
+    package.mkdir()
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: offered\nVersion: 1.0\n")
+    (package / "entry_points.txt").write_text(
+        "[adarts.methods]\noffered = offered_method:Sharpening\nbroken = offered_method:Nothing\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(ConfigError, match="method 'broken' of the package 'offered' cannot be loaded"):
+        list_methods()
+    (package / "entry_points.txt").write_text("[adarts.methods]\noffered = offered_method:Sharpening\n")
+    assert get_method("offered").info.name == "offered"
+    assert "offered" in [info.name for info in list_methods()]
+
+
+INFO = MethodInfo("mine", "Mine", 2026, "none", "nothing", "as darts")
+
+
+def test_what_the_loop_could_not_use_is_refused() -> None:
+    class NoRecord(Method):
+        pass
+
+    class Misspelled(Method):
+        info = INFO
+
+        def operations_weights(self, supernet: object) -> dict[str, object]:
+            return {}
+
+    class WrongArguments(Method):
+        info = INFO
+
+        def penalty(self, search: object) -> None:
+            return None
+
+    class NoFunction(Method):
+        info = INFO
+        derive = "best"  # type: ignore[assignment]
+
+    for wrong, message in (
+        (NoRecord, "has no record: it needs a class attribute info"),
+        (Misspelled, "there is no hook 'operations_weights'; did you mean 'operation_weights'"),
+        (WrongArguments, r"penalty must take \(self, search, purpose, mixture\)"),
+        (NoFunction, "derive is a hook, so it must be a function"),
+        (object(), "is not a subclass of adarts.methods.Method"),
+    ):
+        with pytest.raises(TypeError, match=message):
+            register(wrong)  # type: ignore[type-var]
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "message"),
+    [
+        (None, "M", "there is no file"),
+        ("x = 1 +", "M", "cannot be loaded: SyntaxError"),
+        ("class Mine: pass", "Min", "has no class 'Min'; did you mean 'Mine'"),
+        ("class Mine: pass", "Mine", "is not a subclass"),
+    ],
+)
+def test_a_file_that_holds_no_method(content: str | None, name: str, message: str, tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(ConfigError, match=message):
+        get_method(f"{file}:{name}")
+
+
+def test_a_method_says_which_spaces_it_knows(tmp_path: Path) -> None:
+    file = tmp_path / "picky.py"
+    file.write_text(
+        EXAMPLE.read_text()
+        + "\n    @classmethod\n    def supports(cls, space):\n        return 'it needs cells without reductions'\n"
+    )
+    config = search_config(published, method=f"{file}:Sharpening", scale="smoke", run={"runs": tmp_path / "runs"})
+    with pytest.raises(ConfigError, match="'sharpening' is not defined on the space 'darts': it needs cells without"):
+        run_search(config)

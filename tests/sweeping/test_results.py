@@ -1,0 +1,109 @@
+"""Sums over seeds, against numbers computed by hand."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from adarts.config.settings import SearchConfig
+from adarts.sweeping.grid import Point
+from adarts.sweeping.pages import content, page, spread_in_words, summary
+from adarts.sweeping.results import Outcome, Spread, accuracies, groups
+
+CONFIG = SearchConfig()
+MACHINE = dict.fromkeys(
+    ("command", "cpu", "cores", "device", "adarts", "git_commit", "torch", "python", "started"), "x"
+)
+FACTS = {"environment": MACHINE, "slots": 1, "threads": 1}
+
+
+def point(method: str, k: int, seed: int) -> Point:
+    return Point(f"{method}-edge.k={k}-seed{seed}", {"method": method, "edge.k": k, "seed": seed}, CONFIG, 2)
+
+
+def done(method: str, k: int, seed: int, skips: list[int], **figures: Any) -> Outcome:
+    figures = {"skips.normal": skips[-1], **figures}
+    epochs = [{"normal": number} for number in skips]
+    return Outcome(point(method, k, seed), "finished", figures=figures, collapsed=skips[-1] > 2, skips=epochs)
+
+
+OUTCOMES = [
+    done("adarts", 4, 0, [1, 2, 4], train_accuracy=0.40, seconds=10.0),
+    done("darts", 1, 0, [8], train_accuracy=0.5, seconds=60.0),
+    done("adarts", 4, 1, [2, 2, 1], train_accuracy=0.43, seconds=12.0),
+    done("adarts", 4, 2, [0, 2], train_accuracy=0.46, seconds=17.0),  # stopped early
+    done("adarts", 2, 0, [3], train_accuracy=0.6, logits_accuracy=0.5, seconds=20.0),
+    Outcome(point("adarts", 4, 3), "failed", "the loss is nan | really"),
+    Outcome(point("darts", 1, 1), "waiting"),
+    Outcome(point("darts", 2, 0), "failed", "no memory"),
+]
+
+
+def test_groups_by_method_and_settings() -> None:
+    found = {(g.settings["method"], g.settings["edge.k"]): g for g in groups(OUTCOMES)}
+    assert list(found) == [("adarts", 4), ("darts", 1), ("adarts", 2)]  # what has nothing finished is left out
+    group = found["adarts", 4]
+    assert group.seeds == [0, 1, 2]
+    assert group.collapsed == 1  # one of 4, 1, 2 is above two
+    # 10, 12, 17: mean 13, squared distances 9 + 1 + 16 = 26, over n - 1 = 2: 13
+    assert group.figures["seconds"] == Spread(3, 13.0, pytest.approx(13**0.5))
+    # 4, 1, 2: mean 7/3, squared distances 25/9 + 16/9 + 1/9 = 42/9, over 2: 7/3
+    assert group.figures["skips.normal"] == Spread(3, pytest.approx(7 / 3), pytest.approx((7 / 3) ** 0.5))
+    assert group.figures["train_accuracy"] == Spread(3, pytest.approx(0.43), pytest.approx(0.03))
+    assert "logits_accuracy" not in group.figures
+    assert found["darts", 1].figures["seconds"] == Spread(1, 60.0, None)
+    assert found["darts", 1].collapsed == 1
+
+
+def test_skips_by_epoch_are_means_over_the_seeds_that_came_so_far() -> None:
+    first = groups(OUTCOMES)[0]
+    assert first.skips_by_epoch == [
+        {"epoch": 0, "n": 3, "normal": 1.0},
+        {"epoch": 1, "n": 3, "normal": 2.0},
+        {"epoch": 2, "n": 2, "normal": 2.5},
+    ]
+
+
+def test_what_was_not_measured_is_left_out() -> None:
+    record = {"train_accuracy": 0.0, "logits_accuracy": None, "train_loss": 1.0}
+    assert accuracies(record) == {"train_accuracy": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("name", "spread", "words"),
+    [
+        ("train_accuracy", Spread(3, 0.43, 0.03), "43.0 ± 3.0 %"),
+        ("train_accuracy", Spread(1, 0.43, None), "43.0 %"),
+        ("seconds", Spread(3, 13.0, 3.6056), "13.0 ± 3.6 s"),
+        ("skips.normal", Spread(3, 7 / 3, 1.5275), "2.33 ± 1.53"),
+        ("skips.normal", Spread(1, 8.0, None), "8"),
+    ],
+)
+def test_in_words(name: str, spread: Spread, words: str) -> None:
+    assert spread_in_words(name, spread) == words
+
+
+def test_table_and_page() -> None:
+    found = groups(OUTCOMES)
+    head, rule, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in summary(found).splitlines()]
+    assert head == ["method", "edge.k", "n", "skips normal", "train", "seconds", "logits", "collapsed"]
+    assert set("".join(rule)) == {"-"}
+    assert rows[0] == ["adarts", "4", "3", "2.33 ± 1.53", "43.0 ± 3.0 %", "13.0 ± 3.6 s", "", "1 of 3"]
+    assert rows[1] == ["darts", "1", "1", "8", "50.0 %", "60.0 s", "", "1 of 1"]
+    text = page("Title", OUTCOMES, found, FACTS)
+    assert summary(found) in text
+    assert "the loss is nan \\| really" in text  # a bar would end the cell
+    assert summary([]) == "No point is finished."
+
+
+def test_content_is_json_with_all_points() -> None:
+    read = json.loads(json.dumps(content(OUTCOMES, groups(OUTCOMES), FACTS), allow_nan=False))
+    assert [entry["state"] for entry in read["points"]] == [outcome.state for outcome in OUTCOMES]
+    first, failed = read["points"][0], read["points"][5]
+    assert first["folder"] == "points/adarts-edge.k=4-seed0"
+    assert first["settings"] == {"method": "adarts", "edge.k": 4, "seed": 0}
+    assert first["figures"]["seconds"] == 10.0
+    assert (first["collapsed"], failed["collapsed"], failed["error"]) == (True, None, "the loss is nan | really")
+    assert read["groups"][1]["figures"]["seconds"] == {"n": 1, "mean": 60.0, "sd": None}

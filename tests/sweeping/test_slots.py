@@ -1,0 +1,130 @@
+"""Real child processes: so many at once, on their cores, and none that outlives its parent."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from adarts.sweeping.slots import Ended, Job, Slots, bindings, usable_cores
+
+#: Says when it began, ends at a file or a signal.
+PATIENT = """
+import pathlib, signal, sys, time
+def stop(number, frame):
+    pathlib.Path(sys.argv[1] + '.stopped').touch()
+    sys.exit(143)
+signal.signal(signal.SIGTERM, stop)
+pathlib.Path(sys.argv[1] + '.began').touch()
+while not pathlib.Path(sys.argv[1] + '.go').exists():
+    time.sleep(0.01)
+"""
+
+
+def job(folder: Path, name: str, code: str) -> Job:
+    return Job(name, [sys.executable, "-c", code, str(folder / name)], folder / f"{name}.log")
+
+
+def wait_for(path: Path) -> None:
+    end = time.monotonic() + 20
+    while not path.exists():
+        assert time.monotonic() < end, f"no {path.name}"
+        time.sleep(0.01)
+
+
+def all_ended(slots: Slots) -> list[Ended]:
+    gone = []
+    while slots.busy:
+        slots.fill()
+        gone += slots.ended()
+        time.sleep(0.01)
+    return gone
+
+
+def test_no_more_than_there_are_slots(tmp_path: Path) -> None:
+    with Slots([job(tmp_path, name, PATIENT) for name in "abc"], 2, 1) as slots:
+        assert slots.fill() == ["a", "b"]
+        wait_for(tmp_path / "b.began")
+        assert (slots.fill(), slots.ended()) == ([], [])
+        (tmp_path / "b.go").touch()
+        while not (gone := slots.ended()):
+            time.sleep(0.01)
+        assert [ended.name for ended in gone] == ["b"]
+        assert slots.fill() == ["c"]
+        wait_for(tmp_path / "c.began")
+        slots.stop()
+        assert {(ended.name, ended.code) for ended in all_ended(slots)} == {("a", 143), ("c", 143)}
+
+
+def test_threads_and_cores_of_a_child(tmp_path: Path) -> None:
+    code = "import os; print(os.environ['OMP_NUM_THREADS'], sorted(os.sched_getaffinity(0)))"
+    cores = usable_cores()
+    with Slots([job(tmp_path, "a", code), job(tmp_path, "b", code)], 2, 1) as slots:
+        all_ended(slots)
+    said = [(tmp_path / f"{name}.log").read_text().strip() for name in "ab"]
+    if len(cores) < 2:
+        assert said == [f"1 {cores}"] * 2
+    else:
+        half = len(cores) // 2
+        assert said == [f"1 {cores[:half]}", f"1 {cores[half : 2 * half]}"]
+
+
+@pytest.mark.parametrize(
+    ("cores", "number", "threads", "expected"),
+    [
+        ([0, 1, 2, 3], 2, 2, [[0, 1], [2, 3]]),
+        ([4, 6, 8, 9, 10], 2, 1, [[4, 6], [8, 9]]),
+        ([0, 1], 1, 2, [[0, 1]]),
+        ([0, 1], 3, 1, [(), (), ()]),  # too few: they share
+        ([0, 1], 2, 2, [(), ()]),
+    ],
+)
+def test_each_slot_has_its_own_cores(cores: list[int], number: int, threads: int, expected: list[object]) -> None:
+    assert bindings(cores, number, threads) == expected
+
+
+@pytest.mark.parametrize(
+    ("code", "exit_code", "said"),
+    [
+        (
+            "import sys; print('a line'); print('adarts: too bad', file=sys.stderr); print('more'); sys.exit(3)",
+            3,
+            "too bad",
+        ),
+        ("raise ValueError('what')", 1, "ValueError: what"),
+        ("import sys; sys.exit(7)", 7, "exit code 7"),
+        ("import os; os.kill(os.getpid(), 9)", -9, "ended by SIGKILL"),
+    ],
+)
+def test_last_words(tmp_path: Path, code: str, exit_code: int, said: str) -> None:
+    (tmp_path / "a.log").write_text("adarts: of an earlier time\n")
+    with Slots([job(tmp_path, "a", code)], 1, 1) as slots:
+        assert all_ended(slots) == [Ended("a", exit_code, said)]
+    assert (tmp_path / "a.log").read_text().startswith("adarts: of an earlier time\n")
+
+
+def test_an_error_in_the_parent_leaves_no_child(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), Slots([job(tmp_path, "a", PATIENT)], 1, 1) as slots:
+        slots.fill()
+        wait_for(tmp_path / "a.began")
+        raise RuntimeError
+    assert (tmp_path / "a.stopped").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent is gone")
+def test_a_killed_parent_leaves_no_child(tmp_path: Path) -> None:
+    code = (
+        "import sys, time; from pathlib import Path; from adarts.sweeping.slots import Job, Slots\n"
+        f"job = Job('a', [sys.executable, '-c', {PATIENT!r}, {str(tmp_path / 'a')!r}], Path({str(tmp_path / 'log')!r}))\n"
+        "slots = Slots([job], 1, 1); slots.fill(); time.sleep(60)"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "OMP_NUM_THREADS": "1"})
+    wait_for(tmp_path / "a.began")
+    parent.send_signal(signal.SIGKILL)
+    assert parent.wait() == -signal.SIGKILL
+    wait_for(tmp_path / "a.stopped")
