@@ -6,26 +6,12 @@ import pytest
 import torch
 
 from adarts.benchmark import Conditions, batch, largest_batches
-from adarts.benchmark.batch import CLOSE, PROBES, Search, bytes_of
+from adarts.benchmark.batch import CLOSE, PROBES, Search
 from adarts.benchmark.memory import Peak
 from adarts.benchmark.variants import Variant, grid
-from adarts.errors import ConfigError, OutOfMemoryError
+from adarts.errors import OutOfMemoryError
 
 QUIET = Conditions(torch.device("cpu"), 1, 1, 0, lambda text: None)
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [("8GB", 8 * 10**9), ("8 GiB", 8 * 2**30), ("1.5g", 15 * 10**8), ("512MiB", 2**29), ("1000", 1000)],
-)
-def test_memory_in_words(text: str, expected: int) -> None:
-    assert bytes_of(text) == expected
-
-
-@pytest.mark.parametrize("text", ["", "GB", "-1GB", "8 gallons", "0MB", "1e9", "9" * 400, "I", "8IB"])
-def test_what_is_no_memory(text: str) -> None:
-    with pytest.raises(ConfigError, match="--memory"):
-        bytes_of(text)
 
 
 def search(peak: Callable[[int], int | None], limit: int) -> Search:

@@ -12,18 +12,19 @@ import re
 from pathlib import Path
 from unittest import mock
 
+from adarts.cli.benchmark import FORMS
 from adarts.cli.main import VERBS, main
 
 
 def surface() -> str:
     """One line an option, with its verb and what it takes, read from the help that the parser writes."""
     lines = []
-    for verb in VERBS:
+    for words in [[verb] for verb in VERBS] + [["benchmark", what] for what in FORMS]:
         said = io.StringIO()
         with mock.patch.dict(os.environ, {"COLUMNS": "100"}), contextlib.redirect_stdout(said):
-            assert main([verb, "--help"]) == 0
+            assert main([*words, "--help"]) == 0
         for option in re.findall(r"^  ((?:--|[A-Z\[]).*?)(?: {2,}.*)?$", said.getvalue(), flags=re.MULTILINE):
-            lines.append(f"{verb} {option}")
+            lines.append(f"{' '.join(words)} {option}")
     return "\n".join(lines) + "\n"
 
 

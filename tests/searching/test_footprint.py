@@ -164,10 +164,10 @@ def test_the_machine_itself_only_warns_and_none_does_not_ask(monkeypatch: pytest
 
 @pytest.mark.parametrize(("text", "amount"), [("8GB", 8 * 10**9), ("7.5GiB", 15 * 2**29), (" 512 mb", 512 * 10**6)])
 def test_amounts_of_memory(text: str, amount: int) -> None:
-    assert parse_memory(text) == amount
+    assert parse_memory(text, "--memory") == amount
 
 
-@pytest.mark.parametrize("text", ["8", "8G", "0GB", "-1GB", "GB", "lots", "1e3GB", "none"])
+@pytest.mark.parametrize("text", ["", "8", "8G", "0GB", "-1GB", "GB", "8 gallons", "1e3GB", "9" * 400 + "GB", "8IB", "none"])
 def test_what_is_no_amount_of_memory(text: str) -> None:
     with pytest.raises(ConfigError, match=r"--memory-limit .* write it like 8GB"):
         MemoryLimit.of(text)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -15,7 +14,7 @@ from adarts.benchmark.outcome import Conditions, Outcome, mebibytes, provenance,
 from adarts.benchmark.plots import Bars, bars_svg
 from adarts.benchmark.variants import Variant
 from adarts.data.memory import available_memory
-from adarts.errors import ConfigError, OutOfMemoryError
+from adarts.errors import OutOfMemoryError
 
 PROBES = (8, 16, 32)
 """Batches that are measured first; peaks of memory lie on a line from here on."""
@@ -23,19 +22,6 @@ CLOSE = 0.03
 """A batch that leaves at most this share of the memory unused is close enough to the largest."""
 LEAST = 2
 """Batch normalisation needs two images."""
-_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}
-
-
-def bytes_of(text: str) -> int:
-    """A memory in words: 8GB is 8e9 bytes, 8GiB is 8 times 2^30.
-
-    Raises:
-        ConfigError: it is none.
-    """
-    match = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)\s*([KMGT]?I?)B?", text.strip().upper())
-    if match is None or match[2] not in _UNITS or not float(match[1]):
-        raise ConfigError(f"--memory: '{text[:60]}' is not a memory; write for example 8GB or 7.5GiB")
-    return int(float(match[1]) * _UNITS[match[2]])
 
 
 @dataclass

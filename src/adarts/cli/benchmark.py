@@ -215,16 +215,16 @@ def run(words: list[str]) -> int:
 
 def _measure(form: How, conditions: Conditions) -> Outcome:
     from adarts import benchmark
-    from adarts.benchmark.batch import bytes_of
     from adarts.benchmark.growth import axes_of
     from adarts.benchmark.training import train_variants
     from adarts.benchmark.variants import NUMBERS, values_of, whole_number
+    from adarts.searching.footprint import parse_memory
 
     match form:
         case Step():
             return benchmark.time_steps(_variants(form), conditions, memory=not form.no_memory)
         case Batch():
-            limit = bytes_of(form.memory)
+            limit = parse_memory(form.memory, "--memory")
             return benchmark.largest_batches(_variants(form), limit, conditions, verify=not form.no_verify)
         case Data():
             return benchmark.time_data(_only(_variants(form)), conditions, whole_number("--images", form.images))

@@ -40,10 +40,11 @@ def read_config(run_dir: Path, kind: type[AnySettings]) -> AnySettings:
 def identity(config: Settings) -> dict[str, Any]:
     """What makes two runs the same run: everything but where and how it is carried out, and leave to download.
 
-    Of how it is carried out only the precision counts: it changes more than the last bits.
+    Of how it is carried out only the precision counts: it changes more than the last bits. To recompute changes none.
     """
     circumstances = set(SearchRunSettings.model_fields) - {"precision"}
-    content = config.model_dump(mode="json", exclude={"run": circumstances, "images": {"download", "root"}})
+    left_out = {"run": circumstances, "images": {"download", "root"}, "supernet": {"recompute"}}
+    content = config.model_dump(mode="json", exclude=left_out)
     return dict(content)
 
 

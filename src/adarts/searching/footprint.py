@@ -197,8 +197,12 @@ def smallest_k(workload: Workload, room: int) -> int | None:
     return next((k for k in larger if predicted_peak(workload.with_k(k)) <= room), None)
 
 
-def parse_memory(text: str) -> int:
+def parse_memory(text: str, option: str) -> int:
     """The bytes of an amount like ``8GB`` (8e9) or ``7.5GiB`` (7.5 times 2^30).
+
+    Args:
+        text: the amount.
+        option: where it stands, for the message.
 
     Raises:
         ConfigError: it is not such an amount, or it is zero.
@@ -206,9 +210,7 @@ def parse_memory(text: str) -> int:
     match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?([MGT]I?B)", text.strip().upper())
     amount = int(float(match[1]) * _UNITS[match[2]]) if match else 0
     if amount == 0:
-        raise ConfigError(
-            f"--memory-limit '{text[:40]}' (run.memory_limit) is not an amount of memory; write it like 8GB or 7.5GiB, or auto"
-        )
+        raise ConfigError(f"{option} '{text[:40]}' is not an amount of memory; write it like 8GB or 7.5GiB")
     return amount
 
 
@@ -231,7 +233,8 @@ class MemoryLimit:
         Raises:
             ConfigError: it is not an amount.
         """
-        return cls(None if setting in (None, "auto") else parse_memory(str(setting)), setting is not None)
+        amount = None if setting in (None, "auto") else parse_memory(str(setting), "--memory-limit (run.memory_limit)")
+        return cls(amount, setting is not None)
 
     def check(self, workload: Workload, device: torch.device) -> str | None:
         """Predict the peak of a search before it begins.
