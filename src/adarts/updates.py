@@ -18,8 +18,9 @@ from adarts.capture import Outputs, Recorder, Replayed
 from adarts.config.settings import LogitOptimiser, WeightOptimiser
 from adarts.errors import CheckpointError, NotFiniteError
 
-LossOf = Callable[..., tuple[Tensor, Tensor]]
-"""(images, labels, whatever else a batch has) -> (mean loss, class scores)."""
+LossOf = Callable[..., tuple[Tensor, ...]]
+"""(images, labels, whatever else a batch has) -> (mean loss, class scores), and what is made small with the loss but is no part
+of the loss that is reported."""
 Gradient = Callable[..., tuple[Tensor, Tensor]]
 """(parts, images, labels, ...) -> (sum of the losses, correct predictions); leaves the gradients of the mean loss in ``grad``."""
 Masks = Mapping[nn.Parameter, Tensor]
@@ -107,9 +108,9 @@ def backward(loss_of: LossOf) -> Gradient:
         total = torch.zeros((), device=x_bchw.device)
         correct = torch.zeros((), device=x_bchw.device)
         for part in zip(*(tensor.tensor_split(parts) for tensor in batch), strict=True):
-            loss, scores = loss_of(*part)
+            loss, scores, *penalties = loss_of(*part)
             y_part = part[1]
-            (loss * (len(y_part) / len(y_b))).backward()
+            (sum(penalties, loss) * (len(y_part) / len(y_b))).backward()
             total += loss.detach() * len(y_part)
             correct += (scores.argmax(1) == y_part).sum()
         return total, correct

@@ -48,6 +48,14 @@ def test_unusual_cells_are_drawn() -> None:
 
 
 @pytest.mark.usefixtures("any_layout")
+def test_a_node_that_nothing_enters_is_not_drawn() -> None:
+    cell = CellGenotype(((), (("skip_connect", 0), ("sep_conv_3x3", 0)), (), (("max_pool_3x3", 3),)), (3, 5))
+    svg = cell_svg(Genotype({"normal": cell, "reduction": cell}), "normal")
+    assert texts(svg, "name") == ["ck−2", "ck−1", "1", "3", "ck"]
+    assert "c(k−2) to 1: skip_connect" in svg and "1 to 3: max_pool_3x3" in svg
+
+
+@pytest.mark.usefixtures("any_layout")
 def test_everything_stands_within_the_picture() -> None:
     genotype = random_genotype(DARTS, seed=7)
     root = ElementTree.fromstring(cell_svg(genotype, "normal"))

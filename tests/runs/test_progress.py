@@ -18,7 +18,7 @@ def test_bars_on_a_terminal() -> None:
     with Progress(console, epochs=4, done=1.0) as progress:
         progress.step(1, 2, 10, {"loss": torch.tensor(30.0), "images": 20.0})
         console.print("a line above the bars")
-        times = progress.end_epoch(2.0, 4000.0)
+        times = progress.end_epoch(2.0, 4, 4000.0)
         time.sleep(0.2)
     text = re.sub(r"\x1b\[[^A-Za-z]*[A-Za-z]", "", screen.getvalue())
     assert "a line above the bars" in text

@@ -13,8 +13,9 @@ import torch
 from adarts import kernels
 from adarts.config.loading import search_config
 from adarts.config.settings import EdgeDesign, SearchConfig, SupernetSettings
+from adarts.data import load_images
 from adarts.errors import ConfigError, OutOfMemoryError
-from adarts.methods import published
+from adarts.methods import create, published
 from adarts.searching import run_search
 from adarts.searching.footprint import (
     MemoryLimit,
@@ -112,6 +113,13 @@ def test_recomputation_and_a_shorter_type_need_less() -> None:
     assert tensor_bytes(replace(in_torch, precision="bfloat16")) < tensor_bytes(in_torch)
 
 
+@pytest.mark.parametrize(("precision", "native"), [("float32", kernels.active() == "native"), ("bfloat16", False)])
+def test_the_native_kernels_count_where_they_run(precision: str, native: bool) -> None:
+    config = search_config(published, scale="smoke", run={"precision": precision})
+    (phase, *_) = create(config).phases(config)
+    assert Workload.of(config, phase, load_images("signs", config.images, 0), CPU).native == native
+
+
 def test_a_refusal_names_options_that_are_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     used = 500 * 10**6
     monkeypatch.setattr("adarts.searching.footprint._memory", lambda device: (used, 10**12))
@@ -135,8 +143,10 @@ def test_a_refusal_names_options_that_are_accepted(monkeypatch: pytest.MonkeyPat
     [
         replace(SMALL, edge=EdgeDesign(k=1), native=False),
         Workload(SupernetSettings(channels=32, cells=3), EdgeDesign(k=1), batch=2, shape=(3, 8, 8), native=False),
+        replace(SMALL, batch=2, num_classes=100_000, native=False),
+        replace(SMALL, num_classes=100_000, native=False),
     ],
-    ids=["batch", "width"],
+    ids=["batch", "width", "classes", "scores"],
 )
 def test_the_rule_of_thumb_is_above_the_prediction_where_that_is_largest(workload: Workload) -> None:
     assert predicted_peak(workload) <= bound(workload) < 4 * predicted_peak(workload)

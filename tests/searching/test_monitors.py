@@ -13,6 +13,11 @@ def test_entropy_is_log_of_the_operations_when_undecided_and_zero_when_decided()
     assert entropy(torch.eye(8, dtype=torch.double)) == 0
 
 
+def test_entropy_of_weights_that_do_not_compete_is_that_of_their_shares() -> None:
+    weights_eo = torch.tensor([[0.0, 0.5, 0.5, 0.5], [0.0, 0.0, 0.9, 0.0], [0.0, 0.0, 0.0, 0.0]])
+    assert entropy(weights_eo) == pytest.approx(math.log(3) / 3)
+
+
 def test_operation_margin_is_the_gap_of_the_best_two() -> None:
     weights = torch.tensor([[0.5, 0.3, 0.2], [0.1, 0.1, 0.8]])
     assert operation_margin(weights) == pytest.approx((0.2 + 0.7) / 2)

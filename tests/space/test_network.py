@@ -4,7 +4,18 @@ from torch import nn
 from torch.nn import functional as F
 
 from adarts.errors import ConfigError
-from adarts.space import DARTS, CellGenotype, DropPath, Genotype, Network, cost, count_macs, random_genotype
+from adarts.space import (
+    DARTS,
+    CellGenotype,
+    DropPath,
+    Genotype,
+    Network,
+    OperationCost,
+    cost,
+    count_macs,
+    operation_cost,
+    random_genotype,
+)
 from adarts.space.network import AuxiliaryHead
 
 from .published import ADARTS_V1, DARTS_V2
@@ -35,6 +46,19 @@ def test_golden_numbers():
 
 def test_macs_of_a_convolution_by_hand():
     assert count_macs(nn.Conv2d(3, 8, 3, padding=1), (1, 3, 10, 12)) == 3 * 8 * 9 * 10 * 12
+
+
+def test_the_cost_of_an_operation() -> None:
+    pixels = 10 * 12
+    separable = 2 * (9 * 8 + 8 * 8)  # twice a depthwise and a pointwise convolution, each of which reads and writes all
+    assert operation_cost("sep_conv_3x3", 8, 1, (10, 12)) == OperationCost(
+        separable, separable * pixels, 8 * 8 * pixels + separable
+    )
+    assert operation_cost("max_pool_3x3", 8, 2, (10, 12)) == OperationCost(
+        0, 9 * 8 * pixels // 4, 8 * (pixels + pixels // 4)
+    )
+    assert operation_cost("skip_connect", 8, 1, (10, 12)) == OperationCost(0, 0, 2 * 8 * pixels)
+    assert operation_cost("none", 8, 2, (10, 12)) == OperationCost(0, 0, 0)
 
 
 def test_cost_leaves_the_network_alone():

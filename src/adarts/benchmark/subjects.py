@@ -15,6 +15,7 @@ from adarts.data import ImageData, Images
 from adarts.methods import Search, Sums, create
 from adarts.searching import SearchTask
 from adarts.seeding import generator
+from adarts.supernet import Supernet
 
 CLASSES = 10
 
@@ -54,6 +55,11 @@ class SearchStep:
         update = method.update
         method.update = lambda search: update(_TimedUpdates(search, clock, self._parts))  # type: ignore[method-assign]
         self._task = SearchTask(config, data, method, device)
+
+    @property
+    def supernet(self) -> Supernet:
+        """The one that is searched."""
+        return self._task.supernet
 
     def __call__(self) -> Seconds:
         kernels.use(self._kernels)  # variants with other kernels take their turns in this process

@@ -1,6 +1,22 @@
 """How the supernet is searched: one short file a method, found by name in the registry."""
 
-from adarts.methods import adarts, darts, pc_darts  # noqa: F401  (importing registers them)
+from adarts.methods import (  # noqa: F401  (importing registers them)
+    adarts,
+    beta_darts,
+    darts,
+    darts_2nd,
+    darts_minus,
+    darts_pt,
+    dr_nas,
+    eoi_nas,
+    fair_darts,
+    gdas,
+    p_darts,
+    pc_darts,
+    robust_darts,
+    sdarts,
+    snas,
+)
 from adarts.methods.base import Method, MethodInfo, Moment, Phase, Purpose, Search, Sums
 from adarts.methods.registry import create, get_method, list_methods, published, register
 

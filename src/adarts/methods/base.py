@@ -114,6 +114,12 @@ class Search(Protocol):
     moment: Moment
     #: of the phase before, when one with a fresh supernet begins
     previous: Supernet | None
+    #: learning rate of the weights in this epoch
+    rate: float
+    #: a batch is worked off in so many parts where memory is short
+    parts: int
+    #: to be called between the parts of a long measurement; it may raise to stop the run
+    between: Callable[[], None]
 
     @property
     def logits_active(self) -> bool:
@@ -131,6 +137,7 @@ class Search(Protocol):
         parameters: Mapping[str, Tensor] | None = None,
         selection: Literal["batch", "average"] | Selection = "batch",
         update_statistics: bool = False,
+        precise: bool = False,
     ) -> tuple[Tensor, Tensor]:
         """Mean cross-entropy and class scores.
 
@@ -141,6 +148,7 @@ class Search(Protocol):
             parameters: by the names inside the supernet, tensors to use in the place of its own parameters.
             selection: where attention's choice of channels comes from, or the channels themselves.
             update_statistics: let running statistics follow this batch.
+            precise: in float32, whatever the precision of the run; for differences of nearly equal values.
         """
 
     def measure(self, mixture: Mixture) -> tuple[float, float]:
@@ -161,8 +169,12 @@ class Search(Protocol):
     def restart_logits(self) -> None:
         """Let Adam begin anew, as after a change of the active operations."""
 
-    def stop(self) -> None:
-        """End the search with this epoch."""
+    def stop(self, reason: str) -> None:
+        """End the search with this epoch.
+
+        Args:
+            reason: in words, for people.
+        """
 
 
 class NoOptions(Settings):
@@ -181,6 +193,10 @@ class Method:
     Options: ClassVar[type[Settings]] = NoOptions
     #: weights and logits learn from the same images, all of them, instead of a half each
     single_level: ClassVar[bool] = False
+    #: the mixtures weigh the auxiliary skip connection, where the edge design has one
+    weighs_auxiliary: ClassVar[bool] = False
+    #: the batches that the gradient of the logits takes: images and labels of each, in this order
+    logit_batches: tuple[Purpose, ...] = ("logits",)
 
     def __init__(self, options: Settings) -> None:
         self.options = options
@@ -208,6 +224,10 @@ class Method:
         """Kind -> weights of the edges (edges,), or None without edge normalisation."""
         return supernet.edge_weights()
 
+    def plain_mixture(self, search: Search) -> Mixture:
+        """The weights now, with nothing drawn or perturbed: what the supernet is validated with."""
+        return Mixture(self.operation_weights(search.supernet), self.edge_weights(search.supernet))
+
     def mixture(self, search: Search, purpose: Purpose, x_bchw: Tensor, y_b: Tensor) -> Mixture:
         """The weights of a pass that is about to be made: sampled, perturbed, or as they are.
 
@@ -217,10 +237,10 @@ class Method:
             x_bchw: the images of the pass.
             y_b: their labels.
         """
-        return Mixture(self.operation_weights(search.supernet), self.edge_weights(search.supernet))
+        return self.plain_mixture(search)
 
     def penalty(self, search: Search, purpose: Purpose, mixture: Mixture) -> Tensor | None:
-        """What is added to the loss of a pass, or None."""
+        """What is added to the loss of a pass, or None; the loss that is reported is without it."""
         return None
 
     def logit_gradient(self, search: Search) -> Gradient | None:

@@ -101,6 +101,9 @@ def create(config: SearchConfig) -> Method:
         if name not in known:
             hint = nearest(name, known) if known else f"; method '{config.method}' has none"
             raise ConfigError(f"options.{name}: unknown option{hint}")
+    if config.edge.auxiliary_skip != method.weighs_auxiliary:
+        what = "needs it" if method.weighs_auxiliary else "would give it no weight"
+        raise ConfigError(f"edge.auxiliary_skip is {config.edge.auxiliary_skip}: method '{config.method}' {what}")
     try:
         return method(validated(method.Options, config.options))
     except ConfigError as error:

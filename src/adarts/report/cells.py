@@ -69,11 +69,15 @@ def cell_svg(genotype: Genotype, kind: str, *, standalone: bool = True) -> str:
     cell = genotype.cells[kind]
     num_inputs = get_space(genotype.space).num_inputs
     num_nodes = len(cell.nodes)
-    num_boxes = num_inputs + num_nodes + 1
+    # What nothing enters takes no part in the cell; an input that nothing reads is shown all the same.
+    shown = [*range(num_inputs), *(node for node, pairs in enumerate(cell.nodes, num_inputs) if pairs)]
+    shown.append(num_inputs + num_nodes)
+    place = {index: position for position, index in enumerate(shown)}
     arrows = arrows_of(cell, num_inputs)
-    layout = lay_out(num_boxes, num_inputs, arrows)
-    roles = ["input"] * num_inputs + ["node"] * num_nodes + ["output"]
-    names = [node_label(index, num_inputs, num_nodes) for index in range(num_boxes)]
+    placed = [Arrow(place[arrow.source], place[arrow.target], arrow.operation) for arrow in arrows]
+    layout = lay_out(len(shown), num_inputs, placed)
+    roles = ["input"] * num_inputs + ["node"] * (len(shown) - num_inputs - 1) + ["output"]
+    names = [node_label(index, num_inputs, num_nodes) for index in shown]
     return ENVIRONMENT.get_template("cell.svg").render(
         kind=kind,
         standalone=standalone,

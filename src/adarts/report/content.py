@@ -84,6 +84,9 @@ def notes(run: RunRecord) -> list[str]:
     if not run.summary:
         state = "What is shown is its state after the last of them." if run.metrics else "There is nothing to draw yet."
         found.append(f"This run is not finished: {len(run.metrics)} of {run.num_epochs} epochs. {state}")
+    if run.summary.get("stopped"):
+        planned = run.summary.get("planned_epochs", run.num_epochs)
+        found.append(f"The method ended the search after {run.num_epochs} of {planned} epochs: {run.summary['stopped']}.")
     skips = skip_counts(run)
     if run.kind == "search" and skips.get("normal", 0) > MAX_SKIPS:
         found.append(
@@ -179,6 +182,7 @@ def chart_groups(run: RunRecord) -> list[ChartGroup]:
                 _monitors(run, warmup),
             )
         )
+        groups.append(ChartGroup("What the method measured", "", _measured(run, warmup)))
     return [group for group in groups if group.charts]
 
 
@@ -187,7 +191,12 @@ def column(run: RunRecord, name: str, kind: str | None = None) -> list[float | N
     values = [record.get(name) for record in run.metrics]
     if kind is not None:
         values = [value.get(kind) if isinstance(value, dict) else None for value in values]
-    return [value if isinstance(value, (int, float)) and math.isfinite(value) else None for value in values]
+    return [_finite(value) for value in values]
+
+
+def _finite(value: object) -> float | None:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return value if is_number and math.isfinite(value) else None  # type: ignore[arg-type, return-value]
 
 
 def epochs_of(run: RunRecord) -> list[int]:
@@ -242,6 +251,19 @@ def _monitors(run: RunRecord, warmup: int) -> list[Chart]:
             ("Selected channels that stay the same", "channel_stability", 1.0, None),
         )
     ]
+    return [chart for chart in charts if chart]
+
+
+def _measured(run: RunRecord, warmup: int) -> list[Chart]:
+    """Every plain number that the method left in the records of the epochs."""
+    own = [record.get("method") for record in run.metrics]
+    found = [measured if isinstance(measured, dict) else {} for measured in own]
+    names = dict.fromkeys(name for measured in found for name in measured)
+    charts = []
+    for name in names:
+        series = [Series(name, "series-0", [_finite(measured.get(name)) for measured in found])]
+        title = name.replace("_", " ").capitalize()
+        charts.append(line_chart(title, series, epochs=epochs_of(run), shade_until=warmup))
     return [chart for chart in charts if chart]
 
 

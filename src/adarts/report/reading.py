@@ -34,6 +34,9 @@ class _Config(_Checked):
 class _Summary(_Checked):
     kind: Kind = "search"
     seconds: FiniteFloat = 0
+    epochs: int = 0
+    planned_epochs: int = 0
+    stopped: str | None = None
     test_accuracy: FiniteFloat = 0
     test_loss: float = 0
     test_images: int = 0
@@ -76,7 +79,9 @@ class RunRecord:
 
     @property
     def num_epochs(self) -> int:
-        """How many epochs the run was to have."""
+        """How many epochs a finished run had, and how many another is to have."""
+        if "epochs" in self.summary:
+            return int(self.summary["epochs"])
         return int(_section(self.config, "search" if self.kind == "search" else "training").get("epochs", 0))
 
     def setting(self, section: str, name: str) -> Any:

@@ -28,7 +28,7 @@ class Task(Protocol):
 
     @property
     def epochs(self) -> int:
-        """Number of epochs."""
+        """Number of epochs; a task that ends early says so before the last of them is over."""
 
     def steps(self, epoch: int) -> int:
         """Number of steps of an epoch."""
@@ -171,7 +171,7 @@ class _Driver:
         self.run.metrics.append(record)
         self.epoch, self.step, self.totals = self.epoch + 1, 0, {}
         self._save()
-        times = self.progress.end_epoch(self._done(), self.run.seconds)
+        times = self.progress.end_epoch(self._done(), self.task.epochs, self.run.seconds)
         self.run.log(f"epoch {self.epoch}/{self.task.epochs}  {self.task.describe(record)}  {times}")
 
     def _stop(self, asked: Stopped) -> None:

@@ -36,7 +36,6 @@ class Progress:
         )
         self._epochs = self._bars.add_task("epochs", total=epochs, completed=int(done), note="")
         self._steps = self._bars.add_task("steps", total=None, note="")
-        self._num_epochs = epochs
         self._done_before = done
         self._started = time.monotonic()
         self._drawn = 0.0
@@ -60,18 +59,19 @@ class Progress:
         self._bars.update(self._epochs, completed=epoch)
         self._bars.update(self._steps, total=steps, completed=step, note=note)
 
-    def end_epoch(self, done: float, seconds: float) -> str:
+    def end_epoch(self, done: float, epochs: int, seconds: float) -> str:
         """The time so far and the time to go, in words.
 
         Args:
             done: epochs carried out.
+            epochs: number of epochs, as it is now; a task may end before what it began with.
             seconds: time that all processes of this run spent on it.
         """
-        self._bars.update(self._epochs, completed=done)
+        self._bars.update(self._epochs, completed=done, total=epochs)
         here = done - self._done_before
         if here <= 0:  # a rollback led to before the place where this process began
             return f"{_clock(seconds)} elapsed"
-        remaining = (time.monotonic() - self._started) / here * (self._num_epochs - done)
+        remaining = (time.monotonic() - self._started) / here * (epochs - done)
         return f"{_clock(seconds)} elapsed, {_clock(remaining)} to go"
 
 

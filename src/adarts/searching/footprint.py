@@ -80,7 +80,7 @@ class Workload:
             data.num_classes,
             config.run.precision,
             phase.num_operations,
-            native=device.type == "cpu" and kernels.active() == "native",
+            native=device.type == "cpu" and kernels.active(config.run.precision) == "native",
         )
 
     def with_k(self, k: int) -> Workload:
@@ -171,7 +171,9 @@ def bound(workload: Workload) -> int:
     size = workload.supernet.channels * workload.supernet.cells
     _, height, width = workload.shape
     weights = 20_000 * workload.supernet.channels * size
-    return _TORCH[0] + int(_TORCH[1] * (1000 * workload.batch * height * width * size + weights))
+    # Four copies of the classifier's weights and of its scores; it sees 16 features for each of the C channels.
+    classifier = 16 * workload.num_classes * (16 * workload.supernet.channels + workload.batch)
+    return _TORCH[0] + int(_TORCH[1] * (1000 * workload.batch * height * width * size + weights + classifier))
 
 
 def largest_batch(workload: Workload, room: int) -> int | None:

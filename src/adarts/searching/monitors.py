@@ -38,8 +38,12 @@ def monitor(
 
 
 def entropy(weights_eo: Tensor) -> float:
-    """Mean entropy of the operation weights of an edge, in nats; log(operations) when undecided."""
-    return float(torch.special.entr(weights_eo).sum(-1).mean())
+    """Mean entropy of the operation weights of an edge, in nats; log(operations) when undecided.
+
+    Weights that do not compete (FairDARTS's sigmoids) are taken as shares of their sum.
+    """
+    shares_eo = weights_eo / weights_eo.sum(-1, keepdim=True).clamp(min=torch.finfo(weights_eo.dtype).tiny)
+    return float(torch.special.entr(shares_eo).sum(-1).mean())
 
 
 def operation_margin(weights_eo: Tensor) -> float:

@@ -67,7 +67,8 @@ def _search(config: SearchConfig) -> SearchResult:
             task.between = run.stop_if_asked
             for warning in dict.fromkeys(filter(None, tight)):
                 run.warn(warning)
-            _announce(run, task, data, device)
+            with run.signals.deferred():  # a signal that meets the measurement of steps leaves them half undone
+                _announce(run, task, data, device)
             carry_out(task, run, config.run)
             _finish(run, task, data)
             (run.path / "report.html").unlink(missing_ok=True)  # one that was written meanwhile shows an unfinished run
@@ -112,6 +113,8 @@ def _finish(run: RunFolder, task: SearchTask, data: ImageData) -> None:
     skips = {kind: genotype.num_operations(kind, "skip_connect") for kind in genotype.cells}
     if warning := collapse_warning(skips):
         run.warn(warning)
+    for remark in genotype.remarks:
+        run.warn(remark)
     run.write_text("genotype.json", genotype.to_json())
     if genotype.has_text:
         run.write_text("genotype.txt", genotype.to_text() + "\n")
@@ -125,6 +128,8 @@ def _finish(run: RunFolder, task: SearchTask, data: ImageData) -> None:
             "seed": config.seed,
             "scale": config.scale,
             "epochs": task.epochs,
+            "planned_epochs": sum(phase.epochs for phase in task.phases),
+            "stopped": task.stopped,
             "seconds": round(run.seconds, 1),
             "genotype": genotype.to_dict(),
             "skips": skips,

@@ -15,9 +15,10 @@ from torch.func import functional_call
 from adarts import updates
 from adarts.capture import Recorder, recorder
 from adarts.config.settings import SearchConfig
-from adarts.data import Augmentation, Batches, ImageData, halves
+from adarts.data import ImageData
 from adarts.errors import ConfigError, NotFiniteError
 from adarts.methods import Method, Moment, Phase, Purpose, Sums
+from adarts.searching.batches import search_batches
 from adarts.searching.monitors import channel_stability, monitor
 from adarts.seeding import derive_seed, generator
 from adarts.space import DARTS, Genotype
@@ -43,49 +44,22 @@ class SearchTask:
         updates.fix_arithmetic(device)
         self.phases = method.phases(config)
         self.epochs = sum(phase.epochs for phase in self.phases)
+        #: why the method ended the search before that
+        self.stopped: str | None = None
         self.epoch, self._step = 0, 0
-        self._make_batches()
+        if method.single_level and config.search.validate_supernet:
+            raise ConfigError(
+                f"search.validate_supernet needs images that are held out; method '{method.info.name}' learns from all"
+            )
+        self.weight_batches, self.logit_batches, self.validation = search_batches(
+            config, data, method.single_level, device
+        )
         #: a batch is worked off in so many parts where memory is short
         self.parts = 1
         self.fingerprint = data.fingerprint
         self.previous: Supernet | None = None
         self._enter(0)
         self.initial_genotype = self.genotype()
-
-    def _make_batches(self) -> None:
-        config, data = self.config, self.data
-        indices = halves(data.train, config.images, config.seed)
-        if self.method.single_level:
-            if config.search.validate_supernet:
-                raise ConfigError(
-                    f"search.validate_supernet needs images that are held out; method '{self.method.info.name}' learns from all"
-                )
-            indices = (torch.cat(indices),) * 2
-        augmentation = Augmentation.of(config.images, data)
-        self.weight_batches, self.logit_batches = (
-            Batches(
-                data.train,
-                part,
-                batch_size=config.search.batch_size,
-                seed=config.seed,
-                purpose=purpose,
-                augmentation=augmentation,
-                device=self.device,
-                drop_last=True,  # static shapes, and no tiny batch for the normalisation
-            )
-            for part, purpose in zip(indices, ("weights", "logits"), strict=True)
-        )
-        self.validation = Batches(
-            data.train,
-            indices[1],
-            batch_size=2 * config.search.batch_size,
-            seed=config.seed,
-            purpose="validation",
-            augmentation=Augmentation.plain(data),
-            device=self.device,
-            drop_last=False,
-            shuffle=False,
-        )
 
     # ------------------------------------------------------------------------------------------------------- phases
 
@@ -128,11 +102,13 @@ class SearchTask:
         of_weights = updates.Moved(self.weight_optimiser, "the weights", self.config.weights.clip)
         of_logits = updates.Moved(self.logit_optimiser, "the logits", float("inf") if clip is None else clip)
         make = partial(updates.Update, masks=self._masks, recorder=record)
-        gradient = updates.backward(self._weight_loss)
+        gradient = updates.backward(partial(self._loss, purpose="weights"))
         self.weight_update = make(of_weights, gradient=gradient, frozen=logits, observe=self._selected)
         self.joint_update = make(of_weights, of_logits, gradient=gradient, observe=self._selected)
         own = self.method.logit_gradient(self)
-        self.logit_update = make(of_logits, gradient=own or updates.backward(self._logit_loss), frozen=weights)
+        self.logit_update = make(
+            of_logits, gradient=own or updates.backward(partial(self._loss, purpose="logits")), frozen=weights
+        )
 
     def _updates(self) -> tuple[updates.Update, ...]:
         return self.weight_update, self.logit_update, self.joint_update
@@ -203,13 +179,15 @@ class SearchTask:
         if "supernet_accuracy" in record:
             line += f"  supernet {record['supernet_accuracy']:.1%}"
         skips = " + ".join(str(n) for n in record["skips"].values())
-        return f"{line}  skips {skips}"
+        line += f"  skips {skips}"
+        return line if self.stopped is None else f"{line}  stopped: {self.stopped}"
 
     def state_dict(self) -> dict[str, Any]:
         self._check()
         return {
             "phase": self.moment.phase,
             "epochs": self.epochs,
+            "stopped": self.stopped,
             "supernet": dict(self.supernet.state_dict()),
             "active": {kind: active.tolist() for kind, active in self.supernet.active.items()},
             "weight_optimiser": self.weight_optimiser.state_dict(),
@@ -231,7 +209,7 @@ class SearchTask:
             if fresh[-1] != state["phase"]:
                 self._build(state["phase"])
             self.previous = None
-        self.epochs = state["epochs"]
+        self.epochs, self.stopped = state["epochs"], state["stopped"]
         self.supernet.load_state_dict(state["supernet"])
         for kind, active in state["active"].items():
             self.supernet.set_active(kind, active)
@@ -267,7 +245,8 @@ class SearchTask:
 
     def update_logits(self) -> Sums:
         self._draws = derive_seed(self.config.seed, "draws", "logits", self.epoch, self._step)
-        sums = self.logit_update(self.config.logits.learning_rate, self.parts, *self.batch("logits"))
+        batches = [tensor for purpose in self.method.logit_batches for tensor in self.batch(purpose)]
+        sums = self.logit_update(self.config.logits.learning_rate, self.parts, *batches)
         return {f"logits_{name}": value for name, value in sums.items()}
 
     def update_weights(self) -> Sums:
@@ -291,6 +270,7 @@ class SearchTask:
         parameters: Mapping[str, Tensor] | None = None,
         selection: Literal["batch", "average"] | Selection = "batch",
         update_statistics: bool = False,
+        precise: bool = False,
     ) -> tuple[Tensor, Tensor]:
         arguments = {
             "mixture": mixture,
@@ -298,12 +278,12 @@ class SearchTask:
             "update_statistics": update_statistics,
             "generator": self.generator,
         }
-        with updates.autocast(self.config.run.precision, x_bchw.device):
+        with updates.autocast("float32" if precise else self.config.run.precision, x_bchw.device):
             if parameters is None:
                 scores = self.supernet(x_bchw, **arguments)
             else:
                 scores = functional_call(self.supernet, dict(parameters), (x_bchw,), arguments)
-        scores = scores.float()
+        scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
         return F.cross_entropy(scores, y_b), scores
 
     def measure(self, mixture: Mixture) -> tuple[float, float]:
@@ -326,30 +306,22 @@ class SearchTask:
         self.logit_optimiser.state.clear()
         self._forget()
 
-    def stop(self) -> None:
-        self.epochs = self.epoch + 1
-
-    # ------------------------------------------------------------------------------------------------------------ parts
+    def stop(self, reason: str) -> None:
+        self.epochs, self.stopped = self.epoch + 1, reason
 
     def _learning_rate(self, epoch: int) -> float:
         begin = sum(phase.epochs for phase in self.phases[: self.moment.phase])
         phase = self.phases[self.moment.phase]
         return phase.rate_scale * updates.learning_rate(self.config.weights, epoch - begin, phase.epochs)
 
-    def _weight_loss(self, x_bchw: Tensor, y_b: Tensor) -> tuple[Tensor, Tensor]:
-        return self._loss(x_bchw, y_b, "weights")
-
-    def _logit_loss(self, x_bchw: Tensor, y_b: Tensor) -> tuple[Tensor, Tensor]:
-        return self._loss(x_bchw, y_b, "logits")
-
-    def _loss(self, x_bchw: Tensor, y_b: Tensor, purpose: Purpose) -> tuple[Tensor, Tensor]:
+    def _loss(self, x_bchw: Tensor, y_b: Tensor, purpose: Purpose) -> tuple[Tensor, ...]:
         if self._draws_inside:
             torch.manual_seed(self._draws)  # the same for all parts of a batch
         mixture = self._mixture = self.method.mixture(self, purpose, x_bchw, y_b)
         # The logits' batches would only disturb the averages that belong to the weights.
         loss, scores = self.loss(x_bchw, y_b, mixture, update_statistics=purpose == "weights")
         penalty = self.method.penalty(self, purpose, mixture)
-        return loss if penalty is None else loss + penalty, scores
+        return (loss, scores) if penalty is None else (loss, scores, penalty)
 
     def _selected(self) -> list[Tensor]:
         return self.supernet.selection.cells
@@ -401,7 +373,7 @@ class SearchTask:
         # Only the selector `random` draws; its choice is the same in every epoch.
         draws = generator(self.config.seed, "validation channels")
         with torch.no_grad():
-            mixture = Mixture(self.method.operation_weights(net), self.method.edge_weights(net))
+            mixture = self.method.plain_mixture(self)
         return updates.measure(
             lambda x: net(x, mixture=mixture, selection="average", generator=draws),
             self._validation_batches(),

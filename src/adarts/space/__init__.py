@@ -1,7 +1,7 @@
 """What can be found: operations, genotypes and their derivation, the network of a genotype and its cost."""
 
-from adarts.space.cost import Cost, cost, count_macs, count_parameters
-from adarts.space.derivation import derive
+from adarts.space.cost import Cost, OperationCost, cost, count_macs, count_parameters, operation_cost
+from adarts.space.derivation import at_least, decided_edges, derive, strongest_edges, strongest_pairs
 from adarts.space.description import DARTS, MAX_SKIPS, Space, get_space
 from adarts.space.genotype import CellGenotype, Genotype, load_genotype, random_genotype
 from adarts.space.network import DropPath, Network
@@ -17,14 +17,20 @@ __all__ = [
     "FactorizedReduce",
     "Genotype",
     "Network",
+    "OperationCost",
     "ReLUConvBN",
     "Space",
+    "at_least",
     "build_operation",
     "cost",
     "count_macs",
     "count_parameters",
+    "decided_edges",
     "derive",
     "get_space",
     "load_genotype",
+    "operation_cost",
     "random_genotype",
+    "strongest_edges",
+    "strongest_pairs",
 ]

@@ -7,13 +7,17 @@ few per cent, so a figure is only comparable with figures of the same counter.
 from __future__ import annotations
 
 import copy
+import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from adarts.space.network import Network
+from adarts.space.operations import build_operation
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,21 @@ class Cost:
     parameters: int
     auxiliary_parameters: int
     macs: int
+
+
+@dataclass(frozen=True)
+class OperationCost:
+    """The cost of one operation for one image, without its normalisations.
+
+    Attributes:
+        parameters: weights of its convolutions.
+        macs: multiply-accumulate operations; a pool has one for each pixel of its window.
+        accesses: numbers that are read and written: feature maps, and weights.
+    """
+
+    parameters: int
+    macs: int
+    accesses: int
 
 
 def cost(network: Network, image_size: tuple[int, int] | int) -> Cost:
@@ -52,3 +71,37 @@ def count_macs(module: nn.Module, input_shape: tuple[int, ...]) -> int:
     with torch.no_grad(), counter:
         module(torch.empty(input_shape, device="meta"))
     return counter.get_total_flops() // 2
+
+
+def operation_cost(name: str, channels: int, stride: int, image_size: tuple[int, int]) -> OperationCost:
+    """The cost of an operation on a feature map of a size (height, width); nothing is computed."""
+    operation = build_operation(name, channels, stride, affine=False).to("meta").eval()
+    x_bchw = torch.empty(1, channels, *image_size, device="meta")
+    with torch.no_grad(), _Work() as work:
+        operation(x_bchw)
+    # An identity is no operator, but its node reads the feature map all the same.
+    copied = 2 * x_bchw.numel() if isinstance(operation, nn.Identity) else 0
+    return OperationCost(count_parameters(operation), work.macs, work.accesses + copied)
+
+
+class _Work(TorchDispatchMode):
+    """Counts what convolutions and pools do."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.macs = self.accesses = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        aten = torch.ops.aten
+        if func is aten.convolution.default:
+            _, weight, *_ = args
+            self._add(result, args[:2], weight[0].numel())
+        elif func in (aten.avg_pool2d.default, aten.max_pool2d_with_indices.default):
+            _, window, *_ = args
+            self._add(result if isinstance(result, Tensor) else result[0], args[:1], math.prod(window))
+        return result
+
+    def _add(self, result: Tensor, read: tuple[Tensor, ...], window: int) -> None:
+        self.macs += result.numel() * window
+        self.accesses += result.numel() + sum(tensor.numel() for tensor in read)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,7 @@ class Genotype:
     Attributes:
         cells: one :class:`CellGenotype` for each cell kind of the space.
         space: name of the space it lives in.
+        remarks: what people should know of how it was found, in words; no part of any written form, nor of the comparison.
 
     Raises:
         DataError: an unknown space, operation or cell kind, a source that does not exist before its node, or an output
@@ -58,6 +59,7 @@ class Genotype:
 
     cells: Mapping[str, CellGenotype]
     space: str = "darts"
+    remarks: tuple[str, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "cells", dict(self.cells))

@@ -121,7 +121,8 @@ class SourceEdges(nn.Module):
         scale_bn = None if scale_ebk is None else scale_ebk.transpose(0, 1).flatten(1)
         if self.design.k > 1:
             return kernels.select(x_bchw, indices, scale_bn)
-        copies = torch.cat([x_bchw] * indices.shape[1], 1)  # unlike `repeat`, keeps channels last
+        num_edges = indices.shape[1]
+        copies = torch.cat([x_bchw] * num_edges, 1) if num_edges > 1 else x_bchw  # unlike `repeat`, keeps channels last
         return copies if scale_bn is None else copies * scale_bn.to(copies.dtype)[:, :, None, None]
 
     def _mix(self, x_bnhw: Tensor, gain_eo: Tensor, auxiliary_e: Tensor, group: Group, skip_dropout: float) -> Tensor:

@@ -27,6 +27,8 @@ def recomputed(
         cell: a :class:`~adarts.supernet.cell.SearchCell`; the other arguments are those of its forward pass.
     """
     chosen: Tensor | None = None
+    # The pass may be one with other parameters than the cell's own, and they are its own again by the backward pass.
+    parameters = dict(cell.named_parameters())
 
     def run(*inputs: Tensor | None) -> tuple[Tensor, Tensor]:
         nonlocal chosen
@@ -38,7 +40,8 @@ def recomputed(
         # The repetition takes the channels that were chosen, and follows the batch in copies of all statistics, which are
         # thrown away. To switch the statistics off would change what the normalisation keeps for its gradient.
         copies = {name: buffer.clone() for name, buffer in cell.named_buffers()}
-        return functional_call(cell, copies, (*inputs, chosen, plan), tie_weights=False)  # type: ignore[no-any-return]
+        state = {**parameters, **copies}
+        return functional_call(cell, state, (*inputs, chosen, plan), tie_weights=False)  # type: ignore[no-any-return]
 
     result: tuple[Tensor, Tensor] = checkpoint(
         run,

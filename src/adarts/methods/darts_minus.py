@@ -1,0 +1,58 @@
+"""DARTS-: a skip connection beside the operations, which fades."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+from adarts.config.settings import Settings
+from adarts.methods.base import Method, MethodInfo, Moment, Search
+from adarts.methods.darts import Darts
+from adarts.methods.registry import register
+from adarts.supernet import Mixture
+
+
+@register
+class DartsMinus(Method):
+    """An auxiliary skip connection helps the training of the supernet, so that the operation skip_connect need not.
+
+    With operation weights w of an edge::
+
+        edge(x) = sum_o w_o o(x) + beta * aux(x)
+
+    aux is the identity, or with stride 2 a halving skip connection with weights of its own; no cell inherits it. beta falls
+    from 1 in the first epoch towards 0, which it reaches after the last one: along the line (T - epoch) / T, or along a
+    cosine. It is the same for all edges and not learned. Behind a partial connection aux has the channels that enter the
+    operations.
+    """
+
+    info = MethodInfo(
+        name="darts-minus",
+        title="DARTS-",
+        year=2020,
+        paper="Chu et al.: DARTS-: Robustly Stepping out of Performance Collapse without Indicators, ICLR 2021",
+        changes="DARTS with a fading skip connection beside the operations of every edge",
+        cost="as DARTS",
+        defaults={**Darts.info.defaults, "edge": {**Darts.info.defaults["edge"], "auxiliary_skip": True}},
+        replay="epoch",
+    )
+
+    class Options(Settings):
+        """Of DARTS-."""
+
+        decay: Literal["linear", "cosine"] = "linear"
+        """How beta falls."""
+
+    options: Options
+    weighs_auxiliary = True
+
+    def beta(self, moment: Moment) -> float:
+        """Weight of the auxiliary skip connection, constant within an epoch."""
+        if self.options.decay == "cosine":
+            return (1 + math.cos(math.pi * moment.done)) / 2
+        return 1 - moment.done
+
+    def plain_mixture(self, search: Search) -> Mixture:
+        """The softmax of the logits, and beta."""
+        net = search.supernet
+        return Mixture(self.operation_weights(net), self.edge_weights(net), auxiliary=self.beta(search.moment))

@@ -1,0 +1,176 @@
+"""DrNAS: the weights of the operations are samples of a Dirichlet distribution, and alpha are its parameters.
+
+Shape suffixes: e edges, o operations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+import torch.nn.functional as F
+from pydantic import NonNegativeFloat
+from torch import Tensor
+
+from adarts.config.settings import EdgeDesign, SearchConfig, Settings
+from adarts.methods.base import Method, MethodInfo, Phase, Purpose, Search
+from adarts.methods.registry import register
+from adarts.methods.stages import strongest
+from adarts.space import DARTS
+from adarts.supernet import Mixture, Supernet
+
+_KEPT = 4
+_WIDENED = 1.5
+
+
+@register
+class DrNas(Method):
+    """Every pass weighs the operations of an edge by a sample, and the gradient goes through the sample to alpha::
+
+        theta ~ Dir(c),   c = ELU(alpha) + 1          drawn as gamma variables over their sum
+
+    There is no `none`. What keeps theta from hardening is a penalty on alpha: the L2 of `logits.weight_decay`, or with
+    `kl`, published as 1e-3, that times the divergence of the distributions of all edges from the uniform Dir(1); then set
+    `logits.weight_decay` to 0.
+
+    The search has two phases; `search.epochs` are those of one. In the first, fewer channels pass through the operations, one
+    in 6 for an `edge.k` of 4: the next divisor of the channels that is at least 1.5 times `edge.k`. Then each edge keeps the
+    four operations with the highest softmax(alpha), and one in `edge.k` channels passes. The second supernet takes over alpha
+    and weights: channels that are new to an operation are copies of old ones. In each phase alpha is frozen for ten
+    epochs. Cells are derived from softmax(alpha).
+
+    The public code copies the inputs of a convolution without sharing their weight among the copies, which scales what it
+    computes; here the operations compute what they did before. It keeps the momentum of the weights, and its learning rate
+    falls along one cosine over both phases; here both begin again with each phase.
+    """
+
+    info = MethodInfo(
+        name="dr-nas",
+        title="DrNAS",
+        year=2020,
+        paper="Chen et al.: DrNAS: Dirichlet Neural Architecture Search, ICLR 2021",
+        changes="Dirichlet samples; fewer operations and more channels in the second phase; 36 channels, 20 cells",
+        cost="a supernet as large as the found network; a sixth, then a quarter of its channels in the operations",
+        defaults={
+            "edge": {"selector": "first", "k": 4, "attention": False},
+            "supernet": {"channels": 36, "cells": 20},
+            "search": {"epochs": 25, "batch_size": 64, "warmup_epochs": 10},
+            "weights": {"learning_rate": 0.1},
+        },
+        replay="never",
+    )
+
+    class Options(Settings):
+        """Of DrNAS."""
+
+        kl: NonNegativeFloat = 0.0
+        """Weight of the divergence from Dir(1)."""
+
+    options: Options
+
+    def phases(self, config: SearchConfig) -> tuple[Phase, ...]:
+        """Few channels with all operations, then more channels with four."""
+        loop, operations = config.search, len(DARTS.operations) - 1
+        narrow = config.edge.model_copy(update={"k": _narrow(config.supernet.channels, config.edge)})
+        first = Phase(loop.epochs, loop.warmup_epochs, config.supernet, narrow, num_operations=operations)
+        return first, replace(first, edge=config.edge, num_operations=_KEPT)
+
+    def begin(self, search: Search) -> None:
+        """Leave `none` out; later keep the strongest operations, and take over what was learned."""
+        net, before = search.supernet, search.previous
+        if before is None:
+            row = [name != "none" for name in net.space.operations]
+            for kind in net.space.cell_kinds:
+                net.set_active(kind, [row] * len(net.space.edges))
+            return
+        widen(before, net)
+        for kind, weights_eo in self.operation_weights(before).items():
+            net.set_active(kind, strongest(weights_eo, before.active[kind], _KEPT))
+
+    def plain_mixture(self, search: Search) -> Mixture:
+        """The mean of the distribution."""
+        net = search.supernet
+        means = {kind: _shares(c_eo, net.active[kind]) for kind, c_eo in self._concentrations(net).items()}
+        return Mixture(means, self.edge_weights(net))
+
+    def mixture(self, search: Search, purpose: Purpose, x_bchw: Tensor, y_b: Tensor) -> Mixture:
+        """A sample of the distribution."""
+        net = search.supernet
+        samples = {
+            kind: _shares(torch.distributions.Gamma(c_eo, torch.ones_like(c_eo)).rsample(), net.active[kind])
+            for kind, c_eo in self._concentrations(net).items()
+        }
+        return Mixture(samples, self.edge_weights(net))
+
+    def penalty(self, search: Search, purpose: Purpose, mixture: Mixture) -> Tensor | None:
+        """The divergence of the distributions of all edges from Dir(1)."""
+        if purpose == "weights" or not self.options.kl:
+            return None
+        net = search.supernet
+        kinds = [divergence(c_eo, net.active[kind]).sum() for kind, c_eo in self._concentrations(net).items()]
+        return self.options.kl * torch.stack(kinds).sum()
+
+    def _concentrations(self, supernet: Supernet) -> dict[str, Tensor]:
+        """Kind -> c (edges, operations)."""
+        kinds = supernet.space.cell_kinds
+        # An alpha below -16 would come out as 0, which is no parameter of a distribution.
+        return {kind: (F.elu(supernet.logits[f"{kind}_alpha"]) + 1).clamp(min=1e-6) for kind in kinds}
+
+
+def divergence(concentration_eo: Tensor, active_eo: Tensor) -> Tensor:
+    """KL(Dir(c) || Dir(1)) over the active operations of every edge: (edges,)."""
+    total_e1 = (concentration_eo * active_eo).sum(-1, keepdim=True)
+    excess_eo = (concentration_eo - 1) * (concentration_eo.digamma() - total_e1.digamma())
+    inner_e = ((excess_eo - concentration_eo.lgamma()) * active_eo).sum(-1)
+    return inner_e + total_e1.squeeze(-1).lgamma() - active_eo.sum(-1).to(inner_e.dtype).lgamma()
+
+
+def widen(narrow: Supernet, wide: Supernet) -> None:
+    """Give a supernet all that a narrower one has learned (net2wider).
+
+    The first channels of an operation are the old ones, the others copies of them; a convolution shares the weight of an input
+    among its copies. Where the new inputs are copies, too, an operation computes the old result, and copies of it.
+
+    Args:
+        narrow: the one that has learned; fewer of its channels enter the operations.
+        wide: the other, of the same width and depth.
+    """
+    before, state = narrow.state_dict(), {}
+    for name, tensor in wide.state_dict().items():
+        old = before[name]
+        if old.shape == tensor.shape:
+            state[name] = old
+        elif ".skip_connect.norm." in name or ".auxiliary.norm." in name:
+            # Of a halving skip connection: one half of its channels comes from either convolution.
+            state[name] = torch.cat([_widened(half, (len(tensor) // 2,)) for half in old.chunk(2)])
+        else:
+            state[name] = _widened(old, tensor.shape)
+    wide.load_state_dict(state)
+
+
+def _widened(tensor: Tensor, shape: Sequence[int]) -> Tensor:
+    """A weight (out, in, ...) or statistic (out,) of one edge, with more channels."""
+    for axis, size in enumerate(shape):
+        old = tensor.shape[axis]
+        if size == old:
+            continue
+        origin = torch.arange(size, device=tensor.device) % old
+        tensor = tensor.index_select(axis, origin)
+        if axis == 1:
+            copies = origin.bincount()[origin]
+            tensor = tensor / copies.view(-1, *[1] * (tensor.dim() - 2))
+    return tensor
+
+
+def _shares(values_eo: Tensor, active_eo: Tensor) -> Tensor:
+    values_eo = values_eo * active_eo
+    return values_eo / values_eo.sum(-1, keepdim=True)
+
+
+def _narrow(channels: int, edge: EdgeDesign) -> int:
+    """One in how many channels passes in the first phase."""
+    if edge.selector == "all":
+        return edge.k
+    larger = (k for k in range(edge.k + 1, channels + 1) if channels % k == 0 and k >= _WIDENED * edge.k)
+    return next(larger, edge.k)

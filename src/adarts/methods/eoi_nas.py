@@ -1,0 +1,166 @@
+"""EoiNAS: relaxed samples, and operations dropped for what was measured when they were sampled.
+
+Shape suffixes: e edges, o operations.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field, PositiveFloat
+from torch import Tensor
+
+from adarts.config.settings import Settings
+from adarts.methods.base import Method, MethodInfo, Purpose, Search, Sums
+from adarts.methods.gumbel import gumbel_softmax
+from adarts.methods.registry import register
+from adarts.methods.stages import since_warmup, skip_dropout, strongest
+from adarts.space import Genotype, derive
+from adarts.supernet import Mixture, Supernet
+
+_PUBLISHED_EPOCHS = 140  # behind the warm-up
+
+
+@register
+class EoiNas(Method):
+    """Every pass weighs the operations by a relaxed sample; one after the other is dropped from every edge.
+
+    With Gumbel noise G, drawn anew for every pass and shared by all cells of a kind::
+
+        Z = softmax((alpha + G) / tau),   tau = 5 in the warm-up of 20 epochs, then 5 * 0.965^(epoch - 20)
+
+    The weights are updated first, then the logits. Seven times, every 20 epochs, each edge drops the operation of the least
+    importance::
+
+        I = softmax(alpha) + 0.5 A / (F + 1)
+
+    F counts the passes for the logits since the last drop in which the operation had the largest weight of its edge, and A is
+    the mean accuracy, from 0 to 1, in these passes. The seventh drop, from two operations to one, is the derivation: I ranks
+    both operations and edges, and `none` goes first. With other epochs than the published 160, each drop follows a seventh of
+    those behind the warm-up, and tau falls to the same value; drops that meet in one epoch are carried out at once. Skip
+    connections have the dropout of P-DARTS, from 0.1.
+
+    The public code counts F in the passes for the weights but files A under the samples of those for the logits; F begins at 0
+    after every drop, so that an operation that is not sampled is worth NaN or infinity; A is a percentage, of the last such
+    pass; and what an edge keeps of its logits is looked up in the list of the first edge. Here A and F belong to the same
+    passes, and both begin anew after a drop. With A up to 1, and after hundreds of passes, the second term of I is small.
+    """
+
+    info = MethodInfo(
+        name="eoi-nas",
+        title="EoiNAS",
+        year=2019,
+        paper="Xie, Zhou, Kung: Exploiting Operation Importance for Differentiable Neural Architecture Search, 2019",
+        changes="relaxed samples; every 20 epochs each edge drops its least important operation; dropout on skip connections",
+        cost="as DARTS at first, less after every drop; 160 epochs",
+        defaults={
+            "edge": {"selector": "all", "k": 1, "attention": False},
+            "search": {"epochs": 160, "batch_size": 64, "warmup_epochs": 20},
+            "logits": {"clip": 5.0},
+        },
+        replay="never",
+    )
+
+    class Options(Settings):
+        """Of EoiNAS."""
+
+        temperature: PositiveFloat = 5.0
+        """tau in the warm-up."""
+        decay: float = Field(default=0.965, gt=0, le=1)
+        """Factor of tau from one of the published 140 epochs behind the warm-up to the next."""
+        dropout: float = Field(default=0.1, ge=0, lt=1)
+        """Initial dropout on skip connections."""
+
+    options: Options
+
+    def begin(self, search: Search) -> None:
+        """Nothing is gathered yet."""
+        alphas = {kind: search.supernet.logits[f"{kind}_alpha"] for kind in search.supernet.space.cell_kinds}
+        #: kind -> passes for the logits since the last drop in which an operation was sampled (edges, operations)
+        self.samples = {kind: torch.zeros_like(alpha_eo, requires_grad=False) for kind, alpha_eo in alphas.items()}
+        #: kind -> sum of the accuracies of these passes
+        self.accuracy = {kind: torch.zeros_like(alpha_eo, requires_grad=False) for kind, alpha_eo in alphas.items()}
+        #: kind -> the sample of the last pass for the logits (edges, operations)
+        self._sampled: Mapping[str, Tensor] = {}
+
+    def temperature(self, search: Search) -> float:
+        """Tau, constant within an epoch."""
+        options, warmup = self.options, search.config.search.warmup_epochs
+        later = max(0.0, since_warmup(search.moment, warmup, _PUBLISHED_EPOCHS))
+        return options.temperature * math.pow(options.decay, later)
+
+    def mixture(self, search: Search, purpose: Purpose, x_bchw: Tensor, y_b: Tensor) -> Mixture:
+        """All operations, weighed by a sample."""
+        net, tau = search.supernet, self.temperature(search)
+        weights = {
+            kind: gumbel_softmax(net.logits[f"{kind}_alpha"], active_eo, tau) for kind, active_eo in net.active.items()
+        }
+        if purpose == "logits":
+            self._sampled = {kind: F.one_hot(w_eo.argmax(-1), w_eo.shape[-1]) for kind, w_eo in weights.items()}
+        return Mixture(weights, self.edge_weights(net), skip_dropout=self._dropout(search))
+
+    def update(self, search: Search) -> Sums:
+        """First the weights, then the logits; and remember how good the sample was."""
+        sums = search.update_weights()
+        if not search.logits_active:
+            return sums
+        sums |= search.update_logits()
+        accuracy = sums["logits_correct"] / sums["logits_images"]
+        for kind, sampled_eo in self._sampled.items():
+            self.samples[kind] += sampled_eo
+            self.accuracy[kind] += sampled_eo * accuracy
+        return sums
+
+    def importance(self, supernet: Supernet) -> dict[str, Tensor]:
+        """Kind -> I (edges, operations); 0 for what is not active."""
+        result = {}
+        for kind, weights_eo in self.operation_weights(supernet).items():
+            mean_eo = self.accuracy[kind] / self.samples[kind].clamp(min=1)
+            result[kind] = weights_eo + 0.5 * mean_eo / (self.samples[kind] + 1) * supernet.active[kind]
+        return result
+
+    def end_epoch(self, search: Search) -> dict[str, Any]:
+        """Drop what is due."""
+        net = search.supernet
+        count = self._remaining(search, len(net.space.operations))
+        importance = self.importance(net)
+        record = {
+            "temperature": self.temperature(search),
+            "skip_dropout": self._dropout(search),
+            "importance": {kind: scores_eo.tolist() for kind, scores_eo in importance.items()},
+            "operations": count,
+        }
+        if int(net.active[net.space.cell_kinds[0]].sum(-1).max()) > count:
+            for kind, scores_eo in importance.items():
+                net.set_active(kind, strongest(scores_eo, net.active[kind], count))
+            search.restart_logits()
+            if not search.moment.is_last:  # the derivation is a drop, too
+                self.begin(search)
+        return record
+
+    def derive(self, supernet: Supernet) -> Genotype:
+        """The rule of DARTS on the importance: the last drop."""
+        return derive(supernet.space, self.importance(supernet), self.edge_weights(supernet))
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was gathered since the last drop."""
+        return {"samples": dict(self.samples), "accuracy": dict(self.accuracy)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on with what was gathered."""
+        for own, saved in ((self.samples, state["samples"]), (self.accuracy, state["accuracy"])):
+            for kind, tensor_eo in own.items():
+                tensor_eo.copy_(saved[kind])
+
+    def _remaining(self, search: Search, operations: int) -> int:
+        """Operations of an edge behind this epoch; two at the end, since the last drop is the derivation."""
+        moment, warmup = search.moment, search.config.search.warmup_epochs
+        drops = max(0, (operations - 1) * (moment.epoch + 1 - warmup) // (moment.epochs - warmup))
+        return max(2, operations - drops)
+
+    def _dropout(self, search: Search) -> float:
+        return skip_dropout(self.options.dropout, search.moment, search.config.search.warmup_epochs, _PUBLISHED_EPOCHS)

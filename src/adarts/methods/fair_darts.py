@@ -1,0 +1,93 @@
+"""FairDARTS: operations that do not compete, pushed to yes or no."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from pydantic import Field, NonNegativeFloat
+from torch import Tensor
+
+from adarts.config.settings import Settings
+from adarts.methods.base import Method, MethodInfo, Purpose, Search
+from adarts.methods.registry import register
+from adarts.space import Genotype, at_least, derive
+from adarts.supernet import Mixture, Supernet
+from adarts.supernet.mixture import masked_mean
+
+
+@register
+class FairDarts(Method):
+    """Every operation has a weight of its own between 0 and 1, and a second loss drives it to either end.
+
+    With logits alpha, and without the operation `none`::
+
+        edge(x) = sum_o sigmoid(alpha_o) o(x)
+        L_logits = L_val + w01 * L01      L01 = -mean over all edges and operations (sigmoid(alpha) - 0.5)^2
+
+    The logits begin at 0. A node keeps what the rule of DARTS names, the best operation of each of its two strongest edges, but
+    only with a weight of at least 0.85. A node may be left with one pair or none; then it is no output of the cell, and what
+    would read it is left out. A cell of which nothing remains keeps its strongest operation on an input, and the search says
+    so. A logit must rise by 1.73 to reach 0.85, 578 of Adam's steps of 0.003 in one direction: shorter searches need a larger
+    logits.learning_rate or a lower threshold.
+
+    The public code adds L01 to the loss of the weights as well, where it moves nothing. Its parameter counts contain the
+    auxiliary head; those of this package do not.
+    """
+
+    info = MethodInfo(
+        name="fair-darts",
+        title="FairDARTS",
+        year=2020,
+        paper="Chu, Zhou, Zhang, Li: Fair DARTS: Eliminating Unfair Advantages in Differentiable Architecture Search, ECCV 2020",
+        changes="sigmoid in the place of softmax, no `none`, a zero-one loss, cells by a threshold",
+        cost="as DARTS",
+        defaults={
+            "edge": {"selector": "all", "k": 1, "attention": False},
+            "search": {"epochs": 50, "batch_size": 128, "warmup_epochs": 0},
+            "weights": {"learning_rate": 0.005, "final_learning_rate": 0.001},
+            "logits": {"learning_rate": 3e-3, "beta1": 0.9},
+        },
+    )
+
+    class Options(Settings):
+        """Of FairDARTS."""
+
+        w01: NonNegativeFloat = 10.0
+        """Weight of the zero-one loss."""
+        threshold: float = Field(default=0.85, ge=0, le=1)
+        """Smallest weight with which an operation stays in the cell."""
+
+    options: Options
+
+    def begin(self, search: Search) -> None:
+        """Leave `none` out, and let every weight begin at one half."""
+        net = search.supernet
+        something = [name != "none" for name in net.space.operations]
+        for kind in net.space.cell_kinds:
+            net.set_active(kind, [something] * len(net.space.edges))
+            with torch.no_grad():
+                net.logits[f"{kind}_alpha"].zero_()
+
+    def operation_weights(self, supernet: Supernet) -> Mapping[str, Tensor]:
+        """Sigmoid of the logits of the active operations."""
+        return {
+            kind: supernet.logits[f"{kind}_alpha"].sigmoid() * active_eo for kind, active_eo in supernet.active.items()
+        }
+
+    def penalty(self, search: Search, purpose: Purpose, mixture: Mixture) -> Tensor | None:
+        """w01 * L01, on the loss of the logits."""
+        if purpose == "weights":
+            return None
+        active = search.supernet.active
+        weights_eo = torch.cat([mixture.operations[kind] for kind in active])
+        return -self.options.w01 * masked_mean((weights_eo - 0.5).square(), torch.cat(list(active.values())))
+
+    def derive(self, supernet: Supernet) -> Genotype:
+        """The rule of DARTS, above the threshold."""
+        return derive(
+            supernet.space,
+            self.operation_weights(supernet),
+            self.edge_weights(supernet),
+            rule=at_least(self.options.threshold),
+        )

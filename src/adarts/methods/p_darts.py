@@ -1,0 +1,148 @@
+"""P-DARTS: the search network grows as deep as the network it stands for, while the candidates become fewer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from pydantic import Field, NonNegativeInt
+from torch import Tensor
+
+from adarts.config.settings import SearchConfig, Settings
+from adarts.methods.base import Method, MethodInfo, Phase, Purpose, Search
+from adarts.methods.registry import register
+from adarts.methods.stages import skip_dropout, strongest
+from adarts.space import Genotype, Space, derive
+from adarts.supernet import Mixture, Supernet
+
+_DEPTHS = (5, 11, 17)
+_OPERATIONS = (8, 5, 3)
+_PUBLISHED_EPOCHS = 15  # of a stage, behind its warm-up
+_SKIP = "skip_connect"
+
+
+@register
+class PDarts(Method):
+    """Three stages, each with a fresh supernet and fresh logits; `search.epochs` are those of one stage::
+
+        stage   cells   operations of an edge   p0
+        1       5       8 -> 5                  0.0
+        2       11      5 -> 3                  0.4
+        3       17      3 -> 1                  0.7
+
+    At the end of a stage, every edge drops the operations with the lowest softmax(alpha). `none` may be among them, and at the
+    last it is the first to go. `supernet.cells` is the depth of the first stage; the others grow in proportion.
+
+    A skip connection is easy to take, and so is chosen too often. In training its elements are therefore dropped (on edges of
+    stride 1), with a probability that begins at p0, E being the epochs of a stage and W its warm-up::
+
+        p = p0 (E - 1 - epoch) / E   in the warm-up,   p = p0 exp(-0.2 t)   behind it,   t = 15 (epoch - W) / (E - W)
+
+    As published, E = 25 and W = 10, so that t counts epochs; a shorter stage runs through the same curve. In the end, the normal
+    cell keeps at most two skip connections: while it has more, the weight of its weakest one is set to 0, and the cell is
+    derived anew. The cells of every epoch are named in this way; `unrestricted_skips` in the record of the epoch says how many
+    skip connections there would be otherwise.
+
+    The public script leaves it to its user to pick one of nine printed cells, for at most 0 to 8 skip connections, and has no
+    dropout at all where it is not given exactly three values. Here two skip connections, as in the paper, and the paper's
+    dropout for CIFAR-10 are the defaults.
+    """
+
+    info = MethodInfo(
+        name="p-darts",
+        title="P-DARTS",
+        year=2019,
+        paper="Chen et al.: Progressive Differentiable Architecture Search, ICCV 2019",
+        changes="three stages of growing depth and fewer operations; dropout on skip connections, at most two in the cell",
+        cost="three searches: 5, 11 and 17 cells with 8, 5 and 3 operations an edge",
+        defaults={
+            "edge": {"selector": "all", "k": 1, "attention": False},
+            "supernet": {"cells": 5},
+            "search": {"epochs": 25, "batch_size": 96, "warmup_epochs": 10},
+            "logits": {"clip": 5.0},
+        },
+        replay="never",
+    )
+
+    class Options(Settings):
+        """Dropout and restriction of the skip connections."""
+
+        dropout1: float = Field(default=0.0, ge=0, lt=1)
+        """Initial dropout on skip connections (p0) in the first stage."""
+        dropout2: float = Field(default=0.4, ge=0, lt=1)
+        """The same in the second stage."""
+        dropout3: float = Field(default=0.7, ge=0, lt=1)
+        """The same in the third stage."""
+        max_skips: NonNegativeInt = 2
+        """Most skip connections of the normal cell (M in the paper)."""
+
+    options: Options
+
+    def phases(self, config: SearchConfig) -> tuple[Phase, ...]:
+        """Three stages, each deeper, with fewer operations."""
+
+        def stage(depth: int, operations: int) -> Phase:
+            cells = round(config.supernet.cells * depth / _DEPTHS[0])
+            supernet = config.supernet.model_copy(update={"cells": cells})
+            loop = config.search
+            return Phase(loop.epochs, loop.warmup_epochs, supernet, config.edge, num_operations=operations)
+
+        return tuple(stage(depth, operations) for depth, operations in zip(_DEPTHS, _OPERATIONS, strict=True))
+
+    def begin(self, search: Search) -> None:
+        """Keep the strongest operations of the stage before."""
+        before = search.previous
+        if before is None:
+            return
+        for kind, weights_eo in self.operation_weights(before).items():
+            kept = strongest(weights_eo, before.active[kind], _OPERATIONS[search.moment.phase])
+            search.supernet.set_active(kind, kept)
+
+    def mixture(self, search: Search, purpose: Purpose, x_bchw: Tensor, y_b: Tensor) -> Mixture:
+        """The softmax of the logits, with dropout on skip connections."""
+        return replace(super().mixture(search, purpose, x_bchw, y_b), skip_dropout=self._dropout(search))
+
+    def end_epoch(self, search: Search) -> dict[str, Any]:
+        """Say how strong the dropout was, and what the restriction hides."""
+        net = search.supernet
+        kind = net.space.cell_kinds[0]
+        skips = super().derive(net).num_operations(kind, _SKIP)
+        return {"skip_dropout": self._dropout(search), "unrestricted_skips": skips}
+
+    def derive(self, supernet: Supernet) -> Genotype:
+        """The rule of DARTS, with a bound on the skip connections of the normal cell."""
+        weights, edges = self.operation_weights(supernet), self.edge_weights(supernet)
+        return derive_with_few_skips(supernet.space, weights, edges, self.options.max_skips)
+
+    def _dropout(self, search: Search) -> float:
+        options = self.options
+        initial = (options.dropout1, options.dropout2, options.dropout3)[search.moment.phase]
+        return skip_dropout(initial, search.moment, search.config.search.warmup_epochs, _PUBLISHED_EPOCHS)
+
+
+def derive_with_few_skips(
+    space: Space, op_weights: Mapping[str, Tensor], edge_weights: Mapping[str, Tensor] | None, most: int
+) -> Genotype:
+    """The genotype that the weights of a search name, with a bound on the skip connections of the normal cell.
+
+    Args:
+        space: the space that was searched.
+        op_weights: kind -> operation weights (edges, operations), after the softmax.
+        edge_weights: kind -> edge weights (edges,), or none.
+        most: skip connections of the normal cell.
+    """
+    kind, skip = space.cell_kinds[0], space.operations.index(_SKIP)
+    weights_eo = op_weights[kind].detach().clone()
+    op_weights = {**op_weights, kind: weights_eo}
+    genotype = derive(space, op_weights, edge_weights)
+    for _ in space.edges:  # each round takes the skip connection from another edge
+        if genotype.num_operations(kind, _SKIP) <= most:
+            break
+        pairs = zip(space.targets, genotype.cells[kind].nodes, strict=True)
+        chosen = [
+            space.edges.index((source, target)) for target, node in pairs for name, source in node if name == _SKIP
+        ]
+        weights_eo[min(chosen, key=lambda edge: weights_eo[edge, skip].item()), skip] = 0.0
+        genotype = derive(space, op_weights, edge_weights)
+    return genotype

@@ -1,0 +1,129 @@
+"""SNAS: all operations, weighed by a relaxed sample, with a price on what they cost."""
+
+from __future__ import annotations
+
+import torch
+from pydantic import Field, NonNegativeFloat, PositiveFloat
+from torch import Tensor
+
+from adarts.config.settings import Settings
+from adarts.methods.base import Method, MethodInfo, Moment, Purpose, Search, Sums
+from adarts.methods.gumbel import gumbel_softmax
+from adarts.methods.registry import register
+from adarts.seeding import generator
+from adarts.space import Genotype, decided_edges, derive, operation_cost
+from adarts.supernet import Mixture, Supernet
+
+
+@register
+class Snas(Method):
+    """Every pass weighs the operations by a sample of a distribution that hardens; one backward pass trains everything.
+
+    With logits log alpha of an edge and Gumbel noise G, drawn anew for every pass and shared by all cells of a kind::
+
+        Z = softmax((log alpha + G) / lambda)      edge(x) = sum_o Z_o o(x)
+        L = CE + eta * (mean over normal cells R + mean over reduction cells R)
+        R = sum over edges (log size + log MACs + log access) / 3
+
+    size, MACs and access (numbers read and written) are those of an edge's operations, weighed by Z; below 1 they count as 1.
+    They are taken at the width of the cell in the supernet and at the size of the images. A pool has a MAC for every pixel of
+    its window. lambda falls along a line from 1 to 0.03, which it reaches after the last epoch (150 of 150 as published). The
+    logits begin at N(1, 0.01). There are no halves: weights and logits learn from the same batch of all training images. Every
+    edge keeps its best operation, `none` included; nodes that nothing enters vanish.
+
+    The public code validates with the test set while it searches; here the test set is not touched. It offers two further
+    forms of the price, one with a Concrete density whose constant is that of seven operations for eight; they are left out, and
+    so is its drop path of 0.3 in the supernet. Its plain SGD on the logits on a single GPU is left out, too: this is its
+    distributed form, with Adam.
+    """
+
+    info = MethodInfo(
+        name="snas",
+        title="SNAS",
+        year=2018,
+        paper="Xie, Zheng, Liu, Lin: SNAS: Stochastic Neural Architecture Search, ICLR 2019",
+        changes="relaxed samples, one level, a price on size, MACs and memory access; edges may vanish",
+        cost="about 0.6 of a step of DARTS, one pass for two, but twice the steps an epoch; the same memory",
+        defaults={
+            "edge": {"selector": "all", "k": 1, "attention": False},
+            "search": {"epochs": 150, "batch_size": 64, "warmup_epochs": 0},
+            "weights": {"final_learning_rate": 0.001},
+            "logits": {"learning_rate": 3e-4, "clip": 10.0},
+        },
+        replay="never",
+    )
+
+    class Options(Settings):
+        """Of SNAS."""
+
+        eta: NonNegativeFloat = 1.5e-3
+        """Weight of the price; larger ones leave fewer and cheaper operations."""
+        first_temperature: PositiveFloat = 1.0
+        """lambda of the first epoch."""
+        last_temperature: float = Field(default=0.03, gt=0)
+        """lambda that is reached after the last epoch."""
+
+    options: Options
+    single_level = True
+
+    def begin(self, search: Search) -> None:
+        """Draw the logits, and find out what every operation costs."""
+        net = search.supernet
+        draws = generator(search.config.seed, "snas logits")
+        with torch.no_grad():
+            for kind in net.space.cell_kinds:
+                alpha_eo = net.logits[f"{kind}_alpha"]
+                alpha_eo.copy_(1 + 0.01 * torch.randn(alpha_eo.shape, generator=draws))
+        images_bchw, _ = search.batch("weights")
+        height, width = images_bchw.shape[2:]
+        self._prices = {kind: p.to(images_bchw.device) for kind, p in prices(net, (height, width)).items()}
+
+    def temperature(self, moment: Moment) -> float:
+        """lambda, constant within an epoch."""
+        first, last = self.options.first_temperature, self.options.last_temperature
+        return first + (last - first) * moment.done
+
+    def mixture(self, search: Search, purpose: Purpose, x_bchw: Tensor, y_b: Tensor) -> Mixture:
+        """All operations, weighed by a sample."""
+        net, temperature = search.supernet, self.temperature(search.moment)
+        weights = {
+            kind: gumbel_softmax(net.logits[f"{kind}_alpha"], active_eo, temperature)
+            for kind, active_eo in net.active.items()
+        }
+        return Mixture(weights, self.edge_weights(net))
+
+    def penalty(self, search: Search, purpose: Purpose, mixture: Mixture) -> Tensor:
+        """The price of the sample."""
+        kinds = [price(mixture.operations[kind], prices_leoc) for kind, prices_leoc in self._prices.items()]
+        return self.options.eta * torch.stack(kinds).sum()
+
+    def update(self, search: Search) -> Sums:
+        """One pass for both; in warm-up epochs for the weights alone."""
+        return search.update_both() if search.logits_active else search.update_weights()
+
+    def derive(self, supernet: Supernet) -> Genotype:
+        """The best operation of every edge, where that is not `none`."""
+        return derive(supernet.space, self.operation_weights(supernet), self.edge_weights(supernet), rule=decided_edges)
+
+
+def prices(supernet: Supernet, image_size: tuple[int, int]) -> dict[str, Tensor]:
+    """Kind -> what the operations cost in each of its cells (cells, edges, operations, 3): size, MACs, access."""
+    space, size = supernet.space, image_size
+    tables: dict[str, list[Tensor]] = {}
+    for kind, channels in zip(supernet.kinds, supernet.cell_channels, strict=True):
+        halves = kind == space.reduction_kind
+        inside = ((size[0] + 1) // 2, (size[1] + 1) // 2) if halves else size
+        rows = []
+        for source, _ in space.edges:
+            place = channels, space.stride(kind, source), size if source < space.num_inputs else inside
+            costs = [operation_cost(name, *place) for name in space.operations]
+            rows.append([(c.parameters, c.macs, c.accesses) for c in costs])
+        tables.setdefault(kind, []).append(torch.tensor(rows, dtype=torch.float32))
+        size = inside
+    return {kind: torch.stack(cells) for kind, cells in tables.items()}
+
+
+def price(weights_eo: Tensor, prices_leoc: Tensor) -> Tensor:
+    """R of the cells of a kind, on average: operation weights (edges, operations), prices (cells, edges, operations, 3)."""
+    expected_lec = torch.einsum("eo,leoc->lec", weights_eo, prices_leoc)
+    return expected_lec.clamp(min=1).log().mean(-1).sum(-1).mean()

@@ -1,0 +1,45 @@
+"""What methods share that search in stages: fewer and fewer operations on every edge, and a dropout on the skip connections.
+
+Shape suffixes: e edges, o operations.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from adarts.methods.base import Moment
+
+
+def strongest(scores_eo: Tensor, active_eo: Tensor, count: int) -> list[list[bool]]:
+    """The active operations with the highest scores, so many on every edge; an edge that has no more keeps all."""
+    ranked_eo = (
+        scores_eo.detach().masked_fill(~active_eo, -torch.inf).sort(dim=-1, descending=True, stable=True).indices
+    )
+    kept_eo = torch.zeros_like(active_eo).scatter(-1, ranked_eo[:, :count], True)
+    result: list[list[bool]] = (kept_eo & active_eo).tolist()
+    return result
+
+
+def skip_dropout(initial: float, moment: Moment, warmup: int, published: int) -> float:
+    """The probability that an element of a skip connection is dropped, in an epoch of a stage.
+
+    In the warm-up p0 * (epochs - 1 - epoch) / epochs; afterwards p0 * exp(-0.2 t), t being the epochs since the warm-up,
+    stretched to the published number of them.
+
+    Args:
+        initial: p0.
+        moment: where the stage stands.
+        warmup: its first epochs, in which the logits stay frozen.
+        published: epochs of the published stage behind its warm-up.
+    """
+    if moment.epoch < warmup:
+        return initial * (moment.epochs - 1 - moment.epoch) / moment.epochs
+    return initial * math.exp(-0.2 * since_warmup(moment, warmup, published))
+
+
+def since_warmup(moment: Moment, warmup: int, published: int) -> float:
+    """Epochs since the warm-up, stretched so that all there are behind it count as the published number of them."""
+    return (moment.epoch - warmup) * published / (moment.epochs - warmup)

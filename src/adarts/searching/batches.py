@@ -1,0 +1,51 @@
+"""Which images each update of a search learns from, batch by batch."""
+
+from __future__ import annotations
+
+import torch
+
+from adarts.config.settings import SearchConfig
+from adarts.data import Augmentation, Batches, ImageData, halves
+
+
+def search_batches(
+    config: SearchConfig, data: ImageData, single_level: bool, device: torch.device
+) -> tuple[Batches, Batches, Batches]:
+    """The batches of the weights, those of the logits, and those that the supernet is measured on.
+
+    Args:
+        config: of the search.
+        data: its images.
+        single_level: weights and logits learn from the same images, all of them; otherwise from a half each, and the supernet is
+            measured on that of the logits.
+        device: of the run.
+    """
+    of_weights, of_logits = halves(data.train, config.images, config.seed)
+    if single_level:
+        of_weights = of_logits = torch.cat((of_weights, of_logits))
+    augmentation = Augmentation.of(config.images, data)
+    weights, logits = (
+        Batches(
+            data.train,
+            part,
+            batch_size=config.search.batch_size,
+            seed=config.seed,
+            purpose=purpose,
+            augmentation=augmentation,
+            device=device,
+            drop_last=True,  # static shapes, and no tiny batch for the normalisation
+        )
+        for part, purpose in ((of_weights, "weights"), (of_logits, "logits"))
+    )
+    validation = Batches(
+        data.train,
+        of_logits,
+        batch_size=2 * config.search.batch_size,
+        seed=config.seed,
+        purpose="validation",
+        augmentation=Augmentation.plain(data),
+        device=device,
+        drop_last=False,
+        shuffle=False,
+    )
+    return weights, logits, validation

@@ -1,0 +1,167 @@
+"""DrNAS: samples of the distribution, its penalty, and a supernet that widens."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.distributions import Dirichlet, kl_divergence
+
+from adarts import kernels
+from adarts.config.settings import EdgeDesign, SupernetSettings
+from adarts.methods.dr_nas import _narrow, _shares, divergence, widen
+from adarts.space import DARTS
+from adarts.supernet import Supernet
+from adarts.supernet.edges import SourceEdges
+from adarts.supernet.operations import FactorizedReduce, Features, Identity
+from tiny import tiny_search
+
+TOTALS = {"loss": 1.0, "correct": 1.0, "images": 1.0}
+FIRST = EdgeDesign(selector="first", k=4, attention=False, normalisation=True)
+
+
+@pytest.mark.parametrize(
+    ("channels", "k", "narrow"), [(36, 4, 6), (16, 4, 8), (8, 4, 8), (8, 8, 8), (12, 2, 3), (36, 1, 2)]
+)
+def test_the_first_phase_has_fewer_channels(channels: int, k: int, narrow: int) -> None:
+    assert _narrow(channels, FIRST.model_copy(update={"k": k})) == narrow
+
+
+def test_all_channels_stay_all_channels() -> None:
+    task = tiny_search("dr-nas", edge={"selector": "all", "k": 1})
+    assert [phase.edge.k for phase in task.phases] == [1, 1]
+    assert [phase.num_operations for phase in tiny_search("dr-nas").phases] == [7, 4]
+
+
+def samples(logits_o: Tensor, active_o: Tensor, count: int) -> Tensor:
+    """What the method draws for so many edges with the same logits."""
+    task = tiny_search("dr-nas", supernet={"channels": 8, "cells": 3})
+    net, kept = task.supernet, []
+    torch.manual_seed(0)
+    for kind in DARTS.cell_kinds:
+        net.set_active(kind, [active_o.tolist()] * 14)
+        net.logits[f"{kind}_alpha"] = nn.Parameter(logits_o.expand(14, 8).clone())
+    for _ in range(count):
+        kept += list(task.method.mixture(task, "weights", *task.batch("weights")).operations.values())
+    return torch.cat(kept)
+
+
+def test_a_sample_has_the_moments_of_the_distribution() -> None:
+    logits_o = torch.tensor([9.0, 0.0, 1.5, -1.0, 0.3, -0.5, 2.0, 7.0])
+    active_o = torch.tensor([False, True, True, True, True, True, True, False])
+    theta_so = samples(logits_o, active_o, 1000)
+    assert not theta_so[:, ~active_o].any() and torch.allclose(theta_so.sum(1), torch.ones(len(theta_so)))
+    concentration = nn.functional.elu(logits_o[active_o]) + 1
+    expected = Dirichlet(concentration)
+    torch.testing.assert_close(theta_so[:, active_o].mean(0), expected.mean, atol=0.01, rtol=0)
+    torch.testing.assert_close(theta_so[:, active_o].var(0), expected.variance, atol=0.003, rtol=0)
+
+
+def test_the_gradient_goes_through_the_sample() -> None:
+    """d E[theta_0] / dc is known; the mean of the gradients of many samples comes close."""
+    torch.manual_seed(0)
+    c_o = torch.tensor([0.7, 1.0, 1.8, 5.0])
+    active_o = torch.tensor([True, True, True, False])
+    c_so = c_o.expand(40_000, 4).clone().requires_grad_()
+    theta_so = _shares(torch.distributions.Gamma(c_so, torch.ones_like(c_so)).rsample(), active_o.expand(40_000, 4))
+    theta_so[:, 0].sum().backward()
+    total = c_o[:3].sum()
+    exact = -c_o[0] / total**2 + torch.tensor([1.0, 0.0, 0.0]) / total
+    assert c_so.grad is not None
+    torch.testing.assert_close(c_so.grad.mean(0)[:3], exact, atol=0.005, rtol=0)
+    assert not c_so.grad[:, 3].any()
+
+
+def test_the_divergence_is_that_of_torch() -> None:
+    c_eo = torch.rand(5, 8, dtype=torch.float64) * 3 + 0.2
+    active_eo = torch.ones(5, 8, dtype=torch.bool)
+    expected = kl_divergence(Dirichlet(c_eo), Dirichlet(torch.ones_like(c_eo)))
+    torch.testing.assert_close(divergence(c_eo, active_eo), expected)
+    active_eo[:, 3:] = False
+    expected = kl_divergence(Dirichlet(c_eo[:, :3]), Dirichlet(torch.ones(5, 3, dtype=torch.float64)))
+    torch.testing.assert_close(divergence(c_eo, active_eo), expected)
+
+
+def test_the_penalty_pulls_alpha_to_the_uniform_distribution() -> None:
+    task = tiny_search("dr-nas", options={"kl": 1e-3})
+    alpha_eo = task.supernet.logits["normal_alpha"]
+    with torch.no_grad():
+        alpha_eo.fill_(1.0)
+    mixture = task.method.plain_mixture(task)
+    penalty = task.method.penalty(task, "logits", mixture)
+    assert penalty is not None and task.method.penalty(task, "weights", mixture) is None
+    penalty.backward()
+    assert alpha_eo.grad is not None
+    assert (alpha_eo.grad[:, 1:] > 0).all() and not alpha_eo.grad[:, 0].any()
+    assert tiny_search("dr-nas").method.penalty(task, "logits", mixture) is None
+
+
+def supernets(attention: bool = False) -> tuple[Supernet, Supernet]:
+    design = EdgeDesign(selector="attention", k=4) if attention else FIRST
+    size = SupernetSettings(channels=12, cells=3)
+    torch.manual_seed(0)
+    narrow = Supernet(DARTS, size, design.model_copy(update={"k": 6}), 5)
+    for module in narrow.modules():
+        for name, statistic in module.named_buffers(recurse=False):
+            if name.startswith("running_"):
+                statistic.uniform_(0.5, 1.5)
+    return narrow, Supernet(DARTS, size, design, 5)
+
+
+def result(operation: nn.Module, x_bnhw: Tensor, stride: int) -> Tensor:
+    z, norm = operation(Features(x_bnhw, stride, [operation]))
+    return kernels.normalised_sum([(z, torch.ones(z.shape[1]), norm)])
+
+
+def replicated(x_bnhw: Tensor, edges: int, wide: int, parts: int = 1) -> Tensor:
+    """The channels of every edge, in so many parts, the first ones again behind each."""
+    x = x_bnhw.unflatten(1, (edges, parts, -1))
+    return x[:, :, :, torch.arange(wide // parts) % x.shape[3]].flatten(1, 3)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_a_widened_operation_computes_what_it_did(training: bool) -> None:
+    narrow, wide = supernets()
+    widen(narrow, wide)
+    seen = set()
+    for before, after in zip(narrow.train(training).modules(), wide.train(training).modules(), strict=True):
+        if not isinstance(before, SourceEdges):
+            continue
+        assert isinstance(after, SourceEdges) and after.selected * 4 == before.selected * 6
+        x_bnhw = torch.randn(3, before.num_edges * before.selected, 6, 6)
+        x_wide = replicated(x_bnhw, before.num_edges, after.selected)
+        for name, operation in before.operations.items():
+            halves = 2 if isinstance(operation, FactorizedReduce) else 1
+            expected = replicated(result(operation, x_bnhw, before.stride), before.num_edges, after.selected, halves)
+            found = result(after.operations[name], x_wide, before.stride)
+            torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5, msg=f"{name}, stride {before.stride}")
+            seen.add((name, before.stride))
+    assert len(seen) == 14 and any(isinstance(m, Identity) for m in narrow.modules())
+
+
+def test_a_widened_attention_computes_what_it_did() -> None:
+    narrow, wide = supernets(attention=True)
+    widen(narrow, wide)
+    x_bchw = torch.randn(3, 12, 5, 5)
+    before, after = (net.cells[0].sources[0].attention(x_bchw, False) for net in (narrow, wide))
+    torch.testing.assert_close(before, after)
+
+
+def test_the_second_phase_goes_on_with_what_the_first_has_learned() -> None:
+    task = tiny_search(
+        "dr-nas",
+        supernet={"channels": 12, "cells": 3},
+        edge={"normalisation": True},
+        search={"epochs": 1, "batch_size": 8, "warmup_epochs": 0},
+    )
+    first = task.supernet
+    assert first.design.k == 6 and first.active["normal"].sum(1).tolist() == [7] * 14
+    task.step(0, 0)
+    strongest = first.operation_weights()["normal"].topk(4).indices.sort().values
+    task.end_epoch(0, dict(TOTALS))
+    second = task.supernet
+    assert second is not first and second.design.k == 4
+    assert torch.equal(second.active["normal"].nonzero()[:, 1].view(14, 4), strongest)
+    for name in ("normal_alpha", "normal_beta", "reduction_alpha"):
+        assert torch.equal(first.logits[name], second.logits[name])
+    assert torch.equal(first.stem.conv.weight, second.stem.conv.weight)
+    assert torch.equal(first.stem.norm.running_mean, second.stem.norm.running_mean)
+    task.step(1, 0)

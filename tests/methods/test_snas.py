@@ -1,0 +1,98 @@
+"""SNAS: its samples, its price, and that one pass trains everything."""
+
+import math
+
+import pytest
+import torch
+
+from adarts.errors import ConfigError
+from adarts.methods import Moment
+from adarts.methods.snas import Snas, price, prices
+from adarts.space import DARTS
+from tiny import tiny_search
+
+
+def test_lambda_falls_from_1_to_0_03() -> None:
+    method = Snas(Snas.Options())
+    assert [method.temperature(Moment(0, epoch, 150, 1)) for epoch in (0, 75, 150)] == pytest.approx([1, 0.515, 0.03])
+    assert method.temperature(Moment(0, 1, 2, 1)) == pytest.approx(0.515)
+
+
+def test_the_logits_begin_at_1_with_a_deviation_of_0_01_from_the_seed() -> None:
+    logits = torch.cat(tiny_search("snas").supernet.logit_parameters())
+    assert logits.mean().item() == pytest.approx(1, abs=3e-3) and logits.std().item() == pytest.approx(0.01, rel=0.2)
+    assert torch.equal(logits, torch.cat(tiny_search("snas").supernet.logit_parameters()))
+
+
+def public(name: str, c: int, stride: int, side: int) -> tuple[int, int, int]:
+    """Size, multiply-adds and access of the operations that the public code gives a closed form for, at even sides."""
+    y = side // stride
+    family, _, k = name.partition("_conv_")
+    if name == "none":
+        return 0, 0, 0
+    if "pool" in name:
+        return 0, 9 * y * y * c, (stride**2 + 1) * y * y * c
+    if name == "skip_connect":
+        return 0, 0, 2 * c * y * y
+    size = int(k[0]) ** 2 * c + c * c
+    if family == "dil":
+        return size, size * y * y, ((stride**2 - 1) + 4) * y * y * c + size
+    return 2 * size, 2 * size * y * y, ((stride**2 - 1) + 8) * y * y * c + 2 * size
+
+
+def test_the_price_is_the_public_code_s() -> None:
+    task = tiny_search("snas")
+    weights = task.supernet.operation_weights()
+    for kind, prices_leoc in prices(task.supernet, (16, 16)).items():
+        total = 0.0
+        # Cells of kind normal, reduction, reduction.
+        places = [(8, 16)] if kind == "normal" else [(16, 16), (32, 8)]
+        for cell, (channels, side) in enumerate(places):
+            for edge, (source, _) in enumerate(DARTS.edges):
+                stride = 2 if kind == "reduction" and source < 2 else 1
+                here = side // 2 if kind == "reduction" and source >= 2 else side
+                sums = [0.0, 0.0, 0.0]
+                for index, name in enumerate(DARTS.operations):
+                    known = public(name, channels, stride, here)
+                    if (
+                        name == "skip_connect" and stride == 2
+                    ):  # its second convolution reads a smaller image in the public code
+                        known = tuple(prices_leoc[cell, edge, index].tolist())
+                        assert known[0] == channels**2 and known[1] == known[0] * (side // 2) ** 2
+                    assert prices_leoc[cell, edge, index].tolist() == list(known), (kind, cell, edge, name)
+                    weight = weights[kind][edge, index].item()
+                    sums = [s + weight * value for s, value in zip(sums, known, strict=True)]
+                total += sum(math.log(max(1, s)) for s in sums) / 3
+        assert price(weights[kind], prices_leoc).item() == pytest.approx(total / len(places), rel=1e-5)
+
+
+def test_nothing_costs_nothing() -> None:
+    task = tiny_search("snas")
+    nothing_eo = torch.eye(8)[:1].expand(14, -1)
+    assert all(price(nothing_eo, prices_leoc) == 0 for prices_leoc in prices(task.supernet, (16, 16)).values())
+
+
+def test_one_pass_over_all_images_moves_weights_and_logits() -> None:
+    task = tiny_search("snas")
+    assert len(task.weight_batches.indices) == 40 and task.steps(0) == 5
+    logits, weight = (
+        p.detach().clone() for p in (task.supernet.logits["normal_alpha"], task.supernet.stem.conv.weight)
+    )
+    sums = task.step(0, 0)
+    assert torch.equal(logits, task.supernet.logits["normal_alpha"])  # warm-up
+    assert not torch.equal(weight, task.supernet.stem.conv.weight) and "logits_loss" not in sums
+    task.step(1, 0)
+    assert not torch.equal(logits, task.supernet.logits["normal_alpha"])
+    with pytest.raises(ConfigError, match="learns from all"):
+        tiny_search("snas", search={"epochs": 2, "batch_size": 8, "warmup_epochs": 0, "validate_supernet": True})
+
+
+def test_the_price_reaches_the_logits_and_makes_the_cells_cheaper() -> None:
+    def paid(eta: float) -> float:
+        task = tiny_search("snas", options={"eta": eta}, logits={"learning_rate": 0.5})
+        for step in range(4):
+            task.step(1, step)
+        weights = task.supernet.operation_weights()
+        return sum(price(weights[kind], table).item() for kind, table in prices(task.supernet, (16, 16)).items())
+
+    assert paid(10.0) < 0.9 * paid(0.0)
