@@ -4,7 +4,7 @@
 A step is an update of the logits and one of the weights, each with a batch of its own. The textbook (`tests/oracles`) and the
 public PC-DARTS code (`--public FOLDER`, the one with `model_search.py`) run in their natural form: NCHW, float32, all gradients
 in both updates. Results go to `benchmark.json` in `--out`; what is there already is not measured again, so that a call with a
-`--time-limit` can be repeated until it says that all is done.
+`--time-limit` can be repeated until it says that all is done. Other settings or another commit want another `--out`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ import torch
 
 from adarts.benchmark.subjects import synthetic
 from adarts.benchmark.variants import NUMBERS, Variant
+from adarts.errors import ConfigError
 from adarts.methods import create
+from adarts.runs import environment
 from adarts.searching import SearchTask
 from adarts.updates import fix_arithmetic
 
@@ -34,6 +36,8 @@ sys.path.insert(0, str(REPOSITORY / "benchmarks"))
 from yardsticks import PlainStep, public_step, textbook_step  # noqa: E402
 
 METHODS = ("adarts", "pc-darts", "darts")
+COUNTS = {"warmup": 0, "steps": 1, "repeats": 1}
+"""How the time is taken, and the least that each can be."""
 
 Step = Callable[[int], object]
 
@@ -120,15 +124,33 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def require_possible(options: argparse.Namespace) -> None:
+    """Refuse numbers that cannot work before anything is measured.
+
+    Raises:
+        ConfigError: one of them cannot.
+    """
+    for name, least in COUNTS.items():
+        if (value := getattr(options, name)) < least:
+            raise ConfigError(f"--{name} must be at least {least}, not {value}")
+    for method in options.methods:
+        Variant(method=method, **{name: getattr(options, name) for name in NUMBERS}).config()
+
+
 def main() -> int:
     options, begin = parse(), time.monotonic()
+    try:
+        require_possible(options)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     fix_arithmetic(device)
     options.out.mkdir(parents=True, exist_ok=True)
     file = options.out / "benchmark.json"
-    settings = {name: getattr(options, name) for name in NUMBERS}
-    settings["device"] = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
-    settings["torch"] = torch.__version__
+    now = environment(device)
+    settings = {name: getattr(options, name) for name in (*NUMBERS, *COUNTS)}
+    settings |= {"device": now["device"], "torch": now["torch"], "commit": now["git_commit"]}
     found = json.loads(file.read_text()) if file.exists() else {"settings": settings, "records": []}
     if found["settings"] != settings:
         print(

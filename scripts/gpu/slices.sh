@@ -47,6 +47,7 @@ options() {
 slices() {
   local verb=$1 begin=$SECONDS limit='' seed run file left
   shift
+  [[ $seeds =~ ^[1-9][0-9]{0,3}$ ]] || die "--seeds takes a number of at least 1, not '$seeds'"
   [[ -n $time_limit ]] && limit=$(seconds "$time_limit")
   for ((seed = 0; seed < seeds; seed++)); do
     run=$runs/$verb-$seed

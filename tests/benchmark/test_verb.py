@@ -83,6 +83,19 @@ def test_training(tmp_path: Path) -> None:
         assert record["speedup"] == pytest.approx(record["images_per_second"] / plain["images_per_second"])
 
 
+@pytest.mark.parametrize(("device", "precision"), [("cpu", "bfloat16"), ("cuda", "float32")])
+def test_a_loop_is_not_called_native_where_it_is_not(device: str, precision: str) -> None:
+    (variant,) = train_variants(["auto"], torch.device(device), precision=precision)
+    assert variant.label == "ours, no native kernels here"
+
+
+def test_the_largest_batch_of_a_method_that_has_one_k(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("adarts.benchmark.batch.peak_of", lambda kind, variant, device, threads: Peak(0, variant.batch))
+    words = ["--method", "darts", "--memory", "1MB", "--device", "cpu", "--threads", "1", "--no-verify"]
+    (record,) = results(tmp_path, "batch", *words)["results"]
+    assert (record["label"], record["batch"]) == ("darts, k 1", 10**6)
+
+
 def test_the_plain_loop_computes_what_ours_does() -> None:
     """In torch's modules and NCHW; otherwise it would be no yardstick."""
     scores = []
@@ -118,7 +131,11 @@ def test_growth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["step", "--threads", "0"], "--threads must be greater than 0"),
         (["step", "--device", "tpu"], "--device"),
         (["data", "--batch", "4,8"], "one value for each option"),
-        (["batch", "--memory", "lots"], "is not a memory"),
+        (["batch", "--memory", "lots"], "is not an amount of memory"),
+        (["step", "--device", "cpu", "--capture", "yes,no"], "'capture yes' and 'capture no' are the same here"),
+        (["training", "--batch", "1"], "--batch must be greater than or equal to 2"),
+        (["training", "--cells", "2"], "--cells must be greater than or equal to 3"),
+        (["step", "--json", "/"], "/ cannot be written: it is a folder"),
         (["growth", "--vary", "x"], "nothing called 'x'"),
         (["training", "--loop", "fast"], "--loop: unknown 'fast'"),
         (["step", "--json", "/nowhere/out.json"], "cannot be written"),

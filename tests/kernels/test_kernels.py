@@ -54,7 +54,9 @@ def leaf(*shape: int, dtype: torch.dtype) -> Tensor:
 
 
 def agree(compute: Callable[[], Sequence[Tensor]], inputs: Sequence[Tensor], dtype: torch.dtype) -> None:
-    """Results and the gradients of all inputs, native and not; the error as a share of the largest value."""
+    """Results and the gradients of all inputs, native and not; the error as a share of the largest value, NaN where the other
+    is.
+    """
     results = {}
     for choice in ("torch", "auto"):
         kernels.use(choice)  # type: ignore[arg-type]
@@ -65,7 +67,8 @@ def agree(compute: Callable[[], Sequence[Tensor]], inputs: Sequence[Tensor], dty
         results[choice] = [*outputs, *gradients]
     for actual, expected in zip(results["auto"], results["torch"], strict=True):
         assert actual.shape == expected.shape
-        error = (actual - expected).abs().max() / expected.abs().max().clamp_min(1e-3)
+        assert torch.equal(actual.isnan(), expected.isnan())
+        error = (actual - expected).nan_to_num().abs().max() / expected.nan_to_num().abs().max().clamp_min(1e-3)
         assert error < TOLERANCE[dtype]
 
 
@@ -198,3 +201,55 @@ def test_write_back(size: tuple[int, int, int], per_image: bool, dtype: torch.dt
 def test_relu_product(size: tuple[int, int, int], channels_in: int, channels_out: int, dtype: torch.dtype) -> None:
     x, matrix = leaf(size[0], channels_in, *size[1:], dtype=dtype), leaf(channels_out, channels_in, dtype=dtype)
     agree(lambda: [kernels.relu_product(x, matrix)], [x, matrix], dtype)
+
+
+def leaf_with_nan(*shape: int, dtype: torch.dtype) -> Tensor:
+    """One NaN in the middle of the second channel, with all taps of a convolution around it."""
+    x = leaf(*shape, dtype=dtype)
+    with torch.no_grad():
+        x[0, 1, shape[2] // 2, shape[3] // 2] = float("nan")
+    return x
+
+
+@pytest.mark.parametrize("normalised", [None, "training", "evaluation"])
+def test_separable_lets_nan_through(normalised: str | None, dtype: torch.dtype) -> None:
+    x, depthwise = leaf_with_nan(2, 4, 9, 9, dtype=dtype), leaf(4, 1, 3, 3, dtype=dtype)
+    pointwise = leaf(1, 4, 4, dtype=dtype)  # of more groups torch would make one matrix, whose zeros spread a NaN
+    norm = statistics(4, dtype, normalised == "training") if normalised else None
+    agree(lambda: kernels.separable(x, [Separable(depthwise, pointwise, 1)], 1, norm), [x, depthwise, pointwise], dtype)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_normalised_sum_lets_nan_through(training: bool, dtype: torch.dtype) -> None:
+    maps, gain = [leaf_with_nan(2, 5, 4, 3, dtype=dtype), leaf(2, 5, 4, 3, dtype=dtype)], leaf(5, dtype=dtype)
+    norm = statistics(5, dtype, training)
+    agree(lambda: [kernels.normalised_sum([(z, gain, norm) for z in maps])], [*maps, gain], dtype)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("n", [3, 16])
+def test_pools_let_nan_through(n: int, stride: int, dtype: torch.dtype) -> None:
+    x = leaf_with_nan(2, n, 6, 5, dtype=dtype)
+    agree(lambda: kernels.pools(x, stride), [x], dtype)
+    mean, largest = kernels.global_pools(x)
+    assert torch.equal(largest.isnan(), mean.isnan()) and largest.isnan().sum() == largest[0, 1].isnan() == 1
+
+
+def test_relu_product_lets_nan_through(dtype: torch.dtype) -> None:
+    x, matrix = leaf_with_nan(2, 5, 4, 3, dtype=dtype), leaf(3, 5, dtype=dtype)
+    agree(lambda: [kernels.relu_product(x, matrix)], [x, matrix], dtype)
+
+
+def test_select_and_write_back_let_nan_through(dtype: torch.dtype) -> None:
+    """And keep it in its channel; torch's products with one-hot matrices spread it over the pixel."""
+    x, index = leaf_with_nan(2, 4, 3, 3, dtype=dtype), torch.tensor([[[3, 1]]])
+    selected = kernels.select(x, index, None)
+    assert torch.equal(selected.isnan(), x[:, [3, 1]].isnan())
+    (gradient,) = torch.autograd.grad(selected, x, selected.detach())
+    assert torch.equal(gradient.isnan(), x.isnan())
+    bypass = leaf(2, 4, 3, 3, dtype=dtype)
+    for contribution in (
+        Contribution(x, torch.ones(1, 4, dtype=dtype), bypass[:, :2], index[0]),
+        Contribution(bypass, torch.ones(1, 4, dtype=dtype), x[:, [3, 1]], index[0]),
+    ):
+        assert torch.equal(kernels.write_back([contribution]).isnan(), x.isnan())

@@ -124,7 +124,9 @@ def test_without_kinks_the_published_radius_is_good_and_a_smaller_one_better(mon
 def test_the_step_ahead_is_that_of_sgd(nesterov: bool) -> None:
     task = search(weights={"nesterov": nesterov})
     weights = weights_of(task.supernet)
-    gradient = [torch.randn(w.shape, generator=torch.Generator().manual_seed(i)) for i, w in enumerate(weights.values())]
+    gradient = [
+        torch.randn(w.shape, generator=torch.Generator().manual_seed(i)) for i, w in enumerate(weights.values())
+    ]
     step = darts_2nd._sgd_step(task, weights, gradient)
     expected = [w - task.rate * s for w, s in zip(weights.values(), step, strict=True)]
     for parameter, own in zip(task.supernet.weight_parameters(), gradient, strict=True):

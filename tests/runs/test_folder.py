@@ -18,6 +18,7 @@ import pytest
 import torch
 from tiny_task import Plan, output, run_tiny, settings, start, wait, wait_for
 
+from adarts import kernels
 from adarts.config.loading import to_yaml
 from adarts.config.settings import (
     EdgeDesign,
@@ -249,9 +250,12 @@ def test_a_changed_environment_is_named(tmp_path: Path) -> None:
     run_dir = tmp_path / "run"
     assert wait(start(run_dir, Plan(signal_at=(0, 1, 15)))) == 143
     saved = json.loads((run_dir / "environment.json").read_text())
-    (run_dir / "environment.json").write_text(json.dumps({**saved, "torch": "1.0"}))
+    del saved["cpu"]  # as an earlier version wrote it, which did not know all of this
+    (run_dir / "environment.json").write_text(json.dumps({**saved, "torch": "1.0", "kernels_build": "g++ 1.0, 0123"}))
     assert wait(start(run_dir, Plan(signal_at=(1, 1, 15)), threads=2)) == 143
-    assert f"torch 1.0 -> {torch.__version__}, threads 1 -> 2; the last bits may differ" in output(run_dir)
+    build = saved["kernels_build"]
+    changed = f"torch 1.0 -> {torch.__version__}, threads 1 -> 2, kernels_build g++ 1.0, 0123 -> {build}"
+    assert f"{changed}; the last bits may differ" in output(run_dir)
     assert wait(start(run_dir, threads=2)) == 0
     assert output(run_dir).count("warning:") == 1
     assert len(json.loads((run_dir / "environment.json").read_text())["continued"]) == 2
@@ -262,6 +266,16 @@ def test_a_wrong_time_limit_or_device_makes_no_folder(tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match=r"^--(time-limit|device) '.*' \(run\.(time_limit|device)\) is "):
             RunFolder.open("search", "x", SearchConfig(run=settings(tmp_path / "run", **changes)))
     assert not list(tmp_path.iterdir())
+
+
+def test_the_kernels_that_run_and_their_build_are_written_down() -> None:
+    cpu, build = torch.device("cpu"), kernels.status().build
+    for precision in ("float32", "bfloat16"):
+        now = environment(cpu, precision)
+        assert now["kernels"] == ("native" if build and precision == "float32" else "torch")
+        assert now["kernels_build"] == build  # what measures a run in bfloat16 is in float32
+    with kernels.using("torch"):
+        assert (environment(cpu)["kernels"], environment(cpu)["kernels_build"]) == ("torch", None)
 
 
 def test_the_device(tmp_path: Path) -> None:

@@ -177,7 +177,9 @@ def test_amounts_of_memory(text: str, amount: int) -> None:
     assert parse_memory(text, "--memory") == amount
 
 
-@pytest.mark.parametrize("text", ["", "8", "8G", "0GB", "-1GB", "GB", "8 gallons", "1e3GB", "9" * 400 + "GB", "8IB", "none"])
+@pytest.mark.parametrize(
+    "text", ["", "8", "8G", "0GB", "-1GB", "GB", "8 gallons", "1e3GB", "9" * 400 + "GB", "8IB", "none"]
+)
 def test_what_is_no_amount_of_memory(text: str) -> None:
     with pytest.raises(ConfigError, match=r"--memory-limit .* write it like 8GB"):
         MemoryLimit.of(text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -158,7 +158,7 @@ def _record(variant: Variant, limit: int, conditions: Conditions, room: int | No
     slope = fits.line(known, [search.points[number] or 0 for number in known]).slope if len(known) > 1 else None
     return {
         "label": variant.label,
-        "variant": {**asdict(variant), "k": variant.k},
+        "variant": variant.facts(conditions.device),
         "batch": batch,
         "how": how,
         "peak": search.points.get(batch),

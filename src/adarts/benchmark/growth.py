@@ -87,7 +87,7 @@ def measure_growth(
         name="growth",
         title=title,
         settings={
-            "base": asdict(base),
+            "base": base.facts(conditions.device),
             "repeats": conditions.repeats,
             "warmup": conditions.warmup,
             "threads": conditions.threads,

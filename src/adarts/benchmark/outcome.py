@@ -20,7 +20,7 @@ from adarts.config.settings import RunSettings
 from adarts.errors import ConfigError
 from adarts.runs import environment, prepare_device, write_atomically
 
-GIB, MIB = 1 << 30, 1 << 20
+MIB = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -134,10 +134,13 @@ def require_writable(*files: Path | None) -> None:
         ConfigError: their folder is not there.
     """
     for file in files:
-        if file is not None and (file.is_dir() or not os.access(file.absolute().parent, os.W_OK)):
-            raise ConfigError(
-                f"{file} cannot be written: {file.absolute().parent} is not a folder that one may write to"
-            )
+        if file is None:
+            continue
+        folder = file.absolute().parent
+        if file.is_dir():
+            raise ConfigError(f"{file} cannot be written: it is a folder, and a file is needed")
+        if not (folder.is_dir() and os.access(folder, os.W_OK)):
+            raise ConfigError(f"{file} cannot be written: {folder} is not a folder that one may write to")
 
 
 def say_on_stderr(text: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 from adarts.benchmark.memory import peak_of
@@ -31,7 +30,7 @@ def time_steps(variants: Sequence[Variant], conditions: Conditions, *, memory: b
     for variant in variants:
         mine = times[variant.label]
         low, high = mine["both"].spread_over(first["both"])
-        record: dict[str, Any] = {"label": variant.label, "variant": {**asdict(variant), "k": variant.k}}
+        record: dict[str, Any] = {"label": variant.label, "variant": variant.facts(conditions.device)}
         record["seconds"] = {part: mine[part].median for part in PARTS if part in mine}
         record["rounds"] = {part: list(mine[part].rounds) for part in PARTS if part in mine}
         record["time_ratio"] = mine["both"].over(first["both"])

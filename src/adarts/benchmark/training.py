@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -15,8 +15,9 @@ from adarts.benchmark.outcome import Conditions, Outcome, mebibytes, provenance,
 from adarts.benchmark.plots import Bars, bars_svg
 from adarts.benchmark.subjects import CLASSES, synthetic
 from adarts.benchmark.timing import Clock, Seconds, in_turn
+from adarts.benchmark.variants import option
 from adarts.config.loading import checked, train_config
-from adarts.config.settings import RunSettings
+from adarts.config.settings import NetworkSettings, RunSettings, TrainConfig, TrainingSettings
 from adarts.errors import ConfigError, nearest
 from adarts.space import Network
 from adarts.training.model import resolve_genotype
@@ -29,6 +30,7 @@ ADARTS_V1 = (  # the paper's cells, Fig. 6
     " ('skip_connect', 3), ('dil_conv_3x3', 2), ('avg_pool_3x3', 0)], reduce_concat=range(2, 6))"
 )
 LOOPS = ("plain", "torch", "auto")
+_CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,20 @@ class TrainVariant:
     batch: int = 96
     size: int = 32
     precision: str = "float32"
+
+    def config(self) -> TrainConfig:
+        """The training whose step it is.
+
+        Raises:
+            ConfigError: a value that cannot work.
+        """
+        run = {"capture": self.loop != "plain", "precision": self.precision}
+        return train_config(
+            data="synthetic",
+            run=checked(RunSettings, run, option),
+            network=checked(NetworkSettings, {"channels": self.channels, "cells": self.cells}, option),
+            training=checked(TrainingSettings, {"batch_size": self.batch}, option),
+        )
 
 
 class PlainNetwork(Network):
@@ -91,13 +107,7 @@ class TrainStep:
     """
 
     def __init__(self, variant: TrainVariant, device: torch.device) -> None:
-        own = {"capture": variant.loop != "plain", "precision": variant.precision}
-        config = train_config(
-            data="synthetic",
-            run=checked(RunSettings, own, lambda name: f"--{name}"),
-            network={"channels": variant.channels, "cells": variant.cells},
-            training={"batch_size": variant.batch},
-        )
+        config = variant.config()
         self._kernels: kernels.Choice = "auto" if variant.loop == "auto" else "torch"
         kernels.use(self._kernels)
         data = synthetic(variant.batch, variant.size)
@@ -117,8 +127,13 @@ class TrainStep:
         return {"step": self._clock() - begin}
 
 
-def train_variants(loops: Sequence[str], **fields: Any) -> list[TrainVariant]:
+def train_variants(loops: Sequence[str], device: torch.device = _CPU, **fields: Any) -> list[TrainVariant]:
     """A variant for each loop.
+
+    Args:
+        loops: of :data:`LOOPS`.
+        device: where they will run; only a CPU has native kernels, in float32.
+        fields: the others of a variant.
 
     Raises:
         ConfigError: there is no such loop.
@@ -127,7 +142,12 @@ def train_variants(loops: Sequence[str], **fields: Any) -> list[TrainVariant]:
         if loop not in LOOPS:
             raise ConfigError(f"--loop: unknown '{loop[:60]}'{nearest(loop, LOOPS)}")
     words = {"plain": "plain NCHW", "torch": "ours, torch", "auto": "ours, native kernels"}
-    return [TrainVariant(words[loop], loop, **fields) for loop in loops]
+    variants = [TrainVariant(words[loop], loop, **fields) for loop in loops]
+    for variant in variants:
+        variant.config()
+    if device.type == "cpu" and kernels.active(variants[0].precision) == "native":
+        return variants
+    return [replace(v, label="ours, no native kernels here") if v.loop == "auto" else v for v in variants]
 
 
 def time_training(variants: Sequence[TrainVariant], conditions: Conditions, *, memory: bool = True) -> Outcome:

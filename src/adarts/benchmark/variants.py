@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
+import torch
+
+from adarts import kernels
 from adarts.config.loading import checked, search_config
-from adarts.config.settings import RunSettings, SearchConfig
+from adarts.config.settings import EdgeDesign, LoopSettings, RunSettings, SearchConfig, SupernetSettings
 from adarts.errors import ConfigError
 from adarts.methods import published
 
 NUMBERS = ("channels", "cells", "batch", "size")
+KS = "1,2,4,8"
+"""The values of K that the largest batches are shown for, if none are given."""
 VARIED = ("method", *NUMBERS, "kernels", "precision", "capture", "recompute")
 """The fields of a variant that options may list several values of, besides the edge design."""
 
@@ -58,18 +64,34 @@ class Variant:
             ConfigError: a name, value or combination that cannot work.
         """
         how = {"kernels": self.kernels, "precision": self.precision, "capture": self.capture}
+        supernet = {"channels": self.channels, "cells": self.cells, "recompute": self.recompute}
         config = search_config(
             published,
             method=self.method,
             data="synthetic",
-            edge=dict(self.edge),
-            supernet={"channels": self.channels, "cells": self.cells, "recompute": self.recompute},
-            search={"batch_size": self.batch, "epochs": 2, "warmup_epochs": 0},
-            run=checked(RunSettings, how, lambda name: f"--{name}"),
+            edge=checked(EdgeDesign, self.edge, lambda name: option(f"edge.{name}")),
+            supernet=checked(SupernetSettings, supernet, option),
+            search={**checked(LoopSettings, {"batch_size": self.batch}, option), "epochs": 2, "warmup_epochs": 0},
+            run=checked(RunSettings, how, option),
         )
         if self.channels % config.edge.k:
             raise ConfigError(f"k={config.edge.k} does not divide the {self.channels} channels")
         return config
+
+    def on(self, device: torch.device) -> Variant:
+        """The same with what becomes of it there: only a GPU captures, only a CPU in float32 has native kernels."""
+        with kernels.using("torch" if self.kernels == "torch" else "auto"):
+            active = kernels.active(self.precision) if device.type == "cpu" else "torch"
+        return replace(self, kernels=active, capture=self.capture if device.type == "cuda" else "no")
+
+    def facts(self, device: torch.device) -> dict[str, Any]:
+        """Its fields for a record, with its K and whether the native kernels run."""
+        return {**asdict(self), "k": self.k, "native": self.on(device).kernels == "native"}
+
+
+def option(setting: str) -> str:
+    """How the command line of a benchmark calls a setting."""
+    return "--batch" if setting == "batch_size" else f"--{setting.replace('_', '-')}"
 
 
 def grid(options: Mapping[str, str | None]) -> list[Variant]:
@@ -94,6 +116,33 @@ def grid(options: Mapping[str, str | None]) -> list[Variant]:
     return variants
 
 
+def for_each_k(variants: Iterable[Variant]) -> list[Variant]:
+    """Each variant with all of :data:`KS`, or with the only one that it can have where all channels enter the operations."""
+    spread = []
+    for variant in variants:
+        ks = [""] if variant.config().edge.selector == "all" else KS.split(",")
+        for k in ks:
+            changed = with_values(variant, {"edge.k": k}) if k else variant
+            spread.append(replace(changed, label=f"{variant.label}, k {k or 1}"))
+            changed.config()
+    return spread
+
+
+def require_differences(variants: Sequence[Variant], device: torch.device) -> None:
+    """Refuse to compare what is one and the same on a device.
+
+    Raises:
+        ConfigError: two of the variants are.
+    """
+    bare = [replace(variant.on(device), label="") for variant in variants]
+    for number, variant in enumerate(bare):
+        if (first := bare.index(variant)) < number:
+            raise ConfigError(
+                f"'{variants[first].label}' and '{variants[number].label}' are the same here ({device.type}, "
+                f"{variant.precision}): only a GPU captures updates, and only a CPU has native kernels, in float32"
+            )
+
+
 def with_values(variant: Variant, values: Mapping[str, str]) -> Variant:
     """The variant with other values, named as :func:`grid` names them."""
     edge = dict(variant.edge)
@@ -102,7 +151,7 @@ def with_values(variant: Variant, values: Mapping[str, str]) -> Variant:
         if name.startswith("edge."):
             edge[name.removeprefix("edge.")] = text
         else:
-            fields[name] = whole_number(f"--{name}", text) if name in NUMBERS else text
+            fields[name] = whole_number(option(name), text) if name in NUMBERS else text
     return replace(variant, edge=edge, **fields)  # type: ignore[arg-type]
 
 

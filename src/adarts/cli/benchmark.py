@@ -59,6 +59,16 @@ class Edge:
     """batch or sample."""
     normalisation: str | None = None
     """Edge normalisation: yes or no."""
+    auxiliary_skip: str | None = None
+    """A further skip connection beside the operations of every edge: yes or no."""
+
+
+@dataclass(frozen=True)
+class BatchEdge(Edge):
+    """What replaces the method's own edge design; several values are parted by commas."""
+
+    k: str | None = None
+    """One in k channels enters the operations; none takes 1, 2, 4 and 8, and 1 alone where all channels do."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +150,7 @@ class Batch(Designs, How):
 
     memory: str = "8GB"
     """The memory: 8GB is 8e9 bytes, 8GiB is 8 times 2^30."""
-    edge: Edge = Edge(k="1,2,4,8")
+    edge: BatchEdge = BatchEdge()
     no_verify: Flag = False
     """Extrapolate from small batches, and measure nothing near the limit."""
 
@@ -217,15 +227,19 @@ def _measure(form: How, conditions: Conditions) -> Outcome:
     from adarts import benchmark
     from adarts.benchmark.growth import axes_of
     from adarts.benchmark.training import train_variants
-    from adarts.benchmark.variants import NUMBERS, values_of, whole_number
+    from adarts.benchmark.variants import NUMBERS, for_each_k, require_differences, values_of, whole_number
     from adarts.searching.footprint import parse_memory
 
     match form:
         case Step():
-            return benchmark.time_steps(_variants(form), conditions, memory=not form.no_memory)
+            variants = _variants(form)
+            require_differences(variants, conditions.device)
+            return benchmark.time_steps(variants, conditions, memory=not form.no_memory)
         case Batch():
             limit = parse_memory(form.memory, "--memory")
-            return benchmark.largest_batches(_variants(form), limit, conditions, verify=not form.no_verify)
+            variants = for_each_k(_variants(form)) if form.edge.k is None else _variants(form)
+            require_differences(variants, conditions.device)
+            return benchmark.largest_batches(variants, limit, conditions, verify=not form.no_verify)
         case Data():
             return benchmark.time_data(_only(_variants(form)), conditions, whole_number("--images", form.images))
         case Growth():
@@ -233,10 +247,9 @@ def _measure(form: How, conditions: Conditions) -> Outcome:
             return benchmark.measure_growth(_only(_variants(form)), axes, conditions, memory=not form.no_memory)
         case Training():
             numbers = {name: whole_number(f"--{name}", getattr(form, name)) for name in NUMBERS}
-            variants = train_variants(
-                values_of("loop", form.loop), genotype=form.genotype, precision=form.precision, **numbers
-            )
-            return benchmark.time_training(variants, conditions, memory=not form.no_memory)
+            chosen = {"genotype": form.genotype, "precision": form.precision, **numbers}
+            loops = train_variants(values_of("loop", form.loop), conditions.device, **chosen)
+            return benchmark.time_training(loops, conditions, memory=not form.no_memory)
     raise AssertionError(form)
 
 

@@ -24,12 +24,16 @@ def run(words: list[str]) -> int:
     values, beside = parse_settings(SearchConfig, words, "adarts search", layers)
     config = validated(SearchConfig, values)
     from adarts.methods import create
+    from adarts.runs import parse_time_limit
+    from adarts.searching import run_search
+    from adarts.searching.footprint import MemoryLimit
 
-    create(config)  # the method's own options are checked before anything is done or printed
+    create(config)  # the method's own options and the limits are checked before anything is done or printed
+    MemoryLimit.of(config.run.memory_limit)
+    if config.run.time_limit is not None:
+        parse_time_limit(config.run.time_limit)
     if beside.print_config:
         print(to_yaml(config), end="")
         return 0
-    from adarts.searching import run_search
-
     print(run_search(config).run_dir)
     return 0

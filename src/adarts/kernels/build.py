@@ -13,8 +13,9 @@ import platform
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -23,6 +24,7 @@ from typing import Literal
 Choice = Literal["auto", "torch"]
 
 _SOURCES = Path(__file__).parent / "native"
+_COMPILERS = ("g++", "clang++", "c++")
 _FLAGS = (
     "-O3",
     "-std=c++17",
@@ -33,15 +35,23 @@ _FLAGS = (
     "-fno-trapping-math",
     "-ffp-contract=fast",
 )
+_ABANDONED = 3600  # seconds after which the folder of a build was left behind by one that was killed
 _choice: Choice = "auto"
 
 
 @dataclass(frozen=True)
 class Status:
-    """Whether the native kernels are there, and how they were built or why they were not."""
+    """Whether the native kernels are there.
+
+    Attributes:
+        functions: the library; None where there is none.
+        detail: how it was built, or why it was not.
+        build: what may change its last bits, in short: the compiler, and a key of sources, options and processor.
+    """
 
     functions: ctypes.CDLL | None
     detail: str
+    build: str | None = None
 
 
 def use(choice: Choice) -> None:
@@ -66,9 +76,9 @@ def functions() -> ctypes.CDLL | None:
     return None if _choice == "torch" else status().functions
 
 
-def active() -> str:
-    """Which kernels run: `native` or `torch`."""
-    return "torch" if functions() is None else "native"
+def active(precision: str = "float32") -> str:
+    """Which kernels run on a CPU in this precision: `native` (in float32 only) or `torch`."""
+    return "torch" if precision != "float32" or functions() is None else "native"
 
 
 @cache
@@ -85,31 +95,58 @@ def load(instructions: str, cache_folder: Path | None = None) -> Status:
         instructions: the compiler's options for the processor, e.g. ``-march=native``; empty for what all processors have.
         cache_folder: where builds are kept; the user's cache folder if not given.
     """
-    compiler = next((c for c in ("g++", "clang++", "c++") if shutil.which(c)), None)
-    if compiler is None:
-        return Status(None, "no C++ compiler (g++ or clang++) is installed")
+    problems = []
+    for compiler in filter(shutil.which, _COMPILERS):
+        try:
+            return _load(compiler, instructions, cache_folder)
+        except Exception as error:  # whatever it is: the kernels are never required
+            said = getattr(error, "stderr", None) or error
+            problems.append(f"{compiler}: {' '.join(str(said).split())[:300]}")
+    return Status(None, "; ".join(problems) or "no C++ compiler (g++ or clang++) is installed")
+
+
+def _load(compiler: str, instructions: str, cache_folder: Path | None) -> Status:
     command = [compiler, *_FLAGS, *instructions.split()]
-    sources = sorted(_SOURCES.glob("*.cpp"))
+    version = _output(compiler, "--version")
     texts = b"".join(path.read_bytes() for path in sorted(_SOURCES.iterdir()) if path.is_file())
-    key = hashlib.sha256(texts + repr((command, processor(), _version(compiler))).encode()).hexdigest()[:16]
-    folder = cache_folder or Path.home() / ".cache" / "adarts" / "kernels"
-    target = folder / f"{key}.so"
+    key = hashlib.sha256(texts + repr((command, processor(), version)).encode()).hexdigest()[:16]
+    name = version.partition("\n")[0]
+    detail, build = f"{compiler} {instructions}".strip(), f"{name}, {key}"
     try:
-        if not target.exists():
-            _build(command, sources, target)
-        return Status(ctypes.CDLL(str(target)), f"{compiler} {instructions}".strip())
-    except (OSError, subprocess.SubprocessError) as error:
-        said = getattr(error, "stderr", None) or str(error)
-        return Status(None, " ".join(str(said).split())[:300])
+        folder = cache_folder or Path.home() / ".cache" / "adarts" / "kernels"
+        return Status(_kept(folder, key) or _built(command, folder, key), detail, build)
+    except (OSError, RuntimeError):  # RuntimeError: there is no home folder
+        with tempfile.TemporaryDirectory() as temporary:  # a library that is loaded needs its file no more
+            library = _built(command, Path(temporary), key)
+        return Status(library, f"{detail}, built for this process alone: the cache cannot be written", build)
 
 
-def _build(command: list[str], sources: list[Path], target: Path) -> None:
-    """Compile into a temporary file and move it: a build that is killed leaves nothing, and two at once do no harm."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-        built = Path(folder) / target.name
-        subprocess.run([*command, *map(str, sources), "-o", str(built)], check=True, capture_output=True, text=True)
-        built.replace(target)
+def _kept(folder: Path, key: str) -> ctypes.CDLL | None:
+    """An earlier build. Its name says what it must contain: to load a file that was cut off would kill the process."""
+    for path in folder.glob(f"{key}-*.so"):
+        if path.name == _name(key, path):
+            with suppress(OSError):
+                return ctypes.CDLL(str(path))
+        path.unlink()
+    return None
+
+
+def _built(command: list[str], folder: Path, key: str) -> ctypes.CDLL:
+    """Compile in a folder beside, and move: a build that is killed leaves nothing in the way, and two at once do no harm."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for left in folder.glob("tmp*"):
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > _ABANDONED:
+                shutil.rmtree(left)
+    with tempfile.TemporaryDirectory(dir=folder) as beside:
+        built = Path(beside) / "kernels.so"
+        _output(*command, *map(str, sorted(_SOURCES.glob("*.cpp"))), "-o", str(built))
+        target = built.replace(folder / _name(key, built))
+    return ctypes.CDLL(str(target))
+
+
+def _name(key: str, path: Path) -> str:
+    return f"{key}-{hashlib.sha256(path.read_bytes()).hexdigest()[:16]}.so"
 
 
 def _instructions() -> str:
@@ -122,11 +159,11 @@ def _instructions() -> str:
 def processor() -> str:
     """Home folders are shared between machines, so a build belongs to one kind of processor."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
         return next((line for line in lines if line.startswith(("flags", "Features"))), platform.machine())
     except OSError:
         return platform.processor() or platform.machine()
 
 
-def _version(compiler: str) -> str:
-    return subprocess.run([compiler, "--version"], capture_output=True, text=True, check=True).stdout
+def _output(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, errors="replace", check=True).stdout

@@ -40,7 +40,8 @@ def select(x_bchw: Tensor, index_sek: Tensor, scale_bn: Tensor | None) -> Tensor
         Feature map (B, E·C/k, H, W).
     """
     index_sn = index_sek.flatten(1)
-    if native(x_bchw) and (scale_bn is None or native(x_bchw, scale_bn)):
+    whole = scale_bn is None or scale_bn.shape == (len(x_bchw), index_sn.shape[1])
+    if native(x_bchw, scale_bn) and whole and _indices(index_sn, len(x_bchw)):
         scale_bn = x_bchw.new_ones(len(x_bchw), index_sn.shape[1]) if scale_bn is None else scale_bn
         selected: Tensor = torch.ops.adarts.select(channels_last(x_bchw), index_sn.contiguous(), scale_bn.contiguous())
         return selected
@@ -55,10 +56,10 @@ def write_back(contributions: Sequence[Contribution]) -> Tensor:
     """A node: the sum of what its edges contribute, (B, C, H, W)."""
     x = contributions[0].bypass_bchw
     batch, channels = x.shape[:2]
-    if native(x, *(c.mixed_bkhw for c in contributions)):
+    if _fits(contributions):
         node: Tensor = torch.ops.adarts.write_back(
             [channels_last(c.bypass_bchw) for c in contributions],
-            [c.gate_bc.to(x.dtype).expand(batch, -1).contiguous() for c in contributions],
+            [c.gate_bc.to(x.dtype).expand(batch, channels).contiguous() for c in contributions],
             [c.mixed_bkhw for c in contributions],
             [c.index_sk.contiguous() for c in contributions],
         )
@@ -71,6 +72,30 @@ def write_back(contributions: Sequence[Contribution]) -> Tensor:
         gate_bc11 = contribution.gate_bc.to(total.dtype)[:, :, None, None]
         total = torch.addcmul(total, contribution.bypass_bchw, gate_bc11)
     return total
+
+
+def _indices(index_sk: Tensor, batch: int) -> bool:
+    """Whether these are the indices of a batch or of each image; the kernels look at the numbers themselves."""
+    return index_sk.dtype is torch.int64 and len(index_sk) in (1, batch)
+
+
+def _fits(contributions: Sequence[Contribution]) -> bool:
+    """Whether the contributions of all edges are what the kernels take. That the gates are, shows when they are expanded."""
+    x, _, mixed, index = contributions[0]
+    shape, shape_mixed, shape_index = x.shape, mixed.shape, index.shape
+    if not _indices(index, shape[0]) or shape_mixed != (shape[0], shape_index[1], *shape[2:]):
+        return False
+    tensors: list[Tensor] = []
+    for bypass, _, mixed, index in contributions:
+        tensors += (bypass, mixed)
+        if (
+            bypass.shape != shape
+            or mixed.shape != shape_mixed
+            or index.shape != shape_index
+            or index.dtype is not torch.int64
+        ):
+            return False
+    return native(x, *tensors)
 
 
 def _product(x_bchw: Tensor, matrix_soi: Tensor) -> Tensor:
@@ -98,8 +123,8 @@ def _remember_select(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
     ctx.save_for_backward(*inputs)
 
 
-def _backward_select(ctx: Any, g: Tensor) -> tuple[Any, ...]:
-    gx, g_scale = torch.ops.adarts.select_backward(channels_last(g), *ctx.saved_tensors)
+def _backward_select(ctx: Any, saved: Sequence[Tensor], g: Tensor) -> tuple[Any, ...]:
+    gx, g_scale = torch.ops.adarts.select_backward(channels_last(g), *saved)
     return gx, None, g_scale
 
 
@@ -139,8 +164,8 @@ def _remember_write_back(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> N
     ctx.save_for_backward(*bypass, *gate, *index)
 
 
-def _backward_write_back(ctx: Any, g: Tensor) -> tuple[Any, ...]:
-    saved, count = ctx.saved_tensors, ctx.count
+def _backward_write_back(ctx: Any, saved: Sequence[Tensor], g: Tensor) -> tuple[Any, ...]:
+    count = ctx.count
     parts = saved[:count], saved[count : 2 * count], saved[2 * count :]
     out = torch.ops.adarts.write_back_backward(channels_last(g), *parts, ctx.selected)
     return out[:count], out[count : 2 * count], out[2 * count :], None

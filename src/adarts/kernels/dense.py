@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -18,7 +19,7 @@ def channel_product(x_bchw: Tensor, matrix: Tensor) -> Tensor:
 
 def relu_product(x_bchw: Tensor, matrix_oi: Tensor) -> Tensor:
     """The 1x1 convolution of ReLU(x) with ``matrix`` (out, in): (B, out, H, W)."""
-    if native(x_bchw, matrix_oi):
+    if native(x_bchw, matrix_oi) and matrix_oi.shape[1:] == x_bchw.shape[1:2]:
         product: Tensor = torch.ops.adarts.relu_product(channels_last(x_bchw), matrix_oi.contiguous())
         return product
     return channel_product(F.relu(x_bchw), matrix_oi)
@@ -43,8 +44,8 @@ def _remember(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
     ctx.weights = inputs[1].requires_grad
 
 
-def _backward(ctx: Any, g: Tensor) -> tuple[Tensor, Tensor | None]:
-    gx, *gw = torch.ops.adarts.relu_product_backward(channels_last(g), *ctx.saved_tensors, ctx.weights)
+def _backward(ctx: Any, saved: Sequence[Tensor], g: Tensor) -> tuple[Tensor, Tensor | None]:
+    gx, *gw = torch.ops.adarts.relu_product_backward(channels_last(g), *saved, ctx.weights)
     return gx, gw[0] if gw else None
 
 

@@ -44,10 +44,11 @@ def normalised_sum(
     Returns:
         A feature map (B, n, H, W).
     """
-    if native(*(z for z, _, _ in maps)):
+    first, norms = maps[0][0], [norm for _, _, norm in maps]
+    if _fits(maps, bias_n) and together(first, norms):
         tensors = [channels_last(z) for z, _, _ in maps]
-        norms = [norm for _, _, norm in maps]
         gain_kn = torch.stack([z.new_ones(z.shape[1]) if gain is None else gain for z, gain, _ in maps])
+        bias_n = None if bias_n is None else bias_n.contiguous()
         depends = [norm is not None and norm.training for norm in norms]
         result: Tensor = torch.ops.adarts.normalised_sum(tensors, *statistics(tensors, norms), gain_kn, bias_n, depends)
         return result
@@ -66,10 +67,53 @@ def normalised_sum(
     return total
 
 
+def _fits(maps: Sequence[tuple[Tensor, Tensor | None, Normalisation | None]], bias_n: Tensor | None) -> bool:
+    """Whether maps, gains and bias are what the kernels take."""
+    first = maps[0][0]
+    shape, n = first.shape, first.shape[1]
+    tensors = [bias_n]
+    for z, gain, _ in maps:
+        tensors += (z, gain)
+        if z.shape != shape or (gain is not None and gain.numel() != n):
+            return False
+    return (bias_n is None or bias_n.numel() == n) and native(first, *tensors)
+
+
+def together(z_bnhw: Tensor, norms: Sequence[Normalisation | None]) -> bool:
+    """Whether one call takes these normalisations of maps like this one: they differ in their running statistics only."""
+    dtype, n, first = z_bnhw.dtype, z_bnhw.shape[1], None
+    for norm in norms:
+        if norm is None:
+            continue
+        if first is None:
+            first = norm
+            if norm.training and z_bnhw.numel() <= n:
+                return False  # one value a channel has no variance
+        elif (
+            norm.training != first.training
+            or norm.momentum != first.momentum
+            or norm.eps != first.eps
+            or (norm.mean_n is None) != (first.mean_n is None)
+        ):
+            return False
+        mean, var = norm.mean_n, norm.var_n
+        if mean is None or var is None:
+            if not norm.training or mean is not var:
+                return False
+        elif not (
+            mean.dtype is var.dtype is dtype
+            and mean.numel() == var.numel() == n
+            and mean.is_contiguous()
+            and var.is_contiguous()
+        ):
+            return False
+    return True
+
+
 def statistics(maps: Sequence[Tensor], norms: Sequence[Normalisation | None]) -> tuple[Tensor, Tensor]:
     """Mean and 1/deviation (k, n) to normalise with; the running statistics follow. No gradient passes.
 
-    The normalisations of one call differ in their running statistics only.
+    The caller has asked :func:`together`.
     """
     normalised = [norm for norm in norms if norm is not None]
     first = normalised[0] if normalised else Normalisation(None, None, True)
@@ -127,8 +171,8 @@ def _remember(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
     ctx.save_for_backward(mean, inv_std, gain, *z)
 
 
-def _backward(ctx: Any, g: Tensor) -> tuple[Any, ...]:
-    mean, inv_std, gain, *z = ctx.saved_tensors
+def _backward(ctx: Any, saved: Sequence[Tensor], g: Tensor) -> tuple[Any, ...]:
+    mean, inv_std, gain, *z = saved
     *gz, g_gain, g_bias = torch.ops.adarts.normalised_sum_backward(
         channels_last(g), z, mean, inv_std, gain, ctx.batch_statistics
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -55,8 +56,10 @@ def _remember_pools(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Ten
     ctx.save_for_backward(output[2])
 
 
-def _backward_pools(ctx: Any, g_largest: Tensor, g_average: Tensor, _: None) -> tuple[Any, ...]:
-    (tap,) = ctx.saved_tensors
+def _backward_pools(
+    ctx: Any, saved: Sequence[Tensor], g_largest: Tensor, g_average: Tensor, _: None
+) -> tuple[Any, ...]:
+    (tap,) = saved
     gx = torch.ops.adarts.pools_backward(channels_last(g_largest), channels_last(g_average), tap, ctx.shape, ctx.stride)
     return gx, None
 
@@ -84,8 +87,10 @@ def _remember_global_pools(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tens
     ctx.save_for_backward(output[2])
 
 
-def _backward_global_pools(ctx: Any, g_mean: Tensor, g_largest: Tensor, _: None) -> tuple[Tensor]:
-    (pixel,) = ctx.saved_tensors
+def _backward_global_pools(
+    ctx: Any, saved: Sequence[Tensor], g_mean: Tensor, g_largest: Tensor, _: None
+) -> tuple[Tensor]:
+    (pixel,) = saved
     return (torch.ops.adarts.global_pools_backward(g_mean, g_largest, pixel, ctx.shape),)
 
 

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from adarts.kernels.dense import channel_product
-from adarts.kernels.norm import Normalisation, normalised_sum, statistics
+from adarts.kernels.norm import Normalisation, normalised_sum, statistics, together
 from adarts.kernels.operators import call, channels_last, define, empty, native
 
 _KERNELS = (3, 5, 7)
@@ -51,11 +51,10 @@ def separable(
         Feature maps (B, n, ceil(H / stride), ceil(W / stride)).
     """
     weights = [c.depthwise_n1kk for c in convolutions]
-    known = all(w.shape[-1] in _KERNELS and w.shape[-1] == w.shape[-2] for w in weights) and stride in (1, 2)
-    if not (known and native(x_bnhw, *weights)):
+    if not (_fits(x_bnhw, convolutions) and stride in (1, 2) and (norm is None or together(x_bnhw, [norm]))):
         x = F.relu(x_bnhw if norm is None else normalised_sum([(x_bnhw, None, norm)]))
         return [_torch(x, convolution, stride) for convolution in convolutions]
-    fused = all(c.pointwise_gcc is not None and c.pointwise_gcc.shape[-1] in _GROUPS for c in convolutions)
+    fused = _fused(convolutions)
     x = channels_last(x_bnhw)
     results: list[Tensor] = torch.ops.adarts.separable(
         x,
@@ -72,6 +71,31 @@ def separable(
 def grouped_product(x_bnhw: Tensor, matrix_goi: Tensor) -> Tensor:
     """A 1x1 convolution of every group of channels: one product with a block-diagonal matrix, which beats small ones."""
     return channel_product(x_bnhw, torch.block_diag(*matrix_goi.unbind()))
+
+
+def _fits(x_bnhw: Tensor, convolutions: Sequence[Separable]) -> bool:
+    """Whether the weights are what the kernels take."""
+    n = x_bnhw.shape[1]
+    tensors: list[Tensor | None] = []
+    for weight, matrix, dilation in convolutions:
+        tensors += (weight, matrix)
+        rows, one, height, width = weight.shape
+        if rows != n or one != 1 or height != width or width not in _KERNELS or dilation < 1:
+            return False
+        if matrix is not None:
+            groups, outputs, inputs = matrix.shape
+            if groups * outputs != n or outputs != inputs:
+                return False
+    return native(x_bnhw, *tensors)
+
+
+def _fused(convolutions: Sequence[Separable]) -> bool:
+    """Whether the kernel multiplies the groups of all convolutions itself."""
+    first = convolutions[0].pointwise_gcc
+    if first is None or first.shape[-1] not in _GROUPS:
+        return False
+    others = (c.pointwise_gcc for c in convolutions[1:])
+    return all(matrix is not None and matrix.shape == first.shape for matrix in others)
 
 
 def _torch(x_bnhw: Tensor, convolution: Separable, stride: int) -> Tensor:
@@ -130,10 +154,10 @@ def _remember(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
     ctx.save_for_backward(x, *((mean, inv_std) if ctx.normalised else ()), *depthwise, *pointwise)
 
 
-def _backward(ctx: Any, *gz: Tensor) -> tuple[Any, ...]:
-    x, *saved = ctx.saved_tensors
-    mean, inv_std, *saved = saved if ctx.normalised else (None, None, *saved)
-    depthwise, pointwise = saved[: ctx.count], saved[ctx.count :]
+def _backward(ctx: Any, saved: Sequence[Tensor], *gz: Tensor) -> tuple[Any, ...]:
+    x, *rest = saved
+    mean, inv_std, *weights = rest if ctx.normalised else (None, None, *rest)
+    depthwise, pointwise = weights[: ctx.count], weights[ctx.count :]
     gx, *gw = torch.ops.adarts.separable_backward(
         x,
         mean,
@@ -147,8 +171,8 @@ def _backward(ctx: Any, *gz: Tensor) -> tuple[Any, ...]:
     )
     if mean is not None:
         gx, _, _ = torch.ops.adarts.normalised_sum_backward(gx, [x], mean, inv_std, None, [ctx.batch_statistics])
-    weights = (gw[: ctx.count], gw[ctx.count :]) if ctx.weights else (None, None)
-    return gx, None, None, None, *weights, None, None
+    g_weights = (gw[: ctx.count], gw[ctx.count :]) if ctx.weights else (None, None)
+    return gx, None, None, None, *g_weights, None, None
 
 
 def _backward_kernel(

@@ -49,7 +49,7 @@ class Darts2nd(Method):
         year=2018,
         paper=Darts.info.paper,
         changes="the logits look one step of the weights ahead",
-        cost="about 2.8 times DARTS: five passes a step in the place of two",
+        cost="about 2.7 times DARTS: five passes a step in the place of two",
         defaults=Darts.info.defaults,
         replay="epoch",  # the learning rate is part of the formula
     )

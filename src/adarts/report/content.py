@@ -86,7 +86,9 @@ def notes(run: RunRecord) -> list[str]:
         found.append(f"This run is not finished: {len(run.metrics)} of {run.num_epochs} epochs. {state}")
     if run.summary.get("stopped"):
         planned = run.summary.get("planned_epochs", run.num_epochs)
-        found.append(f"The method ended the search after {run.num_epochs} of {planned} epochs: {run.summary['stopped']}.")
+        found.append(
+            f"The method ended the search after {run.num_epochs} of {planned} epochs: {run.summary['stopped']}."
+        )
     skips = skip_counts(run)
     if run.kind == "search" and skips.get("normal", 0) > MAX_SKIPS:
         found.append(

@@ -22,7 +22,15 @@ from adarts import kernels
 from adarts.config.settings import RunSettings
 from adarts.errors import ConfigError, nearest
 
-_COMPARED = ("torch", "cuda", "device", "cpu", "threads", "kernels")  # what may change the last bits of a result
+_COMPARED = (
+    "torch",
+    "cuda",
+    "device",
+    "cpu",
+    "threads",
+    "kernels",
+    "kernels_build",
+)  # what may change the last bits of a result
 _DEVICES = ("auto", "cpu", "cuda", "cuda:0")
 _DEVICE = re.compile(r"(auto|cpu)|cuda(?::([0-9]{1,9}))?")
 
@@ -47,8 +55,14 @@ def prepare_device(settings: RunSettings) -> torch.device:
     return torch.device("cuda" if index is None else f"cuda:{int(index)}")
 
 
-def environment(device: torch.device) -> dict[str, Any]:
-    """What somebody needs to know to repeat the run."""
+def environment(device: torch.device, precision: str = "float32") -> dict[str, Any]:
+    """What somebody needs to know to repeat the run.
+
+    Args:
+        device: of the run.
+        precision: of its steps; what measures them is always in float32.
+    """
+    native = kernels.status() if device.type == "cpu" and kernels.active() == "native" else None  # asking builds them
     return {
         "started": datetime.now().astimezone().isoformat(timespec="seconds"),
         "command": _command(),
@@ -61,7 +75,8 @@ def environment(device: torch.device) -> dict[str, Any]:
         "cpu": _cpu_name(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
-        "kernels": kernels.active() if device.type == "cpu" else None,  # asking builds them
+        "kernels": kernels.active(precision) if device.type == "cpu" else None,
+        "kernels_build": native and native.build,
         "os": platform.platform(),
         "host": socket.gethostname(),
     }
@@ -69,7 +84,8 @@ def environment(device: torch.device) -> dict[str, Any]:
 
 def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """What may change the last bits of the result, in words like ``threads 1 -> 2``."""
-    return [f"{key} {before.get(key)} -> {now[key]}" for key in _COMPARED if before.get(key) != now[key]]
+    known = (key for key in _COMPARED if key in before)  # an earlier version did not write down all of them
+    return [f"{key} {before[key]} -> {now[key]}" for key in known if before[key] != now[key]]
 
 
 def _command() -> str | None:

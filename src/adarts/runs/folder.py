@@ -213,7 +213,7 @@ class RunFolder:
                 remove_leftovers(folder)
         except OSError as error:
             refuse(checkpoints, error, 0)
-        now = environment(self.device)
+        now = environment(self.device, config.run.precision)
         if not (self.path / CONFIG_FILE).exists():
             self.write_json(ENVIRONMENT, {**now, "continued": []})
             self.write_text(CONFIG_FILE, to_yaml(config))  # last: what has it is a run folder

@@ -97,7 +97,7 @@ class _Sweep:
             refuse(self.folder, error, 0)
         lock = Lock(self.folder)
         try:
-            self.environment = environment(self.device)
+            self.environment = environment(self.device, self.points[0].config.run.precision)
             done = len(self.rows) - len(waiting)
             self.console.print(f"sweep folder: {self.folder}")
             self.console.print(f"{len(self.rows)} points, {done} of them finished before; {self.slots} at a time")

@@ -5,16 +5,27 @@
 #include "vector.h"
 
 namespace adarts {
+namespace {
+
+// Copy n indices of channels, each below C.
+void copy_indices(const int64_t* from, int64_t n, int64_t C, int32_t* to) {
+  for (int64_t j = 0; j < n; j++) {
+    if (from[j] < 0 || from[j] >= C) throw std::out_of_range("index of a channel");
+    to[j] = static_cast<int32_t>(from[j]);
+  }
+}
+
+}  // namespace
 
 // out[b, p, j] = x[b, p, index[j]] * scale[b, j]; x has C channels, out n.
 template <class T>
 void select(int64_t batch, int64_t pixels, int64_t C, int64_t n, bool per_image, const T* x, const int64_t* index, const T* scale,
             T* out, int threads) {
   in_parallel(threads, batch, [&](int64_t begin, int64_t end, int) {
+    std::vector<int32_t> places(n);
     for (int64_t b = begin; b < end; b++) {
-      const int64_t* from = index + (per_image ? b * n : 0);
+      copy_indices(index + (per_image ? b * n : 0), n, C, places.data());
       const T* __restrict factor = scale + b * n;
-      const std::vector<int32_t> places(from, from + n);
       for (int64_t p = 0; p < pixels; p++) {
         const T* __restrict source = x + (b * pixels + p) * C;
         T* __restrict target = out + (b * pixels + p) * n;
@@ -28,9 +39,9 @@ template <class T>
 void select_backward(int64_t batch, int64_t pixels, int64_t C, int64_t n, bool per_image, const T* g, const T* x,
                      const int64_t* index, const T* scale, T* gx, T* g_scale, int threads) {
   in_parallel(threads, batch, [&](int64_t begin, int64_t end, int) {
+    std::vector<int32_t> places(n);
     for (int64_t b = begin; b < end; b++) {
-      const int64_t* from = index + (per_image ? b * n : 0);
-      const std::vector<int32_t> places(from, from + n);
+      copy_indices(index + (per_image ? b * n : 0), n, C, places.data());
       const T* __restrict factor = scale + b * n;
       T* __restrict sums = g_scale + b * n;
       std::fill_n(sums, n, T(0));
@@ -56,7 +67,7 @@ void write_back(int64_t batch, int64_t pixels, int64_t C, int64_t c, int64_t cou
   in_parallel(threads, batch, [&](int64_t begin, int64_t end, int) {
     std::vector<int32_t> places(count * c);
     for (int64_t b = begin; b < end; b++) {
-      for (int64_t k = 0; k < count; k++) std::copy_n(index[k] + (per_image ? b * c : 0), c, places.data() + k * c);
+      for (int64_t k = 0; k < count; k++) copy_indices(index[k] + (per_image ? b * c : 0), c, C, places.data() + k * c);
       for (int64_t p = 0; p < pixels; p++) {
         T* __restrict target = out + (b * pixels + p) * C;
         for (int64_t k = 0; k < count; k++) {
@@ -85,7 +96,7 @@ void write_back_backward(int64_t batch, int64_t pixels, int64_t C, int64_t c, in
     std::vector<int32_t> places(c);
     for (int64_t b = begin; b < end; b++)
       for (int64_t k = 0; k < count; k++) {
-        std::copy_n(index[k] + (per_image ? b * c : 0), c, places.data());
+        copy_indices(index[k] + (per_image ? b * c : 0), c, C, places.data());
         const T* __restrict factor = gate[k] + b * C;
         T* __restrict sums = g_gate[k] + b * C;
         std::fill_n(sums, C, T(0));
@@ -107,28 +118,33 @@ void write_back_backward(int64_t batch, int64_t pixels, int64_t C, int64_t c, in
 }  // namespace adarts
 
 #define ADARTS_CHANNELS(T, suffix)                                                                                          \
-  extern "C" void adarts_select_##suffix(int64_t batch, int64_t pixels, int64_t C, int64_t n, int64_t per_image, const T* x,    \
-                                         const int64_t* index, const T* scale, T* out, int64_t threads) {                       \
-    adarts::select(batch, pixels, C, n, per_image, x, index, scale, out, threads);                                          \
+  extern "C" int adarts_select_##suffix(int64_t batch, int64_t pixels, int64_t C, int64_t n, int64_t per_image, const T* x, \
+                                         const int64_t* index, const T* scale, T* out, int64_t threads) {                   \
+    return adarts::guarded([&] { adarts::select(batch, pixels, C, n, per_image, x, index, scale, out, threads); });         \
   }                                                                                                                         \
-  extern "C" void adarts_select_backward_##suffix(int64_t batch, int64_t pixels, int64_t C, int64_t n, int64_t per_image,       \
+  extern "C" int adarts_select_backward_##suffix(int64_t batch, int64_t pixels, int64_t C, int64_t n, int64_t per_image,    \
                                                   const T* g, const T* x, const int64_t* index, const T* scale, T* gx,      \
-                                                  T* g_scale, int64_t threads) {                                                \
-    adarts::select_backward(batch, pixels, C, n, per_image, g, x, index, scale, gx, g_scale, threads);                      \
+                                                  T* g_scale, int64_t threads) {                                            \
+    return adarts::guarded([&] {                                                                                            \
+      adarts::select_backward(batch, pixels, C, n, per_image, g, x, index, scale, gx, g_scale, threads);                    \
+    });                                                                                                                     \
   }                                                                                                                         \
-  extern "C" void adarts_write_back_##suffix(int64_t batch, int64_t pixels, int64_t C, int64_t c, int64_t count,            \
-                                             int64_t per_image, const int64_t* pitch, const T* const* bypass,                   \
-                                             const T* const* gate, const T* const* mixed,       \
-                                             const int64_t* const* index, T* out, int64_t threads) {                            \
-    adarts::write_back(batch, pixels, C, c, count, per_image, pitch, bypass, gate, mixed, index, out,          \
-                       threads);                                                                                            \
+  extern "C" int adarts_write_back_##suffix(int64_t batch, int64_t pixels, int64_t C, int64_t c, int64_t count,             \
+                                             int64_t per_image, const int64_t* pitch, const T* const* bypass,               \
+                                             const T* const* gate, const T* const* mixed,                                   \
+                                             const int64_t* const* index, T* out, int64_t threads) {                        \
+    return adarts::guarded([&] {                                                                                            \
+      adarts::write_back(batch, pixels, C, c, count, per_image, pitch, bypass, gate, mixed, index, out, threads);           \
+    });                                                                                                                     \
   }                                                                                                                         \
-  extern "C" void adarts_write_back_backward_##suffix(                                                                      \
-      int64_t batch, int64_t pixels, int64_t C, int64_t c, int64_t count, int64_t per_image, const T* g,                        \
-      const T* const* bypass, const T* const* gate, const int64_t* const* index,                \
-      T* const* g_bypass, T* const* g_gate, T* const* g_mixed, int64_t threads) {                                               \
-    adarts::write_back_backward(batch, pixels, C, c, count, per_image, g, bypass, gate, index, g_bypass,       \
-                                g_gate, g_mixed, threads);                                                                  \
+  extern "C" int adarts_write_back_backward_##suffix(                                                                       \
+      int64_t batch, int64_t pixels, int64_t C, int64_t c, int64_t count, int64_t per_image, const T* g,                    \
+      const T* const* bypass, const T* const* gate, const int64_t* const* index,                                            \
+      T* const* g_bypass, T* const* g_gate, T* const* g_mixed, int64_t threads) {                                           \
+    return adarts::guarded([&] {                                                                                            \
+      adarts::write_back_backward(batch, pixels, C, c, count, per_image, g, bypass, gate, index, g_bypass, g_gate,          \
+                                  g_mixed, threads);                                                                        \
+    });                                                                                                                     \
   }
 ADARTS_CHANNELS(float, float32)
 ADARTS_CHANNELS(double, float64)

@@ -55,7 +55,7 @@ void relu_product(int64_t pixels, int64_t in, int64_t out, const T* x, const T* 
     Array<T> active(tile * in);
     for (int64_t first = begin * tile; first < std::min(end * tile, pixels); first += tile) {
       const int64_t count = std::min(tile, pixels - first);
-      for (int64_t t = 0; t < count * in; t++) active[t] = x[first * in + t] > 0 ? x[first * in + t] : T(0);
+      for (int64_t t = 0; t < count * in; t++) active[t] = relu(x[first * in + t]);
       multiply(active.data(), in, weight.data(), in, pitch, count, [&](int64_t p, int64_t o, Vector<T> sum) {
         store_first(z + (first + p) * out + o, sum, std::min(lanes<T>, out - o));
       });
@@ -78,16 +78,12 @@ void relu_product_backward(int64_t pixels, int64_t in, int64_t out, const T* g, 
       const int64_t count = std::min(tile, pixels - first);
       const T* gradient = g + first * out;
       multiply(gradient, out, weight.data(), out, pitch, count, [&](int64_t p, int64_t i, Vector<T> sum) {
-        const int64_t at = (first + p) * in + i, some = std::min(V, in - i);
-        const Vector<T> input = load_first(x + at, some);
-        store_first(gx + at, input > 0 ? sum : Vector<T>{}, some);
+        store_first(gx + (first + p) * in + i, sum, std::min(V, in - i));
       });
+      for (int64_t t = first * in; t < (first + count) * in; t++) gx[t] = x[t] <= 0 ? T(0) : gx[t];
       if (!gw) continue;
       for (int64_t p = 0; p < count; p++)
-        for (int64_t i = 0; i < in; i++) {
-          const T value = x[(first + p) * in + i];
-          active[p * pitch + i] = value > 0 ? value : T(0);
-        }
+        for (int64_t i = 0; i < in; i++) active[p * pitch + i] = relu(x[(first + p) * in + i]);
       for (int64_t i = 0; i < pitch; i += V)
         for (int64_t o = 0; o < out; o += unroll) {
           const int64_t some = std::min<int64_t>(unroll, out - o);
@@ -116,13 +112,13 @@ void relu_product_backward(int64_t pixels, int64_t in, int64_t out, const T* g, 
 }  // namespace adarts
 
 #define ADARTS_DENSE(T, suffix)                                                                                             \
-  extern "C" void adarts_relu_product_##suffix(int64_t pixels, int64_t in, int64_t out, const T* x, const T* w, T* z,       \
+  extern "C" int adarts_relu_product_##suffix(int64_t pixels, int64_t in, int64_t out, const T* x, const T* w, T* z,        \
                                                int64_t threads) {                                                           \
-    adarts::relu_product(pixels, in, out, x, w, z, threads);                                                                \
+    return adarts::guarded([&] { adarts::relu_product(pixels, in, out, x, w, z, threads); });                               \
   }                                                                                                                         \
-  extern "C" void adarts_relu_product_backward_##suffix(int64_t pixels, int64_t in, int64_t out, const T* g, const T* x,    \
+  extern "C" int adarts_relu_product_backward_##suffix(int64_t pixels, int64_t in, int64_t out, const T* g, const T* x,     \
                                                         const T* w, T* gx, T* gw, int64_t threads) {                        \
-    adarts::relu_product_backward(pixels, in, out, g, x, w, gx, gw, threads);                                               \
+    return adarts::guarded([&] { adarts::relu_product_backward(pixels, in, out, g, x, w, gx, gw, threads); });              \
   }
 ADARTS_DENSE(float, float32)
 ADARTS_DENSE(double, float64)

@@ -147,10 +147,10 @@ void gradient_sums(int64_t pixels, int64_t n, int64_t count, const T* g, const T
   for (int64_t i = 0; i < rows * n; i++) sums[i] = all[i];
 }
 
-// gz[k] = a[k] * g + b[k] * z[k] + c[k]; a, b, c (count, n).
+// gz[k] = a[k] * g + b[k] * z[k] + c[k]; a, b, c (count, n). Where b is 0 (not depends[k]), z[k] is not read: it may be NaN.
 template <class T>
-void gradients(int64_t pixels, int64_t n, int64_t count, const T* g, const T* const* z, const T* a, const T* b, const T* c,
-               T* const* gz, int threads) {
+void gradients(int64_t pixels, int64_t n, int64_t count, const T* g, const T* const* z, const int64_t* depends, const T* a,
+               const T* b, const T* c, T* const* gz, int threads) {
   constexpr int64_t V = lanes<T>;
   const Tiles<T> tiles{pixels * n, period<T>(n)};
   const int64_t L = tiles.L;
@@ -163,17 +163,19 @@ void gradients(int64_t pixels, int64_t n, int64_t count, const T* g, const T* co
   // A tile of g stays in the cache while it serves all maps.
   in_parallel(threads, tiles.count(), [&](int64_t begin, int64_t end, int) {
     for (int64_t tile = begin; tile < end; tile++)
-      for (int64_t k = 0; k < count; k++)
+      for (int64_t k = 0; k < count; k++) {
+        const T* const map = depends[k] ? z[k] : g;
         for (int64_t r = tile * tile_rows; r < std::min((tile + 1) * tile_rows, tiles.rows()); r++)
           for (int64_t v = 0; v < L; v += V) {
             const int64_t t = r * L + v, left = tiles.total - t;
             if (left <= 0) break;
             const Vector<T> av = load(as[k].data() + v), bv = load(bs[k].data() + v), cv = load(cs[k].data() + v);
             if (left >= V)
-              store(gz[k] + t, av * load(g + t) + (bv * load(z[k] + t) + cv));
+              store(gz[k] + t, av * load(g + t) + (bv * load(map + t) + cv));
             else
-              store_first(gz[k] + t, av * load_first(g + t, left) + (bv * load_first(z[k] + t, left) + cv), left);
+              store_first(gz[k] + t, av * load_first(g + t, left) + (bv * load_first(map + t, left) + cv), left);
           }
+      }
   });
 }
 
@@ -206,26 +208,30 @@ void normalised_sum_backward(int64_t pixels, int64_t n, int64_t count, const T* 
     b[i] = depends[i / n] ? -a[i] * s * s * centred / pixels : T(0);
     c[i] = depends[i / n] ? -a[i] * sums[i % n] / pixels - b[i] * mean[i] : T(0);
   }
-  gradients(pixels, n, count, g, z, a.data(), b.data(), c.data(), gz, threads);
+  gradients(pixels, n, count, g, z, depends, a.data(), b.data(), c.data(), gz, threads);
 }
 
 }  // namespace adarts
 
 #define ADARTS_NORM(T, suffix)                                                                                              \
-  extern "C" void adarts_statistics_##suffix(int64_t pixels, int64_t n, int64_t count, int64_t training, const T* const* z, \
+  extern "C" int adarts_statistics_##suffix(int64_t pixels, int64_t n, int64_t count, int64_t training, const T* const* z,  \
                                              T* const* running_mean, T* const* running_var, double momentum, double eps,    \
                                              T* mean, T* inv_std, int64_t threads) {                                        \
-    adarts::statistics(pixels, n, count, training, z, running_mean, running_var, momentum, eps, mean, inv_std, threads);    \
+    return adarts::guarded([&] {                                                                                            \
+      adarts::statistics(pixels, n, count, training, z, running_mean, running_var, momentum, eps, mean, inv_std, threads);  \
+    });                                                                                                                     \
   }                                                                                                                         \
-  extern "C" void adarts_normalised_sum_##suffix(int64_t pixels, int64_t n, int64_t count, const T* const* z,               \
+  extern "C" int adarts_normalised_sum_##suffix(int64_t pixels, int64_t n, int64_t count, const T* const* z,                \
                                                  const T* mean, const T* inv_std, const T* gain, const T* bias, T* out,     \
                                                  int64_t threads) {                                                         \
-    adarts::normalised_sum(pixels, n, count, z, mean, inv_std, gain, bias, out, threads);                                   \
+    return adarts::guarded([&] { adarts::normalised_sum(pixels, n, count, z, mean, inv_std, gain, bias, out, threads); });  \
   }                                                                                                                         \
-  extern "C" void adarts_normalised_sum_backward_##suffix(                                                                  \
+  extern "C" int adarts_normalised_sum_backward_##suffix(                                                                   \
       int64_t pixels, int64_t n, int64_t count, const T* g, const T* const* z, const T* mean, const T* inv_std,             \
       const T* gain, const int64_t* depends, T* const* gz, T* g_gain, T* g_bias, int64_t threads) {                         \
-    adarts::normalised_sum_backward(pixels, n, count, g, z, mean, inv_std, gain, depends, gz, g_gain, g_bias, threads);     \
+    return adarts::guarded([&] {                                                                                            \
+      adarts::normalised_sum_backward(pixels, n, count, g, z, mean, inv_std, gain, depends, gz, g_gain, g_bias, threads);   \
+    });                                                                                                                     \
   }
 ADARTS_NORM(float, float32)
 ADARTS_NORM(double, float64)

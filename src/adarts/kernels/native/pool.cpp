@@ -53,7 +53,7 @@ Array<T> column_shares(const Shape& s) {
 
 }  // namespace
 
-// `tap` notes which of the nine pixels was the largest: the first one, as torch has it.
+// `tap` notes which of the nine pixels was the largest: the first one, or the last NaN, as torch has it.
 template <class T>
 void pools(const Shape& s, const T* x, T* largest, T* average, uint8_t* tap_of_largest, int threads) {
   const Array<T> share = column_shares<T>(s);
@@ -75,7 +75,7 @@ void pools(const Shape& s, const T* x, T* largest, T* average, uint8_t* tap_of_l
         const T* __restrict from = image + in;
         for (int64_t t = 0; t < count; t++) {
           const T value = from[t];
-          const bool larger = value > m[out + t];
+          const bool larger = value > m[out + t] || value != value;
           m[out + t] = larger ? value : m[out + t];
           w[out + t] = larger ? Index(tap) : w[out + t];
           a[out + t] += value;
@@ -114,7 +114,7 @@ void pools_backward(const Shape& s, const T* g_largest, const T* g_average, cons
   });
 }
 
-// Over all pixels of an image: mean and maximum (batch, n), and which pixel was the largest (the first one).
+// Over all pixels of an image: mean and maximum (batch, n), and which pixel was the largest (the first one, or the last NaN).
 template <class T>
 void global_pools(int64_t batch, int64_t pixels, int64_t n, const T* x, T* mean, T* largest, int32_t* pixel, int threads) {
   in_parallel(threads, batch, [&](int64_t begin, int64_t end, int) {
@@ -128,7 +128,7 @@ void global_pools(int64_t batch, int64_t pixels, int64_t n, const T* x, T* mean,
       for (int64_t p = 0; p < pixels; p++) {
         const T* __restrict from = x + (b * pixels + p) * n;
         for (int64_t c = 0; c < n; c++) {
-          const bool larger = from[c] > m[c];
+          const bool larger = from[c] > m[c] || from[c] != from[c];
           a[c] += from[c];
           m[c] = larger ? from[c] : m[c];
           w[c] = larger ? int32_t(p) : w[c];
@@ -157,20 +157,27 @@ void global_pools_backward(int64_t batch, int64_t pixels, int64_t n, const T* g_
 
 // sizes: batch, height, width, n, stride
 #define ADARTS_POOL(T, suffix)                                                                                              \
-  extern "C" void adarts_pools_##suffix(const int64_t* z, const T* x, T* largest, T* average, uint8_t* tap, int64_t threads) {  \
-    adarts::pools(adarts::Shape{z[0], z[1], z[2], z[3], z[4]}, x, largest, average, tap, threads);                          \
+  extern "C" int adarts_pools_##suffix(const int64_t* z, const T* x, T* largest, T* average, uint8_t* tap,                  \
+                                       int64_t threads) {                                                                   \
+    return adarts::guarded([&] {                                                                                            \
+      adarts::pools(adarts::Shape{z[0], z[1], z[2], z[3], z[4]}, x, largest, average, tap, threads);                        \
+    });                                                                                                                     \
   }                                                                                                                         \
-  extern "C" void adarts_pools_backward_##suffix(const int64_t* z, const T* g_largest, const T* g_average,                  \
-                                                 const uint8_t* tap, T* gx, int64_t threads) {                                  \
-    adarts::pools_backward(adarts::Shape{z[0], z[1], z[2], z[3], z[4]}, g_largest, g_average, tap, gx, threads);            \
+  extern "C" int adarts_pools_backward_##suffix(const int64_t* z, const T* g_largest, const T* g_average,                   \
+                                                 const uint8_t* tap, T* gx, int64_t threads) {                              \
+    return adarts::guarded([&] {                                                                                            \
+      adarts::pools_backward(adarts::Shape{z[0], z[1], z[2], z[3], z[4]}, g_largest, g_average, tap, gx, threads);          \
+    });                                                                                                                     \
   }                                                                                                                         \
-  extern "C" void adarts_global_pools_##suffix(int64_t batch, int64_t pixels, int64_t n, const T* x, T* mean, T* largest,   \
-                                               int32_t* pixel, int64_t threads) {                                               \
-    adarts::global_pools(batch, pixels, n, x, mean, largest, pixel, threads);                                               \
+  extern "C" int adarts_global_pools_##suffix(int64_t batch, int64_t pixels, int64_t n, const T* x, T* mean, T* largest,    \
+                                               int32_t* pixel, int64_t threads) {                                           \
+    return adarts::guarded([&] { adarts::global_pools(batch, pixels, n, x, mean, largest, pixel, threads); });              \
   }                                                                                                                         \
-  extern "C" void adarts_global_pools_backward_##suffix(int64_t batch, int64_t pixels, int64_t n, const T* g_mean,          \
-                                                        const T* g_largest, const int32_t* pixel, T* gx, int64_t threads) {     \
-    adarts::global_pools_backward(batch, pixels, n, g_mean, g_largest, pixel, gx, threads);                                 \
+  extern "C" int adarts_global_pools_backward_##suffix(int64_t batch, int64_t pixels, int64_t n, const T* g_mean,           \
+                                                        const T* g_largest, const int32_t* pixel, T* gx, int64_t threads) { \
+    return adarts::guarded([&] {                                                                                            \
+      adarts::global_pools_backward(batch, pixels, n, g_mean, g_largest, pixel, gx, threads);                               \
+    });                                                                                                                     \
   }
 ADARTS_POOL(float, float32)
 ADARTS_POOL(double, float64)

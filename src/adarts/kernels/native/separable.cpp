@@ -35,21 +35,15 @@ void fill(const Padded& p, const T* x, const T* scale, const T* shift, T* buffer
     if (p.stride == 1) {
       T* d = row + p.border * p.n;
       if (scale == nullptr)
-        for (int64_t t = 0; t < length; t++) d[t] = s[t] > 0 ? s[t] : T(0);
+        for (int64_t t = 0; t < length; t++) d[t] = relu(s[t]);
       else
-        for (int64_t t = 0; t < length; t++) {
-          const T z = s[t] * scale[t] + shift[t];
-          d[t] = z > 0 ? z : T(0);
-        }
+        for (int64_t t = 0; t < length; t++) d[t] = relu(s[t] * scale[t] + shift[t]);
       continue;
     }
     for (int64_t j = 0; j < p.width; j++) {
       T* d = row + p.column(j + p.border);
       const int64_t o = j * p.n;
-      for (int64_t c = 0; c < p.n; c++) {
-        const T z = scale == nullptr ? s[o + c] : s[o + c] * scale[o + c] + shift[o + c];
-        d[c] = z > 0 ? z : T(0);
-      }
+      for (int64_t c = 0; c < p.n; c++) d[c] = relu(scale == nullptr ? s[o + c] : s[o + c] * scale[o + c] + shift[o + c]);
     }
   }
 }
@@ -209,7 +203,7 @@ void pointwise_many_weight(const T* y, const T* gz, int64_t length, int64_t n, i
   constexpr int64_t V = lanes<T>;
   const int64_t pixels = length / n;
   for (int64_t v = 0; v < n; v += V)
-    for (int64_t first = 0; first < c; first += unroll) {  // c is a multiple of 2, 4, 8 or 16 lanes
+    for (int64_t first = 0; first < c; first += unroll) {  // there may be fewer: c is 2 at least
       const int64_t some = std::min<int64_t>(unroll, c - first);
       T* w = gw + (v / V * c + first) * V;
       Vector<T> sum[unroll];
@@ -425,11 +419,11 @@ void backward(const Group<T>& g, const T* x, const T* mean, const T* inv_std, co
         convolve_any<T>(g.kernel[k], k > 0, s, back[k], rooms[k].data(), flipped[k].data(), L, g.height, g.width * g.n, out);
       }
       if (!scale)
-        for (int64_t t = 0; t < g.in_size(); t++) out[t] = image[t] > 0 ? out[t] : T(0);
+        for (int64_t t = 0; t < g.in_size(); t++) out[t] = image[t] <= 0 ? T(0) : out[t];
       else
         for (int64_t i = 0; i < g.height; i++)
           for (int64_t t = 0, q = i * g.width * g.n; t < g.width * g.n; t++, q++)
-            out[q] = image[q] * scales[t] + shifts[t] > 0 ? out[q] : T(0);
+            out[q] = image[q] * scales[t] + shifts[t] <= 0 ? T(0) : out[q];
     }
   });
   if (!weights) return;
@@ -453,20 +447,20 @@ void backward(const Group<T>& g, const T* x, const T* mean, const T* inv_std, co
 
 // sizes: batch, height, width, n, c, stride, count
 #define ADARTS_SEPARABLE(T, suffix)                                                                                         \
-  extern "C" void adarts_separable_##suffix(const int64_t* sizes, const int64_t* kernel, const int64_t* dilation,           \
+  extern "C" int adarts_separable_##suffix(const int64_t* sizes, const int64_t* kernel, const int64_t* dilation,            \
                                             const T* const* depthwise, const T* const* pointwise, const T* x,               \
-                                            const T* mean, const T* inv_std, T* const* z, int64_t threads) {                     \
+                                            const T* mean, const T* inv_std, T* const* z, int64_t threads) {                \
     const adarts::Group<T> g{sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], sizes[5],                                    \
                              sizes[6], kernel,   dilation, depthwise, pointwise};                                           \
-    adarts::forward(g, x, mean, inv_std, z, threads);                                                                        \
+    return adarts::guarded([&] { adarts::forward(g, x, mean, inv_std, z, threads); });                                      \
   }                                                                                                                         \
-  extern "C" void adarts_separable_backward_##suffix(                                                                       \
+  extern "C" int adarts_separable_backward_##suffix(                                                                        \
       const int64_t* sizes, const int64_t* kernel, const int64_t* dilation, const T* const* depthwise,                      \
-      const T* const* pointwise, const T* x, const T* mean, const T* inv_std, const T* const* gz, T* gx,                     \
-      T* const* g_depthwise, T* const* g_pointwise, int64_t threads) {                                                          \
+      const T* const* pointwise, const T* x, const T* mean, const T* inv_std, const T* const* gz, T* gx,                    \
+      T* const* g_depthwise, T* const* g_pointwise, int64_t threads) {                                                      \
     const adarts::Group<T> g{sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], sizes[5],                                    \
                              sizes[6], kernel,   dilation, depthwise, pointwise};                                           \
-    adarts::backward(g, x, mean, inv_std, gz, gx, g_depthwise, g_pointwise, threads);                                        \
+    return adarts::guarded([&] { adarts::backward(g, x, mean, inv_std, gz, gx, g_depthwise, g_pointwise, threads); });      \
   }
 ADARTS_SEPARABLE(float, float32)
 ADARTS_SEPARABLE(double, float64)

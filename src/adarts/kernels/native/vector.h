@@ -8,12 +8,13 @@
 
 #include <omp.h>
 
-
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <exception>
 #include <new>
 #include <numeric>
+#include <stdexcept>
 #include <vector>
 
 namespace adarts {
@@ -86,14 +87,10 @@ inline void store_first(T* p, Vector<T> v, int64_t count) {
   std::memcpy(p, &v, sizeof(T) * count);
 }
 
+// NaN stays NaN, here and in the gradient's mask, `x <= 0 ? 0 : g`, as torch has it.
 template <class T>
-inline Vector<T> splat(T value) {
-  return Vector<T>{} + value;
-}
-
-template <class T>
-inline Vector<T> positive(Vector<T> v) {
-  return v > 0 ? v : Vector<T>{};
+inline T relu(T x) {
+  return x < 0 ? T(0) : x;
 }
 
 // L: the period after which channels and vector lanes meet again.
@@ -111,7 +108,7 @@ Array<T> repeated(const T* per_channel, int64_t n, int64_t length) {
 }
 
 // Call body(begin, end, thread) on equal shares of [0, count). The shares depend on nothing but the number of threads, so that
-// sums over them are the same to the bit in every run.
+// sums over them are the same to the bit in every run. An exception must not leave a thread: one of them leaves afterwards.
 template <class Body>
 void in_parallel(int threads, int64_t count, Body body) {
   threads = static_cast<int>(std::max<int64_t>(1, std::min<int64_t>(threads, count)));
@@ -119,11 +116,30 @@ void in_parallel(int threads, int64_t count, Body body) {
     body(int64_t{0}, count, 0);
     return;
   }
+  std::exception_ptr failed;
 #pragma omp parallel num_threads(threads)
-  {
+  try {
     // The runtime may grant fewer threads than asked for: whoever is there takes the shares in turn.
     for (int share = omp_get_thread_num(); share < threads; share += omp_get_num_threads())
       body(count * share / threads, count * (share + 1) / threads, share);
+  } catch (...) {
+#pragma omp critical(adarts_failed)
+    failed = std::current_exception();
+  }
+  if (failed) std::rethrow_exception(failed);
+}
+
+// Carry out a kernel for a caller that knows no exceptions. Returns 0, 1 without enough memory, or 2 for an index out of range
+// (operators.py).
+template <class Kernel>
+int guarded(Kernel kernel) {
+  try {
+    kernel();
+    return 0;
+  } catch (const std::out_of_range&) {
+    return 2;
+  } catch (const std::exception&) {  // of bad_alloc and length_error, both of which say that
+    return 1;
   }
 }
 
