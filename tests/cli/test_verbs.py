@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -89,11 +90,15 @@ def test_methods(capsys: pytest.CaptureFixture[str]) -> None:
     assert [record["name"] for record in records] == names
     assert main(["methods", "show", "pc-darts"]) == 0
     shown = capsys.readouterr().out
-    assert yaml.safe_load(shown)["defaults"]["edge"]["selector"] == "first"
+    facts, idea = shown.split("\n\n", 1)
+    assert yaml.safe_load(facts)["defaults"]["edge"]["selector"] == "first"
+    assert "then the channels are shuffled" in idea
     assert main(["methods", "pc-darts"]) == 0
     assert capsys.readouterr().out == shown
     assert main(["methods", "--json", "adarts"]) == 0
     assert [record["name"] for record in json.loads(capsys.readouterr().out)] == ["adarts"]
+    assert main(["methods", "show", "gdas"]) == 0
+    assert re.search(r"^  last_temperature +0\.1 +tau of the last epoch\.$", capsys.readouterr().out, re.MULTILINE)
 
 
 def test_configs(capsys: pytest.CaptureFixture[str]) -> None:
