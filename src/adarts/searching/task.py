@@ -47,10 +47,8 @@ class SearchTask:
         #: why the method ended the search before that
         self.stopped: str | None = None
         self.epoch, self._step = 0, 0
-        if method.single_level and config.search.validate_supernet:
-            raise ConfigError(
-                f"search.validate_supernet needs images that are held out; method '{method.info.name}' learns from all"
-            )
+        #: a method that learns from all images leaves none to validate its supernet on
+        self.validates = config.search.validate_supernet and not method.single_level
         self.weight_batches, self.logit_batches, self.validation = search_batches(
             config, data, method.single_level, device
         )
@@ -148,7 +146,7 @@ class SearchTask:
         if "logits_images" in totals:
             record["logits_loss"] = totals["logits_loss"] / totals["logits_images"]
             record["logits_accuracy"] = totals["logits_correct"] / totals["logits_images"]
-        if self.config.search.validate_supernet:
+        if self.validates:
             record["supernet_loss"], record["supernet_accuracy"] = self._validate()
         # Measurements may be stopped between two batches; from here on the state changes.
         self.go_to(epoch, 0)
