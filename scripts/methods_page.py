@@ -68,7 +68,12 @@ def page() -> str:
 
 
 def _row(info: MethodInfo, record: dict[str, Any] | None) -> str:
-    figures = "not measured | | " if record is None else f"{_ratios(record)} | {record['memory_ratio']:.2f}"
+    if record is None:
+        figures = "not measured | | "
+    else:
+        figures = f"{_ratios(record)} | " + (
+            f"{record['memory_ratio']:.2f}" if "memory_ratio" in record else "not measured"
+        )
     return f"| `{info.name}` | {info.year} | {info.changes} | {figures} |\n"
 
 
