@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor, library, nn
 
 from adarts import kernels
 from adarts.kernels import Contribution, Normalisation, Separable, build
@@ -64,7 +64,7 @@ def test_an_operator_passes_torchs_own_tests(name: str) -> None:
         is_map = isinstance(value, Tensor) and value.is_floating_point()
         return value.clone().requires_grad_(learnt) if is_map else value
 
-    torch.library.opcheck(getattr(torch.ops.adarts, name).default, tuple(leaf(value) for value in SAMPLES[name]))
+    library.opcheck(getattr(torch.ops.adarts, name).default, tuple(leaf(value) for value in SAMPLES[name]))
 
 
 def learnt(*tensors: Tensor) -> list[Tensor]:

@@ -7,12 +7,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
-from torch.library import Library, register_fake
+from torch import Tensor, library
 
 from adarts.kernels import build
 
-_OPERATORS = Library("adarts", "DEF")
+_OPERATORS = library.Library("adarts", "DEF")
 _TYPES = {torch.float32: "float32", torch.float64: "float64"}
 _NO_MEMORY, _BAD_INDEX = 1, 2  # what a kernel returns (native/vector.h)
 
@@ -70,7 +69,7 @@ def define(
     name = schema.partition("(")[0]
     _OPERATORS.define(schema)
     _OPERATORS.impl(name, kernel, "CPU")
-    register_fake(f"adarts::{name}", fake, lib=_OPERATORS)
+    library.register_fake(f"adarts::{name}", fake, lib=_OPERATORS)
     if backward is not None:
         _OPERATORS.impl(name, _differentiable(getattr(torch.ops.adarts, name).default, *backward), "Autograd")
 

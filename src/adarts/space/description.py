@@ -54,6 +54,11 @@ class Space:
         """Indices in :attr:`edges` of the edges that leave a node."""
         return tuple(index for index, edge in enumerate(self.edges) if edge[0] == source)
 
+    @cached_property
+    def leaving(self) -> tuple[tuple[int, ...], ...]:
+        """For every node that edges leave, those edges; nothing leaves the last node but the output of the cell."""
+        return tuple(self.outgoing(source) for source in range(self.targets[-1]))
+
     def stride(self, kind: str, source: int) -> int:
         """Stride of the edges that leave a node: only the inputs of a reduction cell are halved."""
         return 2 if kind == self.reduction_kind and source < self.num_inputs else 1

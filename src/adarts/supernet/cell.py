@@ -44,8 +44,7 @@ class SearchCell(nn.Module):
         self.preprocess0 = before(channels_in[0], channels, affine=False)
         self.preprocess1 = ReLUConvBN(channels_in[1], channels, affine=False)
         #: for each source node, the rows of the edges that leave it
-        # Nothing leaves the last node but the output of the cell.
-        self.rows = [space.outgoing(source) for source in range(space.targets[-1])]
+        self.rows = space.leaving
         for source, rows in enumerate(self.rows):
             # On the device of the cell: copying them there would wait for it, and cannot be captured.
             self.register_buffer(f"rows{source}", torch.tensor(rows), persistent=False)

@@ -77,7 +77,6 @@ class Supernet(nn.Module):
             self.logits[f"{kind}_alpha"] = nn.Parameter(1e-3 * torch.randn(num_edges, len(space.operations)))
             if design.normalisation:
                 self.logits[f"{kind}_beta"] = nn.Parameter(1e-3 * torch.randn(num_edges))
-        self._rows = [space.outgoing(source) for source in range(space.targets[-1])]
         #: what is active as Python knows it, without asking a device, and what a pass computes then
         self._active: dict[str, list[list[bool]]] = {}
         self._plans: dict[str, Plan] = {}
@@ -122,7 +121,7 @@ class Supernet(nn.Module):
             raise ValueError(f"{len(self.space.edges)} edges with {len(self.space.operations)} operations are needed")
         self._active[kind] = [list(row) for row in active]
         self._movable = None
-        self._plans[kind] = plan(self._active[kind], self._rows)
+        self._plans[kind] = plan(self._active[kind], self.space.leaving)
         setattr(self, f"active_{kind}", torch.tensor(active, device=self.classifier.weight.device))
 
     def operation_weights(self) -> dict[str, Tensor]:
@@ -202,7 +201,7 @@ class Supernet(nn.Module):
         device = self.classifier.weight.device
         limits = {kind: self._limit(kind, active) for kind in self.space.cell_kinds}
         for kind, cell in zip(self.kinds, self.search_cells(), strict=True):
-            for rows, edges in zip(self._rows, cell.sources, strict=True):
+            for rows, edges in zip(self.space.leaving, cell.sources, strict=True):
                 assert isinstance(edges, SourceEdges)
                 for name, operation in edges.operations.items():
                     active_e = [limits[kind][row][self.space.operations.index(name)] for row in rows]
@@ -226,7 +225,7 @@ class Supernet(nn.Module):
         return [[a and b for a, b in zip(*rows, strict=True)] for rows in pairs]
 
     def _groups(self, kind: str, active: Mapping[str, Tensor] | None) -> Plan:
-        return self._plans[kind] if active is None else plan(self._limit(kind, active), self._rows)
+        return self._plans[kind] if active is None else plan(self._limit(kind, active), self.space.leaving)
 
     def canonical_gradients(self) -> dict[str, Tensor]:
         """Gradients of all parameters that have one, under the names of the state dict."""
