@@ -24,7 +24,7 @@ def test_the_stages_are_as_deep_as_published_in_proportion(cells: int, depths: l
 
 
 def dropout(epoch: int, epochs: int = 25, warmup: int = 10) -> float:
-    return skip_dropout(0.7, Moment(0, epoch, epochs, 1), warmup, 15)
+    return skip_dropout(0.7, Moment(0, epoch, epochs, 1, warmup), 15)
 
 
 def test_the_published_points_of_the_dropout() -> None:

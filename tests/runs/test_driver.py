@@ -82,6 +82,14 @@ def test_out_of_memory_in_the_first_step_halves_the_batch_for_real(tmp_path: Pat
     assert result(run_dir) == result(tmp_path / "whole"), "the failed attempts left nothing behind"
 
 
+def test_memory_is_tried_anew_where_the_steps_grow(tmp_path: Path) -> None:
+    run_dir = tmp_path / "run"
+    assert wait(start(run_dir, Plan(megabytes=100, memory_limit=600, grows_from=2))) == 0, output(run_dir)
+    assert "warning: out of memory at epoch 3/4, step 1/6: halving the batch" in output(run_dir)
+    run_tiny(tmp_path / "whole")
+    assert result(run_dir) == result(tmp_path / "whole")
+
+
 def test_out_of_memory_even_with_the_smallest_batch(tmp_path: Path) -> None:
     run_dir = tmp_path / "run"
     assert wait(start(run_dir, Plan(megabytes=4000, memory_limit=600))) == 4

@@ -35,6 +35,7 @@ class Plan:
     nan_at: tuple[int, int] | None = None  # (epoch, step) of a loss that is NaN
     batch: int = 16
     megabytes: int = 0  # memory that one image needs, in a step
+    grows_from: int = 0  # the first epoch whose steps need it
     memory_limit: int = 0  # megabytes of address space on top of those in use
     file_limit: int = 0  # largest file, in bytes
     die: str = ""  # where to kill oneself
@@ -59,12 +60,15 @@ class TinyTask:
     def steps(self, epoch: int) -> int:
         return self.num_steps
 
+    def workload(self, epoch: int) -> bool:
+        return epoch >= self.plan.grows_from
+
     def step(self, epoch: int, step: int) -> Mapping[str, Tensor | float]:
         plan = self.plan
         self.taken.append((epoch, step))
         if plan.signal_at is not None and plan.signal_at[:2] == (epoch, step):
             os.kill(os.getpid(), plan.signal_at[2])
-        if plan.megabytes:
+        if plan.megabytes and epoch >= plan.grows_from:
             torch.ones(plan.megabytes * plan.batch // self.parts, 1 << 20, dtype=torch.uint8)
         x = torch.randn(plan.batch, 8, generator=generator(0, "batch", epoch, step))
         loss = (self.model(x) - x[:, :3]).square().mean()

@@ -29,6 +29,7 @@ from adarts.searching.footprint import (
     smallest_k,
     tensor_bytes,
 )
+from adarts.space import get_space
 
 CPU = torch.device("cpu")
 SMALL = Workload(SupernetSettings(channels=8, cells=3), EdgeDesign(), batch=32, shape=(3, 16, 16))
@@ -116,7 +117,7 @@ def test_recomputation_and_a_shorter_type_need_less() -> None:
 @pytest.mark.parametrize(("precision", "native"), [("float32", kernels.active() == "native"), ("bfloat16", False)])
 def test_the_native_kernels_count_where_they_run(precision: str, native: bool) -> None:
     config = search_config(published, scale="smoke", run={"precision": precision})
-    (phase, *_) = create(config).phases(config)
+    (phase, *_) = create(config).phases(config, get_space("darts"))
     assert Workload.of(config, phase, load_images("signs", config.images, 0), CPU).native == native
 
 
@@ -192,3 +193,8 @@ def test_a_search_above_its_limit_leaves_no_folder(tmp_path: Path, monkeypatch: 
     with pytest.raises(OutOfMemoryError, match="the limit is 300 MB"):
         run_search(config)
     assert not (tmp_path / "runs").exists()
+
+
+def test_dropout_on_skip_connections_needs_memory() -> None:
+    small = replace(SMALL, batch=4, shape=(3, 8, 8))
+    assert tensor_bytes(replace(small, skip_dropout=True)) > 1.02 * tensor_bytes(small)

@@ -63,6 +63,7 @@ class Phase:
         fresh: a new supernet with new logits; otherwise that of the phase before goes on.
         rate_scale: factor of the weights' learning rates.
         num_operations: most operations that are active on an edge, for the prediction of memory; None is all.
+        skip_dropout: whether skip connections have a dropout, for the same.
     """
 
     epochs: int
@@ -72,6 +73,7 @@ class Phase:
     fresh: bool = True
     rate_scale: float = 1.0
     num_operations: int | None = None
+    skip_dropout: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,12 +85,14 @@ class Moment:
         epoch: epoch of the phase, from 0.
         epochs: epochs of the phase.
         steps: steps of an epoch.
+        warmup_epochs: first epochs of the phase, in which the logits stay frozen.
     """
 
     phase: int
     epoch: int
     epochs: int
     steps: int
+    warmup_epochs: int = 0
 
     @property
     def is_last(self) -> bool:
@@ -96,14 +100,22 @@ class Moment:
         return self.epoch == self.epochs - 1
 
     @property
+    def warm(self) -> bool:
+        """Whether the warm-up is over, so that the logits move."""
+        return self.epoch >= self.warmup_epochs
+
+    @property
     def done(self) -> float:
-        """Share of the phase's epochs that are done, from 0 up to below 1."""
-        return self.epoch / self.epochs
+        """Share of the epochs behind the warm-up that are done, from 0 up to below 1; 0 in the warm-up.
+
+        Schedules follow it: most papers have no warm-up, and what hardens or fades while the logits stand still is lost on them.
+        """
+        return max(0, self.epoch - self.warmup_epochs) / (self.epochs - self.warmup_epochs)
 
     @property
     def progress(self) -> float:
         """The same, but 1 in the last epoch: for what runs from one published value to another."""
-        return self.epoch / max(1, self.epochs - 1)
+        return max(0, self.epoch - self.warmup_epochs) / max(1, self.epochs - self.warmup_epochs - 1)
 
 
 class Search(Protocol):
@@ -206,9 +218,13 @@ class Method:
         """Why the method is not defined on a space, or None where it is."""
         return None
 
-    def phases(self, config: SearchConfig) -> tuple[Phase, ...]:
+    def phases(self, config: SearchConfig, space: Space) -> tuple[Phase, ...]:
         """The parts of the search, in order; ``search.epochs`` and ``search.warmup_epochs`` are those of one part."""
         return (Phase(config.search.epochs, config.search.warmup_epochs, config.supernet, config.edge),)
+
+    def caution(self, search: Search) -> str | None:
+        """What people should know before the search begins, such as a budget too small for the method, or None."""
+        return None
 
     def begin(self, search: Search) -> None:
         """A phase begins; its supernet is there, but no step was carried out."""

@@ -18,7 +18,7 @@ from adarts.methods.base import Method, MethodInfo, Phase, Search, Sums
 from adarts.methods.darts import Darts
 from adarts.methods.registry import register
 from adarts.seeding import generator
-from adarts.space import DARTS, Space
+from adarts.space import Space
 from adarts.supernet import Mixture, Supernet
 
 Result = tuple[float, float]
@@ -70,10 +70,10 @@ class DartsPt(Method):
 
     options: Options
 
-    def phases(self, config: SearchConfig) -> tuple[Phase, ...]:
+    def phases(self, config: SearchConfig, space: Space) -> tuple[Phase, ...]:
         """The search, then the selection."""
-        (search,) = super().phases(config)
-        epochs = self._tuning(search.epochs) * (len(_nodes(DARTS)) + len(DARTS.edges) - 1)
+        (search,) = super().phases(config, space)
+        epochs = self._tuning(search.epochs) * (len(_nodes(space)) + len(space.edges) - 1)
         return search, replace(search, epochs=epochs, warmup_epochs=0, fresh=False, rate_scale=0.1)
 
     def begin(self, search: Search) -> None:

@@ -17,7 +17,7 @@ from adarts.config.settings import EdgeDesign, SearchConfig, Settings
 from adarts.methods.base import Method, MethodInfo, Phase, Purpose, Search
 from adarts.methods.registry import register
 from adarts.methods.stages import strongest
-from adarts.space import DARTS
+from adarts.space import Space
 from adarts.supernet import Mixture, Supernet
 
 _KEPT = 4
@@ -69,9 +69,9 @@ class DrNas(Method):
 
     options: Options
 
-    def phases(self, config: SearchConfig) -> tuple[Phase, ...]:
+    def phases(self, config: SearchConfig, space: Space) -> tuple[Phase, ...]:
         """Few channels with all operations, then more channels with four."""
-        loop, operations = config.search, len(DARTS.operations) - 1
+        loop, operations = config.search, len(space.operations) - 1
         narrow = config.edge.model_copy(update={"k": _narrow(config.supernet.channels, config.edge)})
         first = Phase(loop.epochs, loop.warmup_epochs, config.supernet, narrow, num_operations=operations)
         return first, replace(first, edge=config.edge, num_operations=_KEPT)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -14,12 +15,12 @@ import torch.nn.functional as F
 from pydantic import Field, PositiveFloat
 from torch import Tensor
 
-from adarts.config.settings import Settings
-from adarts.methods.base import Method, MethodInfo, Purpose, Search, Sums
+from adarts.config.settings import SearchConfig, Settings
+from adarts.methods.base import Method, MethodInfo, Phase, Purpose, Search, Sums
 from adarts.methods.gumbel import gumbel_softmax
 from adarts.methods.registry import register
 from adarts.methods.stages import since_warmup, skip_dropout, strongest
-from adarts.space import Genotype, derive
+from adarts.space import Genotype, Space, derive
 from adarts.supernet import Mixture, Supernet
 
 _PUBLISHED_EPOCHS = 140  # behind the warm-up
@@ -77,6 +78,11 @@ class EoiNas(Method):
 
     options: Options
 
+    def phases(self, config: SearchConfig, space: Space) -> tuple[Phase, ...]:
+        """One phase, with dropout on skip connections."""
+        (phase,) = super().phases(config, space)
+        return (replace(phase, skip_dropout=True),)
+
     def begin(self, search: Search) -> None:
         """Nothing is gathered yet."""
         alphas = {kind: search.supernet.logits[f"{kind}_alpha"] for kind in search.supernet.space.cell_kinds}
@@ -89,9 +95,8 @@ class EoiNas(Method):
 
     def temperature(self, search: Search) -> float:
         """Tau, constant within an epoch."""
-        options, warmup = self.options, search.config.search.warmup_epochs
-        later = max(0.0, since_warmup(search.moment, warmup, _PUBLISHED_EPOCHS))
-        return options.temperature * math.pow(options.decay, later)
+        later = since_warmup(search.moment, _PUBLISHED_EPOCHS)
+        return self.options.temperature * math.pow(self.options.decay, later)
 
     def mixture(self, search: Search, purpose: Purpose, x_bchw: Tensor, y_b: Tensor) -> Mixture:
         """All operations, weighed by a sample."""
@@ -158,9 +163,9 @@ class EoiNas(Method):
 
     def _remaining(self, search: Search, operations: int) -> int:
         """Operations of an edge behind this epoch; two at the end, since the last drop is the derivation."""
-        moment, warmup = search.moment, search.config.search.warmup_epochs
+        moment, warmup = search.moment, search.moment.warmup_epochs
         drops = max(0, (operations - 1) * (moment.epoch + 1 - warmup) // (moment.epochs - warmup))
         return max(2, operations - drops)
 
     def _dropout(self, search: Search) -> float:
-        return skip_dropout(self.options.dropout, search.moment, search.config.search.warmup_epochs, _PUBLISHED_EPOCHS)
+        return skip_dropout(self.options.dropout, search.moment, _PUBLISHED_EPOCHS)

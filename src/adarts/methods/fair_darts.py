@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import torch
@@ -55,10 +56,24 @@ class FairDarts(Method):
 
         w01: NonNegativeFloat = 10.0
         """Weight of the zero-one loss."""
-        threshold: float = Field(default=0.85, ge=0, le=1)
+        threshold: float = Field(default=0.85, ge=0, lt=1)
         """Smallest weight with which an operation stays in the cell."""
 
     options: Options
+
+    def caution(self, search: Search) -> str | None:
+        """Whether the logits can reach the threshold at all."""
+        phase, rate = search.moment, search.config.logits.learning_rate
+        steps = (phase.epochs - phase.warmup_epochs) * phase.steps
+        largest = 1 / (1 + math.exp(-steps * rate))  # Adam moves a logit by its learning rate at most, or little more
+        if largest >= self.options.threshold:
+            return None
+        needed = math.log(self.options.threshold / (1 - self.options.threshold)) / steps
+        return (
+            f"in {steps} steps of logits.learning_rate {rate:g} no weight rises above {largest:.2f}, so none reaches the "
+            f"threshold of {self.options.threshold:g}, and cells are left empty; take a rate of {2 * needed:.1g} or more, "
+            "or a lower threshold"
+        )
 
     def begin(self, search: Search) -> None:
         """Leave `none` out, and let every weight begin at one half."""

@@ -12,7 +12,7 @@ from adarts.config.settings import SearchConfig, Settings
 from adarts.methods.base import Method, MethodInfo, Moment, Phase, Purpose, Search, Sums
 from adarts.methods.gumbel import gumbel_softmax, straight_through
 from adarts.methods.registry import register
-from adarts.space import Genotype, derive, strongest_pairs
+from adarts.space import Genotype, Space, derive, strongest_pairs
 from adarts.supernet import Mixture, Supernet
 
 
@@ -60,9 +60,9 @@ class Gdas(Method):
 
     options: Options
 
-    def phases(self, config: SearchConfig) -> tuple[Phase, ...]:
+    def phases(self, config: SearchConfig, space: Space) -> tuple[Phase, ...]:
         """One phase, whose passes hold one operation of every edge."""
-        (phase,) = super().phases(config)
+        (phase,) = super().phases(config, space)
         return (replace(phase, num_operations=1),)
 
     def temperature(self, moment: Moment) -> float:

@@ -79,14 +79,16 @@ class PDarts(Method):
 
     options: Options
 
-    def phases(self, config: SearchConfig) -> tuple[Phase, ...]:
+    def phases(self, config: SearchConfig, space: Space) -> tuple[Phase, ...]:
         """Three stages, each deeper, with fewer operations."""
 
         def stage(depth: int, operations: int) -> Phase:
             cells = round(config.supernet.cells * depth / _DEPTHS[0])
             supernet = config.supernet.model_copy(update={"cells": cells})
             loop = config.search
-            return Phase(loop.epochs, loop.warmup_epochs, supernet, config.edge, num_operations=operations)
+            return Phase(
+                loop.epochs, loop.warmup_epochs, supernet, config.edge, num_operations=operations, skip_dropout=True
+            )
 
         return tuple(stage(depth, operations) for depth, operations in zip(_DEPTHS, _OPERATIONS, strict=True))
 
@@ -118,7 +120,7 @@ class PDarts(Method):
     def _dropout(self, search: Search) -> float:
         options = self.options
         initial = (options.dropout1, options.dropout2, options.dropout3)[search.moment.phase]
-        return skip_dropout(initial, search.moment, search.config.search.warmup_epochs, _PUBLISHED_EPOCHS)
+        return skip_dropout(initial, search.moment, _PUBLISHED_EPOCHS)
 
 
 def derive_with_few_skips(

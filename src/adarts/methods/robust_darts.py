@@ -103,7 +103,7 @@ class RobustDarts(Darts2nd):
 
     def end_epoch(self, search: Search) -> dict[str, Any]:
         """Measure, and stop if that says so."""
-        warmup, moment = search.config.search.warmup_epochs, search.moment
+        moment, warmup = search.moment, search.moment.warmup_epochs
         every, earliest = self.schedule(moment.epochs - warmup)
         epoch = moment.epoch - warmup
         if epoch < 0 or epoch % every:

@@ -23,7 +23,7 @@ def strongest(scores_eo: Tensor, active_eo: Tensor, count: int) -> list[list[boo
     return result
 
 
-def skip_dropout(initial: float, moment: Moment, warmup: int, published: int) -> float:
+def skip_dropout(initial: float, moment: Moment, published: int) -> float:
     """The probability that an element of a skip connection is dropped, in an epoch of a stage.
 
     In the warm-up p0 * (epochs - 1 - epoch) / epochs; afterwards p0 * exp(-0.2 t), t being the epochs since the warm-up,
@@ -32,14 +32,13 @@ def skip_dropout(initial: float, moment: Moment, warmup: int, published: int) ->
     Args:
         initial: p0.
         moment: where the stage stands.
-        warmup: its first epochs, in which the logits stay frozen.
         published: epochs of the published stage behind its warm-up.
     """
-    if moment.epoch < warmup:
+    if not moment.warm:
         return initial * (moment.epochs - 1 - moment.epoch) / moment.epochs
-    return initial * math.exp(-0.2 * since_warmup(moment, warmup, published))
+    return initial * math.exp(-0.2 * since_warmup(moment, published))
 
 
-def since_warmup(moment: Moment, warmup: int, published: int) -> float:
+def since_warmup(moment: Moment, published: int) -> float:
     """Epochs since the warm-up, stretched so that all there are behind it count as the published number of them."""
-    return (moment.epoch - warmup) * published / (moment.epochs - warmup)
+    return moment.done * published

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any, Protocol
 
 import torch
@@ -32,6 +32,9 @@ class Task(Protocol):
 
     def steps(self, epoch: int) -> int:
         """Number of steps of an epoch."""
+
+    def workload(self, epoch: int) -> Hashable:
+        """What the memory of an epoch's steps depends on: where it changes, the first step may find too little of it."""
 
     def step(self, epoch: int, step: int) -> Mapping[str, Tensor | float]:
         """Carry out one step.
@@ -87,7 +90,8 @@ class _Driver:
         self.step = 0
         self.totals: dict[str, Tensor | float] = {}
         self.rollbacks = 0
-        self.fits_in_memory = False
+        #: the kind of steps that memory suffices for
+        self.fitting: Hashable = None
         self.saved_at = time.monotonic()
 
     def carry_out(self) -> None:
@@ -124,7 +128,8 @@ class _Driver:
         if self.step == steps:
             self._end_epoch()
         else:
-            sums = self._step() if self.fits_in_memory else self._first_step()
+            fits = self.task.workload(self.epoch) == self.fitting
+            sums = self._step() if fits else self._first_step()
             self.step += 1
             for name, value in sums.items():
                 # Kept as tensors, so that no step waits for the device; in double, so that long sums stay exact.
@@ -140,7 +145,7 @@ class _Driver:
         return self.task.step(self.epoch, self.step)
 
     def _first_step(self) -> Mapping[str, Tensor | float]:
-        """The first step of this process: when memory does not suffice, go back and try smaller batches."""
+        """The first step of its kind in this process: when memory does not suffice, go back and try smaller batches."""
         while True:
             try:
                 sums = self._step()
@@ -149,7 +154,7 @@ class _Driver:
                     raise
                 reason = first_line(error)
             else:
-                self.fits_in_memory = True
+                self.fitting = self.task.workload(self.epoch)
                 return sums
             # Here the exception is gone, and with it the frames that held the step's tensors.
             gc.collect()

@@ -1,6 +1,6 @@
 """The search: alternating updates of weights and logits, and what is measured meanwhile."""
 
 from adarts.searching.search import SearchResult, run_search
-from adarts.searching.task import SearchTask, build_supernet
+from adarts.searching.task import SearchTask
 
-__all__ = ["SearchResult", "SearchTask", "build_supernet", "run_search"]
+__all__ = ["SearchResult", "SearchTask", "run_search"]

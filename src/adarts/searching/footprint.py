@@ -30,7 +30,7 @@ from adarts.data.memory import available_memory
 from adarts.errors import ConfigError, OutOfMemoryError
 from adarts.methods import Phase
 from adarts.space import DARTS
-from adarts.supernet import Supernet
+from adarts.supernet import Mixture, Supernet
 from adarts.supernet.edges import SourceEdges
 
 # Fitted to the resident memory of processes at batches from 8 to 64, C = 8 and 16, K from 1 to 4, three to eight cells, with
@@ -42,6 +42,7 @@ _TORCH = (140_000_000, 1.3)
 
 _UNITS = {"MB": 10**6, "GB": 10**9, "TB": 10**12, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
 _STATM = Path("/proc/self/statm")
+_SOME_DROPOUT = 0.5  # how much does not matter to memory
 _LEAST_BATCH = 2  # batch normalisation needs two images
 
 
@@ -57,6 +58,7 @@ class Workload:
         num_classes: of the classifier.
         precision: of convolutions and matrix products.
         num_operations: most operations that are active on an edge; None is all.
+        skip_dropout: whether skip connections have a dropout.
         native: whether the native CPU kernels run.
     """
 
@@ -67,6 +69,7 @@ class Workload:
     num_classes: int = 10
     precision: str = "float32"
     num_operations: int | None = None
+    skip_dropout: bool = False
     native: bool = True
 
     @classmethod
@@ -80,6 +83,7 @@ class Workload:
             data.num_classes,
             config.run.precision,
             phase.num_operations,
+            phase.skip_dropout,
             native=device.type == "cpu" and kernels.active(config.run.precision) == "native",
         )
 
@@ -124,7 +128,10 @@ def _update_weights(workload: Workload) -> None:
     images = torch.empty(workload.batch, *workload.shape)
     labels = torch.zeros(workload.batch, dtype=torch.long)
     with torch.autocast("cpu", torch.bfloat16, enabled=workload.precision == "bfloat16"):
-        loss = F.cross_entropy(net(images), labels)
+        mixture = Mixture(
+            net.operation_weights(), net.edge_weights(), skip_dropout=_SOME_DROPOUT if workload.skip_dropout else 0.0
+        )
+        loss = F.cross_entropy(net(images, mixture=mixture), labels)
     loss.backward()
     del optimisers
 

@@ -67,6 +67,8 @@ def _search(config: SearchConfig) -> SearchResult:
             task.between = run.stop_if_asked
             for warning in dict.fromkeys(filter(None, tight)):
                 run.warn(warning)
+            if caution := method.caution(task):
+                run.warn(caution)
             if config.search.validate_supernet and not task.validates:
                 run.warn(f"the supernet is not validated: {method.info.title} learns from all training images")
             with run.signals.deferred():  # a signal that meets the measurement of steps leaves them half undone

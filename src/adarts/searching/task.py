@@ -16,10 +16,11 @@ from adarts import updates
 from adarts.capture import Recorder, recorder
 from adarts.config.settings import SearchConfig
 from adarts.data import ImageData
-from adarts.errors import ConfigError, NotFiniteError
+from adarts.errors import ConfigError, DataError, NotFiniteError
 from adarts.methods import Method, Moment, Phase, Purpose, Sums
 from adarts.searching.batches import search_batches
 from adarts.searching.monitors import channel_stability, monitor
+from adarts.searching.phases import build_supernet, checked_phases
 from adarts.seeding import derive_seed, generator
 from adarts.space import DARTS, Genotype
 from adarts.supernet import Mixture, Selection, Supernet
@@ -37,12 +38,10 @@ class SearchTask:
 
     def __init__(self, config: SearchConfig, data: ImageData, method: Method, device: torch.device) -> None:
         self.config, self.data, self.method, self.device = config, data, method, device
-        if reason := method.supports(DARTS):
-            raise ConfigError(f"method '{method.info.name}' is not defined on the space '{DARTS.name}': {reason}")
         #: called between the batches of a long measurement; it may raise to stop the run
         self.between: Callable[[], None] = lambda: None
         updates.fix_arithmetic(device)
-        self.phases = method.phases(config)
+        self.phases = checked_phases(config, method, DARTS)
         self.epochs = sum(phase.epochs for phase in self.phases)
         #: why the method ended the search before that
         self.stopped: str | None = None
@@ -69,10 +68,10 @@ class SearchTask:
 
     def _build(self, index: int) -> None:
         phase = self.phases[index]
-        self.moment = Moment(index, 0, phase.epochs, self.steps(0))
+        self.moment = Moment(index, 0, phase.epochs, self.steps(0), phase.warmup_epochs)
         if phase.fresh or index == 0:
             self.previous = getattr(self, "supernet", None)
-            self.supernet = build_supernet(self.config, phase, index, self.data).to(self.device)
+            self.supernet = build_supernet(self.config, DARTS, phase, index, self.data).to(self.device)
         weights, logits = self.supernet.weight_parameters(), self.supernet.logit_parameters()
         self.weight_optimiser = updates.sgd(weights, self.config.weights)
         self.logit_optimiser = updates.adam(logits, self.config.logits)
@@ -118,14 +117,16 @@ class SearchTask:
 
     def go_to(self, epoch: int, step: int) -> None:
         """Make a step the current one; its batches and what is drawn in it follow from its number."""
-        begin = sum(phase.epochs for phase in self.phases[: self.moment.phase])
-        phase = self.phases[self.moment.phase]
-        moment = Moment(self.moment.phase, epoch - begin, phase.epochs, self.steps(epoch))
+        moment = self._moment(epoch)
         if self.method.info.replay == "epoch" and moment != self.moment:
             self._forget()
         self.epoch, self._step, self.moment = epoch, step, moment
         self.rate = self._learning_rate(epoch)
         self.generator = generator(self.config.seed, "channels", epoch, step)
+
+    def workload(self, epoch: int) -> tuple[int, bool]:
+        moment = self._moment(epoch)
+        return moment.phase, moment.warm
 
     def step(self, epoch: int, step: int) -> Sums:
         self.supernet.train()
@@ -166,7 +167,7 @@ class SearchTask:
         if len(self.phases) > 1:
             record["phase"] = self.moment.phase
         self.selection_before = self.selection
-        if self.moment.is_last and self.moment.phase + 1 < len(self.phases):
+        if self.moment.is_last and self.moment.phase + 1 < len(self.phases) and self.stopped is None:
             self._enter(self.moment.phase + 1)
         return record
 
@@ -228,14 +229,23 @@ class SearchTask:
         return True
 
     def genotype(self) -> Genotype:
-        """The cells that the logits name now."""
-        return self.method.derive(self.supernet)
+        """The cells that the logits name now.
+
+        Raises:
+            ConfigError: the method names cells that are not of the space.
+        """
+        try:
+            found = self.method.derive(self.supernet)
+            found.require_within(self.supernet.space)
+        except DataError as error:
+            raise ConfigError(f"method '{self.method.info.name}' derives what is not in the space: {error}") from error
+        return found
 
     # ---------------------------------------------------------------------------------------------- what a method asks
 
     @property
     def logits_active(self) -> bool:
-        return self.moment.epoch >= self.phases[self.moment.phase].warmup_epochs
+        return self.moment.warm
 
     def batch(self, purpose: Purpose) -> tuple[Tensor, Tensor]:
         batches = self.logit_batches if purpose == "logits" else self.weight_batches
@@ -307,10 +317,15 @@ class SearchTask:
     def stop(self, reason: str) -> None:
         self.epochs, self.stopped = self.epoch + 1, reason
 
+    def _moment(self, epoch: int) -> Moment:
+        """Where an epoch stands in the current phase."""
+        index, phase = self.moment.phase, self.phases[self.moment.phase]
+        begin = sum(before.epochs for before in self.phases[:index])
+        return Moment(index, epoch - begin, phase.epochs, self.steps(epoch), phase.warmup_epochs)
+
     def _learning_rate(self, epoch: int) -> float:
-        begin = sum(phase.epochs for phase in self.phases[: self.moment.phase])
-        phase = self.phases[self.moment.phase]
-        return phase.rate_scale * updates.learning_rate(self.config.weights, epoch - begin, phase.epochs)
+        moment, phase = self._moment(epoch), self.phases[self.moment.phase]
+        return phase.rate_scale * updates.learning_rate(self.config.weights, moment.epoch, moment.epochs)
 
     def _loss(self, x_bchw: Tensor, y_b: Tensor, purpose: Purpose) -> tuple[Tensor, ...]:
         if self._draws_inside:
@@ -377,17 +392,3 @@ class SearchTask:
             self._validation_batches(),
             self.between,
         )
-
-
-def build_supernet(config: SearchConfig, phase: Phase, index: int, data: ImageData) -> Supernet:
-    """The supernet of a phase, with weights and logits drawn from the seed of the search.
-
-    Args:
-        config: of the search.
-        phase: width, depth and edge design.
-        index: of the phase.
-        data: images and classes.
-    """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive_seed(config.seed, "supernet", *([index] if index else [])))
-        return Supernet(DARTS, phase.supernet, phase.edge, data.num_classes, data.in_channels)

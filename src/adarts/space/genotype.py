@@ -76,6 +76,27 @@ class Genotype:
     def __hash__(self) -> int:
         return hash((self.space, tuple(sorted((kind, cell) for kind, cell in self.cells.items()))))
 
+    def require_within(self, space: Space) -> None:
+        """Refuse cells that a search of the space cannot have found.
+
+        Raises:
+            DataError: another space, an operation that is no candidate of it, `none`, or another number of nodes.
+        """
+        if self.space != space.name:
+            raise DataError(f"the genotype is of the space '{self.space}', not of '{space.name}'")
+        for kind, cell in self.cells.items():
+            if len(cell.nodes) != space.num_nodes:
+                raise DataError(
+                    f"the {kind} cell has {len(cell.nodes)} nodes; those of '{space.name}' have {space.num_nodes}"
+                )
+            for node, pairs in zip(space.targets, cell.nodes, strict=True):
+                for operation, source in pairs:
+                    if operation == "none" or operation not in space.operations:
+                        edge = f"the edge from node {source} to node {node} of the {kind} cell"
+                        raise DataError(
+                            f"{edge} has the operation '{operation}', which no cell of '{space.name}' may have"
+                        )
+
     def num_operations(self, kind: str, *names: str) -> int:
         """How many pairs of a cell have one of these operations."""
         return sum(operation in names for pairs in self.cells[kind].nodes for operation, _ in pairs)

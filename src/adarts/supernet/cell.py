@@ -12,6 +12,16 @@ from adarts.supernet.edges import Addend, SourceEdges, node_sum
 from adarts.supernet.mixture import CellPlan
 
 
+def require_k(channels: int, design: EdgeDesign) -> None:
+    """Refuse a partial connection that does not come out even.
+
+    Raises:
+        ConfigError: k does not divide the channels of a cell; when it does, it divides those of later cells, which are multiples.
+    """
+    if channels % design.k:
+        raise ConfigError(f"edge.k = {design.k} does not divide the {channels} channels of a cell; choose a divisor")
+
+
 class SearchCell(nn.Module):
     """One cell.
 
@@ -35,10 +45,7 @@ class SearchCell(nn.Module):
     ) -> None:
         super().__init__()
         self.edges, self.targets, self.num_inputs = space.edges, space.targets, space.num_inputs
-        if channels % design.k:
-            raise ConfigError(
-                f"edge.k = {design.k} does not divide the {channels} channels of a cell; choose a divisor"
-            )
+        require_k(channels, design)
         self.shuffle_groups = design.k if design.selector == "first" else 1
         before = FactorizedReduce if after_reduction else ReLUConvBN
         self.preprocess0 = before(channels_in[0], channels, affine=False)

@@ -24,6 +24,7 @@ from adarts.methods import create, published
 from adarts.runs.config_file import identity
 from adarts.searching import SearchTask
 from adarts.searching.footprint import MemoryLimit
+from adarts.space import DARTS
 
 _MOST = 10_000  # points; more are a slip of the pen, such as a seed range with a digit too many
 
@@ -122,7 +123,7 @@ def _point(values: Mapping[str, Any], common: Mapping[str, Any], config_file: Pa
     name = re.sub(r"[^A-Za-z0-9._=+-]+", "-", "-".join(words)).strip("-.")
     with _named(name):
         config = validated(SearchConfig, layers)
-        return Point(name, settings, config, sum(phase.epochs for phase in create(config).phases(config)))
+        return Point(name, settings, config, sum(phase.epochs for phase in create(config).phases(config, DARTS)))
 
 
 def _require_distinct(points: Sequence[Point]) -> None:

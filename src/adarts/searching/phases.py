@@ -1,0 +1,49 @@
+"""The phases of a search: checked before the first of them begins, and the supernet of each."""
+
+from __future__ import annotations
+
+import torch
+
+from adarts.config.settings import SearchConfig
+from adarts.data import ImageData
+from adarts.errors import ConfigError
+from adarts.methods import Method, Phase
+from adarts.seeding import derive_seed
+from adarts.space import Space
+from adarts.supernet import Supernet, require_k
+
+
+def checked_phases(config: SearchConfig, method: Method, space: Space) -> tuple[Phase, ...]:
+    """The phases of a search, every one of which can be carried out.
+
+    Raises:
+        ConfigError: the method is not defined on the space, or a phase cannot be carried out: found now, not hours later.
+    """
+    name = method.info.name
+    if reason := method.supports(space):
+        raise ConfigError(f"method '{name}' is not defined on the space '{space.name}': {reason}")
+    phases = method.phases(config, space)
+    for index, phase in enumerate(phases):
+        try:
+            if phase.warmup_epochs >= phase.epochs:
+                raise ConfigError(f"all {phase.epochs} epochs are warm-up, so the logits never move")
+            require_k(phase.supernet.channels, phase.edge)
+        except ConfigError as error:
+            where = f"phase {index + 1} of method '{name}': " if len(phases) > 1 else ""
+            raise ConfigError(f"{where}{error}") from None
+    return phases
+
+
+def build_supernet(config: SearchConfig, space: Space, phase: Phase, index: int, data: ImageData) -> Supernet:
+    """The supernet of a phase, with weights and logits drawn from the seed of the search.
+
+    Args:
+        config: of the search.
+        space: that is searched.
+        phase: width, depth and edge design.
+        index: of the phase.
+        data: images and classes.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive_seed(config.seed, "supernet", *([index] if index else [])))
+        return Supernet(space, phase.supernet, phase.edge, data.num_classes, data.in_channels)

@@ -1,0 +1,112 @@
+"""What is refused before a search begins, and where the schedules and phases of a method stand."""
+
+from typing import ClassVar
+
+import pytest
+import torch
+
+from adarts.config.settings import SearchConfig
+from adarts.errors import ConfigError
+from adarts.methods import Method, MethodInfo, Moment, Phase, create, get_method
+from adarts.searching.phases import checked_phases
+from adarts.space import DARTS, CellGenotype, Genotype
+from tiny import tiny_search
+
+
+def test_a_schedule_begins_behind_the_warm_up() -> None:
+    moments = [Moment(0, epoch, 8, 1, warmup_epochs=3) for epoch in range(8)]
+    assert [moment.done for moment in moments] == [0, 0, 0, 0, 0.2, 0.4, 0.6, 0.8]
+    assert [moment.progress for moment in moments] == [0, 0, 0, 0, 0.25, 0.5, 0.75, 1]
+    assert [moment.warm for moment in moments] == [False] * 3 + [True] * 5
+    assert Moment(0, 1, 2, 1, warmup_epochs=1).progress == 0  # the only epoch
+
+
+def test_the_methods_that_follow_the_warm_up() -> None:
+    search = tiny_search("gdas", search={"epochs": 6, "batch_size": 8, "warmup_epochs": 3})
+    method = get_method("gdas")(get_method("gdas").Options())
+    found = []
+    for epoch in range(6):
+        search.go_to(epoch, 0)
+        found.append(method.temperature(search.moment))  # type: ignore[attr-defined]
+    assert found == pytest.approx([10, 10, 10, 10, 5.05, 0.1])
+
+
+def test_every_phase_is_tried_before_the_first_begins() -> None:
+    changes = {"edge": {"k": 3}, "supernet": {"channels": 16, "cells": 3}}
+    with pytest.raises(ConfigError, match="phase 2 of method 'dr-nas': edge.k = 3 does not divide the 16 channels"):
+        tiny_search("dr-nas", edge={"k": 3}, supernet={"channels": 16, "cells": 3})
+    config = SearchConfig.model_validate({"method": "adarts", **changes})
+    with pytest.raises(ConfigError, match=r"^edge.k = 3 does not divide"):
+        checked_phases(config, create(config), DARTS)
+
+
+def test_a_phase_that_is_all_warm_up_is_refused() -> None:
+    class Waiting(Method):
+        info = MethodInfo("waiting", "", 2026, "", "", "")
+
+        def phases(self, config, space):  # type: ignore[no-untyped-def]
+            return Phase(5, 0, config.supernet, config.edge), Phase(2, 2, config.supernet, config.edge)
+
+    with pytest.raises(ConfigError, match="phase 2 of method 'waiting': all 2 epochs are warm-up"):
+        checked_phases(SearchConfig(), Waiting(Waiting.Options()), DARTS)
+
+
+class Elsewhere(Method):
+    """Derives what a test wants."""
+
+    info = MethodInfo("elsewhere", "", 2026, "", "", "")
+    found: ClassVar[Genotype]
+
+    def derive(self, supernet):  # type: ignore[no-untyped-def]
+        return self.found
+
+
+def cells(operation: str = "sep_conv_3x3", nodes: int = 4) -> Genotype:
+    node = ((operation, 0), ("skip_connect", 1))
+    return Genotype({kind: CellGenotype((node,) * nodes, (2, 3)) for kind in ("normal", "reduction")})
+
+
+@pytest.mark.parametrize(
+    ("found", "message"),
+    [
+        (cells("sep_conv_7x7"), "the edge from node 0 to node 2 of the normal cell has the operation 'sep_conv_7x7'"),
+        (cells("none"), "the edge from node 0 to node 2 of the normal cell has the operation 'none'"),
+        (cells(nodes=5), "the normal cell has 5 nodes; those of 'darts' have 4"),
+    ],
+)
+def test_cells_outside_the_space_are_refused_with_the_method_and_the_edge(found: Genotype, message: str) -> None:
+    task = tiny_search()
+    task.method = Elsewhere(Elsewhere.Options())
+    Elsewhere.found = found
+    with pytest.raises(ConfigError, match=f"method 'elsewhere' derives what is not in the space: {message}"):
+        task.genotype()
+
+
+def test_a_search_that_stops_at_the_end_of_a_phase_keeps_its_supernet() -> None:
+    task = tiny_search("p-darts", search={"epochs": 1, "batch_size": 8, "warmup_epochs": 0})
+    totals = {"loss": 1.0, "correct": 1.0, "images": 1.0}
+    net = task.supernet
+    with torch.no_grad():
+        net.logits["normal_alpha"][:, 4] = 5.0
+    task.go_to(0, 0)
+    task.stop("enough")
+    record = task.end_epoch(0, totals)
+    assert task.supernet is net and task.epochs == 1
+    assert task.genotype().to_dict() == record["genotype"]
+
+
+def test_the_kind_of_step_changes_with_the_phase_and_with_the_warm_up() -> None:
+    task = tiny_search("p-darts", search={"epochs": 2, "batch_size": 8, "warmup_epochs": 1})
+    assert [task.workload(epoch) for epoch in (0, 1)] == [(0, False), (0, True)]
+    task.go_to(1, 0)
+    task.end_epoch(1, {"loss": 1.0, "correct": 1.0, "images": 1.0})
+    assert [task.workload(epoch) for epoch in (2, 3)] == [(1, False), (1, True)]
+
+
+def test_fair_darts_says_when_no_logit_can_reach_the_threshold() -> None:
+    short = tiny_search("fair-darts")
+    said = short.method.caution(short)
+    assert said is not None and "reaches the threshold of 0.85" in said
+    rate = float(said.split("take a rate of ")[1].split(" ")[0])
+    enough = tiny_search("fair-darts", logits={"learning_rate": rate})
+    assert enough.method.caution(enough) is None
