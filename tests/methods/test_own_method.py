@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -81,7 +82,7 @@ def test_an_installed_package_offers_a_method(tmp_path: Path, monkeypatch: pytes
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(ConfigError, match="method 'broken' of the package 'offered' cannot be loaded"):
-        list_methods()
+        get_method("broken")
     (package / "entry_points.txt").write_text("[adarts.methods]\noffered = offered_method:Sharpening\n")
     assert get_method("offered").info.name == "offered"
     assert "offered" in [info.name for info in list_methods()]
@@ -110,12 +111,21 @@ def test_what_the_loop_could_not_use_is_refused() -> None:
         info = INFO
         derive = "best"  # type: ignore[assignment]
 
+    def recorded(**facts: object) -> type[Method]:
+        return type("Recorded", (Method,), {"info": replace(INFO, **facts)})  # type: ignore[arg-type]
+
     for wrong, message in (
         (NoRecord, "has no record: it needs a class attribute info"),
         (Misspelled, "there is no hook 'operations_weights'; did you mean 'operation_weights'"),
         (WrongArguments, r"penalty must take \(self, search, purpose, mixture\)"),
         (NoFunction, "derive is a hook, so it must be a function"),
         (object(), "is not a subclass of adarts.methods.Method"),
+        (recorded(replay="always"), "info.replay must be one of 'run', 'epoch', 'never', not 'always'"),
+        (recorded(replay=None), "info.replay must be one of 'run', 'epoch', 'never', not None"),
+        (recorded(year="2026"), "info.year must be a whole number, not '2026'"),
+        (recorded(year=True), "info.year must be a whole number, not True"),
+        (recorded(name=None), "info.name must be a text, not None"),
+        (recorded(defaults=[("edge", {})]), "info.defaults must be a mapping of sections of settings"),
     ):
         with pytest.raises(TypeError, match=message):
             register(wrong)  # type: ignore[type-var]

@@ -1,8 +1,13 @@
+import inspect
+import re
+from pathlib import Path
+
 import pytest
 
 from adarts.config.settings import SearchConfig
 from adarts.errors import ConfigError
 from adarts.methods import Method, get_method, list_methods, register
+from adarts.methods.base import HOOKS
 
 
 @pytest.mark.parametrize("name", [info.name for info in list_methods()])
@@ -34,3 +39,17 @@ def test_a_name_is_given_once_and_an_unknown_one_suggests_the_nearest() -> None:
         register(Twin)
     with pytest.raises(ConfigError, match="did you mean 'adarts'"):
         get_method("adrats")
+
+
+def test_the_table_of_the_hooks_is_that_of_the_class() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "own_method.md").read_text()
+    rows = re.findall(r"^\| (`.*?`) \|", page, re.MULTILINE)
+    shown = {name for row in rows for name in re.findall(r"`(.*?)`", row)}
+    attributes = set(inspect.get_annotations(Method))
+
+    def call(name: str) -> str:
+        parameters = [parameter for parameter in inspect.signature(HOOKS[name]).parameters if parameter != "self"]
+        return f"{name}({', '.join(parameters)})"
+
+    hooks = [name for name, hook in HOOKS.items() if not isinstance(hook, type)]
+    assert shown == attributes | {call(name) for name in hooks}

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import inspect
 import json
-from dataclasses import asdict, dataclass
+import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
+from pydantic.fields import FieldInfo
+from pydantic_core import to_jsonable_python
 
 from adarts.cli.options import parse, with_action
 from adarts.cli.output import facts, table
+from adarts.config.loading import merge
 
 if TYPE_CHECKING:
     from adarts.methods import Method
@@ -31,12 +35,13 @@ class Methods:
 def run(words: list[str]) -> int:
     """Carry out the verb."""
     form = parse(Methods, with_action(words), "adarts methods")
-    from adarts.methods import get_method, list_methods
+    from adarts.methods.registry import get_method, survey
 
-    names = [info.name for info in list_methods()] if form.name is None else [form.name]
-    methods = [get_method(name) for name in names]
+    methods, problems = survey() if form.name is None else ([get_method(form.name)], [])
+    for problem in problems:
+        print(f"adarts: warning: {problem}", file=sys.stderr)
     if form.json:
-        print(json.dumps([_record(method) for method in methods], indent=2))
+        print(json.dumps([_record(method) for method in methods], indent=2, default=str))
     elif form.action == "show":
         print("\n\n\n".join(_page(method) for method in methods))
     else:
@@ -47,11 +52,20 @@ def run(words: list[str]) -> int:
 
 def _record(method: type[Method]) -> dict[str, Any]:
     """Everything that is known of a method, as plain JSON."""
+    defaults: dict[str, Any] = {}
+    merge(defaults, method.info.defaults)  # whatever kind of mapping it is
     options = {
-        name: {"default": field.default, "description": _plain(field.description or "")}
+        name: {"required": field.is_required(), "default": _default(field), "description": _plain(field.description)}
         for name, field in method.Options.model_fields.items()
     }
-    return {**asdict(method.info), "options": options, "description": inspect.getdoc(method)}
+    return {**vars(method.info), "defaults": defaults, "options": options, "description": inspect.getdoc(method)}
+
+
+def _default(field: FieldInfo) -> Any:
+    """As plain JSON; none for an option that must be given."""
+    if field.is_required():
+        return None
+    return to_jsonable_python(field.get_default(call_default_factory=True), fallback=str)
 
 
 def _page(method: type[Method]) -> str:
@@ -61,10 +75,13 @@ def _page(method: type[Method]) -> str:
     parts = [facts(record)]
     if options:
         width = max(map(len, options))
-        lines = [f"  {name:<{width}}  {o['default']!s:<8}  {o['description']}" for name, o in options.items()]
+        lines = [
+            f"  {name:<{width}}  {'required' if o['required'] else o['default']!s:<8}  {o['description']}"
+            for name, o in options.items()
+        ]
         parts.append("\n".join(["options, with their defaults:", *lines]))
     return "\n\n".join([*parts, description])
 
 
-def _plain(text: str) -> str:
-    return " ".join(text.split())
+def _plain(text: str | None) -> str:
+    return " ".join((text or "").split())

@@ -22,12 +22,12 @@ def run(words: list[str]) -> int:
         return layered(SearchConfig, chosen, config_file, published)
 
     values, beside = parse_settings(SearchConfig, words, "adarts search", layers)
-    config = validated(SearchConfig, values)
-    from adarts.methods import create
+    from adarts.methods import canonical, create
     from adarts.runs import parse_time_limit
     from adarts.searching import run_search
     from adarts.searching.footprint import MemoryLimit
 
+    config = canonical(validated(SearchConfig, values))
     create(config)  # the method's own options and the limits are checked before anything is done or printed
     MemoryLimit.of(config.run.memory_limit)
     if config.run.time_limit is not None:

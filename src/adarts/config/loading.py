@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import reprlib
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 import yaml
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BeforeValidator, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
-from adarts.config.settings import SearchConfig, Settings, TrainConfig, names_code
+from adarts.config.settings import VALUES, SearchConfig, Settings, TrainConfig, names_code, no_flag_for_a_number
 from adarts.errors import ConfigError, nearest
 
 SCALES = ("smoke", "demo", "cpu", "gpu", "paper")
@@ -46,21 +47,25 @@ class Scale(Settings):
     train: dict[str, Any] = {}
     cifar: dict[Stage, dict[str, Any]] = {}
     """Further settings that hold for CIFAR only."""
+    spaces: dict[str, dict[str, Any]] = {}
+    """Further settings of a search, by search space."""
 
-    def layer(self, stage: Stage, data: str) -> Values:
-        """The settings that the scale changes for a stage on a data set."""
+    def layer(self, stage: Stage, data: str, space: str = "darts") -> Values:
+        """The settings that the scale changes for a stage on a data set, and for a search of a space."""
         layer: dict[str, Any] = {}
         merge(layer, self.search if stage == "search" else self.train)
         if data in ("cifar10", "cifar100"):
             merge(layer, self.cifar.get(stage, {}))
+        if stage == "search":
+            merge(layer, self.spaces.get(space, {}))
         return layer
 
 
 def search_config(published: Published, config_file: Path | str | None = None, **given: Any) -> SearchConfig:
-    """The complete configuration of a search.
+    """The complete configuration of a search; its options are read by the method itself, when the search begins.
 
     Args:
-        published: gives a method's published hyper-parameters, e.g. ``lambda name: get_method(name).defaults``.
+        published: gives a method's published hyper-parameters: :func:`adarts.methods.published`.
         config_file: a YAML file with some or all settings.
         given: what outweighs everything else: ``data``, ``method``, ``scale``, ``seed``, and sections as mappings,
             e.g. ``search={"epochs": 3}``.
@@ -92,7 +97,7 @@ def layered(
         method = chosen["method"]
         merge(values, checked(model, published(method), lambda name: f"method '{method}': {name}"))
     stage: Stage = "search" if issubclass(model, SearchConfig) else "train"
-    layer = load_scale(chosen["scale"]).layer(stage, chosen["data"])
+    layer = load_scale(chosen["scale"]).layer(stage, chosen["data"], chosen.get("space", "darts"))
     merge(values, checked(model, layer, lambda name: f"scale '{chosen['scale']}': {name}"))
     merge(values, file)
     merge(values, given)
@@ -236,9 +241,9 @@ def checked(model: type[Settings], values: Values, label: Callable[[str], str] =
 
 
 def _leaf(field: FieldInfo, value: Any, label: str) -> Any:
-    kind: Any = Annotated[field.annotation, field]
+    kind: Any = Annotated[field.annotation, field, BeforeValidator(partial(no_flag_for_a_number, field.annotation))]
     try:
-        return TypeAdapter(kind).validate_python(value)
+        return TypeAdapter(kind, config=VALUES).validate_python(value)
     except ValidationError as error:
         hint = nearest(_cut(str(value)), get_args(field.annotation)) if get_origin(field.annotation) is Literal else ""
         raise ConfigError(f"{label} {_problem(error)}{hint if 'mean' in hint else ''}") from error

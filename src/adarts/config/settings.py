@@ -10,9 +10,11 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import (
+    AllowInfNan,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -21,14 +23,49 @@ from pydantic import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )
 
+VALUES = ConfigDict(allow_inf_nan=False)
+"""What holds for every value of a setting: a number is finite, unless its field says otherwise."""
+
 
 class Settings(BaseModel):
-    """Base of all settings: immutable, and an unknown name is an error."""
+    """Base of all settings: immutable, an unknown name is an error, and a number is finite and no flag."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, validate_default=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, validate_default=True, **VALUES
+    )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_flag_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
+        assert info.field_name is not None
+        return no_flag_for_a_number(cls.model_fields[info.field_name].annotation, value)
+
+
+def no_flag_for_a_number(annotation: Any, value: Any) -> Any:
+    """The value, unless it is a bool for a setting that takes a number: Python, and so pydantic, would take True for 1.
+
+    Raises:
+        ValueError: it is one.
+    """
+    kinds = _kinds(annotation)
+    if isinstance(value, bool) and bool not in kinds and (int in kinds or float in kinds):
+        raise ValueError(f"must be a number, not {value}")
+    return value
+
+
+def _kinds(annotation: Any) -> list[Any]:
+    """The types that a setting takes: of ``PositiveFloat | None``, float and None."""
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _kinds(parts[0])
+    if origin in (Union, UnionType):
+        return [kind for part in parts for kind in _kinds(part)]
+    return [annotation]
 
 
 def assignments(value: Any) -> Any:
@@ -118,8 +155,8 @@ class WeightOptimiser(Settings):
     """Nesterov's form of the momentum."""
     weight_decay: NonNegativeFloat = 3e-4
     """L2 penalty on the weights."""
-    clip: PositiveFloat = 5.0
-    """Largest norm of the gradient of all weights together."""
+    clip: PositiveFloat = Field(default=5.0, allow_inf_nan=True)
+    """Largest norm of the gradient of all weights together; inf does not clip."""
 
 
 class LogitOptimiser(Settings):
@@ -245,8 +282,8 @@ class RunSettings(Settings):
     """On a GPU, capture whole updates as CUDA graphs; an update that draws on the CPU inside runs as it is."""
     time_limit: str | None = None
     """Stop at a checkpoint after this time, e.g. 90s, 9m or 2h."""
-    checkpoint_minutes: PositiveFloat = 5.0
-    """Longest time between two checkpoints; there is one after every epoch in any case."""
+    checkpoint_minutes: PositiveFloat = Field(default=5.0, allow_inf_nan=True)
+    """Longest time between two checkpoints, inf for none within an epoch; there is one after every epoch in any case."""
     rollbacks: int = Field(default=0, ge=0, le=3)
     """How often a loss that is not finite rolls the run back to the last checkpoint before it stops."""
 
@@ -266,8 +303,10 @@ class SearchConfig(Settings):
     """signs (embedded), cifar10, cifar100, or folder:PATH."""
     method: str = "adarts"
     """Search method; `adarts methods` lists them. A class of your own: path/to/file.py:Class."""
-    options: Annotated[dict[str, bool | int | float | str], BeforeValidator(assignments)] = {}
+    options: Annotated[dict[str, bool | int | Annotated[float, AllowInfNan()] | str], BeforeValidator(assignments)] = {}
     """The method's own settings, as NAME=VALUE,...; `adarts methods show NAME` lists them."""
+    space: str = "darts"
+    """What is searched: darts, nasbench201 (every cell's true accuracy is known), or the reduced spaces s1, s2, s3."""
     scale: str = "paper"
     """Budget; `adarts configs` lists them."""
     seed: NonNegativeInt = 0

@@ -18,7 +18,8 @@ from adarts.methods import (  # noqa: F401  (importing registers them)
     snas,
 )
 from adarts.methods.base import Method, MethodInfo, Moment, Phase, Purpose, Search, Sums
-from adarts.methods.registry import create, get_method, list_methods, published, register
+from adarts.methods.registry import canonical, create, get_method, list_methods, published, register
+from adarts.methods.source_file import source_hash
 
 __all__ = [
     "Method",
@@ -28,9 +29,11 @@ __all__ = [
     "Purpose",
     "Search",
     "Sums",
+    "canonical",
     "create",
     "get_method",
     "list_methods",
     "published",
     "register",
+    "source_hash",
 ]

@@ -134,7 +134,7 @@ class DartsPt(Method):
         """What is active when a node has lost the edges that are missed least, and what was measured."""
         space, active_eo = search.supernet.space, search.supernet.active[kind].clone()
         edges, rounds = list(space.incoming(node)), []
-        while len(edges) > space.kept_edges:
+        while len(edges) > space.num_kept(node):
             without = {}
             for edge in edges:
                 probe_eo = active_eo.clone()
@@ -165,7 +165,7 @@ class DartsPt(Method):
 
 def _nodes(space: Space) -> list[int]:
     """The nodes that have more edges than they keep."""
-    return [target for target in space.targets if len(space.incoming(target)) > space.kept_edges]
+    return [target for target in space.targets if len(space.incoming(target)) > space.num_kept(target)]
 
 
 def _order(search: Search, kind: str) -> list[int]:

@@ -16,7 +16,7 @@ from torch import Tensor
 from adarts.config.settings import EdgeDesign, SearchConfig, Settings
 from adarts.methods.base import Method, MethodInfo, Phase, Purpose, Search
 from adarts.methods.registry import register
-from adarts.methods.stages import strongest
+from adarts.methods.stages import leave_out_none, strongest
 from adarts.space import Space
 from adarts.supernet import Mixture, Supernet
 
@@ -71,7 +71,7 @@ class DrNas(Method):
 
     def phases(self, config: SearchConfig, space: Space) -> tuple[Phase, ...]:
         """Few channels with all operations, then more channels with four."""
-        loop, operations = config.search, len(space.operations) - 1
+        loop, operations = config.search, len({*space.operations} - {"none"})
         narrow = config.edge.model_copy(update={"k": _narrow(config.supernet.channels, config.edge)})
         first = Phase(loop.epochs, loop.warmup_epochs, config.supernet, narrow, num_operations=operations)
         return first, replace(first, edge=config.edge, num_operations=_KEPT)
@@ -80,9 +80,7 @@ class DrNas(Method):
         """Leave `none` out; later keep the strongest operations, and take over what was learned."""
         net, before = search.supernet, search.previous
         if before is None:
-            row = [name != "none" for name in net.space.operations]
-            for kind in net.space.cell_kinds:
-                net.set_active(kind, [row] * len(net.space.edges))
+            leave_out_none(net)
             return
         widen(before, net)
         for kind, weights_eo in self.operation_weights(before).items():

@@ -12,6 +12,7 @@ from torch import Tensor
 from adarts.config.settings import Settings
 from adarts.methods.base import Method, MethodInfo, Purpose, Search
 from adarts.methods.registry import register
+from adarts.methods.stages import leave_out_none
 from adarts.space import Genotype, at_least, derive
 from adarts.supernet import Mixture, Supernet
 from adarts.supernet.mixture import masked_mean
@@ -78,9 +79,8 @@ class FairDarts(Method):
     def begin(self, search: Search) -> None:
         """Leave `none` out, and let every weight begin at one half."""
         net = search.supernet
-        something = [name != "none" for name in net.space.operations]
+        leave_out_none(net)
         for kind in net.space.cell_kinds:
-            net.set_active(kind, [something] * len(net.space.edges))
             with torch.no_grad():
                 net.logits[f"{kind}_alpha"].zero_()
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import difflib
-import importlib.util
 import inspect
-import sys
-from collections.abc import Mapping
-from functools import cache
-from importlib.metadata import entry_points
-from pathlib import Path
-from typing import Any, TypeVar
+import warnings
+from collections.abc import Mapping, Sequence
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, TypeVar, get_args, get_type_hints
 
-from adarts.config.loading import merge, validated
+from pydantic_core import to_jsonable_python
+
+from adarts.config.loading import checked, merge, validated
 from adarts.config.settings import SearchConfig, Settings, names_code
 from adarts.errors import ConfigError, nearest
 from adarts.methods.base import HOOKS, Method, MethodInfo
+from adarts.methods.source_file import from_file, in_one_line
 
 ENTRY_POINTS = "adarts.methods"
 """The group of entry points under which an installed package offers its methods."""
@@ -23,6 +23,8 @@ ENTRY_POINTS = "adarts.methods"
 M = TypeVar("M", bound=type[Method])
 
 _METHODS: dict[str, type[Method]] = {}
+_REPLAY = get_args(get_type_hints(MethodInfo)["replay"])
+_HOOKS = {name: hook for name, hook in HOOKS.items() if not isinstance(hook, type)}  # Options is called, but no hook
 
 
 def register(method: M) -> M:
@@ -51,16 +53,29 @@ def check(method: object) -> None:
     who = f"method {method.__qualname__}"
     if not isinstance(getattr(method, "info", None), MethodInfo):
         raise TypeError(f"{who} has no record: it needs a class attribute info = MethodInfo(name=..., ...)")
+    _check_record(who, method.info)
     if not issubclass(method.Options, Settings):
         raise TypeError(f"{who}: Options must be a subclass of adarts.config.settings.Settings")
     for cls in method.__mro__[: method.__mro__.index(Method)]:
         for name, member in vars(cls).items():
-            if name in HOOKS:
-                _check_hook(f"{who}: {name}", getattr(member, "__func__", member), HOOKS[name])
+            if name in _HOOKS:
+                _check_hook(f"{who}: {name}", getattr(member, "__func__", member), _HOOKS[name])
             elif not name.startswith("_") and inspect.isfunction(member):
-                close = difflib.get_close_matches(name, HOOKS, n=1, cutoff=0.85)
+                close = difflib.get_close_matches(name, _HOOKS, n=1, cutoff=0.85)
                 if close:
                     raise TypeError(f"{who}: there is no hook '{name}'; did you mean '{close[0]}'?")
+
+
+def _check_record(who: str, info: MethodInfo) -> None:
+    for name in ("name", "title", "paper", "changes", "cost"):
+        if not isinstance(getattr(info, name), str):
+            raise TypeError(f"{who}: info.{name} must be a text, not {getattr(info, name)!r}")
+    if type(info.year) is not int:
+        raise TypeError(f"{who}: info.year must be a whole number, not {info.year!r}")
+    if not isinstance(info.defaults, Mapping):
+        raise TypeError(f"{who}: info.defaults must be a mapping of sections of settings, not {info.defaults!r}")
+    if info.replay not in _REPLAY:
+        raise TypeError(f"{who}: info.replay must be one of {', '.join(map(repr, _REPLAY))}, not {info.replay!r}")
 
 
 def _check_hook(who: str, mine: object, base: object) -> None:
@@ -78,14 +93,17 @@ def get_method(name: str) -> type[Method]:
     """The method of a name, or of a class in a file, written ``path/to/file.py:Class``; that file is executed.
 
     Raises:
-        ConfigError: there is none, with the nearest name.
+        ConfigError: there is none, with the nearest name; or it cannot be loaded, with the reason.
     """
     if names_code(name):
         return _from_file(name)
     if name not in _METHODS:
-        _load_entry_points()
+        offers = _offers()
+        if name in offers:
+            return _load(name, offers[name])
+        survey()  # a package may register more names than it offers
     if name not in _METHODS:
-        raise ConfigError(f"unknown method '{name}'{nearest(name, _METHODS)}")
+        raise ConfigError(f"unknown method '{name}'{nearest(name, {*_METHODS, *offers})}")
     return _METHODS[name]
 
 
@@ -93,71 +111,128 @@ def create(config: SearchConfig) -> Method:
     """The method of a search, with its options.
 
     Raises:
-        ConfigError: there is no such method, or it has no such option.
+        ConfigError: there is no such method, or it has no such option, or needs one that is not given.
     """
     method = get_method(config.method)
-    known = method.Options.model_fields
-    for name in config.options:
-        if name not in known:
-            hint = nearest(name, known) if known else f"; method '{config.method}' has none"
-            raise ConfigError(f"options.{name}: unknown option{hint}")
+    options = _options(method, config)
     if config.edge.auxiliary_skip != method.weighs_auxiliary:
         what = "needs it" if method.weighs_auxiliary else "would give it no weight"
         raise ConfigError(f"edge.auxiliary_skip is {config.edge.auxiliary_skip}: method '{config.method}' {what}")
     try:
-        return method(validated(method.Options, config.options))
+        return method(options)
     except ConfigError as error:
         raise ConfigError(f"options.{error}") from None
 
 
+def canonical(config: SearchConfig) -> SearchConfig:
+    """The same search with all options of its method, as the method reads them.
+
+    So there is one way to write a search down: where the method takes a real number, ``1`` becomes ``1.0``.
+
+    Raises:
+        ConfigError: as for :func:`create`.
+    """
+    options = _options(get_method(config.method), config).model_dump(mode="json")
+    return config.model_copy(update={"options": _without_none(options)})
+
+
 def published(name: str) -> Mapping[str, Mapping[str, Any]]:
     """The published hyper-parameters of the method of this name, as a layer of a configuration."""
-    method = get_method(name)
-    layer: dict[str, Any] = {"options": method.Options().model_dump(mode="json")}
+    return published_by(get_method(name))
+
+
+def published_by(method: type[Method]) -> Mapping[str, Mapping[str, Any]]:
+    """The published hyper-parameters of a method, as a layer of a configuration; options without a default are left out."""
+    fields = method.Options.model_fields.items()
+    defaults = {name: f.get_default(call_default_factory=True) for name, f in fields if not f.is_required()}
+    options = checked(method.Options, defaults, lambda name: f"method '{method.info.name}': options.{name}")
+    layer: dict[str, Any] = {"options": _without_none(to_jsonable_python(options))}
     merge(layer, method.info.defaults)
     return layer
 
 
 def list_methods() -> list[MethodInfo]:
-    """The records of all methods, sorted by year and name."""
-    _load_entry_points()
-    return sorted((method.info for method in _METHODS.values()), key=lambda info: (info.year, info.name))
+    """The records of all methods, sorted by year and name; a warning for what a package offers in vain."""
+    methods, problems = survey()
+    for problem in problems:
+        warnings.warn(problem, stacklevel=2)
+    return [method.info for method in methods]
 
 
-def _load_entry_points() -> None:
-    for point in entry_points(group=ENTRY_POINTS):
-        if point.name in _METHODS:
-            continue
+def survey() -> tuple[list[type[Method]], list[str]]:
+    """All methods, sorted by year and name, and why others that packages offer are not among them, one line each."""
+    problems = []
+    for name, points in _offers().items():
         try:
-            method = point.load()
-            check(method)
-        except Exception as error:  # somebody else's code: whatever it raises, the name of its package must be said
-            package = point.dist.name if point.dist else point.value
-            raise ConfigError(f"method '{point.name}' of the package '{package}' cannot be loaded: {error}") from error
-        _METHODS[point.name] = method
+            _load(name, points)
+        except ConfigError as error:  # somebody else's fault, for which the other methods should not suffer
+            problems.append(str(error))
+    return sorted(_METHODS.values(), key=lambda method: (method.info.year, method.info.name)), problems
 
 
-@cache  # executed once a process, however often it is asked for
-def _from_file(text: str) -> type[Method]:
-    place, _, name = text.rpartition(":")
-    path = Path(place)
-    if not path.is_file():
-        raise ConfigError(f"method '{text}': there is no file {path}")
-    module_name = f"adarts_method_{path.stem}"
-    spec = importlib.util.spec_from_file_location(module_name, path)
-    assert spec is not None and spec.loader is not None  # it ends in .py
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[module_name] = module  # dataclasses and pydantic look their own module up there
+def _options(method: type[Method], config: SearchConfig) -> Settings:
+    """The options of a search as its method reads them."""
+    known = method.Options.model_fields
+    for name in config.options:
+        if name not in known:
+            hint = nearest(name, known) if known else f"; method '{config.method}' has none"
+            raise ConfigError(f"options.{name}: unknown option{hint}")
+    for name, field in known.items():
+        if field.is_required() and name not in config.options:
+            how = f"give it with --options {name}=VALUE"
+            raise ConfigError(f"options.{name}: required by method '{config.method}'; {how}")
     try:
-        spec.loader.exec_module(module)
-    except Exception as error:  # the user's own code
-        raise ConfigError(f"method '{text}': {path} cannot be loaded: {type(error).__name__}: {error}") from error
-    if not hasattr(module, name):
-        classes = [n for n, v in vars(module).items() if isinstance(v, type) and v.__module__ == module_name]
-        raise ConfigError(f"method '{text}': {path} has no class '{name}'{nearest(name, classes)}")
-    method = getattr(module, name)
+        return validated(method.Options, config.options)
+    except ConfigError as error:
+        raise ConfigError(f"options.{error}") from None
+
+
+def _without_none(options: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration cannot give None to an option; that one may be None is said by leaving it out."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _offers() -> dict[str, list[EntryPoint]]:
+    """What installed packages offer, by name; nothing is loaded."""
+    offers: dict[str, list[EntryPoint]] = {}
+    for point in entry_points(group=ENTRY_POINTS):
+        offers.setdefault(point.name, []).append(point)
+    return offers
+
+
+def _load(name: str, points: Sequence[EntryPoint]) -> type[Method]:
+    """The method that an installed package offers by a name; it is registered.
+
+    Raises:
+        ConfigError: it cannot be loaded, or the name is not its own or not its alone.
+    """
+    point, packages = points[0], sorted({_package(point) for point in points})
+    if len({point.value for point in points}) > 1:
+        which = " and ".join(f"'{package}'" for package in packages)
+        raise ConfigError(f"method '{name}' of the package {which}: one name for two methods; uninstall all but one")
+    who = f"method '{name}' of the package '{packages[0]}'"
+    try:
+        method: type[Method] = point.load()
+        check(method)
+    except (Exception, SystemExit) as error:  # somebody else's code may raise whatever it likes
+        raise ConfigError(f"{who} cannot be loaded: {in_one_line(error)}") from error
+    own = method.info.name
+    if own != name:
+        raise ConfigError(f"{who} is called '{own}' in its record; entry point and record must agree")
+    known = _METHODS.setdefault(name, method)
+    if known is not method:
+        raise ConfigError(f"{who}: the name is taken by {known.__module__}.{known.__qualname__}")
+    return known
+
+
+def _package(point: EntryPoint) -> str:
+    return point.dist.name if point.dist else point.value
+
+
+def _from_file(text: str) -> type[Method]:
+    method = from_file(text)
     try:
         check(method)
     except TypeError as error:
         raise ConfigError(f"method '{text}': {error}") from error
-    return method  # type: ignore[no-any-return]
+    return method  # type: ignore[return-value]

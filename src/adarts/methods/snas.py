@@ -110,7 +110,9 @@ def prices(supernet: Supernet, image_size: tuple[int, int]) -> dict[str, Tensor]
     """Kind -> what the operations cost in each of its cells (cells, edges, operations, 3): size, MACs, access."""
     space, size = supernet.space, image_size
     tables: dict[str, list[Tensor]] = {}
-    for kind, channels in zip(supernet.kinds, supernet.cell_channels, strict=True):
+    for index, (kind, channels) in enumerate(zip(supernet.kinds, supernet.cell_channels, strict=True)):
+        if str(index) in supernet.reductions:
+            size = (size[0] + 1) // 2, (size[1] + 1) // 2
         halves = kind == space.reduction_kind
         inside = ((size[0] + 1) // 2, (size[1] + 1) // 2) if halves else size
         rows = []

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from adarts.methods.base import Moment
+from adarts.supernet import Supernet
 
 
 def strongest(scores_eo: Tensor, active_eo: Tensor, count: int) -> list[list[bool]]:
@@ -21,6 +22,13 @@ def strongest(scores_eo: Tensor, active_eo: Tensor, count: int) -> list[list[boo
     kept_eo = torch.zeros_like(active_eo).scatter(-1, ranked_eo[:, :count], True)
     result: list[list[bool]] = (kept_eo & active_eo).tolist()
     return result
+
+
+def leave_out_none(supernet: Supernet) -> None:
+    """Let `none` take no part on any edge."""
+    something = torch.tensor([name != "none" for name in supernet.space.operations])
+    for kind, active_eo in supernet.active.items():
+        supernet.set_active(kind, (active_eo.cpu() & something).tolist())
 
 
 def skip_dropout(initial: float, moment: Moment, published: int) -> float:

@@ -18,9 +18,8 @@ from adarts.report.charts import SMALL, Chart, Rule, Series, line_chart, number,
 from adarts.report.palette import css_class
 from adarts.report.reading import RunRecord
 from adarts.report.words import count, duration, exact
-from adarts.space import MAX_SKIPS, Genotype, Space, get_space
+from adarts.space import Genotype, Space, get_space
 
-COLLAPSE_RULE = Rule(MAX_SKIPS, f"collapse above {MAX_SKIPS}", alarm=True)
 
 Row = tuple[str, str]
 
@@ -89,13 +88,25 @@ def notes(run: RunRecord) -> list[str]:
         found.append(
             f"The method ended the search after {run.num_epochs} of {planned} epochs: {run.summary['stopped']}."
         )
-    skips = skip_counts(run)
-    if run.kind == "search" and skips.get("normal", 0) > MAX_SKIPS:
+    space, skips = space_of(run), skip_counts(run)
+    kind = space.cell_kinds[0]
+    if run.kind == "search" and skips.get(kind, 0) > space.max_skips:
         found.append(
-            f"The search has collapsed: {skips['normal']} skip connections in the normal cell, more than {MAX_SKIPS}. Such "
+            f"The search has collapsed: {skips[kind]} skip connections in the {kind} cell, more than {space.max_skips}. Such "
             "cells usually train worse. Try fewer epochs, more warm-up epochs or another seed."
         )
     return found
+
+
+def space_of(run: RunRecord) -> Space:
+    """The search space of a run's cells; that of DARTS while it has none."""
+    return get_space(run.genotype.space if run.genotype else "darts")
+
+
+def collapse_rule(run: RunRecord) -> Rule:
+    """The line above which skip connections are called a collapse."""
+    most = space_of(run).max_skips
+    return Rule(most, f"collapse above {most}", alarm=True)
 
 
 def skip_counts(run: RunRecord) -> dict[str, int]:
@@ -172,9 +183,16 @@ def chart_groups(run: RunRecord) -> list[ChartGroup]:
         groups.append(
             ChartGroup(
                 "Skip connections by epoch",
-                f"In the cells that would be derived after each epoch. More than {MAX_SKIPS} in the normal cell are called a "
-                f"collapse.{frozen}",
+                f"In the cells that would be derived after each epoch. More than {space_of(run).max_skips} in the "
+                f"{space_of(run).cell_kinds[0]} cell are called a collapse.{frozen}",
                 _skips(run, warmup),
+            )
+        )
+        groups.append(
+            ChartGroup(
+                "What the cells are worth",
+                "Known for every cell of this space: the test accuracy after 200 epochs of training.",
+                _truth(run, warmup),
             )
         )
         groups.append(
@@ -234,16 +252,27 @@ def _skips(run: RunRecord, warmup: int) -> list[Chart]:
     charts = [
         line_chart(title, _by_kind(run, name), epochs=epochs, high=high, whole=True, rule=rule, shade_until=warmup)
         for title, name, high, rule in (
-            ("Skip connections", "skips", 4.0, COLLAPSE_RULE),
+            ("Skip connections", "skips", 4.0, collapse_rule(run)),
             ("All operations without weights", "weight_free", 8.0, None),
         )
     ]
     return [chart for chart in charts if chart]
 
 
+def _truth(run: RunRecord, warmup: int) -> list[Chart]:
+    charts = [
+        line_chart(title, [Series("derived cell", "series-0", values)], epochs=epochs_of(run), shade_until=warmup)
+        for title, values in (
+            ("True accuracy on CIFAR-10 (%)", column(run, "truth", "cifar10")),
+            ("True accuracy on CIFAR-100 (%)", column(run, "truth", "cifar100")),
+            ("Rank of 15,625 on CIFAR-10 (1 is best)", column(run, "truth", "rank")),
+        )
+    ]
+    return [chart for chart in charts if chart]
+
+
 def _monitors(run: RunRecord, warmup: int) -> list[Chart]:
-    num_operations = len(get_space(run.genotype.space).operations) if run.genotype else 8
-    undecided = math.log(num_operations)
+    undecided = math.log(len(space_of(run).operations))
     charts = [
         line_chart(title, _by_kind(run, name), epochs=epochs_of(run), high=high, rule=rule, shade_until=warmup)
         for title, name, high, rule in (

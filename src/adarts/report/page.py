@@ -133,7 +133,9 @@ def _common_charts(runs: Sequence[RunRecord], letters: Sequence[str], kind: str)
     if kind == "search":
         skips = series("skips", "normal")
         title = "Skip connections in the normal cell"
-        charts.append(line_chart(title, skips, epochs=epochs, high=4.0, whole=True, rule=content.COLLAPSE_RULE))
+        charts.append(
+            line_chart(title, skips, epochs=epochs, high=4.0, whole=True, rule=content.collapse_rule(chosen[0][0]))
+        )
     return [chart for chart in charts if chart]
 
 

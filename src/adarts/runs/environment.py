@@ -31,6 +31,7 @@ _COMPARED = (
     "kernels",
     "kernels_build",
 )  # what may change the last bits of a result
+_METHOD_SOURCE = "method_source"  # the sha256 of its file, which changes more than the last bits; only a search has one
 _DEVICES = ("auto", "cpu", "cuda", "cuda:0")
 _DEVICE = re.compile(r"(auto|cpu)|cuda(?::([0-9]{1,9}))?")
 
@@ -86,6 +87,11 @@ def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """What may change the last bits of the result, in words like ``threads 1 -> 2``."""
     known = (key for key in _COMPARED if key in before)  # an earlier version did not write down all of them
     return [f"{key} {before[key]} -> {now[key]}" for key in known if before[key] != now[key]]
+
+
+def method_changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Whether the file of a method from outside the package is another than before, as far as it was written down."""
+    return _METHOD_SOURCE in before and before[_METHOD_SOURCE] != now.get(_METHOD_SOURCE)
 
 
 def _command() -> str | None:

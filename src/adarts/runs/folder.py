@@ -6,6 +6,7 @@ import json
 import os
 import time
 import traceback
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -20,7 +21,7 @@ from adarts.config.settings import SearchConfig, TrainConfig, names_code
 from adarts.errors import CheckpointError, nearest
 from adarts.runs.checkpoints import Checkpoints
 from adarts.runs.config_file import CONFIG_FILE, identity
-from adarts.runs.environment import changes, environment, prepare_device
+from adarts.runs.environment import changes, environment, method_changed, prepare_device
 from adarts.runs.files import refuse, remove_leftovers, to_json, write_atomically
 from adarts.runs.lock import Lock
 from adarts.runs.metrics import Metrics
@@ -90,7 +91,9 @@ class RunFolder:
         return device
 
     @classmethod
-    def open(cls, kind: Kind, label: str, config: SearchConfig | TrainConfig) -> RunFolder:
+    def open(
+        cls, kind: Kind, label: str, config: SearchConfig | TrainConfig, facts: Mapping[str, Any] | None = None
+    ) -> RunFolder:
         """Make a new run folder, or continue an unfinished one as `config.run` says.
 
         What :meth:`check` refuses is refused before anything is made or changed.
@@ -99,6 +102,7 @@ class RunFolder:
             kind: what is run.
             label: ends the name of a new folder, e.g. ``cifar10-adarts``.
             config: the whole configuration.
+            facts: what else to write down of the environment: ``method_source``, the sha256 of the file of a method.
 
         Raises:
             ConfigError: as for :meth:`check`.
@@ -107,7 +111,7 @@ class RunFolder:
         device = cls.check(kind, config)
         run = cls(locate(kind, label, config), config, device)
         try:
-            run._prepare(config)
+            run._prepare(config, facts or {})
             run._point_latest(config.run.runs / kind)
             run.signals.install()
         except BaseException:
@@ -204,7 +208,7 @@ class RunFolder:
             self.log(f"unfinished: {self.path}")
         self.close()
 
-    def _prepare(self, config: SearchConfig | TrainConfig) -> None:
+    def _prepare(self, config: SearchConfig | TrainConfig, facts: Mapping[str, Any]) -> None:
         """Write down configuration and environment, or compare them with those of the run that is continued."""
         checkpoints = self.checkpoints.folder
         try:
@@ -213,7 +217,7 @@ class RunFolder:
                 remove_leftovers(folder)
         except OSError as error:
             refuse(checkpoints, error, 0)
-        now = environment(self.device, config.run.precision)
+        now = {**environment(self.device, config.run.precision), **facts}
         if not (self.path / CONFIG_FILE).exists():
             self.write_json(ENVIRONMENT, {**now, "continued": []})
             self.write_text(CONFIG_FILE, to_yaml(config))  # last: what has it is a run folder
@@ -223,7 +227,10 @@ class RunFolder:
         self.log(f"run folder: {self.path} ({'finished' if self.finished else 'continued'})")
         if not self.finished:
             before = self.read_json(ENVIRONMENT)
-            if changed := changes((before["continued"] or [before])[-1], now):
+            last = (before["continued"] or [before])[-1]
+            if method_changed(last, now):
+                self.warn("the file of the method is not what it was in this run; from here on it is another search")
+            if changed := changes(last, now):
                 self.warn(f"not the environment that this run was in: {', '.join(changed)}; the last bits may differ")
             self.write_json(ENVIRONMENT, {**before, "continued": [*before["continued"], now]})
 

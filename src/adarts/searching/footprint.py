@@ -29,7 +29,7 @@ from adarts.data import ImageData
 from adarts.data.memory import available_memory
 from adarts.errors import ConfigError, OutOfMemoryError
 from adarts.methods import Phase
-from adarts.space import DARTS
+from adarts.space import DARTS, Space, get_space
 from adarts.supernet import Mixture, Supernet
 from adarts.supernet.edges import SourceEdges
 
@@ -60,6 +60,7 @@ class Workload:
         num_operations: most operations that are active on an edge; None is all.
         skip_dropout: whether skip connections have a dropout.
         native: whether the native CPU kernels run.
+        space: that is searched.
     """
 
     supernet: SupernetSettings
@@ -71,6 +72,7 @@ class Workload:
     num_operations: int | None = None
     skip_dropout: bool = False
     native: bool = True
+    space: Space = DARTS
 
     @classmethod
     def of(cls, config: SearchConfig, phase: Phase, data: ImageData, device: torch.device) -> Workload:
@@ -85,6 +87,7 @@ class Workload:
             phase.num_operations,
             phase.skip_dropout,
             native=device.type == "cpu" and kernels.active(config.run.precision) == "native",
+            space=get_space(config.space),
         )
 
     def with_k(self, k: int) -> Workload:
@@ -116,7 +119,7 @@ def tensor_bytes(workload: Workload) -> int:
 
 
 def _update_weights(workload: Workload) -> None:
-    net = Supernet(DARTS, workload.supernet, workload.edge, workload.num_classes, workload.shape[0])
+    net = Supernet(workload.space, workload.supernet, workload.edge, workload.num_classes, workload.shape[0])
     if workload.num_operations is not None:
         for kind in net.space.cell_kinds:
             net.set_active(kind, _largest(net, workload.num_operations))

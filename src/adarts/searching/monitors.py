@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from adarts.space import MAX_SKIPS, Genotype, Space
+from adarts.space import NASBENCH201, Genotype, Space
 from adarts.supernet import Selection
+from adarts.truth import truth_of
 
 
 def monitor(
@@ -27,14 +28,30 @@ def monitor(
         "weight_free": {kind: genotype.num_weight_free(kind) for kind in kinds},
         "entropy": {kind: entropy(weights[kind]) for kind in kinds},
         "operation_margin": {kind: operation_margin(weights[kind]) for kind in kinds},
-        "edge_margin": {
-            kind: edge_margin(space, weights[kind], None if edges is None else edges[kind]) for kind in kinds
-        },
         "operation_weights": {kind: weights[kind].tolist() for kind in kinds},
     }
+    if space.kept_edges is not None:
+        record["edge_margin"] = {
+            kind: edge_margin(space, weights[kind], None if edges is None else edges[kind]) for kind in kinds
+        }
+    if (known := truth(genotype)) is not None:
+        record["truth"] = known
     if edges is not None:
         record["edge_weights"] = {kind: edges[kind].tolist() for kind in kinds}
     return record
+
+
+def truth(genotype: Genotype) -> dict[str, float] | None:
+    """What the cells are worth, where that is known: test accuracies after full training, in percent, and their ranks."""
+    if genotype.space != NASBENCH201.name:
+        return None
+    known = truth_of(genotype)
+    return {
+        "cifar10": known.cifar10.test,
+        "rank": known.cifar10.rank,
+        "cifar100": known.cifar100.test,
+        "rank_cifar100": known.cifar100.rank,
+    }
 
 
 def entropy(weights_eo: Tensor) -> float:
@@ -61,8 +78,9 @@ def edge_margin(space: Space, weights_eo: Tensor, edge_e: Tensor | None) -> floa
     gaps = []
     for target in space.targets:
         ranked = strength[list(space.incoming(target))].sort(descending=True).values
-        if len(ranked) > space.kept_edges:
-            gaps.append((ranked[space.kept_edges - 1] - ranked[space.kept_edges]).item())
+        kept = space.num_kept(target)
+        if len(ranked) > kept:
+            gaps.append((ranked[kept - 1] - ranked[kept]).item())
     return min(gaps)
 
 
@@ -86,12 +104,14 @@ def channel_stability(
     return {kind: sum(values) / len(values) for kind, values in shares.items()}
 
 
-def collapse_warning(skips: Mapping[str, int]) -> str | None:
+def collapse_warning(genotype: Genotype, space: Space) -> str | None:
     """What to say when the normal cell has too many skip connections, and what to do about it."""
-    if skips.get("normal", 0) <= MAX_SKIPS:
+    kind = space.cell_kinds[0]
+    skips = genotype.num_operations(kind, "skip_connect")
+    if skips <= space.max_skips:
         return None
     return (
-        f"the normal cell has {skips['normal']} skip connections (more than {MAX_SKIPS}): a sign of collapse. Try fewer "
+        f"the {kind} cell has {skips} skip connections (more than {space.max_skips}): a sign of collapse. Try fewer "
         "epochs (--search.epochs), more warm-up (--search.warmup-epochs), edge normalisation (--method adarts-en), or "
         "take an earlier epoch's genotype from metrics.jsonl"
     )

@@ -9,7 +9,7 @@ from adarts.data import ImageData
 from adarts.errors import ConfigError
 from adarts.methods import Method, Phase
 from adarts.seeding import derive_seed
-from adarts.space import Space
+from adarts.space import Space, get_space
 from adarts.supernet import Supernet, require_k
 
 
@@ -34,16 +34,15 @@ def checked_phases(config: SearchConfig, method: Method, space: Space) -> tuple[
     return phases
 
 
-def build_supernet(config: SearchConfig, space: Space, phase: Phase, index: int, data: ImageData) -> Supernet:
+def build_supernet(config: SearchConfig, phase: Phase, index: int, data: ImageData) -> Supernet:
     """The supernet of a phase, with weights and logits drawn from the seed of the search.
 
     Args:
         config: of the search.
-        space: that is searched.
         phase: width, depth and edge design.
         index: of the phase.
         data: images and classes.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(config.seed, "supernet", *([index] if index else [])))
-        return Supernet(space, phase.supernet, phase.edge, data.num_classes, data.in_channels)
+        return Supernet(get_space(config.space), phase.supernet, phase.edge, data.num_classes, data.in_channels)

@@ -11,14 +11,14 @@ import torch
 from adarts.config.settings import SearchConfig
 from adarts.data import ImageData, load_images
 from adarts.forecast import forecast
-from adarts.methods import create
+from adarts.methods import canonical, create, source_hash
 from adarts.report import cell_svg, write_report
 from adarts.runs import RunFolder, StopSignals, carry_out, out_of_memory_named
 from adarts.runs.tables import table
 from adarts.searching.footprint import MemoryLimit, Workload
-from adarts.searching.monitors import collapse_warning
+from adarts.searching.monitors import collapse_warning, truth
 from adarts.searching.task import SearchTask
-from adarts.space import MAX_SKIPS, Genotype, count_macs
+from adarts.space import Genotype, count_macs
 
 
 @dataclass(frozen=True)
@@ -55,14 +55,16 @@ def run_search(config: SearchConfig) -> SearchResult:
 
 
 def _search(config: SearchConfig) -> SearchResult:
+    config = canonical(config)
     method = create(config)
+    facts = {"method_source": source_hash(type(method))}
     device = RunFolder.check("search", config)  # refused before images are read
     limit = MemoryLimit.of(config.run.memory_limit)
     data = load_images(config.data, config.images, config.seed)
     # Everything that can be refused is refused before there is a folder.
     task = SearchTask(config, data, method, device)
     tight = [limit.check(Workload.of(config, phase, data, device), device) for phase in task.phases]
-    with RunFolder.open("search", f"{data.name}-{method.info.name}", config) as run:
+    with RunFolder.open("search", f"{data.name}-{method.info.name}", config, facts) as run:
         if not run.finished:
             task.between = run.stop_if_asked
             for warning in dict.fromkeys(filter(None, tight)):
@@ -115,7 +117,7 @@ def _finish(run: RunFolder, task: SearchTask, data: ImageData) -> None:
     config = task.config
     genotype = task.genotype()
     skips = {kind: genotype.num_operations(kind, "skip_connect") for kind in genotype.cells}
-    if warning := collapse_warning(skips):
+    if warning := collapse_warning(genotype, task.supernet.space):
         run.warn(warning)
     for remark in genotype.remarks:
         run.warn(remark)
@@ -128,6 +130,7 @@ def _finish(run: RunFolder, task: SearchTask, data: ImageData) -> None:
         {
             "kind": "search",
             "method": task.method.info.name,
+            "space": config.space,
             "data": config.data,
             "seed": config.seed,
             "scale": config.scale,
@@ -137,11 +140,12 @@ def _finish(run: RunFolder, task: SearchTask, data: ImageData) -> None:
             "seconds": round(run.seconds, 1),
             "genotype": genotype.to_dict(),
             "skips": skips,
+            "truth": truth(genotype),
             "data_fingerprint": data.fingerprint,
             "initial_genotype_differs": _cells(genotype) != _cells(task.initial_genotype),
             "supernet_parameters": sum(p.numel() for p in task.supernet.weight_parameters()),
             "batch_parts": task.parts,
-            "collapsed": skips.get("normal", 0) > MAX_SKIPS,
+            "collapsed": collapse_warning(genotype, task.supernet.space) is not None,
         }
     )
     run.log(f"found: {genotype.to_text() if genotype.has_text else genotype.to_dict()['cells']}")

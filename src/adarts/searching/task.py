@@ -22,7 +22,7 @@ from adarts.searching.batches import search_batches
 from adarts.searching.monitors import channel_stability, monitor
 from adarts.searching.phases import build_supernet, checked_phases
 from adarts.seeding import derive_seed, generator
-from adarts.space import DARTS, Genotype
+from adarts.space import Genotype, get_space
 from adarts.supernet import Mixture, Selection, Supernet
 
 
@@ -41,7 +41,7 @@ class SearchTask:
         #: called between the batches of a long measurement; it may raise to stop the run
         self.between: Callable[[], None] = lambda: None
         updates.fix_arithmetic(device)
-        self.phases = checked_phases(config, method, DARTS)
+        self.phases = checked_phases(config, method, get_space(config.space))
         self.epochs = sum(phase.epochs for phase in self.phases)
         #: why the method ended the search before that
         self.stopped: str | None = None
@@ -71,7 +71,7 @@ class SearchTask:
         self.moment = Moment(index, 0, phase.epochs, self.steps(0), phase.warmup_epochs)
         if phase.fresh or index == 0:
             self.previous = getattr(self, "supernet", None)
-            self.supernet = build_supernet(self.config, DARTS, phase, index, self.data).to(self.device)
+            self.supernet = build_supernet(self.config, phase, index, self.data).to(self.device)
         weights, logits = self.supernet.weight_parameters(), self.supernet.logit_parameters()
         self.weight_optimiser = updates.sgd(weights, self.config.weights)
         self.logit_optimiser = updates.adam(logits, self.config.logits)
@@ -179,6 +179,8 @@ class SearchTask:
             line += f"  supernet {record['supernet_accuracy']:.1%}"
         skips = " + ".join(str(n) for n in record["skips"].values())
         line += f"  skips {skips}"
+        if "truth" in record:
+            line += f"  true accuracy {record['truth']['cifar10']:.2f} %, rank {record['truth']['rank']:,}"
         return line if self.stopped is None else f"{line}  stopped: {self.stopped}"
 
     def state_dict(self) -> dict[str, Any]:

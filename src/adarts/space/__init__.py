@@ -2,15 +2,17 @@
 
 from adarts.space.cost import Cost, OperationCost, cost, count_macs, count_parameters, operation_cost
 from adarts.space.derivation import at_least, decided_edges, derive, strongest_edges, strongest_pairs
-from adarts.space.description import DARTS, MAX_SKIPS, Space, get_space
+from adarts.space.description import Space
 from adarts.space.genotype import CellGenotype, Genotype, load_genotype, random_genotype
 from adarts.space.network import DropPath, Network
-from adarts.space.operations import OPERATIONS, FactorizedReduce, ReLUConvBN, build_operation
+from adarts.space.operations import OPERATIONS, FactorizedReduce, ReLUConvBN, ResidualReduction, build_operation
+from adarts.space.spaces import DARTS, NASBENCH201, SPACES, get_space
 
 __all__ = [
     "DARTS",
-    "MAX_SKIPS",
+    "NASBENCH201",
     "OPERATIONS",
+    "SPACES",
     "CellGenotype",
     "Cost",
     "DropPath",
@@ -19,6 +21,7 @@ __all__ = [
     "Network",
     "OperationCost",
     "ReLUConvBN",
+    "ResidualReduction",
     "Space",
     "at_least",
     "build_operation",

@@ -7,6 +7,8 @@ the edge.
 Some rules may leave a node without any pair. It then is no output of the cell, and what would read it is left out, too. A cell
 of which nothing remains keeps its strongest pair on an input: the fallback, which the genotype's remarks name.
 
+A space that keeps every edge has one rule: the best operation of each, `none` included. A node that nothing enters is zero there.
+
 Shape suffixes: e edges, o operations.
 """
 
@@ -46,16 +48,22 @@ Rule = Callable[[Space, Sequence[Candidate]], Sequence[Candidate]]
 
 def strongest_edges(space: Space, candidates: Sequence[Candidate]) -> list[Candidate]:
     """The best operation of each edge, on the strongest edges: the rule of DARTS."""
+    if space.kept_edges is None:
+        return _something(_best_of_each_edge(candidates))
     return _by_strength(_best_of_each_edge(_something(candidates)))[: space.kept_edges]
 
 
 def strongest_pairs(space: Space, candidates: Sequence[Candidate]) -> list[Candidate]:
     """The strongest pairs of operation and edge, as many as edges are kept, also on the same edge: the rule of GDAS."""
+    if space.kept_edges is None:
+        return strongest_edges(space, candidates)
     return _by_strength(_something(candidates))[: space.kept_edges]
 
 
 def decided_edges(space: Space, candidates: Sequence[Candidate]) -> list[Candidate]:
     """The best operation of every edge; an edge that is best without one vanishes: the rule of SNAS."""
+    if space.kept_edges is None:
+        return strongest_edges(space, candidates)
     return _by_strength(_something(_best_of_each_edge(candidates)))
 
 
@@ -90,7 +98,12 @@ def derive(
         nodes = _candidates(space, kind, op_weights[kind], None if edge_weights is None else edge_weights[kind])
         cells[kind] = _cell(space, {target: rule(space, node) for target, node in nodes.items()})
         left_out = [target for target in space.targets if target not in cells[kind].concat]
-        if not cells[kind].concat:
+        if space.kept_edges is None:
+            if not cells[kind].nodes[-1]:
+                remarks.append(
+                    f"{kind} cell: nothing enters its last node, so the network says the same of every image"
+                )
+        elif not cells[kind].concat:
             # `max` takes the first of equals: the lower target, source and operation.
             target, only = max(
                 (
@@ -132,6 +145,10 @@ def _candidates(
 
 def _cell(space: Space, kept: Mapping[int, Sequence[Candidate]]) -> CellGenotype:
     """The cell of what the nodes keep, without what would read a node that nothing enters; it may be empty."""
+    if space.kept_edges is None:
+        return CellGenotype(
+            tuple(tuple((c.operation, c.source) for c in node) for node in kept.values()), space.outputs
+        )
     filled = set(range(space.num_inputs))
     nodes = []
     for target in space.targets:

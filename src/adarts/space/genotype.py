@@ -2,7 +2,7 @@
 
 It is plain data with two written forms: a versioned JSON object, which says everything, and the field's classical text
 ``Genotype(normal=[('sep_conv_3x3', 1), ...], normal_concat=[2, 3, 4, 5], reduce=[...], reduce_concat=[...])``, two
-pairs a node. Neither is ever evaluated, and whatever is wrong with either ends in a :class:`~adarts.errors.DataError`
+pairs a node, or that of NAS-Bench-201, ``|nor_conv_3x3~0|+|none~0|skip_connect~1|+|...|``. Neither is ever evaluated, and whatever is wrong with either ends in a :class:`~adarts.errors.DataError`
 of one line.
 """
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,11 @@ import torch
 
 from adarts.errors import ConfigError, DataError, nearest
 from adarts.seeding import generator
-from adarts.space import classical
-from adarts.space.description import Space, get_space
+from adarts.space import arch_string, classical
+from adarts.space.description import Space
 from adarts.space.limits import SIZE_LIMIT, check_size, short
 from adarts.space.operations import OPERATIONS
+from adarts.space.spaces import NASBENCH201, get_space
 
 FORMAT = "adarts-genotype"
 VERSION = 1
@@ -71,7 +73,7 @@ class Genotype:
             found, needed = short(sorted(self.cells)), ", ".join(space.cell_kinds)
             raise DataError(f"genotype: it has the cells {found}; space '{space.name}' needs {needed}")
         for kind, cell in self.cells.items():
-            _check_cell(kind, cell, space.num_inputs)
+            _check_cell(kind, cell, space)
 
     def __hash__(self) -> int:
         return hash((self.space, tuple(sorted((kind, cell) for kind, cell in self.cells.items()))))
@@ -91,10 +93,11 @@ class Genotype:
                 )
             for node, pairs in zip(space.targets, cell.nodes, strict=True):
                 for operation, source in pairs:
-                    if operation == "none" or operation not in space.operations:
+                    row = space.allowed(kind)[space.edges.index((source, node))]
+                    if operation == "none" or operation not in compress(space.operations, row):
                         edge = f"the edge from node {source} to node {node} of the {kind} cell"
                         raise DataError(
-                            f"{edge} has the operation '{operation}', which no cell of '{space.name}' may have"
+                            f"{edge} has the operation '{operation}', which it may not have in '{space.name}'"
                         )
 
     def num_operations(self, kind: str, *names: str) -> int:
@@ -151,16 +154,21 @@ class Genotype:
 
     @property
     def has_text(self) -> bool:
-        """Whether the classical textual form can say this: a normal and a reduction cell, two pairs a node."""
+        """Whether a textual form can say this: the classical one takes a normal and a reduction cell, two pairs a node."""
+        if self.space == NASBENCH201.name:
+            return True
         pairs = (pairs for cell in self.cells.values() for pairs in cell.nodes)
         return set(self.cells) == set(classical.KINDS) and all(len(p) == classical.PAIRS for p in pairs)
 
     def to_text(self) -> str:
-        """The classical textual form.
+        """The textual form of the space: the classical one, or that of NAS-Bench-201.
 
         Raises:
-            DataError: a node has not exactly two pairs, or the cells are not a normal and a reduction cell.
+            DataError: for the classical form, a node has not exactly two pairs, or the cells are not a normal and a reduction
+                cell.
         """
+        if self.space == NASBENCH201.name:
+            return arch_string.write(self.cells["normal"].nodes)
         if set(self.cells) != set(classical.KINDS):
             raise DataError(f"genotype: the textual form has no place for the cells {short(sorted(self.cells))}")
         if not self.has_text:
@@ -169,12 +177,15 @@ class Genotype:
 
     @classmethod
     def from_text(cls, text: str) -> Genotype:
-        """Reads the classical textual form, optionally with ``NAME =`` before it.
+        """Reads the classical textual form, optionally with ``NAME =`` before it, or that of NAS-Bench-201.
 
         Raises:
             DataError: the text is anything else, or names what does not exist.
         """
         check_size(text)
+        if text.lstrip().startswith("|"):
+            cell = CellGenotype(arch_string.read(text), NASBENCH201.outputs)
+            return cls({"normal": cell}, NASBENCH201.name)
         return cls({kind: CellGenotype(nodes, concat) for kind, (nodes, concat) in classical.read(text).items()})
 
 
@@ -197,24 +208,30 @@ def load_genotype(path: str | Path) -> Genotype:
 
 
 def random_genotype(space: Space, seed: int) -> Genotype:
-    """Cells whose nodes have different edges, drawn uniformly, with operations other than `none`, drawn uniformly."""
-    random = generator(seed, "random genotype", space.name)
-    operations = [name for name in space.operations if name != "none"]
+    """Cells whose nodes have different edges, drawn uniformly, with operations other than `none`, drawn uniformly.
 
-    def draw_node(target: int) -> tuple[Pair, ...]:
-        sources = sorted(torch.randperm(target, generator=random)[: space.kept_edges].tolist())
-        choices = torch.randint(len(operations), (len(sources),), generator=random).tolist()
-        return tuple((operations[choice], source) for choice, source in zip(choices, sources, strict=True))
+    Where a space keeps every edge, `none` is drawn, too.
+    """
+    random = generator(seed, "random genotype", space.name)
+
+    def draw_node(kind: str, target: int) -> tuple[Pair, ...]:
+        pairs = []
+        for source in sorted(torch.randperm(target, generator=random)[: space.num_kept(target)].tolist()):
+            allowed = compress(space.operations, space.allowed(kind)[space.edges.index((source, target))])
+            operations = [name for name in allowed if name != "none" or space.kept_edges is None]
+            pairs.append((operations[torch.randint(len(operations), (), generator=random)], source))
+        return tuple(pair for pair in pairs if pair[0] != "none")
 
     cells = {
-        kind: CellGenotype(tuple(draw_node(target) for target in space.targets), tuple(space.targets))
+        kind: CellGenotype(tuple(draw_node(kind, target) for target in space.targets), space.outputs)
         for kind in space.cell_kinds
     }
     return Genotype(cells, space.name)
 
 
-def _check_cell(kind: str, cell: CellGenotype, num_inputs: int) -> None:
+def _check_cell(kind: str, cell: CellGenotype, space: Space) -> None:
     """Raises a DataError unless the cell can be built."""
+    num_inputs = space.num_inputs
     filled = set(range(num_inputs))
     for node, pairs in enumerate(cell.nodes, start=num_inputs):
         for operation, source in pairs:
@@ -226,7 +243,7 @@ def _check_cell(kind: str, cell: CellGenotype, num_inputs: int) -> None:
                 raise DataError(
                     f"genotype: {kind} cell, node {node}: source {short(source)} is not before it ({known})"
                 )
-            if source not in filled:
+            if source not in filled and space.kept_edges is not None:  # otherwise it is zero
                 raise DataError(f"genotype: {kind} cell, node {node}: nothing enters its source {source}")
         if pairs:
             filled.add(node)
@@ -236,7 +253,7 @@ def _check_cell(kind: str, cell: CellGenotype, num_inputs: int) -> None:
     for node in cell.concat:
         if not num_inputs <= node <= last:
             raise DataError(f"genotype: {kind} cell: concat names node {short(node)}, outside {num_inputs} to {last}")
-        if node not in filled:
+        if node not in filled and space.kept_edges is not None:
             raise DataError(f"genotype: {kind} cell: concat names node {node}, which nothing enters")
 
 

@@ -1,4 +1,4 @@
-"""The network of a genotype: stem, cells, classifier, and in training an auxiliary head and drop path.
+"""The network of a genotype as its space has it: stem, cells, classifier; in training an auxiliary head and drop path.
 
 Any image size works, and any number of input channels and classes. Weights are initialised as torch does.
 
@@ -15,12 +15,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from adarts.errors import ConfigError
-from adarts.space.description import get_space
+from adarts.space.description import Space
 from adarts.space.genotype import CellGenotype, Genotype
-from adarts.space.operations import BatchNorm2d, FactorizedReduce, ReLUConvBN, build_operation
-
-STEM_MULTIPLIER = 3
-"""Channels of the stem, as a multiple of those of the first cell."""
+from adarts.space.operations import BatchNorm2d, FactorizedReduce, ReLUConvBN, ResidualReduction, build_operation
+from adarts.space.spaces import get_space
 
 
 @dataclass(frozen=True)
@@ -48,30 +46,33 @@ class Cell(nn.Module):
     """A cell: every node is the sum of its operations, the output the concatenation of the nodes in ``concat``.
 
     Args:
+        space: of the genotype.
+        kind: of the cell.
         genotype: operations and sources.
-        in_channels: channels of the two inputs, the cell before the last one and the last one.
+        in_channels: channels of the outputs of the cell before the last one and of the last one.
         channels: channels of every node.
-        strides: stride of the operations that read each of the inputs; the others have 1.
-        halve_first: whether the first input has twice the size of the second.
+        halve_first: whether the first of these outputs has twice the size of the second.
     """
 
     def __init__(
         self,
+        space: Space,
+        kind: str,
         genotype: CellGenotype,
         in_channels: tuple[int, int],
         channels: int,
-        strides: tuple[int, int],
         halve_first: bool,
     ) -> None:
         super().__init__()
         first = FactorizedReduce if halve_first else ReLUConvBN
-        self.preprocess = nn.ModuleList([first(in_channels[0], channels), ReLUConvBN(in_channels[1], channels)])
+        self.preprocess = nn.ModuleList(
+            [first(in_channels[0], channels), ReLUConvBN(in_channels[1], channels)]
+            if space.preprocessed
+            else [nn.Identity()] * space.num_inputs
+        )
         self.sources = [[source for _, source in pairs] for pairs in genotype.nodes]
         self.nodes = nn.ModuleList(
-            nn.ModuleList(
-                build_operation(name, channels, strides[source] if source < len(strides) else 1)
-                for name, source in pairs
-            )
+            nn.ModuleList(build_operation(name, channels, space.stride(kind, source)) for name, source in pairs)
             for pairs in genotype.nodes
         )
         self.concat = genotype.concat
@@ -84,7 +85,8 @@ class Cell(nn.Module):
 
     def forward(self, first_bchw: Tensor, second_bchw: Tensor, scales: Iterator[Tensor] | None = None) -> Tensor:
         """The cell's output; ``scales`` yields one factor for each path, in order."""
-        states = [module(x) for module, x in zip(self.preprocess, (first_bchw, second_bchw), strict=True)]
+        inputs = (first_bchw, second_bchw)[-len(self.preprocess) :]
+        states = [module(x) for module, x in zip(self.preprocess, inputs, strict=True)]
         for operations, sources in zip(self._operations(), self.sources, strict=True):
             terms = []
             for operation, source in zip(operations, sources, strict=True):
@@ -92,8 +94,8 @@ class Cell(nn.Module):
                 if scales is not None and not isinstance(operation, nn.Identity):
                     term = term * next(scales)
                 terms.append(term)
-            # A node that nothing enters is neither read nor an output (the genotype's check); None holds its number.
-            states.append(sum(terms[1:], terms[0]) if terms else None)
+            # Where a node that nothing enters may be read, it is zero, and no operation has a stride (the genotype's check).
+            states.append(sum(terms[1:], terms[0]) if terms else torch.zeros_like(states[0]))
         return torch.cat([states[node] for node in self.concat], dim=1)
 
     def _operations(self) -> Iterator[nn.ModuleList]:
@@ -166,22 +168,29 @@ class Network(nn.Module):
                 raise ConfigError(f"a network needs {name} of at least 1, not {size}")
         space = get_space(genotype.space)
         self.genotype = genotype
-        stem_channels = STEM_MULTIPLIER * channels
+        stem_channels = space.stem_multiplier * channels
         self.stem = nn.Sequential(
             nn.Conv2d(in_channels, stem_channels, 3, padding=1, bias=False), BatchNorm2d(stem_channels)
         )
         self.cells = nn.ModuleList()
+        #: index of a cell -> the residual block before it
+        self.reductions = nn.ModuleDict()
         self.auxiliary_index = max(space.reductions(cells))
         inputs, halve_first = (stem_channels, stem_channels), False
         for index in range(cells):
             kind = space.cell_kind(index, cells)
-            channels *= 2 if kind == space.reduction_kind else 1
-            strides = space.stride(kind, 0), space.stride(kind, 1)
-            cell = Cell(genotype.cells[kind], inputs, channels, strides, halve_first)
+            halves = index in space.reductions(cells)
+            channels *= 2 if halves else 1
+            if halves and space.reduction_kind is None:
+                self.reductions[str(index)] = ResidualReduction(inputs[1], channels)
+                inputs = (inputs[0], channels)
+            cell = Cell(space, kind, genotype.cells[kind], inputs, channels, halve_first)
             self.cells.append(cell)
-            inputs, halve_first = (inputs[1], cell.out_channels), kind == space.reduction_kind
+            inputs, halve_first = (inputs[1], cell.out_channels), halves
             if auxiliary and index == self.auxiliary_index:
                 auxiliary_channels = cell.out_channels
+        #: cells that end in a sum, not in a normalisation, need one before the classifier
+        self.last = nn.Identity() if space.all_nodes else nn.Sequential(BatchNorm2d(inputs[1]), nn.ReLU())
         self.auxiliary_head = AuxiliaryHead(auxiliary_channels, num_classes) if auxiliary else None
         self.classifier = nn.Linear(inputs[1], num_classes)
 
@@ -206,10 +215,12 @@ class Network(nn.Module):
             scales = iter(path_scales_pb111.to(second.dtype))
         auxiliary_logits = None
         for index, cell in enumerate(self._cells()):
+            if str(index) in self.reductions:
+                second = self.reductions[str(index)](second)
             first, second = second, cell(first, second, scales)
             if self.training and self.auxiliary_head is not None and index == self.auxiliary_index:
                 auxiliary_logits = self.auxiliary_head(second)
-        logits: Tensor = self.classifier(second.mean((2, 3)))
+        logits: Tensor = self.classifier(self.last(second).mean((2, 3)))
         return logits if auxiliary_logits is None else (logits, auxiliary_logits)
 
     def _cells(self) -> Iterator[Cell]:

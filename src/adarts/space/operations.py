@@ -83,20 +83,39 @@ class FactorizedReduce(nn.Module):
 
 
 class ReLUConvBN(nn.Sequential):
-    """ReLU, convolution, batch normalisation; keeps the image's size."""
+    """ReLU, convolution, batch normalisation."""
 
-    def __init__(self, in_channels: int, out_channels: int, kernel: int = 1, affine: bool = True) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel: int = 1, affine: bool = True, stride: int = 1
+    ) -> None:
         super().__init__()
         self.relu = nn.ReLU()
-        self.conv = nn.Conv2d(in_channels, out_channels, kernel, padding=kernel // 2, bias=False)
+        self.conv = nn.Conv2d(in_channels, out_channels, kernel, stride, padding=kernel // 2, bias=False)
         self.norm = BatchNorm2d(out_channels, affine=affine)
 
     def forward(self, x_bchw: Tensor) -> Tensor:
         """All three, the first two in one kernel if the convolution is pointwise."""
         weight = self.conv.weight
-        pointwise = weight.shape[-1] == 1
+        pointwise = weight.shape[-1] == self.conv.stride[0] == 1
         y = kernels.relu_product(x_bchw, weight[..., 0, 0]) if pointwise else self.conv(self.relu(x_bchw))
         return self.norm(y)  # type: ignore[no-any-return]
+
+
+class ResidualReduction(nn.Module):
+    """Halves the image between two stages of NAS-Bench-201: two 3x3 convolutions, and a shortcut without normalisation."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.conv1 = ReLUConvBN(in_channels, out_channels, 3, stride=2)
+        self.conv2 = ReLUConvBN(out_channels, out_channels, 3)
+        # Of an odd side, the last window holds what there is: convolutions round up, too.
+        self.pool = nn.AvgPool2d(2, 2, ceil_mode=True)
+        self.shortcut = nn.Conv2d(in_channels, out_channels, 1, bias=False)
+
+    def forward(self, x_bchw: Tensor) -> Tensor:
+        """The sum of both ways."""
+        y_bchw: Tensor = self.shortcut(self.pool(x_bchw)) + self.conv2(self.conv1(x_bchw))
+        return y_bchw
 
 
 class DepthwiseSeparable(nn.Sequential):
@@ -139,6 +158,10 @@ def _dilated(kernel: int) -> Callable[[int, int, bool], nn.Module]:
     return lambda channels, stride, affine: DepthwiseSeparable(channels, kernel, stride, 2, affine)
 
 
+def _convolution(kernel: int) -> Callable[[int, int, bool], nn.Module]:
+    return lambda channels, stride, affine: ReLUConvBN(channels, channels, kernel, affine, stride)
+
+
 def _conv_7x1_1x7(channels: int, stride: int, affine: bool) -> nn.Module:
     return nn.Sequential(
         nn.ReLU(),
@@ -158,6 +181,8 @@ OPERATIONS: dict[str, Callable[[int, int, bool], nn.Module]] = {
     "sep_conv_7x7": _separable(7),
     "dil_conv_3x3": _dilated(3),
     "dil_conv_5x5": _dilated(5),
+    "nor_conv_1x1": _convolution(1),
+    "nor_conv_3x3": _convolution(3),
     "conv_7x1_1x7": _conv_7x1_1x7,
 }
 """What a genotype may name: (channels, stride, affine) -> module; for published cells more than the spaces search."""

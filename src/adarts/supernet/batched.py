@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from adarts import kernels
@@ -47,6 +48,20 @@ class Pointwise(nn.Module):
 
     def forward(self, x_bnhw: Tensor, rows: Rows) -> Tensor:
         return kernels.grouped_product(x_bnhw, some(self.weight, rows)[..., 0, 0])
+
+
+class Dense(nn.Module):
+    """Convolution over all channels of every edge; weight (E, c, c, k, k)."""
+
+    def __init__(self, num_edges: int, channels: int, kernel: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(num_edges, channels, channels, kernel, kernel))
+        bound = 1 / (kernel * math.sqrt(channels))
+        nn.init.uniform_(self.weight, -bound, bound)
+
+    def forward(self, x_bnhw: Tensor, rows: Rows) -> Tensor:
+        weight = some(self.weight, rows)
+        return F.conv2d(x_bnhw, weight.flatten(0, 1), padding=weight.shape[-1] // 2, groups=len(weight))
 
 
 def separable_weights(depthwise: Depthwise, pointwise: Pointwise, rows: Rows) -> kernels.Separable:

@@ -1,4 +1,4 @@
-"""A cell of the supernet: preprocessing of its two inputs, then its nodes, each the sum of the mixed edges that enter it."""
+"""A cell of the supernet: preprocessing of its inputs, then its nodes, each the sum of the mixed edges that enter it."""
 
 from __future__ import annotations
 
@@ -44,25 +44,20 @@ class SearchCell(nn.Module):
         design: EdgeDesign,
     ) -> None:
         super().__init__()
-        self.edges, self.targets, self.num_inputs = space.edges, space.targets, space.num_inputs
+        self.space = space
         require_k(channels, design)
         self.shuffle_groups = design.k if design.selector == "first" else 1
         before = FactorizedReduce if after_reduction else ReLUConvBN
-        self.preprocess0 = before(channels_in[0], channels, affine=False)
-        self.preprocess1 = ReLUConvBN(channels_in[1], channels, affine=False)
+        if space.preprocessed:
+            self.preprocess0 = before(channels_in[0], channels, affine=False)
+            self.preprocess1 = ReLUConvBN(channels_in[1], channels, affine=False)
         #: for each source node, the rows of the edges that leave it
         self.rows = space.leaving
         for source, rows in enumerate(self.rows):
             # On the device of the cell: copying them there would wait for it, and cannot be captured.
             self.register_buffer(f"rows{source}", torch.tensor(rows), persistent=False)
         self.sources = nn.ModuleList(
-            SourceEdges(
-                channels,
-                len(rows),
-                space.stride(kind, source),
-                space.operations,
-                design,
-            )
+            SourceEdges(channels, len(rows), space.stride(kind, source), space, design)
             for source, rows in enumerate(self.rows)
         )
 
@@ -75,7 +70,7 @@ class SearchCell(nn.Module):
         given: Tensor | None,
         plan: CellPlan,
     ) -> tuple[Tensor, Tensor]:
-        """Output of the cell (B, nodes·C, H', W'), and the selected channels of all its edges (1 or B, edges, C/k).
+        """Output of the cell, all nodes (B, nodes·C, H', W') or the last (B, C, H', W'), and the selected channels of all its edges (1 or B, edges, C/k).
 
         Args:
             s0_bchw: output of the cell before the previous one.
@@ -85,11 +80,14 @@ class SearchCell(nn.Module):
             given: the selected channels (1 or B, edges, C/k), if those are not to be chosen here.
             plan: what else there is to know.
         """
-        nodes = [self.preprocess0(s0_bchw), self.preprocess1(s1_bchw)]
-        entering: dict[int, list[Addend]] = {target: [] for target in self.targets}
+        space, edges = self.space, self.space.edges
+        nodes = [s0_bchw, s1_bchw][-space.num_inputs :]
+        if space.preprocessed:
+            nodes = [self.preprocess0(s0_bchw), self.preprocess1(s1_bchw)]
+        entering: dict[int, list[Addend]] = {target: [] for target in space.targets}
         chosen: dict[int, Tensor] = {}
         for source, (rows, leaving) in enumerate(zip(self.rows, self.sources, strict=True)):
-            if source >= self.num_inputs:
+            if source >= space.num_inputs:
                 nodes.append(self._shuffle(node_sum(entering[source])))
             rows_e = self.get_buffer(f"rows{source}")
             results, indices = leaving(
@@ -101,11 +99,11 @@ class SearchCell(nn.Module):
                 plan,
             )
             for position, (row, result) in enumerate(zip(rows, results, strict=True)):
-                entering[self.edges[row][1]].append(result)
+                entering[edges[row][1]].append(result)
                 chosen[row] = indices[:, position]
-        nodes.append(self._shuffle(node_sum(entering[self.targets[-1]])))
-        selected = torch.stack([chosen[row] for row in range(len(self.edges))], 1)
-        return torch.cat(nodes[self.num_inputs :], 1), selected
+        nodes.append(self._shuffle(node_sum(entering[space.targets[-1]])))
+        selected = torch.stack([chosen[row] for row in range(len(edges))], 1)
+        return torch.cat([nodes[node] for node in space.outputs], 1), selected
 
     def _shuffle(self, x_bchw: Tensor) -> Tensor:
         """PC-DARTS's channel shuffle. It is linear and the same on every edge, so it is done once on the node's sum."""

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from adarts import kernels
 from adarts.config.settings import EdgeDesign
+from adarts.space import Space
 from adarts.supernet import selection as select
 from adarts.supernet.attention import ChannelAttention
 from adarts.supernet.batched import per_channel
@@ -30,21 +31,23 @@ class SourceEdges(nn.Module):
         channels: C of the node.
         num_edges: edges that leave it.
         stride: 2 for the inputs of a reduction cell.
-        operations: names, in the order of the logits.
+        space: its operations, in the order of the logits.
         design: which channels enter, and attention.
     """
 
-    def __init__(
-        self, channels: int, num_edges: int, stride: int, operations: Sequence[str], design: EdgeDesign
-    ) -> None:
+    def __init__(self, channels: int, num_edges: int, stride: int, space: Space, design: EdgeDesign) -> None:
         super().__init__()
         self.channels, self.num_edges, self.stride, self.design = channels, num_edges, stride, design
-        self.operation_names = tuple(operations)
+        self.operation_names = space.operations
         self.selected = channels // design.k
         num_modules = 1 if design.attention_scope == "node" else num_edges
         self.attention = ChannelAttention(num_modules, channels, design.k) if design.attention else None
         self.operations = nn.ModuleDict(
-            {name: BATCHED[name](num_edges, self.selected, stride) for name in operations if name != "none"}
+            {
+                name: BATCHED[name](num_edges, self.selected, stride, space.normalised_pools)
+                for name in space.operations
+                if name != "none"
+            }
         )
         self.auxiliary = skip(num_edges, self.selected, stride) if design.auxiliary_skip else None
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from adarts.config.settings import EdgeDesign, SupernetSettings
 from adarts.space import Space
-from adarts.space.operations import BatchNorm2d
+from adarts.space.operations import BatchNorm2d, ResidualReduction
 from adarts.supernet.batched import BatchNorm
 from adarts.supernet.canonical import Names
 from adarts.supernet.cell import SearchCell
@@ -23,7 +23,7 @@ from adarts.supernet.selection import AttentionSource, Selection
 
 
 class Stem(nn.Module):
-    """3x3 convolution and affine batch normalisation; the only affine one of the supernet."""
+    """3x3 convolution and affine batch normalisation; with those between and behind the cells, the only affine ones."""
 
     def __init__(self, channels_in: int, channels: int) -> None:
         super().__init__()
@@ -59,17 +59,24 @@ class Supernet(nn.Module):
         self.recompute = settings.recompute
         self.names = Names(space.edges, design.attention_scope == "node")
         channels = settings.channels
-        outputs = (3 * channels, 3 * channels)
+        outputs = (space.stem_multiplier * channels,) * 2
         self.stem = Stem(in_channels, outputs[0])
         self.kinds = tuple(space.cell_kind(index, settings.cells) for index in range(settings.cells))
         self.cells = nn.ModuleList()
+        #: index of a cell -> the residual block before it, where these halve the image
+        self.reductions = nn.ModuleDict()
         self.cell_channels: list[int] = []
-        previous = ""
-        for kind in self.kinds:
-            channels *= 2 if kind == space.reduction_kind else 1
+        reductions = space.reductions(settings.cells)
+        for index, kind in enumerate(self.kinds):
+            channels *= 2 if index in reductions else 1
+            if index in reductions and space.reduction_kind is None:
+                self.reductions[str(index)] = ResidualReduction(outputs[1], channels)
+                outputs = (outputs[0], channels)
             self.cell_channels.append(channels)
-            self.cells.append(SearchCell(space, outputs, channels, kind, previous == space.reduction_kind, design))
-            outputs, previous = (outputs[1], space.num_nodes * channels), kind
+            self.cells.append(SearchCell(space, outputs, channels, kind, index - 1 in reductions, design))
+            outputs = (outputs[1], len(space.outputs) * channels)
+        #: cells that end in a sum need a normalisation before the classifier
+        self.last = nn.Identity() if space.all_nodes else nn.Sequential(BatchNorm2d(outputs[1]), nn.ReLU())
         self.classifier = nn.Linear(outputs[1], num_classes)
         num_edges = len(space.edges)
         self.logits = nn.ParameterDict()
@@ -84,7 +91,7 @@ class Supernet(nn.Module):
         self._movable: dict[nn.Parameter, Tensor] | None = None
         for kind in space.cell_kinds:
             self.register_buffer(f"active_{kind}", None, persistent=False)
-            self.set_active(kind, [[True] * len(space.operations)] * num_edges)
+            self.set_active(kind, space.allowed(kind))
         #: the channels that the last forward pass used
         self.selection = Selection()
         self.register_state_dict_post_hook(_to_canonical)  # type: ignore[no-untyped-call]
@@ -104,7 +111,7 @@ class Supernet(nn.Module):
 
     @property
     def active(self) -> dict[str, Tensor]:
-        """Kind -> whether an operation is active on an edge (edges, operations); at first, all are."""
+        """Kind -> whether an operation is active on an edge (edges, operations); at first, all that the space allows."""
         return {kind: self.get_buffer(f"active_{kind}") for kind in self.space.cell_kinds}
 
     def set_active(self, kind: str, active: Sequence[Sequence[bool]]) -> None:
@@ -177,12 +184,14 @@ class Supernet(nn.Module):
         for index, (kind, cell) in enumerate(zip(self.kinds, self.cells, strict=True)):
             given = selection.cells[index] if isinstance(selection, Selection) else None
             beta_e = None if mixture.edges is None else mixture.edges[kind]
+            if str(index) in self.reductions:
+                s1 = self.reductions[str(index)](s1)
             run = partial(recomputed, cell) if self.recompute else cell
             s2, chosen = run(s0, s1, mixture.operations[kind], beta_e, given, plans[kind])
             s0, s1 = s1, s2
             used.append(chosen)
         self.selection = Selection(used)
-        return self.classifier(s1.mean((2, 3)))  # type: ignore[no-any-return]
+        return self.classifier(self.last(s1).mean((2, 3)))  # type: ignore[no-any-return]
 
     def movable(self, active: Mapping[str, Tensor] | None) -> dict[nn.Parameter, Tensor]:
         """Which entries of the parameters take part in a pass, where that is not all or none of them.

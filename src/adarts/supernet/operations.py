@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from adarts import kernels
-from adarts.supernet.batched import BatchNorm, Depthwise, Pointwise, Rows, separable_weights
+from adarts.supernet.batched import BatchNorm, Dense, Depthwise, Pointwise, Rows, separable_weights
 
 #: a feature map, and how it is to be normalised
 Result = tuple[Tensor, kernels.Normalisation | None]
@@ -47,6 +47,11 @@ class Features:
     def pools(self) -> tuple[Tensor, Tensor]:
         """3x3 maximum and average."""
         return kernels.pools(self.x, self.stride)
+
+    @cached_property
+    def rectified(self) -> Tensor:
+        """Behind a ReLU."""
+        return F.relu(self.x)
 
     def convolved(self, operation: nn.Module) -> Tensor:
         """ReLU and the first depthwise and pointwise convolution of an operation."""
@@ -107,14 +112,26 @@ class MaxPool(nn.Module):
 
 
 class AvgPool(nn.Module):
-    """3x3 average pooling that does not count the padding, then BN."""
+    """3x3 average pooling that does not count the padding, then BN, in spaces that have it behind their pools."""
 
-    def __init__(self, num_edges: int, channels: int) -> None:
+    def __init__(self, num_edges: int, channels: int, normalised: bool) -> None:
         super().__init__()
+        self.norm = BatchNorm(num_edges, channels) if normalised else None
+
+    def forward(self, features: Features) -> Result:
+        return features.pools[1], None if self.norm is None else self.norm.normalisation(features.rows)
+
+
+class Convolution(nn.Module):
+    """ReLU, dense convolution, BN (NAS-Bench-201); only edges of stride 1 have it."""
+
+    def __init__(self, num_edges: int, channels: int, kernel: int) -> None:
+        super().__init__()
+        self.conv = Pointwise(num_edges, channels, channels) if kernel == 1 else Dense(num_edges, channels, kernel)
         self.norm = BatchNorm(num_edges, channels)
 
     def forward(self, features: Features) -> Result:
-        return features.pools[1], self.norm.normalisation(features.rows)
+        return self.conv(features.rectified, features.rows), self.norm.normalisation(features.rows)
 
 
 class Identity(nn.Module):
@@ -149,13 +166,15 @@ def skip(num_edges: int, channels: int, stride: int) -> nn.Module:
     return Identity() if stride == 1 else FactorizedReduce(num_edges, channels)
 
 
-#: name -> (edges, channels, stride) -> batched module
-BATCHED: dict[str, Callable[[int, int, int], nn.Module]] = {
-    "max_pool_3x3": lambda e, c, s: MaxPool(e, c),
-    "avg_pool_3x3": lambda e, c, s: AvgPool(e, c),
-    "skip_connect": skip,
-    "sep_conv_3x3": lambda e, c, s: SeparableConv(e, c, 3),
-    "sep_conv_5x5": lambda e, c, s: SeparableConv(e, c, 5),
-    "dil_conv_3x3": lambda e, c, s: DilatedConv(e, c, 3),
-    "dil_conv_5x5": lambda e, c, s: DilatedConv(e, c, 5),
+#: name -> (edges, channels, stride, whether pools are normalised) -> batched module
+BATCHED: dict[str, Callable[[int, int, int, bool], nn.Module]] = {
+    "max_pool_3x3": lambda e, c, s, normalised: MaxPool(e, c),
+    "avg_pool_3x3": lambda e, c, s, normalised: AvgPool(e, c, normalised),
+    "skip_connect": lambda e, c, s, normalised: skip(e, c, s),
+    "sep_conv_3x3": lambda e, c, s, normalised: SeparableConv(e, c, 3),
+    "sep_conv_5x5": lambda e, c, s, normalised: SeparableConv(e, c, 5),
+    "dil_conv_3x3": lambda e, c, s, normalised: DilatedConv(e, c, 3),
+    "dil_conv_5x5": lambda e, c, s, normalised: DilatedConv(e, c, 5),
+    "nor_conv_1x1": lambda e, c, s, normalised: Convolution(e, c, 1),
+    "nor_conv_3x3": lambda e, c, s, normalised: Convolution(e, c, 3),
 }

@@ -20,11 +20,11 @@ from adarts.config.loading import checked, layered, merge, setting_names, valida
 from adarts.config.settings import ImageSettings, SearchConfig
 from adarts.data import load_images
 from adarts.errors import ConfigError, DataError
-from adarts.methods import create, published
+from adarts.methods import canonical, create, published
 from adarts.runs.config_file import identity
 from adarts.searching import SearchTask
 from adarts.searching.footprint import MemoryLimit
-from adarts.space import DARTS
+from adarts.space import get_space
 
 _MOST = 10_000  # points; more are a slip of the pen, such as a seed range with a digit too many
 
@@ -115,15 +115,20 @@ def _point(values: Mapping[str, Any], common: Mapping[str, Any], config_file: Pa
     layers = layered(SearchConfig, given, config_file, published)
     varied = {name: value for name, value in values.items() if name not in ("method", "seed")}
     settings = {"method": layers["method"], **varied, "seed": layers["seed"]}
-    words = [
-        settings["method"],
-        *(f"{name}={shown(value)}" for name, value in varied.items()),
-        f"seed{settings['seed']}",
-    ]
-    name = re.sub(r"[^A-Za-z0-9._=+-]+", "-", "-".join(words)).strip("-.")
-    with _named(name):
-        config = validated(SearchConfig, layers)
-        return Point(name, settings, config, sum(phase.epochs for phase in create(config).phases(config, DARTS)))
+    with _named(_name(settings)):
+        config = canonical(validated(SearchConfig, layers))
+        epochs = sum(phase.epochs for phase in create(config).phases(config, get_space(config.space)))
+    for name in varied:
+        if name.startswith("options."):  # as the method reads it, so that 1 and 1.0 are one folder
+            settings[name] = config.options[name.removeprefix("options.")]
+    return Point(_name(settings), settings, config, epochs)
+
+
+def _name(settings: Mapping[str, Any]) -> str:
+    """Of the folder: the method, what else varies, the seed."""
+    words = (f"{name}={shown(value)}" for name, value in settings.items() if name not in ("method", "seed"))
+    text = "-".join([settings["method"], *words, f"seed{settings['seed']}"])
+    return re.sub(r"[^A-Za-z0-9._=+-]+", "-", text).strip("-.")
 
 
 def _require_distinct(points: Sequence[Point]) -> None:

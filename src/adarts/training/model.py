@@ -15,7 +15,7 @@ from torch import Tensor
 from adarts.data import ImageData
 from adarts.errors import DataError
 from adarts.seeding import derive_seed
-from adarts.space import DARTS, Genotype, Network, load_genotype, random_genotype
+from adarts.space import Genotype, Network, get_space, load_genotype, random_genotype
 
 MODEL_WEIGHTS, MODEL_FACTS = "model.safetensors", "model.json"
 
@@ -55,13 +55,15 @@ def resolve_genotype(reference: str) -> Genotype:
         DataError: there is nothing of the kind, or it is not a genotype.
     """
     if reference.startswith("random:"):
-        seed = reference.removeprefix("random:")
-        if not re.fullmatch("[0-9]{1,18}", seed):
-            raise DataError(f"genotype '{reference[:60]}': after random: a seed is needed, e.g. random:0")
-        return random_genotype(DARTS, int(seed))
+        *space, seed = reference.removeprefix("random:").split(":")
+        if len(space) > 1 or not re.fullmatch("[0-9]{1,18}", seed):
+            raise DataError(
+                f"genotype '{reference[:60]}': after random: a seed is needed, e.g. random:0 or random:nasbench201:0"
+            )
+        return random_genotype(get_space(*space or ["darts"]), int(seed))
     if reference.lstrip().startswith("{"):
         return Genotype.from_json(reference)
-    if re.match(r"\s*(\w+\s*=\s*)?Genotype\s*\(", reference):
+    if re.match(r"\s*((\w+\s*=\s*)?Genotype\s*\(|\|)", reference):
         return Genotype.from_text(reference)
     path = Path(reference)
     try:

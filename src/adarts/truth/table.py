@@ -1,0 +1,207 @@
+"""NAS-Bench-201: what the benchmark's authors measured of each of the 15,625 cells (`README.md` and `NOTICE` beside this file).
+
+The table is read when it is first asked. Only a cell that it does not hold as written needs the room of the spaces, and with it
+torch: a known cell is answered at once.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from adarts.errors import ConfigError, DataError, nearest
+
+if TYPE_CHECKING:
+    from adarts.space import Genotype
+
+DATA_SETS = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
+"""The data sets on which every cell was trained, and what people call them."""
+
+_FILE = resources.files("adarts.truth") / "nasbench201.csv.gz"
+_PREFIXES = {"cifar10": "c10", "cifar100": "c100"}
+
+
+@dataclass(frozen=True, slots=True)
+class Accuracies:
+    """What is known of a cell on one data set; accuracies in percent.
+
+    Attributes:
+        test: test accuracy after 200 epochs, mean over up to three trainings.
+        rank: of the test accuracy among all cells; 1 is the best, and equal cells share the best rank.
+        regret: percentage points that the test accuracy is below that of the best cell.
+        validation_12: validation accuracy after 12 epochs, one training.
+        test_12: test accuracy after 12 epochs, one training.
+    """
+
+    test: float
+    rank: int
+    regret: float
+    validation_12: float
+    test_12: float
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What is known of a cell.
+
+    Attributes:
+        arch: the cell as text, ``|op~0|+|op~0|op~1|+|op~0|op~1|op~2|``.
+        index: its number in the benchmark.
+        cifar10: on CIFAR-10.
+        cifar100: on CIFAR-100.
+        parameters: of the network with 10 classes.
+        macs: millions of multiply-accumulates of an image; the benchmark calls them FLOPs.
+        structure: number of its structure; isomorphic cells share it, and there are 6,466.
+    """
+
+    arch: str
+    index: int
+    cifar10: Accuracies
+    cifar100: Accuracies
+    parameters: int
+    macs: float
+    structure: int
+
+    def on(self, dataset: str) -> Accuracies:
+        """What is known on a data set, by its name.
+
+        Raises:
+            ConfigError: the cells were not trained on it.
+        """
+        accuracies: Accuracies = getattr(self, _known(dataset))
+        return accuracies
+
+
+@cache
+def all_truths() -> tuple[Truth, ...]:
+    """All cells, by their index."""
+    with _FILE.open("rb") as packed, gzip.open(packed) as file:
+        rows = list(csv.DictReader(io.TextIOWrapper(file, encoding="ascii")))
+    cifar10, cifar100 = (_accuracies(rows, _PREFIXES[name]) for name in DATA_SETS)
+    return tuple(
+        Truth(
+            arch=row["arch"],
+            index=int(row["index"]),
+            cifar10=on_10,
+            cifar100=on_100,
+            parameters=int(row["params"]),
+            macs=float(row["flops_m"]),
+            structure=int(row["iso"]),
+        )
+        for row, on_10, on_100 in zip(rows, cifar10, cifar100, strict=True)
+    )
+
+
+def lookup(arch: str) -> Truth:
+    """What is known of the cell of a text.
+
+    Raises:
+        DataError: it is no cell of NAS-Bench-201; one line that says why.
+    """
+    known = _by_arch().get(arch.strip())
+    if known is not None:
+        return known
+    from adarts.space.arch_string import read, write  # these load torch
+    from adarts.space.limits import check_size
+
+    check_size(arch)
+    return _by_arch()[write(read(arch))]
+
+
+def truth_of(genotype: Genotype) -> Truth:
+    """What is known of a genotype.
+
+    Raises:
+        DataError: it is no cell of NAS-Bench-201.
+    """
+    from adarts.space import NASBENCH201
+    from adarts.space.arch_string import write
+
+    genotype.require_within(NASBENCH201)
+    cell = genotype.cells["normal"]
+    if cell.concat != NASBENCH201.outputs:
+        raise DataError(
+            f"the cell's output must be node {NASBENCH201.outputs[0]} alone, as in all of {NASBENCH201.title}"
+        )
+    return _by_arch()[write(cell.nodes)]
+
+
+def best(dataset: str) -> Truth:
+    """The best cell of a data set.
+
+    Raises:
+        ConfigError: the cells were not trained on it.
+    """
+    return max(all_truths(), key=lambda truth: truth.on(dataset).test)
+
+
+def sample(number: int, seed: int, among: Sequence[Truth] | None = None) -> list[Truth]:
+    """Different cells, drawn uniformly.
+
+    Args:
+        number: how many.
+        seed: of the draw; a larger number with the same seed begins with the same cells.
+        among: the cells to draw from; None takes all.
+
+    Raises:
+        ConfigError: there are not so many.
+    """
+    import torch
+
+    from adarts.seeding import generator
+
+    cells = all_truths() if among is None else among
+    if not 0 <= number <= len(cells):
+        raise ConfigError(f"a sample of {number:,} cells cannot be drawn from {len(cells):,}")
+    order = torch.randperm(len(cells), generator=generator(seed, "sample of cells"))
+    return [cells[place] for place in order[:number].tolist()]
+
+
+def same_structure(truth: Truth) -> tuple[Truth, ...]:
+    """The cells isomorphic to this one, itself among them; that their accuracies differ is the noise of training."""
+    return _by_structure()[truth.structure]
+
+
+def _known(dataset: str) -> str:
+    if dataset not in DATA_SETS:
+        raise ConfigError(f"no accuracies are known on {dataset[:60]!r}{nearest(dataset[:60], DATA_SETS)}")
+    return dataset
+
+
+def _accuracies(rows: Sequence[Mapping[str, str]], prefix: str) -> list[Accuracies]:
+    """Those of all cells on one data set, whose columns have this prefix."""
+    test = [float(row[f"{prefix}_test_200"]) for row in rows]
+    descending = sorted(test, reverse=True)
+    ranks: dict[float, int] = {}
+    for rank, value in enumerate(descending, start=1):
+        ranks.setdefault(value, rank)
+    return [
+        Accuracies(
+            test=value,
+            rank=ranks[value],
+            regret=round(descending[0] - value, 4),  # the table has four decimals; the subtraction would add more
+            validation_12=float(row[f"{prefix}_valid_12"]),
+            test_12=float(row[f"{prefix}_test_12"]),
+        )
+        for row, value in zip(rows, test, strict=True)
+    ]
+
+
+@cache
+def _by_arch() -> dict[str, Truth]:
+    return {truth.arch: truth for truth in all_truths()}
+
+
+@cache
+def _by_structure() -> dict[int, tuple[Truth, ...]]:
+    groups: dict[int, list[Truth]] = defaultdict(list)
+    for truth in all_truths():
+        groups[truth.structure].append(truth)
+    return {structure: tuple(members) for structure, members in groups.items()}

@@ -1,0 +1,50 @@
+"""What no setting takes, however it is given."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adarts.config.loading import search_config, to_yaml, validated
+from adarts.config.settings import SearchConfig
+from adarts.errors import ConfigError
+
+REFUSED = [
+    ("search", "epochs", True, "must be a number, not True"),
+    ("logits", "clip", True, "must be a number, not True"),
+    ("images", "size", False, "must be a number, not False"),
+    ("weights", "momentum", False, "must be a number, not False"),
+    ("weights", "learning_rate", math.inf, "must be a finite number, not inf"),
+    ("logits", "clip", math.nan, "must be a finite number, not nan"),
+    ("weights", "clip", math.nan, "must be greater than 0, not nan"),
+]
+
+
+@pytest.mark.parametrize(("section", "name", "value", "message"), REFUSED)
+def test_flags_and_infinities_for_numbers(section: str, name: str, value: Any, message: str) -> None:
+    given = {section: {name: value}}
+    with pytest.raises(ConfigError) as caught:
+        search_config(lambda method: {}, **given)
+    assert str(caught.value) == f"{section}.{name} {message}"
+    with pytest.raises(ConfigError) as caught:
+        validated(SearchConfig, given)
+    assert str(caught.value) == f"{section}.{name}: {message}"
+
+
+def test_numbers_are_still_converted_and_flags_are_flags() -> None:
+    config = validated(
+        SearchConfig, {"seed": "3", "logits": {"clip": "1", "weight_decay": 1}, "weights": {"nesterov": True}}
+    )
+    assert (config.seed, config.logits.clip, config.logits.weight_decay, config.weights.nesterov) == (3, 1.0, 1.0, True)
+
+
+def test_infinity_where_it_means_no_limit(tmp_path: Path) -> None:
+    limits = {"weights": {"clip": math.inf}, "run": {"checkpoint_minutes": "inf"}}
+    config = search_config(lambda method: {}, **limits)
+    assert (config.weights.clip, config.run.checkpoint_minutes) == (math.inf, math.inf)
+    file = tmp_path / "config.yaml"
+    file.write_text(to_yaml(config))
+    assert search_config(lambda method: {}, file) == config
