@@ -33,7 +33,7 @@ def test_the_methods_that_follow_the_warm_up() -> None:
 
 def test_every_phase_is_tried_before_the_first_begins() -> None:
     changes = {"edge": {"k": 3}, "supernet": {"channels": 16, "cells": 3}}
-    with pytest.raises(ConfigError, match="phase 2 of method 'dr-nas': edge.k = 3 does not divide the 16 channels"):
+    with pytest.raises(ConfigError, match=r"phase 2 of method 'dr-nas': edge\.k = 3 does not divide the 16 channels"):
         tiny_search("dr-nas", edge={"k": 3}, supernet={"channels": 16, "cells": 3})
     config = SearchConfig.model_validate({"method": "adarts", **changes})
     with pytest.raises(ConfigError, match=r"^edge.k = 3 does not divide"):
