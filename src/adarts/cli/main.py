@@ -22,6 +22,7 @@ VERBS = {
     "report": "write one offline HTML page that shows runs",
     "benchmark": "measure time and memory on this machine",
     "methods": "list the search methods, or show one",
+    "truth": "look up the true accuracy of cells of NAS-Bench-201",
     "configs": "list the scales, or show one",
     "doctor": "check this machine and say what to mend",
 }

@@ -31,7 +31,7 @@ from adarts.errors import ConfigError
 
 T = TypeVar("T")
 Layers = Callable[[Mapping[str, Any], Path | None], dict[str, Any]]
-"""From the options that choose other layers (data, method, scale, runs) and the file to all layers below the options."""
+"""From the options that choose other layers (data, method, space, scale, runs) and the file to all layers below the options."""
 
 _UNPREFIXED = "run"  # `--device` instead of `--run.device`: these options say how, not what
 _NOT_GIVEN = object()
@@ -85,7 +85,7 @@ def parse_settings(
     """
     form = _form(model)
     quiet = [word for word in words if word not in _HELP]
-    choosers: list[str] = [name for name in ("data", "method", "scale") if name in model.model_fields]
+    choosers: list[str] = [name for name in ("data", "method", "space", "scale") if name in model.model_fields]
     not_given = {**dict.fromkeys(choosers), _UNPREFIXED: {"runs": None}}
     first, unknown = _read(form, quiet, prog, default=_unchecked(form, not_given))
     if unknown:

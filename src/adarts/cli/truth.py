@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -56,6 +54,7 @@ def run(words: list[str]) -> int:
 
 
 def _find(word: str) -> Truth:
+    """The truth of what a word names."""
     from adarts.truth import lookup, truth_of
 
     if "|" in word:
@@ -63,15 +62,17 @@ def _find(word: str) -> Truth:
     from adarts.runs import RunFolder  # a file or a run: only these need torch
     from adarts.training.model import resolve_genotype
 
-    path = word
-    with suppress(CheckpointError, OSError):  # OSError: a name that no file can have
-        path = str(RunFolder.find(word, "search"))
-    if not os.path.exists(path):
+    place: Path | None = None
+    with suppress(OSError):  # a name that no file can have
+        place = Path(word) if Path(word).is_file() else None
+        with suppress(CheckpointError):
+            place = place or RunFolder.find(word, "search")
+    if place is None:
         raise DataError(f"'{word[:60]}' is no cell such as {_FORM}, no genotype file, and no search run")
     try:
-        return truth_of(resolve_genotype(path))
+        return truth_of(resolve_genotype(str(place)))
     except DataError as error:
-        raise DataError(f"{path}: {error}" if path not in str(error) else str(error)) from None
+        raise DataError(str(error) if str(place) in str(error) else f"{place}: {error}") from None
 
 
 def _show(truth: Truth) -> None:
@@ -91,6 +92,4 @@ def _show(truth: Truth) -> None:
         rows.append([f"{len(twins)} isomorphic cells", *(f"{low[0]:.2f} to {low[-1]:.2f} %" for low in spans)])
     print(truth.arch)
     table(["", *DATA_SETS.values()], rows)
-    print(
-        f"{truth.parameters:,} parameters (10 classes), {truth.macs:,.1f} million MACs an image, index {truth.index:,}"
-    )
+    print(f"{truth.parameters:,} parameters (10 classes), {truth.macs:,.1f} million MACs an image, index {truth.index}")

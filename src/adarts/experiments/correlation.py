@@ -1,0 +1,249 @@
+"""Whether a supernet knows which cells are good: its shared weights and the true accuracies of NAS-Bench-201, side by side.
+
+A seeded sample of cells, the one that the search found among them, is measured with the supernet's weights on the half of the images
+that the logits learned from. What is compared is the order: Spearman's rho and Kendall's tau.
+
+Shape suffixes: e edges, o operations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from adarts.config.settings import RunSettings
+from adarts.data import Batches
+from adarts.errors import ConfigError
+from adarts.report.scatter import Dot, scatter_svg
+from adarts.runs import environment, write_atomically
+from adarts.runs.files import to_json
+from adarts.searching import SearchTask
+from adarts.searching.restore import restored
+from adarts.space import NASBENCH201
+from adarts.space.arch_string import Nodes, read
+from adarts.supernet import Mixture
+from adarts.truth import DATA_SETS, Truth, all_truths, best, sample, truth_of
+from adarts.truth.ranks import kendall, spearman
+
+KIND = NASBENCH201.cell_kinds[0]
+Watch = Callable[[Sequence[Truth]], Iterable[Truth]]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A cell as the supernet sees it: loss and accuracy with the shared weights, in [0, 1]; and the truth."""
+
+    truth: Truth
+    loss: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How the supernet and the truth on one data set agree.
+
+    Attributes:
+        spearman, kendall: of the accuracies; None where either side says the same of all cells.
+        derived: true accuracy, in percent, of the cell that the search found.
+        first: of the cell that the supernet puts first in the sample.
+        best_of_sample: of the best one in it.
+        mean_of_sample: mean of it, which is what choosing blindly is worth.
+        best: of the best cell of all.
+    """
+
+    spearman: float | None
+    kendall: float | None
+    derived: float
+    first: float
+    best_of_sample: float
+    mean_of_sample: float
+    best: float
+
+
+@dataclass(frozen=True)
+class CorrelationResult:
+    """What was measured.
+
+    Attributes:
+        run_dir: the search; `correlation.json` and `correlation.svg` lie there.
+        derived: the cell that it found.
+        measured: the sample, that cell first.
+        agreements: by data set.
+        summary: what `correlation.json` holds.
+    """
+
+    run_dir: Path
+    derived: Truth
+    measured: list[Measured]
+    agreements: dict[str, Agreement]
+    summary: dict[str, Any]
+
+
+def correlate(
+    run_dir: Path,
+    number: int = 100,
+    seed: int = 0,
+    how: RunSettings | None = None,
+    method: str | None = None,
+    watch: Watch = iter,
+) -> CorrelationResult:
+    """Compare the supernet of a finished search with the truth.
+
+    Args:
+        run_dir: of the search, in the space `nasbench201`.
+        number: cells to measure, the one that was found among them.
+        seed: of the sample.
+        how: device, threads and kernels.
+        method: as in :func:`adarts.searching.restore.restored`.
+        watch: goes over the cells while they are measured, to show how far it is.
+
+    Raises:
+        ConfigError: a search in another space, or a supernet with fewer cells.
+        DataError, CheckpointError: as for :func:`adarts.searching.restore.restored`.
+    """
+    task, genotype = restored(run_dir, how or RunSettings(), method)
+    if genotype.space != NASBENCH201.name:
+        raise ConfigError(
+            f"{run_dir}: a search in '{genotype.space}'; true accuracies are known of '{NASBENCH201.name}'"
+        )
+    derived = truth_of(genotype)
+    others = [truth for truth in _cells_in(task) if truth.index != derived.index]
+    if not 2 <= number <= len(others) + 1:
+        raise ConfigError(f"--cells {number}: the supernet holds {len(others) + 1:,} cells, and an order needs two")
+    chosen = [derived, *sample(number - 1, seed, others)]
+    task.validation = _mixed(task.validation)
+    with torch.no_grad():
+        edges = task.method.plain_mixture(task).edges
+        measured = [Measured(truth, *task.measure(_only(truth, edges, task.device))) for truth in watch(chosen)]
+    agreements = {dataset: agreement(measured, dataset) for dataset in DATA_SETS}
+    summary = {
+        "format": "adarts-correlation",
+        "version": 1,
+        "method": task.method.info.name,
+        "data": task.config.data,
+        "scale": task.config.scale,
+        "search_seed": task.config.seed,
+        "sample_seed": seed,
+        "cells": number,
+        "cells_in_supernet": len(others) + 1,
+        "images": len(task.validation.indices),
+        "environment": environment(task.device),
+        "agreement": {dataset: asdict(found) for dataset, found in agreements.items()},
+        "measured": [
+            {
+                "arch": one.truth.arch,
+                "index": one.truth.index,
+                "supernet_loss": one.loss,
+                "supernet_accuracy": one.accuracy,
+                **{dataset: one.truth.on(dataset).test for dataset in DATA_SETS},
+            }
+            for one in measured
+        ],
+    }
+    result = CorrelationResult(run_dir, derived, measured, agreements, summary)
+    write_atomically(run_dir / "correlation.json", to_json(summary))
+    write_atomically(run_dir / "correlation.svg", picture(result, dataset_of(task.config.data)).encode())
+    return result
+
+
+def agreement(measured: Sequence[Measured], dataset: str) -> Agreement:
+    """How supernet and truth agree on cells, of which the first is the one that was found."""
+    true = [one.truth.on(dataset).test for one in measured]
+    seen = [one.accuracy for one in measured]
+    return Agreement(
+        spearman(seen, true),
+        kendall(seen, true),
+        derived=true[0],
+        first=first_of(measured).truth.on(dataset).test,
+        best_of_sample=max(true),
+        mean_of_sample=sum(true) / len(true),
+        best=best(dataset).on(dataset).test,
+    )
+
+
+def first_of(measured: Sequence[Measured]) -> Measured:
+    """The cell that the supernet puts first; of equal accuracies, the lower loss."""
+    return max(measured, key=lambda one: (one.accuracy, -one.loss))
+
+
+def dataset_of(data: str) -> str:
+    """The data set whose true accuracies are shown for a search on some data: its own, or CIFAR-10."""
+    return data if data in DATA_SETS else next(iter(DATA_SETS))
+
+
+def picture(result: CorrelationResult, dataset: str) -> str:
+    """The scatter plot as SVG."""
+    found = result.agreements[dataset]
+    first = first_of(result.measured).truth
+    rho, tau = (in_words(value) for value in (found.spearman, found.kendall))
+
+    def kind(truth: Truth) -> str:
+        if truth is result.derived:
+            return "found by the search"
+        return "first in the supernet" if truth is first else "sample"
+
+    method, data = result.summary["method"], result.summary["data"][:40]
+    return scatter_svg(
+        f"{method} on {data}: rho {rho}, tau {tau}, n = {len(result.measured)}",
+        "accuracy with the supernet's shared weights (%)",
+        f"true test accuracy on {DATA_SETS[dataset]} (%)",
+        [
+            Dot(100 * one.accuracy, one.truth.on(dataset).test, kind(one.truth), one.truth.arch)
+            for one in result.measured
+        ],
+    )
+
+
+def in_words(correlation: float | None) -> str:
+    """A correlation with two decimals; a dash where there is none."""
+    return "–" if correlation is None else f"{correlation:.2f}"
+
+
+def _cells_in(task: SearchTask) -> list[Truth]:
+    """The cells all of whose operations the supernet still computes: a method may have dropped some."""
+    active = task.supernet.active[KIND].tolist()
+
+    def is_there(truth: Truth) -> bool:
+        return all(row[operation] for row, operation in zip(active, _operations(read(truth.arch)), strict=True))
+
+    return [truth for truth in all_truths() if is_there(truth)]
+
+
+def _operations(nodes: Nodes) -> list[int]:
+    """For every edge the index of its operation; an edge that no pair names has `none`."""
+    names = {
+        (source, target): name
+        for target, pairs in zip(NASBENCH201.targets, nodes, strict=True)
+        for name, source in pairs
+    }
+    return [NASBENCH201.operations.index(names.get(edge, "none")) for edge in NASBENCH201.edges]
+
+
+def _only(truth: Truth, edges: Any, device: torch.device) -> Mixture:
+    """A pass through this cell alone: its operations have the weight 1, and nothing else is computed."""
+    chosen_e = torch.tensor(_operations(read(truth.arch)), device=device)
+    chosen_eo: Tensor = F.one_hot(chosen_e, len(NASBENCH201.operations))
+    return Mixture({KIND: chosen_eo.float()}, edges, {KIND: chosen_eo.bool()})
+
+
+def _mixed(batches: Batches) -> Batches:
+    """The same images in a random order: in that of the data set, a batch may be of one class.
+
+    The normalisations use the statistics of each batch, since those that the search gathered are of mixtures of operations.
+    """
+    return Batches(
+        batches.images,
+        batches.indices,
+        batch_size=batches.batch_size,
+        seed=batches.seed,
+        purpose="correlation",
+        augmentation=batches.augmentation,
+        device=batches.device,
+        drop_last=False,
+    )
