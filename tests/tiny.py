@@ -18,11 +18,13 @@ TINY = {
 }
 
 
-def tiny_search(method: str = "adarts", device: torch.device = CPU, **changes: object) -> SearchTask:
+def tiny_search(
+    method: str = "adarts", device: torch.device = CPU, space: str = "darts", **changes: object
+) -> SearchTask:
     layers: dict[str, dict[str, object]] = {name: dict(part) for name, part in published(method).items()}
     for name, part in {**TINY, "search": {"epochs": 4, "batch_size": 8, "warmup_epochs": 1}, **changes}.items():
         layers[name] = {**layers.get(name, {}), **part}  # type: ignore[dict-item]
-    config = SearchConfig.model_validate({"method": method, **layers})
+    config = SearchConfig.model_validate({"method": method, "space": space, **layers})
     data = load_images("signs", config.images, config.seed)
     return SearchTask(config, data, create(config), device)
 

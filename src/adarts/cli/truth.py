@@ -15,6 +15,7 @@ from adarts.cli.output import table
 from adarts.errors import CheckpointError, ConfigError, DataError
 
 if TYPE_CHECKING:
+    from adarts.sweeping.results import Spread
     from adarts.truth import Truth
 
 _FORM = "'|op~0|+|op~0|op~1|+|op~0|op~1|op~2|'"
@@ -24,8 +25,8 @@ _FORM = "'|op~0|+|op~0|op~1|+|op~0|op~1|op~2|'"
 class Cells:
     """Look up the true accuracy of cells of NAS-Bench-201, and their rank among all 15,625.
 
-    `adarts truth correlation RUN` compares what the supernet of a search says of cells with the truth; `adarts truth stability SWEEP`
-    says how much the true accuracy of what is found depends on the seed.
+    `adarts truth correlation RUN` compares what the supernet of a search says of cells with the truth; `adarts truth stability
+    SWEEP` says how much the true accuracy of what is found depends on the seed.
     """
 
     cells: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="ARCH...")] = ()
@@ -34,16 +35,51 @@ class Cells:
     """Print JSON, with everything that is known."""
 
 
-FORMS: dict[str, type[Any]] = {}
+@dataclass(frozen=True)
+class Correlation:
+    """Compare the supernet of a finished search in NAS-Bench-201 with the truth: measure a sample of cells with its shared weights, on
+    the images of the logits, and correlate.
+    """
+
+    run: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    """A search run: its folder, its name, or latest. correlation.json and correlation.svg are written there."""
+    cells: int = 100
+    """Cells to measure, the one that was found among them."""
+    seed: int = 0
+    """Seed of the sample."""
+    method: str | None = None
+    """The search's method once more, where it is a class in a file: the file is executed."""
+    device: str = "auto"
+    """auto, cpu, cuda or cuda:N."""
+    threads: int | None = None
+    """CPU threads; none leaves torch's choice."""
+    json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Print JSON, with every cell."""
+
+
+@dataclass(frozen=True)
+class Stability:
+    """Say how much the searches of a sweep in NAS-Bench-201 differ that differ in the seed alone: true accuracy, cells, channels."""
+
+    sweep: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SWEEP")]
+    """The folder of a sweep. stability.json is written there."""
+    json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Print JSON, with the cell of every seed."""
+
+
+FORMS: dict[str, type[Any]] = {"correlation": Correlation, "stability": Stability}
 
 
 def run(words: list[str]) -> int:
     """Carry out the verb."""
-    form = parse(Cells, words, "adarts truth")
-    if not form.cells:
+    if words and words[0] in FORMS:
+        form = parse(FORMS[words[0]], words[1:], f"adarts truth {words[0]}")
+        return _correlation(form) if isinstance(form, Correlation) else _stability(form)
+    cells = parse(Cells, words, "adarts truth")
+    if not cells.cells:
         raise ConfigError(f"adarts truth needs one or more cells, such as {_FORM}, genotype files, or search runs")
-    truths = [_find(word) for word in form.cells]
-    if form.json:
+    truths = [_find(word) for word in cells.cells]
+    if cells.json:
         print(json.dumps([asdict(truth) for truth in truths], indent=2))
         return 0
     for number, truth in enumerate(truths):
@@ -51,6 +87,91 @@ def run(words: list[str]) -> int:
             print()
         _show(truth)
     return 0
+
+
+def _correlation(form: Correlation) -> int:
+    from rich.console import Console
+    from rich.progress import track
+
+    from adarts.config.loading import checked
+    from adarts.config.settings import RunSettings
+    from adarts.experiments.correlation import correlate, in_words
+    from adarts.runs import RunFolder
+    from adarts.truth import DATA_SETS
+
+    how = RunSettings(
+        **checked(RunSettings, {"device": form.device, "threads": form.threads}, lambda name: f"--{name}")
+    )
+    console = Console(stderr=True)
+    result = correlate(
+        RunFolder.find(form.run, "search"),
+        form.cells,
+        form.seed,
+        how,
+        form.method,
+        lambda cells: track(cells, "measuring cells", console=console, disable=not console.is_terminal),
+    )
+    if form.json:
+        print(json.dumps(result.summary, indent=2))
+        return 0
+    found = [result.agreements[dataset] for dataset in DATA_SETS]
+    accuracies = {
+        "of the cell that was found": "derived",
+        "of the first in the supernet": "first",
+        "of the best in the sample": "best_of_sample",
+        "of all cells, mean": "mean_of_all",
+        "of the best of all cells": "best_of_all",
+    }
+    rows = [
+        ["Spearman's rho", *(in_words(one.spearman) for one in found)],
+        ["Kendall's tau", *(in_words(one.kendall) for one in found)],
+        ["true accuracy (%)", *("" for _ in found)],
+        *([f"  {words}", *(f"{getattr(one, name):.2f}" for one in found)] for words, name in accuracies.items()),
+    ]
+    facts = result.summary
+    print(f"{facts['method']} on {facts['data']}: the supernet against the truth, found {result.derived.arch}")
+    table(["", *DATA_SETS.values()], rows)
+    print(f"{facts['cells']} cells, sample seed {facts['sample_seed']}, {facts['images']:,} images")
+    print(result.run_dir / "correlation.svg")
+    return 0
+
+
+def _stability(form: Stability) -> int:
+    from adarts.experiments.stability import content, stability
+    from adarts.sweeping.grid import shown
+    from adarts.truth import DATA_SETS
+
+    result = stability(form.sweep)
+    if form.json:
+        print(json.dumps(content(result), indent=2))
+        return 0
+    names = list(dict.fromkeys(name for group in result.groups for name in group.settings))
+    for dataset, title in DATA_SETS.items():
+        rows = []
+        for group in result.groups:
+            accuracy = group.accuracies[dataset]
+            rows.append(
+                [
+                    *(shown(group.settings[name]) for name in names),
+                    str(accuracy.spread.n),
+                    _spread(accuracy.spread),
+                    f"{accuracy.worst:.2f}",
+                    f"{accuracy.best:.2f}",
+                    "" if group.equal_edges is None else f"{100 * group.equal_edges:.0f} %",
+                    "" if group.channels is None else _spread(group.channels, 100, 0),
+                ]
+            )
+        every = result.anything[dataset]
+        table([*names, "n", f"{title} (%)", "worst", "best", "same edges", "same channels (%)"], rows)
+        print(f"all cells: {_spread(every.spread)}, worst {every.worst:.2f}, best {every.best:.2f}\n")
+    print(form.sweep / "stability.json")
+    return 0
+
+
+def _spread(spread: Spread, scale: float = 1, decimals: int = 2) -> str:
+    """Mean and sample standard deviation."""
+    mean = f"{scale * spread.mean:.{decimals}f}"
+    return mean if spread.sd is None else f"{mean} ± {scale * spread.sd:.{decimals}f}"
 
 
 def _find(word: str) -> Truth:

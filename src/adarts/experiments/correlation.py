@@ -1,13 +1,14 @@
 """Whether a supernet knows which cells are good: its shared weights and the true accuracies of NAS-Bench-201, side by side.
 
-A seeded sample of cells, the one that the search found among them, is measured with the supernet's weights on the half of the images
-that the logits learned from. What is compared is the order: Spearman's rho and Kendall's tau.
+A seeded sample of cells, the one that the search found among them, is measured with the supernet's weights on the half of the
+images that the logits learned from. What is compared is the order: Spearman's rho and Kendall's tau.
 
 Shape suffixes: e edges, o operations.
 """
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -31,7 +32,7 @@ from adarts.supernet import Mixture
 from adarts.truth import DATA_SETS, Truth, all_truths, best, sample, truth_of
 from adarts.truth.ranks import kendall, spearman
 
-KIND = NASBENCH201.cell_kinds[0]
+_KIND = NASBENCH201.cell_kinds[0]
 Watch = Callable[[Sequence[Truth]], Iterable[Truth]]
 
 
@@ -53,8 +54,8 @@ class Agreement:
         derived: true accuracy, in percent, of the cell that the search found.
         first: of the cell that the supernet puts first in the sample.
         best_of_sample: of the best one in it.
-        mean_of_sample: mean of it, which is what choosing blindly is worth.
-        best: of the best cell of all.
+        mean_of_all: mean of all cells of the space, which is what choosing blindly is worth.
+        best_of_all: of the best one of them.
     """
 
     spearman: float | None
@@ -62,8 +63,8 @@ class Agreement:
     derived: float
     first: float
     best_of_sample: float
-    mean_of_sample: float
-    best: float
+    mean_of_all: float
+    best_of_all: float
 
 
 @dataclass(frozen=True)
@@ -162,8 +163,8 @@ def agreement(measured: Sequence[Measured], dataset: str) -> Agreement:
         derived=true[0],
         first=first_of(measured).truth.on(dataset).test,
         best_of_sample=max(true),
-        mean_of_sample=sum(true) / len(true),
-        best=best(dataset).on(dataset).test,
+        mean_of_all=statistics.fmean(truth.on(dataset).test for truth in all_truths()),
+        best_of_all=best(dataset).on(dataset).test,
     )
 
 
@@ -207,7 +208,7 @@ def in_words(correlation: float | None) -> str:
 
 def _cells_in(task: SearchTask) -> list[Truth]:
     """The cells all of whose operations the supernet still computes: a method may have dropped some."""
-    active = task.supernet.active[KIND].tolist()
+    active = task.supernet.active[_KIND].tolist()
 
     def is_there(truth: Truth) -> bool:
         return all(row[operation] for row, operation in zip(active, _operations(read(truth.arch)), strict=True))
@@ -229,7 +230,7 @@ def _only(truth: Truth, edges: Any, device: torch.device) -> Mixture:
     """A pass through this cell alone: its operations have the weight 1, and nothing else is computed."""
     chosen_e = torch.tensor(_operations(read(truth.arch)), device=device)
     chosen_eo: Tensor = F.one_hot(chosen_e, len(NASBENCH201.operations))
-    return Mixture({KIND: chosen_eo.float()}, edges, {KIND: chosen_eo.bool()})
+    return Mixture({_KIND: chosen_eo.float()}, edges, {_KIND: chosen_eo.bool()})
 
 
 def _mixed(batches: Batches) -> Batches:

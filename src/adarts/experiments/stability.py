@@ -1,0 +1,179 @@
+"""How much of what a search finds is chance: searches in NAS-Bench-201 that differ in the seed alone, side by side.
+
+True accuracy of the cells, agreement of the cells edge by edge, and agreement of the channels that attention chose.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from adarts.errors import CheckpointError, DataError
+from adarts.report.reading import RunRecord, read_run
+from adarts.runs import write_atomically
+from adarts.runs.files import to_json
+from adarts.space import NASBENCH201
+from adarts.sweeping.results import Spread
+from adarts.truth import DATA_SETS, Truth, all_truths, truth_of
+
+_KIND = NASBENCH201.cell_kinds[0]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What one search found: its seed, the cell, and the agreement of its channels over the epochs, where it was measured."""
+
+    seed: int
+    truth: Truth
+    channels: list[float]
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """True test accuracies in percent, over the seeds: how they spread, the worst and the best."""
+
+    spread: Spread
+    worst: float
+    best: float
+
+
+@dataclass(frozen=True)
+class Group:
+    """The searches that differ in the seed alone.
+
+    Attributes:
+        settings: what they have in common: the method, and what else varies in the sweep.
+        found: one entry a seed.
+        accuracies: by data set.
+        equal_edges: share of the edges with the same operation, over all pairs of seeds; None for one seed. Two cells drawn at
+            random agree on a fifth.
+        channels: share of the channels chosen in the last update of an epoch that were chosen in that of the epoch before, too,
+            mean over the epochs; over the seeds. None where no search recorded it.
+        last_channels: the same of the last epoch alone.
+    """
+
+    settings: Mapping[str, Any]
+    found: list[Found]
+    accuracies: dict[str, Accuracy]
+    equal_edges: float | None
+    channels: Spread | None
+    last_channels: Spread | None
+
+
+@dataclass(frozen=True)
+class StabilityResult:
+    """What was found in a sweep.
+
+    Attributes:
+        sweep_dir: where `stability.json` lies.
+        groups: in the order of the sweep.
+        anything: by data set, the accuracies of all cells of the space: what a cell drawn at random is worth.
+    """
+
+    sweep_dir: Path
+    groups: list[Group]
+    anything: dict[str, Accuracy]
+
+
+def stability(sweep_dir: Path) -> StabilityResult:
+    """Sum up the finished searches of a sweep.
+
+    Args:
+        sweep_dir: of the sweep; searches in other spaces are left out.
+
+    Raises:
+        DataError: no search in the space `nasbench201` is finished.
+        CheckpointError: it is no sweep, or a file in it is damaged.
+    """
+    members: dict[str, tuple[Mapping[str, Any], list[Found]]] = {}
+    for settings, run in _finished(sweep_dir):
+        if run.genotype is None or run.genotype.space != NASBENCH201.name:
+            continue
+        common = {name: value for name, value in settings.items() if name != "seed"}
+        _, found = members.setdefault(json.dumps(common), (common, []))
+        found.append(Found(settings["seed"], truth_of(run.genotype), _channels(run)))
+    if not members:
+        raise DataError(f"{sweep_dir}: no search in the space '{NASBENCH201.name}' is finished")
+    result = StabilityResult(
+        sweep_dir,
+        [group(common, found) for common, found in members.values()],
+        {dataset: _accuracy(all_truths(), dataset) for dataset in DATA_SETS},
+    )
+    write_atomically(sweep_dir / "stability.json", to_json(content(result)))
+    return result
+
+
+def group(settings: Mapping[str, Any], found: Sequence[Found]) -> Group:
+    """Sum up searches that differ in the seed alone."""
+    truths = [one.truth for one in found]
+    known = [one.channels for one in found if one.channels]
+    return Group(
+        settings,
+        list(found),
+        {dataset: _accuracy(truths, dataset) for dataset in DATA_SETS},
+        equal_edges([truth.arch for truth in truths]),
+        Spread.of([statistics.fmean(values) for values in known]) if known else None,
+        Spread.of([values[-1] for values in known]) if known else None,
+    )
+
+
+def equal_edges(cells: Sequence[str]) -> float | None:
+    """The share of edges with the same operation, over all pairs of cells; None for a single cell."""
+    edges = [cell.replace("+", "").strip("|").split("|") for cell in cells]
+    shares = [
+        statistics.fmean(one == other for one, other in zip(*pair, strict=True)) for pair in combinations(edges, 2)
+    ]
+    return statistics.fmean(shares) if shares else None
+
+
+def content(result: StabilityResult) -> dict[str, Any]:
+    """What `stability.json` holds."""
+
+    def entry(one: Group) -> dict[str, Any]:
+        cells = [
+            {
+                "seed": found.seed,
+                "arch": found.truth.arch,
+                **{dataset: found.truth.on(dataset).test for dataset in DATA_SETS},
+                "channels": found.channels,
+            }
+            for found in one.found
+        ]
+        return {**asdict(one), "found": cells}
+
+    return {
+        "format": "adarts-stability",
+        "version": 1,
+        "groups": [entry(one) for one in result.groups],
+        "all_cells": {dataset: asdict(accuracy) for dataset, accuracy in result.anything.items()},
+    }
+
+
+def _accuracy(truths: Sequence[Truth], dataset: str) -> Accuracy:
+    values = [truth.on(dataset).test for truth in truths]
+    return Accuracy(Spread.of(values), min(values), max(values))
+
+
+def _channels(run: RunRecord) -> list[float]:
+    """The channel stability of the epochs that have one: the first has none before it."""
+    return [record["channel_stability"][_KIND] for record in run.metrics if record.get("channel_stability")]
+
+
+def _finished(sweep_dir: Path) -> list[tuple[Mapping[str, Any], RunRecord]]:
+    """Settings and run of every finished point."""
+    path = sweep_dir / "sweep.json"
+    try:
+        sweep = json.loads(path.read_bytes())
+        if sweep["format"] != "adarts-sweep":
+            raise CheckpointError(f"{path} is not what a sweep writes")
+        points = [(point["settings"], point["folder"]) for point in sweep["points"] if point["state"] == "finished"]
+        return [(settings, read_run(sweep_dir / folder)) for settings, folder in points]
+    except FileNotFoundError:
+        raise CheckpointError(f"{sweep_dir} is no sweep, or one that was killed: it has no sweep.json") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{path} is damaged: {error!r}") from error

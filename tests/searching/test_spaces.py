@@ -1,0 +1,37 @@
+"""Every method searches every space: nothing in their files knows which one it is."""
+
+import pytest
+import torch
+
+from adarts.methods import list_methods
+from adarts.space import SPACES, Network, get_space
+from adarts.testing import _carry_out
+from tiny import tiny_search
+
+METHODS = [info.name for info in list_methods()]
+OTHERS = [name for name in SPACES if name != "darts"]
+LOOP = {"epochs": 2, "batch_size": 8, "warmup_epochs": 1}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_searches_nasbench201(method: str) -> None:
+    task = tiny_search(method, space="nasbench201", search=LOOP)
+    before = [logits.detach().clone() for logits in task.supernet.logit_parameters()]
+    _carry_out(task)
+    assert any(not torch.equal(a, b) for a, b in zip(before, task.supernet.logit_parameters(), strict=True))
+    found = task.genotype()
+    assert found.space == "nasbench201" and found.has_text
+    assert Network(found, num_classes=3, channels=4, cells=3)(torch.randn(2, 3, 16, 16)).shape == (2, 3)
+
+
+@pytest.mark.parametrize("method", ["adarts", "fair-darts", "dr-nas", "gdas", "snas"])
+@pytest.mark.parametrize("space", [name for name in OTHERS if name != "nasbench201"])
+def test_a_reduced_space_finds_what_it_allows(method: str, space: str) -> None:
+    task = tiny_search(method, space=space, search=LOOP)
+    task.step(1, 0)
+    task.genotype().require_within(get_space(space))
+
+
+def test_an_edge_of_s1_computes_its_two_operations_alone() -> None:
+    active = tiny_search("darts", space="s1").supernet.active
+    assert {kind: own.sum(1).tolist() for kind, own in active.items()} == {"normal": [2] * 14, "reduction": [2] * 14}

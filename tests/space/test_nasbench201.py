@@ -1,0 +1,121 @@
+"""NAS-Bench-201's space: its networks have the benchmark's sizes, its genotypes the benchmark's text."""
+
+import random
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adarts.errors import DataError
+from adarts.space import (
+    NASBENCH201,
+    CellGenotype,
+    Genotype,
+    Network,
+    at_least,
+    count_macs,
+    count_parameters,
+    decided_edges,
+    derive,
+    random_genotype,
+    strongest_edges,
+    strongest_pairs,
+)
+from adarts.truth import all_truths
+
+operations = st.lists(st.sampled_from(NASBENCH201.operations), min_size=6, max_size=6)
+
+
+def text_of(names: list[str]) -> str:
+    rows = iter(names)
+    return "+".join(
+        "|" + "".join(f"{next(rows)}~{source}|" for source in range(target)) for target in NASBENCH201.targets
+    )
+
+
+def test_our_networks_have_the_sizes_of_the_benchmark() -> None:
+    """Of 500 random cells and of the best, the worst, the largest and the smallest."""
+    table = all_truths()
+    cells = random.Random(0).sample(table, 500)
+    for key in (lambda t: t.cifar10.test, lambda t: t.parameters):
+        cells += [max(table, key=key), min(table, key=key)]
+    for truth in cells:
+        with torch.device("meta"):
+            network = Network(Genotype.from_text(truth.arch), num_classes=10, channels=16, cells=15)
+        assert count_parameters(network) == truth.parameters, truth.arch
+
+
+@pytest.mark.parametrize("index", [0, 1, 6111])
+def test_the_macs_are_those_of_the_benchmark_but_for_what_it_counts_besides(index: int) -> None:
+    """The benchmark counts a classifier's biases and the like; convolutions make up nearly all of it."""
+    truth = all_truths()[index]
+    network = Network(Genotype.from_text(truth.arch), num_classes=10, channels=16, cells=15)
+    assert count_macs(network, (1, 3, 32, 32)) / 1e6 == pytest.approx(truth.macs, rel=2e-4)
+
+
+@given(operations)
+def test_text_and_json_say_the_same(names: list[str]) -> None:
+    text = text_of(names)
+    genotype = Genotype.from_text(text)
+    assert genotype.has_text and genotype.to_text() == text
+    assert Genotype.from_json(genotype.to_json()) == genotype
+    assert genotype.num_operations("normal", "none") == 0
+    genotype.require_within(NASBENCH201)
+
+
+@given(operations)
+def test_every_rule_decides_every_edge(names: list[str]) -> None:
+    weights_eo = torch.full((6, 5), 0.1)
+    for edge, name in enumerate(names):
+        weights_eo[edge, NASBENCH201.operations.index(name)] = 0.9
+    order = [NASBENCH201.edges.index((s, t)) for t in NASBENCH201.targets for s in range(t)]
+    expected = Genotype.from_text(text_of([names[edge] for edge in order]))
+    for rule in (strongest_edges, strongest_pairs, decided_edges, at_least(0.5)):
+        assert derive(NASBENCH201, {"normal": weights_eo}, rule=rule) == expected
+
+
+@given(operations)
+def test_any_cell_can_be_built_at_any_image_size(names: list[str]) -> None:
+    genotype = Genotype.from_text(text_of(names))
+    network = Network(genotype, num_classes=3, channels=4, cells=3)
+    assert network(torch.randn(2, 3, 9, 14)).shape == (2, 3)
+
+
+def test_a_cell_whose_output_nothing_enters_is_named() -> None:
+    weights_eo = torch.zeros(6, 5)
+    weights_eo[:, 0] = 1.0
+    (remark,) = derive(NASBENCH201, {"normal": weights_eo}).remarks
+    assert "nothing enters its last node" in remark
+
+
+def test_random_cells_have_none_in_them_too() -> None:
+    found = {random_genotype(NASBENCH201, seed).to_text() for seed in range(50)}
+    assert len(found) > 45 and any("none" in text for text in found)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("|nor_conv_3x3~0|", "expected |op~0|"),
+        ("|nor_conv_3x3~0|+|none~0|none~1|+|none~0|none~1|", "node 3 must read the nodes 0, 1, 2"),
+        ("|nor_conv_3x3~0|+|none~1|none~0|+|none~0|none~1|none~2|", "node 2 must read the nodes 0, 1 in this order"),
+        ("|nor_conv_3~0|+|none~0|none~1|+|none~0|none~1|none~2|", "did you mean 'nor_conv_3x3'"),
+        ("|__import__('os').system('x')~0|+|none~0|none~1|+|none~0|none~1|none~2|", "expected"),
+        ("|" * 1000, "expected"),
+        ("|" * 10_000_000, "longer than 64 kB"),
+        ("|a~0|" * 1000 + "+|a~0|+|a~0|", "expected"),
+    ],
+)
+def test_other_texts_are_refused_in_one_line(text: str, message: str) -> None:
+    with pytest.raises(DataError) as error:
+        Genotype.from_text(text)
+    assert any(part in str(error.value) for part in message.split("|") if part) and "\n" not in str(error.value)
+    assert len(str(error.value)) < 400
+
+
+def test_two_operations_on_an_edge_have_no_text() -> None:
+    node = (("skip_connect", 0),)
+    twice = CellGenotype(((*node, ("nor_conv_1x1", 0)), node, node), (3,))
+    with pytest.raises(DataError, match="reads a node twice"):
+        Genotype({"normal": twice}, "nasbench201").to_text()
