@@ -6,31 +6,36 @@
     class TestMyMethod(MethodContract):
         method = MyMethod
 
-pytest runs it as it runs any test class. Every search in it is a real one, on the embedded photographs, of a few seconds.
+pytest runs it as it runs any test class. Every search in it is a real one, on the embedded photographs, of a few seconds; the
+one that is carried out to its end is shared by the tests of a class.
 """
 
 from __future__ import annotations
 
 import copy
 import multiprocessing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache
 from typing import Any, ClassVar
 from unittest import SkipTest
+from unittest.mock import patch
 
 import torch
 from torch import Tensor
 
 from adarts.config.loading import merge
-from adarts.config.settings import SearchConfig
-from adarts.data import load_images
-from adarts.methods import Method
-from adarts.methods.registry import check
+from adarts.config.settings import ImageSettings, SearchConfig
+from adarts.data import ImageData, Images, load_images
+from adarts.methods import Method, Purpose
+from adarts.methods.registry import check, published_by
 from adarts.searching import SearchTask
 from adarts.space import Genotype, Network
 from adarts.supernet import Mixture
 
+CPU = torch.device("cpu")
 SMALL: Mapping[str, Any] = {
     "supernet": {"channels": 8, "cells": 3},
     "search": {"epochs": 2, "batch_size": 8, "warmup_epochs": 1},
@@ -43,6 +48,35 @@ EDGES: Mapping[str, Mapping[str, Any]] = {
     "attention": {"selector": "attention", "k": 4, "attention": True, "normalisation": True},
 }
 """Designs of the mixed edge that a method meets besides its own."""
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """An epoch of a search.
+
+    Attributes:
+        warm: whether the warm-up was over.
+        moved: whether its steps moved any logit.
+    """
+
+    warm: bool
+    moved: bool
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A search that was carried out to its end.
+
+    Attributes:
+        epochs: all of them.
+        state: at the end.
+        first, last: the cells before the first step and at the end.
+    """
+
+    epochs: list[Epoch]
+    state: dict[str, Any]
+    first: Genotype
+    last: Genotype
 
 
 class MethodContract:
@@ -65,6 +99,10 @@ class MethodContract:
         """A small search with the published hyper-parameters."""
         return small_search(self.method, self.settings, changes)
 
+    def finished(self) -> Finished:
+        """Such a search that was carried out; the same one for all tests of a class."""
+        return _finished(type(self))  # type: ignore[arg-type]  # mypy asks the class for the hash of an instance
+
     def oracle(self, search: SearchTask, x_bchw: Tensor, mixture: Mixture) -> Tensor:
         """Class scores by a supernet that is independent of the package's, for those who have one.
 
@@ -83,48 +121,64 @@ class MethodContract:
         for field in ("name", "title", "paper", "changes", "cost"):
             assert getattr(info, field).strip(), f"info.{field} is empty"
         assert self.method.__doc__, "the class has no docstring, which `adarts methods show` prints"
-        SearchConfig.model_validate(_layers(self.method))  # the published hyper-parameters fit together
+        config = SearchConfig.model_validate({"method": info.name, **published_by(self.method)})
+        assert config.edge.auxiliary_skip == self.method.weighs_auxiliary, (
+            "edge.auxiliary_skip and weighs_auxiliary differ"
+        )
 
     # ------------------------------------------------------------------------------------------------------ the updates
 
     def test_the_update_of_the_weights_leaves_the_logits_alone(self) -> None:
-        search = _at(self.search(), 1)
+        search = at(self.search(), 1)
         if self.method.single_level:
             raise SkipTest("moves both with one update")
-        weights, logits = _snapshot(search.supernet.weight_parameters()), _snapshot(search.supernet.logit_parameters())
+        weights, logits = snapshot(search.supernet.weight_parameters()), snapshot(search.supernet.logit_parameters())
         search.update_weights()
-        assert not any(_moved(logits, search.supernet.logit_parameters())), "the weights' update moved logits"
-        assert any(_moved(weights, search.supernet.weight_parameters())), "the weights' update moved no weight"
+        assert not any(moved(logits, search.supernet.logit_parameters())), "the weights' update moved logits"
+        assert any(moved(weights, search.supernet.weight_parameters())), "the weights' update moved no weight"
 
     def test_the_update_of_the_logits_leaves_the_weights_alone(self) -> None:
-        search = _at(self.search(), 1)
+        search = at(self.search(), 1)
         if self.method.single_level:
             raise SkipTest("moves both with one update")
         net = search.supernet
-        weights, buffers = _snapshot(net.weight_parameters()), _snapshot(net.buffers())
-        logits = _snapshot(net.logit_parameters())
+        weights, buffers = snapshot(net.weight_parameters()), snapshot(net.buffers())
+        logits = snapshot(net.logit_parameters())
         search.update_logits()
-        assert not any(_moved(weights, net.weight_parameters())), "the logits' update moved weights"
-        assert not any(_moved(buffers, net.buffers())), "the logits' update moved running statistics"
-        assert any(_moved(logits, net.logit_parameters())), "the logits' update moved no logit"
+        assert not any(moved(weights, net.weight_parameters())), "the logits' update moved weights"
+        assert not any(moved(buffers, net.buffers())), "the logits' update moved running statistics"
+        assert any(moved(logits, net.logit_parameters())), "the logits' update moved no logit"
+
+    def test_each_update_learns_from_its_half_of_the_images(self) -> None:
+        if self.method.single_level:
+            raise SkipTest("learns from all images at once")
+        search = self.search()
+        halves: dict[Purpose, Tensor] = {
+            "logits": search.logit_batches.indices,
+            "weights": search.weight_batches.indices,
+        }
+        learns: dict[tuple[Purpose, Purpose], bool] = {
+            ("logits", "logits"): True,
+            ("logits", "weights"): "weights" in search.method.logit_batches,
+            ("weights", "logits"): False,
+            ("weights", "weights"): True,
+        }
+        known = _gradients(search)
+        others = {half: _gradients(_with_negatives(self.search(), indices)) for half, indices in halves.items()}
+        for (update, half), expected in learns.items():
+            found = not torch.equal(known[update], others[half][update])
+            wrong = "learns" if found else "does not learn"
+            assert found == expected, f"the update of the {update} {wrong} from the half for the {half}"
 
     def test_every_active_logit_receives_a_finite_gradient(self) -> None:
-        search = self.search(search={"epochs": 2 + self.steps_to_every_logit})
-        net = search.supernet
-        reached = {name: torch.zeros_like(logits, dtype=torch.bool) for name, logits in net.logits.items()}
-        for step in range(self.steps_to_every_logit):
-            _at(search, 1 + step // search.steps(0), step % search.steps(0))
-            search.update_both() if self.method.single_level else search.update_logits()
-            for name, logits in net.logits.items():
-                if logits.grad is not None:
-                    assert torch.isfinite(logits.grad).all(), f"{name}: a gradient that is not finite"
-                    reached[name] |= logits.grad != 0
-        for kind, active in net.active.items():
-            missing = (active & ~reached[f"{kind}_alpha"]).nonzero().tolist()
-            assert not missing, (
-                f"{kind}: no gradient within {self.steps_to_every_logit} steps for {len(missing)} pairs of edge and operation, "
-                f"{missing[:5]} among them"
-            )
+        self._require_gradients()
+
+    def test_a_penalty_is_that_of_the_batch_in_however_many_parts(self) -> None:
+        if self.method.penalty is Method.penalty:
+            raise SkipTest("has no penalty")
+        whole, halved = (self._effect_of_the_penalty(parts) for parts in (1, 2))
+        distance = (whole - halved).norm()
+        assert distance <= 0.01 * whole.norm() + 1e-6, "the penalty depends on the parts in which a batch is worked off"
 
     def test_what_is_not_active_is_left_alone(self) -> None:
         search = self.search()
@@ -135,7 +189,7 @@ class MethodContract:
         for kind, own in active.items():
             net.set_active(kind, own.tolist())
         before = {name: logits.detach().clone() for name, logits in net.logits.items()}
-        _at(search, 1)
+        at(search, 1)
         self.method.update(search.method, search)
         for kind, own in active.items():
             name = f"{kind}_alpha"
@@ -145,9 +199,14 @@ class MethodContract:
 
     # --------------------------------------------------------------------------------------------- the state, the result
 
+    def test_the_logits_rest_in_the_warm_up_and_move_behind_it(self) -> None:
+        epochs = self.finished().epochs
+        early = [number for number, epoch in enumerate(epochs) if epoch.moved and not epoch.warm]
+        assert not early, f"the logits moved in the epochs {early}, which are warm-up"
+        assert any(epoch.moved for epoch in epochs), "the logits never moved"
+
     def test_a_resumed_search_is_the_uninterrupted_one(self) -> None:
-        whole, parts = self.search(), self.search()
-        _carry_out(whole)
+        whole, parts = self.finished(), self.search()
         epoch = step = 0
         totals: dict[str, float] = {}
         while epoch < parts.epochs:  # a new process after every step and every epoch
@@ -160,19 +219,15 @@ class MethodContract:
             state = copy.deepcopy(parts.state_dict())
             parts = self.search()
             parts.load_state_dict(state)
-        assert_equal_states(whole.state_dict(), parts.state_dict())
-        assert whole.genotype() == parts.genotype()
+        assert_equal_states(whole.state, parts.state_dict())
+        assert whole.last == parts.genotype()
 
     def test_the_same_seed_gives_the_same_cells_in_another_process(self) -> None:
-        search = self.search()
-        _carry_out(search)
-        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-            there = pool.submit(_found, self.method, self.settings, torch.get_num_threads()).result()
-        assert there == search.genotype().to_dict()
+        there = _another_process().submit(_found, self.method, self.settings, torch.get_num_threads())
+        assert there.result() == self.finished().last.to_dict()
 
     def test_the_cells_are_valid_and_can_be_built(self) -> None:
-        search = self.search()
-        for genotype in (search.genotype(), _finished(search)):
+        for genotype in (self.finished().first, self.finished().last):
             assert Genotype.from_json(genotype.to_json()) == genotype
             network = Network(genotype, num_classes=3, channels=4, cells=3)
             assert network(torch.randn(2, 3, 16, 16)).shape == (2, 3)
@@ -181,7 +236,7 @@ class MethodContract:
 
     def test_other_designs_of_the_mixed_edge(self) -> None:
         for name, edge in self.edges.items():
-            search = self.search(edge=edge)
+            search = self._require_gradients(edge=edge)
             sums = search.step(1, 0)
             assert all(torch.isfinite(torch.as_tensor(value)) for value in sums.values()), name
             search.genotype()
@@ -194,7 +249,7 @@ class MethodContract:
         assert all(torch.isfinite(torch.as_tensor(value)) for value in sums.values())
 
     def test_the_oracle_agrees(self) -> None:
-        search = _at(self.search(), 1)
+        search = at(self.search(), 1)
         net = search.supernet.double()
         x_bchw, y_b = search.batch("weights")
         x_bchw = x_bchw.double()
@@ -210,19 +265,97 @@ class MethodContract:
         for mine, other in zip(ours, theirs, strict=True):
             torch.testing.assert_close(mine, other, rtol=1e-7, atol=1e-9)
 
+    # -------------------------------------------------------------------------------------------- what some of them share
 
-def small_search(method: type[Method], settings: Mapping[str, Any], changes: Mapping[str, Any]) -> SearchTask:
+    def _require_gradients(self, **changes: Any) -> SearchTask:
+        """A search whose logits were all reached within :attr:`steps_to_every_logit`: alpha, and beta where edges are weighed."""
+        steps = self.steps_to_every_logit
+        search = self.search(search={"epochs": 2 + steps}, **changes)
+        net = search.supernet
+        reached = {name: torch.zeros_like(logits, dtype=torch.bool) for name, logits in net.logits.items()}
+        for step in range(steps):
+            at(search, 1 + step // search.steps(0), step % search.steps(0))
+            _update_logits(search)
+            for name, logits in net.logits.items():
+                if logits.grad is not None:
+                    assert torch.isfinite(logits.grad).all(), f"{name}: a gradient that is not finite"
+                    reached[name] |= logits.grad != 0
+        wanted = {f"{kind}_alpha": active for kind, active in net.active.items()}
+        if net.design.normalisation:  # an edge that enters its node alone has the weight 1, whatever its beta
+            rivals = torch.tensor([len(net.space.incoming(target)) > 1 for _, target in net.space.edges])
+            wanted |= {f"{kind}_beta": rivals for kind in net.space.cell_kinds}
+        for name, wanted_here in wanted.items():
+            missing = (wanted_here & ~reached[name]).nonzero().tolist()
+            assert not missing, (
+                f"{name}: no gradient within {steps} steps at {len(missing)} places, {missing[:5]} among them"
+            )
+        return search
+
+    def _effect_of_the_penalty(self, parts: int) -> Tensor:
+        """What the penalty adds to the gradient of the logits, for a batch that is worked off in so many parts.
+
+        The normalisation sees other batches in the parts, so that the gradients of the loss differ; but not their difference.
+        """
+        found = []
+        for penalty in (nullcontext(), patch.object(self.method, "penalty", return_value=None)):
+            with penalty:
+                search = self.search(search={"epochs": 3}, logits={"clip": None})
+                logits = search.supernet.logit_parameters()
+                torch.manual_seed(0)
+                with torch.no_grad():
+                    for tensor in logits:
+                        tensor.add_(torch.randn_like(tensor))  # some penalties vanish where a search begins
+                search.parts = parts
+                _update_logits(at(search, 2))  # and some grow with the epochs
+                found.append(_gradient(logits))
+        return found[0] - found[1]
+
+
+def small_search(method: type[Method], *changes: Mapping[str, Any], device: torch.device = CPU) -> SearchTask:
     """A search of seconds with the published hyper-parameters of a method.
 
     Args:
-        method: whose.
-        settings: changes for the method.
-        changes: changes for one search, above all others.
+        method: whose; it need not be registered.
+        changes: of the configuration, section by section; later ones outweigh earlier ones.
+        device: of the search.
     """
-    config = SearchConfig.model_validate(_layers(method, SMALL, settings, changes))
-    data = load_images("signs", config.images, config.seed)
+    layers: dict[str, Any] = {"method": method.info.name}
+    for layer in (published_by(method), SMALL, *changes):
+        merge(layers, layer)
+    config = SearchConfig.model_validate(layers)
     options = method.Options.model_validate(config.options)
-    return SearchTask(config, data, method(options), torch.device("cpu"))
+    return SearchTask(config, _images(config.images, config.seed), method(options), device)
+
+
+def at(search: SearchTask, epoch: int, step: int = 0) -> SearchTask:
+    """The search before the updates of a step."""
+    search.supernet.train()
+    search.go_to(epoch, step)
+    return search
+
+
+def carry_out(search: SearchTask) -> list[Epoch]:
+    """Carry a search out to its end."""
+    epochs: list[Epoch] = []
+    while len(epochs) < search.epochs:  # a method may stop earlier than it was planned
+        number, logits = len(epochs), search.supernet.logit_parameters()
+        before = snapshot(logits)
+        totals: dict[str, float] = {}
+        for step in range(search.steps(number)):
+            _add(totals, search.step(number, step))
+        epochs.append(Epoch(search.moment.warm, any(moved(before, logits))))
+        search.end_epoch(number, totals)
+    return epochs
+
+
+def snapshot(tensors: Iterable[Tensor]) -> list[Tensor]:
+    """Copies of the tensors as they are now."""
+    return [tensor.detach().clone() for tensor in tensors]
+
+
+def moved(before: Iterable[Tensor], tensors: Iterable[Tensor]) -> list[bool]:
+    """Which of the tensors are no longer what a snapshot holds."""
+    return [not torch.equal(old, now) for old, now in zip(before, tensors, strict=True)]
 
 
 def assert_equal_states(one: Any, other: Any, where: str = "state") -> None:
@@ -247,49 +380,64 @@ def assert_equal_states(one: Any, other: Any, where: str = "state") -> None:
         assert one == other, where
 
 
-def _layers(method: type[Method], *above: Mapping[str, Any]) -> dict[str, Any]:
-    """The published hyper-parameters, with the layers above them."""
-    layers: dict[str, Any] = {"method": method.info.name, "options": method.Options().model_dump()}
-    for layer in (method.info.defaults, *above):
-        merge(layers, layer)
-    return layers
+@cache
+def _images(settings: ImageSettings, seed: int) -> ImageData:
+    return load_images("signs", settings, seed)
 
 
-def _at(search: SearchTask, epoch: int, step: int = 0) -> SearchTask:
-    """The search before the updates of a step."""
-    search.supernet.train()
-    search.go_to(epoch, step)
-    return search
+@cache
+def _another_process() -> ProcessPoolExecutor:
+    """One for all tests: to start it takes longer than most searches here."""
+    return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
 
 
-def _snapshot(tensors: Any) -> list[Tensor]:
-    return [tensor.detach().clone() for tensor in tensors]
+@lru_cache(maxsize=1)  # pytest runs the tests of one class after each other
+def _finished(contract: type[MethodContract]) -> Finished:
+    search = contract().search()
+    first = search.genotype()
+    return Finished(carry_out(search), search.state_dict(), first, search.genotype())
 
 
-def _moved(before: list[Tensor], tensors: Any) -> list[bool]:
-    return [not torch.equal(old, now) for old, now in zip(before, tensors, strict=True)]
+def _found(method: type[Method], settings: Mapping[str, Any], threads: int) -> dict[str, Any]:
+    torch.set_num_threads(threads)
+    search = small_search(method, settings)
+    carry_out(search)
+    return search.genotype().to_dict()
+
+
+def _update_logits(search: SearchTask) -> None:
+    """The update that moves the logits."""
+    search.update_both() if search.method.single_level else search.update_logits()
+
+
+def _gradient(parameters: Iterable[Tensor]) -> Tensor:
+    """The gradient of all parameters as one vector; 0 where there is none."""
+    return torch.cat([(torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in parameters])
+
+
+def _gradients(search: SearchTask) -> dict[Purpose, Tensor]:
+    """Those of an update of the logits, and of an update of the weights with the same logits."""
+    weights, logits = search.supernet.weight_parameters(), search.supernet.logit_parameters()
+    before = snapshot(logits)
+    torch.manual_seed(0)
+    at(search, 1).update_logits()
+    of_logits = _gradient(logits)
+    with torch.no_grad():
+        for tensor, old in zip(logits, before, strict=True):
+            tensor.copy_(old)
+    at(search, 1).update_weights()
+    return {"logits": of_logits, "weights": _gradient(weights)}
+
+
+def _with_negatives(search: SearchTask, indices: Tensor) -> SearchTask:
+    """The search, begun anew with some of its training images turned into their negatives."""
+    train = search.data.train
+    pixels = train.pixels.clone()
+    pixels[indices] = 255 - pixels[indices]
+    data = replace(search.data, train=Images(pixels, train.labels))
+    return SearchTask(search.config, data, type(search.method)(search.method.options), search.device)
 
 
 def _add(totals: dict[str, float], sums: Mapping[str, Tensor | float]) -> None:
     for name, value in sums.items():
         totals[name] = totals.get(name, 0.0) + float(value)
-
-
-def _carry_out(search: SearchTask) -> None:
-    epoch = 0
-    while epoch < search.epochs:  # a method may stop earlier than it was planned
-        totals: dict[str, float] = {}
-        for step in range(search.steps(epoch)):
-            _add(totals, search.step(epoch, step))
-        search.end_epoch(epoch, totals)
-        epoch += 1
-
-
-def _finished(search: SearchTask) -> Genotype:
-    _carry_out(search)
-    return search.genotype()
-
-
-def _found(method: type[Method], settings: Mapping[str, Any], threads: int) -> dict[str, Any]:
-    torch.set_num_threads(threads)
-    return _finished(small_search(method, settings, {})).to_dict()

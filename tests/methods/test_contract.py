@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import pytest
 import torch.nn.functional as F
 from textbook import EDGES, TextbookSupernet
 from torch import Tensor
@@ -50,26 +49,3 @@ for _info in list_methods():
     globals()[_name] = type(
         _name, (TextbookContract,), {"method": get_method(_info.name), **PARTICULARS.get(_info.name, {})}
     )
-
-
-def test_the_contract_tells_what_is_broken() -> None:
-    """A method whose weights' update moves the logits, too, and one whose state is forgotten."""
-    darts = get_method("darts")
-
-    class Forgetful(darts):
-        """Counts its steps, and lets the count lead to other logits."""
-
-        def __init__(self, options: Any) -> None:
-            super().__init__(options)
-            self.count = 0
-
-        def mixture(self, search: Any, purpose: Any, x_bchw: Any, y_b: Any) -> Mixture:
-            self.count += 1
-            mixture = super().mixture(search, purpose, x_bchw, y_b)
-            return Mixture({kind: w * (1 + 0.1 * self.count) for kind, w in mixture.operations.items()})
-
-    class Contract(MethodContract):
-        method = Forgetful
-
-    with pytest.raises(AssertionError, match="state"):
-        Contract().test_a_resumed_search_is_the_uninterrupted_one()

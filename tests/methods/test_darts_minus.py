@@ -3,8 +3,9 @@
 import pytest
 import torch
 
+from adarts.config.settings import SearchConfig
 from adarts.errors import ConfigError
-from adarts.methods import Moment
+from adarts.methods import Moment, create, published
 from adarts.methods.darts_minus import DartsMinus
 from tiny import tiny_search
 
@@ -42,5 +43,6 @@ def test_the_halving_skip_connection_learns_and_the_logits_do_not_know_it() -> N
 
 @pytest.mark.parametrize(("method", "skip"), [("darts-minus", False), ("darts", True)])
 def test_a_skip_connection_that_is_missing_or_has_no_weight_is_refused(method: str, skip: bool) -> None:
+    edge = {**published(method)["edge"], "auxiliary_skip": skip}
     with pytest.raises(ConfigError, match=f"edge.auxiliary_skip is {skip}: method '{method}'"):
-        tiny_search(method, edge={"auxiliary_skip": skip})
+        create(SearchConfig.model_validate({"method": method, "edge": edge}))

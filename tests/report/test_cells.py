@@ -107,3 +107,13 @@ def test_labels_of_the_plain_layout_keep_apart(seed: int) -> None:
     assert len(labels) == 8
     assert not any(overlap(a, b) for index, a in enumerate(labels) for b in labels[:index])
     assert len(set(plan.boxes.values())) == 7
+
+
+@pytest.mark.usefixtures("any_layout")
+def test_a_node_that_nothing_enters_is_shown_where_it_is_read() -> None:
+    genotype = Genotype.from_text("|none~0|+|none~0|skip_connect~1|+|none~0|none~1|nor_conv_3x3~2|")
+    svg = cell_svg(genotype, "normal")
+    assert texts(svg, "name") == ["ck−1", "0", "1", "2", "ck"]
+    assert texts(svg, "operation") == ["skip_connect", "nor_conv_3x3"]
+    nothing = Genotype.from_text("|none~0|+|none~0|none~1|+|none~0|none~1|none~2|")
+    assert texts(cell_svg(nothing, "normal"), "name") == ["ck−1", "2", "ck"]

@@ -5,7 +5,7 @@ import torch
 
 from adarts.methods import list_methods
 from adarts.space import SPACES, Network, get_space
-from adarts.testing import _carry_out
+from adarts.testing import carry_out
 from tiny import tiny_search
 
 METHODS = [info.name for info in list_methods()]
@@ -17,7 +17,7 @@ LOOP = {"epochs": 2, "batch_size": 8, "warmup_epochs": 1}
 def test_every_method_searches_nasbench201(method: str) -> None:
     task = tiny_search(method, space="nasbench201", search=LOOP)
     before = [logits.detach().clone() for logits in task.supernet.logit_parameters()]
-    _carry_out(task)
+    carry_out(task)
     assert any(not torch.equal(a, b) for a, b in zip(before, task.supernet.logit_parameters(), strict=True))
     found = task.genotype()
     assert found.space == "nasbench201" and found.has_text

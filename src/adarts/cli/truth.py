@@ -15,6 +15,7 @@ from adarts.cli.output import table
 from adarts.errors import CheckpointError, ConfigError, DataError
 
 if TYPE_CHECKING:
+    from adarts.experiments.stability import Accuracy
     from adarts.sweeping.results import Spread
     from adarts.truth import Truth
 
@@ -37,8 +38,8 @@ class Cells:
 
 @dataclass(frozen=True)
 class Correlation:
-    """Compare the supernet of a finished search in NAS-Bench-201 with the truth: measure a sample of cells with its shared weights, on
-    the images of the logits, and correlate.
+    """Compare the supernet of a finished search in NAS-Bench-201 with the truth: measure a sample of cells with its shared
+    weights, on the images of the logits, and correlate.
     """
 
     run: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
@@ -59,7 +60,7 @@ class Correlation:
 
 @dataclass(frozen=True)
 class Stability:
-    """Say how much the searches of a sweep in NAS-Bench-201 differ that differ in the seed alone: true accuracy, cells, channels."""
+    """Say how much the searches of a sweep in NAS-Bench-201 depend on the seed: true accuracies, cells, channels."""
 
     sweep: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SWEEP")]
     """The folder of a sweep. stability.json is written there."""
@@ -146,26 +147,29 @@ def _stability(form: Stability) -> int:
         print(json.dumps(content(result), indent=2))
         return 0
     names = list(dict.fromkeys(name for group in result.groups for name in group.settings))
-    for dataset, title in DATA_SETS.items():
-        rows = []
-        for group in result.groups:
-            accuracy = group.accuracies[dataset]
-            rows.append(
-                [
-                    *(shown(group.settings[name]) for name in names),
-                    str(accuracy.spread.n),
-                    _spread(accuracy.spread),
-                    f"{accuracy.worst:.2f}",
-                    f"{accuracy.best:.2f}",
-                    "" if group.equal_edges is None else f"{100 * group.equal_edges:.0f} %",
-                    "" if group.channels is None else _spread(group.channels, 100, 0),
-                ]
-            )
-        every = result.anything[dataset]
-        table([*names, "n", f"{title} (%)", "worst", "best", "same edges", "same channels (%)"], rows)
-        print(f"all cells: {_spread(every.spread)}, worst {every.worst:.2f}, best {every.best:.2f}\n")
+    rows = [
+        [
+            *(shown(group.settings.get(name, "")) for name in names),
+            *_accuracy(group.accuracies[result.dataset]),
+            "" if group.equal_edges is None else f"{100 * group.equal_edges:.0f} %",
+            "" if group.channels is None else f"{_spread(group.channels, 100, 0)} %",
+        ]
+        for group in result.groups
+    ]
+    rows.append(["all cells", *[""] * (len(names) - 1), *_accuracy(result.anything[result.dataset]), "20 %", ""])
+    print(f"true test accuracy on {DATA_SETS[result.dataset]} in percent, over the seeds")
+    table([*names, "n", "mean ± sd", "worst", "best", "same edges", "same channels"], rows)
     print(form.sweep / "stability.json")
     return 0
+
+
+def _accuracy(accuracy: Accuracy) -> list[str]:
+    return [
+        f"{accuracy.spread.n:,}",
+        _spread(accuracy.spread),
+        f"{accuracy.worst:.2f}",
+        f"{accuracy.best:.2f}",
+    ]
 
 
 def _spread(spread: Spread, scale: float = 1, decimals: int = 2) -> str:

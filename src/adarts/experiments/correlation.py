@@ -29,7 +29,7 @@ from adarts.searching.restore import restored
 from adarts.space import NASBENCH201
 from adarts.space.arch_string import Nodes, read
 from adarts.supernet import Mixture
-from adarts.truth import DATA_SETS, Truth, all_truths, best, sample, truth_of
+from adarts.truth import DATA_SETS, Truth, all_truths, best, dataset_of, sample, truth_of
 from adarts.truth.ranks import kendall, spearman
 
 _KIND = NASBENCH201.cell_kinds[0]
@@ -171,11 +171,6 @@ def agreement(measured: Sequence[Measured], dataset: str) -> Agreement:
 def first_of(measured: Sequence[Measured]) -> Measured:
     """The cell that the supernet puts first; of equal accuracies, the lower loss."""
     return max(measured, key=lambda one: (one.accuracy, -one.loss))
-
-
-def dataset_of(data: str) -> str:
-    """The data set whose true accuracies are shown for a search on some data: its own, or CIFAR-10."""
-    return data if data in DATA_SETS else next(iter(DATA_SETS))
 
 
 def picture(result: CorrelationResult, dataset: str) -> str:

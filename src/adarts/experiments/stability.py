@@ -6,6 +6,7 @@ True accuracy of the cells, agreement of the cells edge by edge, and agreement o
 from __future__ import annotations
 
 import json
+import re
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -19,7 +20,7 @@ from adarts.runs import write_atomically
 from adarts.runs.files import to_json
 from adarts.space import NASBENCH201
 from adarts.sweeping.results import Spread
-from adarts.truth import DATA_SETS, Truth, all_truths, truth_of
+from adarts.truth import DATA_SETS, Truth, all_truths, dataset_of, truth_of
 
 _KIND = NASBENCH201.cell_kinds[0]
 
@@ -72,11 +73,13 @@ class StabilityResult:
     Attributes:
         sweep_dir: where `stability.json` lies.
         groups: in the order of the sweep.
+        dataset: the data set whose accuracies are shown for the searches' data.
         anything: by data set, the accuracies of all cells of the space: what a cell drawn at random is worth.
     """
 
     sweep_dir: Path
     groups: list[Group]
+    dataset: str
     anything: dict[str, Accuracy]
 
 
@@ -90,10 +93,12 @@ def stability(sweep_dir: Path) -> StabilityResult:
         DataError: no search in the space `nasbench201` is finished.
         CheckpointError: it is no sweep, or a file in it is damaged.
     """
+    data = set()
     members: dict[str, tuple[Mapping[str, Any], list[Found]]] = {}
     for settings, run in _finished(sweep_dir):
         if run.genotype is None or run.genotype.space != NASBENCH201.name:
             continue
+        data.add(str(run.config.get("data")))
         common = {name: value for name, value in settings.items() if name != "seed"}
         _, found = members.setdefault(json.dumps(common), (common, []))
         found.append(Found(settings["seed"], truth_of(run.genotype), _channels(run)))
@@ -102,6 +107,7 @@ def stability(sweep_dir: Path) -> StabilityResult:
     result = StabilityResult(
         sweep_dir,
         [group(common, found) for common, found in members.values()],
+        dataset_of(data.pop()) if len(data) == 1 else dataset_of(""),
         {dataset: _accuracy(all_truths(), dataset) for dataset in DATA_SETS},
     )
     write_atomically(sweep_dir / "stability.json", to_json(content(result)))
@@ -124,7 +130,7 @@ def group(settings: Mapping[str, Any], found: Sequence[Found]) -> Group:
 
 def equal_edges(cells: Sequence[str]) -> float | None:
     """The share of edges with the same operation, over all pairs of cells; None for a single cell."""
-    edges = [cell.replace("+", "").strip("|").split("|") for cell in cells]
+    edges = [[edge for edge in re.split(r"[|+]+", cell) if edge] for cell in cells]
     shares = [
         statistics.fmean(one == other for one, other in zip(*pair, strict=True)) for pair in combinations(edges, 2)
     ]

@@ -69,11 +69,13 @@ def cell_svg(genotype: Genotype, kind: str, *, standalone: bool = True) -> str:
     cell = genotype.cells[kind]
     num_inputs = get_space(genotype.space).num_inputs
     num_nodes = len(cell.nodes)
-    # What nothing enters takes no part in the cell; an input that nothing reads is shown all the same.
-    shown = [*range(num_inputs), *(node for node, pairs in enumerate(cell.nodes, num_inputs) if pairs)]
+    arrows = arrows_of(cell, num_inputs)
+    read = {arrow.source for arrow in arrows}
+    # What nothing enters takes no part in the cell, unless the space lets it be read as zero; an input that nothing reads is
+    # shown all the same.
+    shown = [*range(num_inputs), *(n for n, pairs in enumerate(cell.nodes, num_inputs) if pairs or n in read)]
     shown.append(num_inputs + num_nodes)
     place = {index: position for position, index in enumerate(shown)}
-    arrows = arrows_of(cell, num_inputs)
     placed = [Arrow(place[arrow.source], place[arrow.target], arrow.operation) for arrow in arrows]
     layout = lay_out(len(shown), num_inputs, placed)
     roles = ["input"] * num_inputs + ["node"] * (len(shown) - num_inputs - 1) + ["output"]

@@ -17,7 +17,7 @@ from adarts.report.cells import cell_svg, node_label, node_text
 from adarts.report.charts import SMALL, Chart, Rule, Series, line_chart, number, percent
 from adarts.report.palette import css_class
 from adarts.report.reading import RunRecord
-from adarts.report.words import count, duration, exact
+from adarts.report.words import count, duration, exact, grouped
 from adarts.space import Genotype, Space, get_space
 
 
@@ -132,6 +132,9 @@ def tiles(run: RunRecord) -> list[Tile]:
             found.append(Tile("Parameters", count(summary["parameters"]), exact(summary["parameters"])))
             found.append(Tile("MACs", count(summary["macs"]), "multiply-adds for one image"))
     else:
+        if known := summary.get("truth"):
+            value = f"{known['cifar10']:.2f} %"
+            found.append(Tile("True accuracy, CIFAR-10", value, f"rank {exact(known['rank'])} of all cells"))
         skips = skip_counts(run)
         if skips:
             value = " + ".join(str(number) for number in skips.values())
@@ -191,7 +194,7 @@ def chart_groups(run: RunRecord) -> list[ChartGroup]:
         groups.append(
             ChartGroup(
                 "What the cells are worth",
-                "Known for every cell of this space: the test accuracy after 200 epochs of training.",
+                "Known for every cell of this space: the test accuracy after 200 epochs of training. 0 and rank 1 are the best.",
                 _truth(run, warmup),
             )
         )
@@ -261,11 +264,17 @@ def _skips(run: RunRecord, warmup: int) -> list[Chart]:
 
 def _truth(run: RunRecord, warmup: int) -> list[Chart]:
     charts = [
-        line_chart(title, [Series("derived cell", "series-0", values)], epochs=epochs_of(run), shade_until=warmup)
+        line_chart(
+            title,
+            [Series("derived cell", "series-0", values)],
+            epochs=epochs_of(run),
+            words=grouped,
+            shade_until=warmup,
+        )
         for title, values in (
-            ("True accuracy on CIFAR-10 (%)", column(run, "truth", "cifar10")),
-            ("True accuracy on CIFAR-100 (%)", column(run, "truth", "cifar100")),
-            ("Rank of 15,625 on CIFAR-10 (1 is best)", column(run, "truth", "rank")),
+            ("CIFAR-10: points below the best cell", column(run, "truth", "regret")),
+            ("CIFAR-100: points below the best cell", column(run, "truth", "regret_cifar100")),
+            ("CIFAR-10: rank of 15,625", column(run, "truth", "rank")),
         )
     ]
     return [chart for chart in charts if chart]
@@ -350,10 +359,11 @@ def edge_weights(run: RunRecord) -> list[tuple[str, list[Chart]]]:
 
 
 def genotype_texts(genotype: Genotype) -> list[Row]:
-    """The written forms of a genotype; the classical one only where it can say it."""
+    """The written forms of a genotype; the textual one only where it can say it."""
     forms = [("JSON", genotype.to_json())]
     with suppress(DataError):
-        forms.insert(0, ("Classical text", genotype.to_text()))
+        form = "Classical text" if genotype.space == "darts" else "Text"
+        forms.insert(0, (form, genotype.to_text()))
     return forms
 
 

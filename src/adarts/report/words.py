@@ -12,6 +12,11 @@ def count(value: float) -> str:
     return f"{value:g}"
 
 
+def grouped(value: float) -> str:
+    """A value of a chart with its thousands set apart, where there are any."""
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+
+
 def exact(value: int) -> str:
     """A whole number with its thousands set apart."""
     return f"{value:,}"

@@ -27,6 +27,7 @@ class Outcome:
         figures: of a finished point: numbers by name, such as ``skips.normal``.
         collapsed: whether the normal cell of a finished point has too many skip connections.
         skips: the skip connections by kind of cell after each epoch of a finished point.
+        truth: the true accuracy on CIFAR-10 of the cells after each epoch, in percent, in a space that knows it.
     """
 
     point: Point
@@ -35,6 +36,7 @@ class Outcome:
     figures: Mapping[str, float] = field(default_factory=dict)
     collapsed: bool = False
     skips: Sequence[Mapping[str, int]] = ()
+    truth: Sequence[float] = ()
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ class Group:
         collapsed: how many of them collapsed.
         figures: by name.
         skips_by_epoch: one record an epoch: the epoch as in `metrics.jsonl`, n, and the mean skip connections by kind of cell.
+        truth_by_epoch: the same for the true accuracy: epoch, n, mean, sd (None for one seed) and worst.
     """
 
     settings: Mapping[str, Any]
@@ -74,6 +77,7 @@ class Group:
     collapsed: int
     figures: Mapping[str, Spread]
     skips_by_epoch: Sequence[Mapping[str, float]]
+    truth_by_epoch: Sequence[Mapping[str, float | None]] = ()
 
 
 def finished(point: Point, folder: Path) -> Outcome:
@@ -93,7 +97,10 @@ def finished(point: Point, folder: Path) -> Outcome:
     figures |= accuracies(run.metrics[-1])
     figures["seconds"] = run.summary["seconds"]
     skips = [record["skips"] for record in run.metrics]
-    return Outcome(point, "finished", figures=figures, collapsed=run.summary["collapsed"], skips=skips)
+    truth = [record["truth"]["cifar10"] for record in run.metrics if "truth" in record]
+    if known := run.summary.get("truth"):
+        figures |= {"true.cifar10": known["cifar10"], "true.rank": known["rank"]}
+    return Outcome(point, "finished", None, figures, run.summary["collapsed"], skips, truth)
 
 
 def accuracies(record: Mapping[str, Any]) -> dict[str, float]:
@@ -123,6 +130,7 @@ def _group(settings: Mapping[str, Any], members: Sequence[Outcome]) -> Group:
         sum(outcome.collapsed for outcome in members),
         {name: Spread.of([o.figures[name] for o in members if name in o.figures]) for name in names},
         list(_skips_by_epoch([outcome.skips for outcome in members])),
+        list(_truth_by_epoch([outcome.truth for outcome in members])),
     )
 
 
@@ -132,3 +140,10 @@ def _skips_by_epoch(runs: Sequence[Sequence[Mapping[str, int]]]) -> Iterator[Map
         there = [run[epoch] for run in runs if epoch < len(run)]
         means = {kind: statistics.fmean(skips[kind] for skips in there) for kind in there[0]}
         yield {"epoch": epoch, "n": len(there), **means}
+
+
+def _truth_by_epoch(runs: Sequence[Sequence[float]]) -> Iterator[Mapping[str, float | None]]:
+    for epoch in range(max(map(len, runs))):
+        values = [run[epoch] for run in runs if epoch < len(run)]
+        spread = Spread.of(values)
+        yield {"epoch": epoch, "n": spread.n, "mean": spread.mean, "sd": spread.sd, "worst": min(values)}

@@ -79,6 +79,11 @@ class Truth:
         return accuracies
 
 
+def dataset_of(data: str) -> str:
+    """The data set whose accuracies are shown to a search on some data: its own, or CIFAR-10."""
+    return data if data in DATA_SETS else "cifar10"
+
+
 @cache
 def all_truths() -> tuple[Truth, ...]:
     """All cells, by their index."""

@@ -1,0 +1,177 @@
+"""Methods that are broken, each in one place, and the test of the contract that says so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from adarts.errors import ConfigError
+from adarts.methods import Method, MethodInfo, Purpose, Search, Sums
+from adarts.methods.pc_darts import PcDarts
+from adarts.space import CellGenotype, Genotype
+from adarts.supernet import Mixture, Supernet
+from adarts.testing import MethodContract
+
+INFO = MethodInfo(
+    "broken", "Broken", 2026, "none", "nothing", "as darts", defaults={"images": {"per_class": 2, "size": 8}}
+)
+
+
+class Broken(Method):
+    """DARTS of first order, but for what a subclass breaks."""
+
+    info = INFO
+
+
+class Forgetful(Broken):
+    """Counts its passes, and lets the count lead to other logits."""
+
+    count = 0
+
+    def mixture(self, search: Search, purpose: Purpose, x_bchw: Tensor, y_b: Tensor) -> Mixture:
+        self.count += 1
+        mixture = super().mixture(search, purpose, x_bchw, y_b)
+        return Mixture({kind: w_eo * (1 + 0.1 * self.count) for kind, w_eo in mixture.operations.items()})
+
+
+class Hasty(Broken):
+    """Moves the logits in the warm-up, too."""
+
+    def update(self, search: Search) -> Sums:
+        return {**search.update_logits(), **search.update_weights()}
+
+
+class Idle(Broken):
+    """Never moves the logits."""
+
+    def update(self, search: Search) -> Sums:
+        return search.update_weights()
+
+
+class WrongHalf(Broken):
+    """The logits learn from the half for the weights."""
+
+    logit_batches = ("weights",)
+
+
+class Peeking(Broken):
+    """The weights learn from a batch of the other half that was kept."""
+
+    def begin(self, search: Search) -> None:
+        self.kept = search.batch("logits")
+
+    def penalty(self, search: Search, purpose: Purpose, mixture: Mixture) -> Tensor | None:
+        return search.loss(*self.kept, mixture)[0] if purpose == "weights" else None
+
+
+class TwiceTheHalves(Broken):
+    """The more parts, the larger the penalty."""
+
+    def penalty(self, search: Search, purpose: Purpose, mixture: Mixture) -> Tensor:
+        return 1e-3 * search.parts * torch.cat(list(mixture.operations.values())).square().sum()
+
+
+class PerImage(Broken):
+    """A penalty that is a sum over images, beside a loss that is a mean."""
+
+    def mixture(self, search: Search, purpose: Purpose, x_bchw: Tensor, y_b: Tensor) -> Mixture:
+        self.images = len(y_b)
+        return super().mixture(search, purpose, x_bchw, y_b)
+
+    def penalty(self, search: Search, purpose: Purpose, mixture: Mixture) -> Tensor:
+        return 1e-3 * self.images * torch.cat(list(mixture.operations.values())).square().sum()
+
+
+class WithoutBeta(Broken):
+    """Forgets the weights of the edges."""
+
+    def plain_mixture(self, search: Search) -> Mixture:
+        return Mixture(self.operation_weights(search.supernet))
+
+
+class FrozenBeta(PcDarts):
+    """Weighs the edges, but they do not learn."""
+
+    def edge_weights(self, supernet: Supernet) -> Mapping[str, Tensor] | None:
+        weights = super().edge_weights(supernet)
+        return weights and {kind: weights_e.detach() for kind, weights_e in weights.items()}
+
+
+class Unweighed(Broken):
+    """Asks for an auxiliary skip connection that it does not weigh."""
+
+    info = MethodInfo(**{**vars(INFO), "defaults": {"edge": {"auxiliary_skip": True}}})
+
+
+def cells(operation: str, nodes: int) -> Genotype:
+    node = ((operation, 0), ("skip_connect", 1))
+    return Genotype({kind: CellGenotype((node,) * nodes, (2, 3)) for kind in ("normal", "reduction")})
+
+
+class Empty(Broken):
+    """Derives `none`."""
+
+    def derive(self, supernet: Supernet) -> Genotype:
+        return cells("none", 4)
+
+
+class Short(Broken):
+    """Derives cells with a node less when all is over."""
+
+    over = False
+
+    def end_epoch(self, search: Search) -> dict[str, Any]:
+        self.over = search.moment.is_last
+        return {}
+
+    def derive(self, supernet: Supernet) -> Genotype:
+        return cells("sep_conv_3x3", 3) if self.over else super().derive(supernet)
+
+
+REACH = "test_every_active_logit_receives_a_finite_gradient"
+DESIGNS = "test_other_designs_of_the_mixed_edge"
+MOVES = "test_the_logits_rest_in_the_warm_up_and_move_behind_it"
+HALVES = "test_each_update_learns_from_its_half_of_the_images"
+PENALTY = "test_a_penalty_is_that_of_the_batch_in_however_many_parts"
+CELLS = "test_the_cells_are_valid_and_can_be_built"
+
+
+@pytest.mark.parametrize(
+    ("method", "test", "says"),
+    [
+        (Forgetful, "test_a_resumed_search_is_the_uninterrupted_one", "^state"),
+        (Hasty, MOVES, r"the logits moved in the epochs \[0\], which are warm-up"),
+        (Idle, MOVES, "the logits never moved"),
+        (WrongHalf, HALVES, "the update of the logits does not learn from the half for the logits"),
+        (Peeking, HALVES, "the update of the weights learns from the half for the logits"),
+        (TwiceTheHalves, PENALTY, "depends on the parts"),
+        (PerImage, PENALTY, "depends on the parts"),
+        (WithoutBeta, DESIGNS, "normal_beta: no gradient within 1 steps at 14 places"),
+        (FrozenBeta, REACH, "normal_beta: no gradient within 1 steps at 14 places"),
+        (Unweighed, "test_the_record_is_complete_and_the_hooks_fit", "weighs_auxiliary differ"),
+    ],
+)
+def test_the_contract_tells_what_is_broken(method: type[Method], test: str, says: str) -> None:
+    with pytest.raises(AssertionError, match=says):
+        getattr(contract(method), test)()
+
+
+@pytest.mark.parametrize(
+    ("method", "says"),
+    [
+        (Empty, "method 'broken' derives what is not in the space: .* operation 'none'"),
+        (Short, "the normal cell has 3 nodes; those of 'darts' have 4"),
+    ],
+)
+def test_cells_outside_the_space_are_refused_in_the_search_itself(method: type[Method], says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        getattr(contract(method), CELLS)()
+
+
+def contract(method: type[Method]) -> MethodContract:
+    found: MethodContract = type("Contract", (MethodContract,), {"method": method})()
+    return found

@@ -1,0 +1,133 @@
+"""What a supernet says of cells, against the truth: measured for real on a search of two seconds."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+import torch
+
+from adarts.config.settings import RunSettings
+from adarts.errors import CheckpointError, ConfigError
+from adarts.experiments import correlation
+from adarts.experiments.correlation import Measured, agreement, correlate
+from adarts.searching.restore import restored
+from adarts.supernet import Mixture
+from adarts.truth import Truth, all_truths, best, lookup, truth_of
+
+HOW = RunSettings(device="cpu", threads=1)
+CONV = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|nor_conv_3x3~0|nor_conv_3x3~1|nor_conv_3x3~2|"
+NONE = CONV.replace("nor_conv_3x3", "none")
+
+
+def copy_of(run_dir: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(run_dir, tmp_path / "copy"))
+
+
+def test_a_search_is_restored_as_it_ended(finished_search: Path) -> None:
+    task, genotype = restored(finished_search, HOW)
+    assert task.genotype() == genotype
+    summary = json.loads((finished_search / "summary.json").read_text())
+    assert truth_of(genotype).cifar10.test == summary["truth"]["cifar10"]
+
+
+def test_correlation_of_a_search(finished_search: Path) -> None:
+    seen: list[int] = []
+
+    def watch(cells: list[Truth]) -> list[Truth]:
+        seen.append(len(cells))
+        return cells
+
+    result = correlate(finished_search, 8, seed=1, how=HOW, watch=watch)
+    assert seen == [8] == [len(result.measured)]
+    assert result.measured[0].truth is result.derived
+    assert len({one.truth.index for one in result.measured}) == 8
+    written = json.loads((finished_search / "correlation.json").read_text())
+    assert written == json.loads(json.dumps(result.summary))
+    assert written["cells_in_supernet"] == 15_625 and written["images"] == 20
+    found = result.agreements["cifar10"]
+    assert found.derived == written["measured"][0]["cifar10"] == result.derived.cifar10.test
+    assert found.best_of_sample == max(one["cifar10"] for one in written["measured"])
+    assert found.best_of_all == best("cifar10").cifar10.test
+    assert found.mean_of_all == pytest.approx(sum(t.cifar10.test for t in all_truths()) / 15_625)
+    again = correlate(finished_search, 8, seed=1, how=HOW)
+    assert [one.accuracy for one in again.measured] == [one.accuracy for one in result.measured]
+    other = correlate(finished_search, 8, seed=2, how=HOW)
+    assert other.derived is result.derived
+    assert [one.truth for one in other.measured] != [one.truth for one in result.measured]
+
+    root = ElementTree.fromstring((finished_search / "correlation.svg").read_text())
+    names = ["".join(node.itertext()) for node in root.iter("{http://www.w3.org/2000/svg}title")]
+    assert sum(name.startswith("|") for name in names) == 8
+    assert any(name.startswith(result.derived.arch) for name in names)
+
+
+def test_a_cell_is_measured_alone(finished_search: Path) -> None:
+    task, _ = restored(finished_search, HOW)
+    with torch.no_grad():
+        for arch in (CONV, best("cifar10").arch, NONE):
+            alone = correlation._only(lookup(arch), None, task.device)
+            among_all = Mixture(
+                alone.operations
+            )  # every operation is computed, and all but one of an edge weigh nothing
+            assert task.measure(alone) == pytest.approx(task.measure(among_all))
+
+
+def test_batches_hold_more_than_one_class(finished_search: Path) -> None:
+    task, _ = restored(finished_search, HOW)
+    mixed = correlation._mixed(task.validation)
+    assert sorted(mixed.order(0).tolist()) == sorted(task.validation.indices.tolist())
+    classes = [len(mixed.batch(0, step)[1].unique()) for step in range(len(mixed))]
+    assert min(classes) >= 3
+
+
+def test_only_what_the_supernet_still_has_is_sampled(finished_search: Path) -> None:
+    task, _ = restored(finished_search, HOW)
+    assert len(correlation._cells_in(task)) == 15_625
+    task.supernet.set_active("normal", [[False, True, False, True, False]] * 5 + [[False, False, False, True, False]])
+    cells = correlation._cells_in(task)
+    assert len(cells) == 2**5
+    assert all(cell.arch.endswith("nor_conv_3x3~2|") and "none" not in cell.arch for cell in cells)
+
+
+def test_agreement_by_hand() -> None:
+    by_rank = sorted(all_truths(), key=lambda truth: truth.cifar10.rank)
+    measured = [
+        Measured(by_rank[2000], 1.0, 0.5),
+        Measured(by_rank[0], 0.9, 0.7),
+        Measured(by_rank[1000], 0.5, 0.7),  # as accurate, with the lower loss: the first
+        Measured(by_rank[15_000], 2.0, 0.1),
+    ]
+    found = agreement(measured, "cifar10")
+    # Ranks in the supernet 2, 3.5, 3.5, 1, in truth 2, 4, 3, 1: 4.5 / sqrt(4.5 * 5); of six pairs one is a tie.
+    assert found.spearman == pytest.approx(4.5 / (4.5 * 5) ** 0.5)
+    assert found.kendall == pytest.approx(5 / (5 * 6) ** 0.5)
+    assert found.derived == by_rank[2000].cifar10.test
+    assert found.first == by_rank[1000].cifar10.test
+    assert found.best_of_sample == 94.3733
+
+
+def test_what_cannot_be_compared(finished_search: Path, tmp_path: Path) -> None:
+    for number in (1, 15_626):
+        with pytest.raises(ConfigError, match="the supernet holds 15,625 cells"):
+            correlate(finished_search, number, how=HOW)
+    run_dir = copy_of(finished_search, tmp_path)
+    (run_dir / "summary.json").rename(run_dir / "kept.json")
+    with pytest.raises(CheckpointError, match="not finished; continue it with: adarts search"):
+        correlate(run_dir, how=HOW)
+    (run_dir / "kept.json").rename(run_dir / "summary.json")
+    config = run_dir / "config.yaml"
+    text = config.read_text()
+    config.write_text(text.replace("method: adarts", "method: own.py:Own"))
+    with pytest.raises(ConfigError, match="--method own.py:Own"):
+        correlate(run_dir, how=HOW)
+    config.write_text(text)
+    (run_dir / "checkpoints" / "last.pt").write_bytes(b"")
+    with pytest.raises(CheckpointError, match="checkpoint of the last epoch is damaged"):
+        correlate(run_dir, how=HOW)
+    shutil.rmtree(run_dir / "checkpoints")
+    with pytest.raises(CheckpointError, match="no checkpoint"):
+        correlate(run_dir, how=HOW)

@@ -1,0 +1,62 @@
+"""Searches over seeds, against numbers computed by hand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from made_sweep import CONV, HALF, SKIP, make_sweep
+
+from adarts.errors import CheckpointError, DataError
+from adarts.experiments.stability import Found, equal_edges, group, stability
+from adarts.space import DARTS, Genotype, random_genotype
+from adarts.sweeping.results import Spread
+from adarts.truth import lookup
+
+
+def test_equal_edges() -> None:
+    assert equal_edges([SKIP, SKIP]) == 1
+    assert equal_edges([SKIP, CONV]) == 0
+    assert equal_edges([SKIP, HALF, CONV]) == pytest.approx((1 / 2 + 0 + 1 / 2) / 3)
+    assert equal_edges([SKIP]) is None
+
+
+def test_a_group_by_hand() -> None:
+    found = group({}, [Found(0, lookup(SKIP), [0.5, 1.0]), Found(1, lookup(HALF), []), Found(2, lookup(CONV), [0.25])])
+    accuracies = [lookup(cell).cifar10.test for cell in (SKIP, HALF, CONV)]
+    spread = found.accuracies["cifar10"]
+    assert (spread.worst, spread.best) == (54.2967, max(accuracies))
+    assert spread.spread == Spread.of(accuracies)
+    assert found.channels == Spread(2, 0.5, pytest.approx(0.5 / 2**0.5))  # 0.75 and 0.25
+    assert found.last_channels is not None and found.last_channels.mean == 0.625
+    alone = group({}, [Found(0, lookup(SKIP), [])])
+    assert (alone.equal_edges, alone.channels, alone.accuracies["cifar10"].spread.sd) == (None, None, None)
+
+
+def test_stability_of_a_sweep(finished_search: Path, tmp_path: Path) -> None:
+    cells = {"adarts-0": SKIP, "darts-1": CONV, "adarts-2": HALF}
+    sweep = make_sweep(tmp_path, finished_search, {name: Genotype.from_text(cell) for name, cell in cells.items()})
+    result = stability(sweep)
+    assert [one.settings for one in result.groups] == [{"method": "adarts"}, {"method": "darts"}]
+    adarts = result.groups[0]
+    assert [one.seed for one in adarts.found] == [0, 2]
+    assert adarts.equal_edges == 0.5
+    assert adarts.channels is not None and adarts.channels.n == 2
+    assert result.dataset == "cifar10"  # the data is signs
+    assert result.anything["cifar10"].spread.n == 15_625
+    written = json.loads((sweep / "stability.json").read_text())
+    assert written["groups"][1]["found"][0]["arch"] == CONV
+    assert written["all_cells"]["cifar100"]["best"] == 73.5133
+
+
+def test_what_is_no_sweep_of_the_space(finished_search: Path, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"it has no sweep\.json"):
+        stability(tmp_path)
+    sweep = make_sweep(tmp_path / "other", finished_search, {"darts-0": random_genotype(DARTS, 0)})
+    with pytest.raises(DataError, match="no search in the space 'nasbench201' is finished"):
+        stability(sweep)
+    for damaged in ("[]", "{}", '{"format": "adarts-sweep", "points": [1]}', "nonsense"):
+        (sweep / "sweep.json").write_text(damaged)
+        with pytest.raises(CheckpointError, match="is damaged"):
+            stability(sweep)

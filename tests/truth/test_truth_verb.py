@@ -1,0 +1,107 @@
+"""`adarts truth`, as people call it."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from made_sweep import CONV, SKIP, make_sweep
+
+from adarts.cli.main import main
+from adarts.space import DARTS, Genotype, random_genotype
+from adarts.truth import truth_of
+
+
+def words_of(text: str) -> list[list[str]]:
+    """The lines of a table, cut where two blanks are."""
+    return [re.split(r"\s{2,}", line.strip()) for line in text.splitlines()]
+
+
+def test_a_cell(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["truth", SKIP]) == 0
+    lines = words_of(capsys.readouterr().out)
+    assert lines[0] == [SKIP]
+    assert ["test accuracy, 200 epochs", "54.30 %", "15.61 %"] in lines
+    assert ["rank among 15,625", "15,231", "15,221"] in lines
+    assert ["points below the best", "40.08", "57.91"] in lines
+    assert ["validation accuracy, 12 epochs", "33.94 %", "10.32 %"] in lines
+    assert ["test accuracy, 12 epochs", "36.84 %", "11.08 %"] in lines
+    assert lines[-1] == ["73,306 parameters (10 classes), 7.8 million MACs an image, index 1835"]
+
+
+def test_several_cells_from_files_and_runs(
+    finished_search: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "cell.json"
+    file.write_text(Genotype.from_text(CONV).to_json())
+    text = tmp_path / "cell.txt"
+    text.write_text(SKIP + "\n")
+    found = truth_of(Genotype.from_json((finished_search / "genotype.json").read_text()))
+    assert main(["truth", SKIP, str(file), str(text), str(finished_search)]) == 0
+    cells = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
+    assert cells == [SKIP, CONV, SKIP, found.arch]
+    assert main(["truth", SKIP, str(file), "--json"]) == 0
+    records = json.loads(capsys.readouterr().out)
+    assert [record["arch"] for record in records] == [SKIP, CONV]
+    assert records[0]["cifar10"]["test"] == 54.2967
+    assert records[0]["parameters"] == 73_306
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        (SKIP.replace("skip_connect~2", "skip_conect~2"), "did you mean 'skip_connect'?"),
+        ("nowhere.json", "no genotype file, and no search run"),
+        ("x" * 5_000, "no genotype file, and no search run"),
+        ("|" * 70_000, "longer than 64 kB"),
+        (".", "no genotype file, and no search run"),
+    ],
+)
+def test_what_is_no_cell(word: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["truth", word]) == 3
+    said = capsys.readouterr().err
+    assert message in said and said.count("\n") == 1 and len(said) < 400
+
+
+def test_a_cell_of_another_space_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "cell.json"
+    file.write_text(random_genotype(DARTS, 0).to_json())
+    assert main(["truth", str(file)]) == 3
+    assert str(file) in (said := capsys.readouterr().err) and "not of 'nasbench201'" in said
+
+
+def test_nothing_given(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["truth"]) == 2
+    assert "needs one or more cells" in capsys.readouterr().err
+
+
+def test_correlation(finished_search: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    threads = str(torch.get_num_threads())
+    words = ["truth", "correlation", str(finished_search), "--cells", "5", "--threads", threads, "--device", "cpu"]
+    assert main(words) == 0
+    lines = words_of(capsys.readouterr().out)
+    written = json.loads((finished_search / "correlation.json").read_text())
+    first = [f"{found['first']:.2f}" for found in written["agreement"].values()]
+    assert ["of the first in the supernet", *first] in lines
+    assert ["of the best of all cells", "94.37", "73.51"] in lines
+    assert lines[-1] == [str(finished_search / "correlation.svg")]
+    assert main([*words, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["agreement"] == written["agreement"]
+    assert main([*words, "--cells", "1"]) == 2
+    assert "--cells 1" in capsys.readouterr().err
+
+
+def test_stability(finished_search: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cells = {"adarts-0": SKIP, "darts-1": CONV, "adarts-2": CONV}
+    sweep = make_sweep(tmp_path, finished_search, {name: Genotype.from_text(cell) for name, cell in cells.items()})
+    assert main(["truth", "stability", str(sweep)]) == 0
+    lines = words_of(capsys.readouterr().out)
+    assert lines[1] == ["method", "n", "mean ± sd", "worst", "best", "same edges", "same channels"]
+    assert lines[2][:2] == ["adarts", "2"] and lines[2][3] == "54.30" and lines[2][5] == "0 %"
+    assert lines[3][:2] == ["darts", "1"] and "±" not in lines[3][2]
+    assert lines[4][:6] == ["all cells", "15,625", "87.06 ± 12.94", "10.00", "94.37", "20 %"]
+    assert main(["truth", "stability", str(sweep), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["format"] == "adarts-stability"
