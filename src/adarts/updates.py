@@ -288,7 +288,7 @@ def require_same_images(now: str, before: str) -> None:
 def measure(
     scores_of: Callable[[Tensor], Tensor], batches: Iterable[tuple[Tensor, Tensor]], between: Callable[[], None]
 ) -> tuple[float, float]:
-    """Mean loss and accuracy over all batches.
+    """Mean loss and accuracy over all batches; an operation that draws (S4) draws the same in every measurement.
 
     Args:
         scores_of: images -> class scores.
@@ -296,10 +296,12 @@ def measure(
         between: called after each batch, so that a stop need not wait for the last one.
     """
     loss = correct = count = 0.0
-    for x_bchw, y_b in batches:
-        scores = scores_of(x_bchw)
-        loss += F.cross_entropy(scores, y_b, reduction="sum").item()
-        correct += (scores.argmax(1) == y_b).sum().item()
-        count += len(y_b)
-        between()
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        for x_bchw, y_b in batches:
+            scores = scores_of(x_bchw)
+            loss += F.cross_entropy(scores, y_b, reduction="sum").item()
+            correct += (scores.argmax(1) == y_b).sum().item()
+            count += len(y_b)
+            between()
     return loss / count, correct / count

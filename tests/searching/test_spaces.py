@@ -3,8 +3,9 @@
 import pytest
 import torch
 
+from adarts import updates
 from adarts.methods import list_methods
-from adarts.space import SPACES, Network, get_space
+from adarts.space import SPACES, CellGenotype, Genotype, Network, get_space
 from adarts.testing import carry_out
 from tiny import tiny_search
 
@@ -35,3 +36,37 @@ def test_a_reduced_space_finds_what_it_allows(method: str, space: str) -> None:
 def test_an_edge_of_s1_computes_its_two_operations_alone() -> None:
     active = tiny_search("darts", space="s1").supernet.active
     assert {kind: own.sum(1).tolist() for kind, own in active.items()} == {"normal": [2] * 14, "reduction": [2] * 14}
+
+
+def test_noise_is_a_function_of_the_step() -> None:
+    one, two = (tiny_search("darts", space="s4") for _ in range(2))
+    torch.rand(7)  # whatever was drawn before
+    one.step(1, 0)
+    torch.rand(7)
+    two.step(1, 0)
+    for a, b in zip(one.supernet.parameters(), two.supernet.parameters(), strict=True):
+        assert torch.equal(a, b)
+    x_bchw = torch.randn(2, 3, 16, 16)
+    assert not torch.equal(one.supernet(x_bchw), one.supernet(x_bchw))
+
+
+def test_a_cell_with_noise_is_computed_again_with_the_same_noise() -> None:
+    plain, again = (
+        tiny_search("darts", space="s4", supernet={"channels": 8, "cells": 3, "recompute": recompute})
+        for recompute in (False, True)
+    )
+    for task in (plain, again):
+        task.step(1, 0)
+    for a, b in zip(plain.supernet.parameters(), again.supernet.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_a_network_with_noise_trains_and_measures_the_same_twice() -> None:
+    node = (("noise", 0), ("sep_conv_3x3", 1))
+    cell = CellGenotype((node,) * 4, (2, 3, 4, 5))
+    network = Network(Genotype({"normal": cell, "reduction": cell}, "s4"), num_classes=3, channels=4, cells=3)
+    images, labels = torch.randn(8, 3, 8, 8), torch.zeros(8, dtype=torch.long)
+    network.eval()
+    with torch.no_grad():
+        first, second = (updates.measure(network, [(images, labels)], lambda: None) for _ in range(2))
+    assert network.draws and first == second

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from importlib import resources
+from itertools import pairwise
 
 import pytest
 from hypothesis import example, given
@@ -66,7 +67,7 @@ def test_a_cell_that_nothing_passes_says_the_same_of_every_image() -> None:
 def test_ranks_are_those_of_sorting(dataset: str) -> None:
     on = [truth.on(dataset) for truth in all_truths()]
     ordered = sorted(on, key=lambda one: -one.test)
-    for place, (one, after) in enumerate(zip(ordered, ordered[1:], strict=False), start=1):
+    for place, (one, after) in enumerate(pairwise(ordered), start=1):
         assert (one.rank == after.rank) == (one.test == after.test)
         assert after.rank in (one.rank, place + 1)  # equal cells share a rank, and use up as many as they are
     assert ordered[0].rank == 1
@@ -159,13 +160,14 @@ def test_samples_are_seeded_and_without_repetition() -> None:
 
 
 def test_an_unknown_data_set_is_named() -> None:
-    with pytest.raises(ConfigError, match="did you mean 'cifar10'?"):
+    with pytest.raises(ConfigError, match=r"did you mean 'cifar10'\?"):
         best("cifar-10")
     with pytest.raises(ConfigError, match="no accuracies are known on 'macs'"):
         all_truths()[0].on("macs")
 
 
 def test_a_known_cell_needs_no_torch() -> None:
-    code = f"import sys; from adarts.truth import best, lookup; lookup({ALL_SKIP!r}); best('cifar10'); print('torch' in sys.modules)"
+    code = f"from adarts.truth import best, lookup; lookup({ALL_SKIP!r}); best('cifar10')"
+    code += "; import sys; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False"]

@@ -45,7 +45,7 @@ class Correlation:
     run: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """A search run: its folder, its name, or latest. correlation.json and correlation.svg are written there."""
     cells: int = 100
-    """Cells to measure, the one that was found among them."""
+    """Cells to measure, the one that was found among them; all where the method left the supernet with fewer."""
     seed: int = 0
     """Seed of the sample."""
     method: str | None = None
@@ -132,7 +132,10 @@ def _correlation(form: Correlation) -> int:
     facts = result.summary
     print(f"{facts['method']} on {facts['data']}: the supernet against the truth, found {result.derived.arch}")
     table(["", *DATA_SETS.values()], rows)
-    print(f"{facts['cells']} cells, sample seed {facts['sample_seed']}, {facts['images']:,} images")
+    print(
+        f"{facts['cells']:,} of the {facts['cells_in_supernet']:,} cells in the supernet, sample seed {facts['sample_seed']}, "
+        f"{facts['images']:,} images"
+    )
     print(result.run_dir / "correlation.svg")
     return 0
 

@@ -306,7 +306,7 @@ class SearchConfig(Settings):
     options: Annotated[dict[str, bool | int | Annotated[float, AllowInfNan()] | str], BeforeValidator(assignments)] = {}
     """The method's own settings, as NAME=VALUE,...; `adarts methods show NAME` lists them."""
     space: str = "darts"
-    """What is searched: darts, nasbench201 (every cell's true accuracy is known), or the reduced spaces s1, s2, s3."""
+    """What is searched: darts, nasbench201 (every cell's true accuracy is known), or the reduced spaces s1 to s4."""
     scale: str = "paper"
     """Budget; `adarts configs` lists them."""
     seed: NonNegativeInt = 0

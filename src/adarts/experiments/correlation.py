@@ -98,14 +98,14 @@ def correlate(
 
     Args:
         run_dir: of the search, in the space `nasbench201`.
-        number: cells to measure, the one that was found among them.
+        number: cells to measure, the one that was found among them; all where the supernet holds fewer.
         seed: of the sample.
         how: device, threads and kernels.
         method: as in :func:`adarts.searching.restore.restored`.
         watch: goes over the cells while they are measured, to show how far it is.
 
     Raises:
-        ConfigError: a search in another space, or a supernet with fewer cells.
+        ConfigError: a search in another space, fewer than two cells, or a supernet that holds no other one.
         DataError, CheckpointError: as for :func:`adarts.searching.restore.restored`.
     """
     task, genotype = restored(run_dir, how or RunSettings(), method)
@@ -115,9 +115,13 @@ def correlate(
         )
     derived = truth_of(genotype)
     others = [truth for truth in _cells_in(task) if truth.index != derived.index]
-    if not 2 <= number <= len(others) + 1:
-        raise ConfigError(f"--cells {number}: the supernet holds {len(others) + 1:,} cells, and an order needs two")
-    chosen = [derived, *sample(number - 1, seed, others)]
+    if number < 2:
+        raise ConfigError(f"--cells {number}: an order needs two cells at least")
+    if not others:
+        raise ConfigError(
+            f"{run_dir}: {task.method.info.title} dropped all operations but those of the cell that it found"
+        )
+    chosen = [derived, *sample(min(number - 1, len(others)), seed, others)]
     task.validation = _mixed(task.validation)
     with torch.no_grad():
         edges = task.method.plain_mixture(task).edges
@@ -131,7 +135,7 @@ def correlate(
         "scale": task.config.scale,
         "search_seed": task.config.seed,
         "sample_seed": seed,
-        "cells": number,
+        "cells": len(chosen),
         "cells_in_supernet": len(others) + 1,
         "images": len(task.validation.indices),
         "environment": environment(task.device),

@@ -20,7 +20,6 @@ from adarts.report.reading import RunRecord
 from adarts.report.words import count, duration, exact, grouped
 from adarts.space import Genotype, Space, get_space
 
-
 Row = tuple[str, str]
 
 

@@ -89,7 +89,7 @@ class SearchTask:
 
     def _recorder(self, phase: Phase) -> Recorder | None:
         # A choice of channels that is drawn on the CPU, anew in every forward pass, cannot be replayed.
-        if phase.edge.selector == "random" or self.method.info.replay == "never":
+        if phase.edge.selector == "random" or self._draws_inside:
             return None
         return recorder(self.config.run, self.device)
 
@@ -346,11 +346,11 @@ class SearchTask:
 
     @property
     def _draws_inside(self) -> bool:
-        return self.method.info.replay == "never"
+        return self.method.info.replay == "never" or self.supernet.space.draws
 
     @contextmanager
     def _drawing(self) -> Iterator[None]:
-        """Leave torch's own generator as it was, where a method draws from it."""
+        """Leave torch's own generator as it was, where a method or an operation draws from it."""
         if not self._draws_inside:
             yield
             return

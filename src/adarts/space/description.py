@@ -69,6 +69,11 @@ class Space:
         """The nodes whose concatenation leaves a cell, as long as something enters them."""
         return tuple(self.targets) if self.all_nodes else (self.targets[-1],)
 
+    @property
+    def draws(self) -> bool:
+        """Whether an operation draws from torch's generator in every pass."""
+        return "noise" in self.operations
+
     def incoming(self, target: int) -> tuple[int, ...]:
         """Indices in :attr:`edges` of the edges that enter a node."""
         return tuple(index for index, edge in enumerate(self.edges) if edge[1] == target)

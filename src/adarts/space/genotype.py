@@ -1,9 +1,9 @@
 """The genotype: which operations connect which nodes, in every kind of cell.
 
-It is plain data with two written forms: a versioned JSON object, which says everything, and the field's classical text
-``Genotype(normal=[('sep_conv_3x3', 1), ...], normal_concat=[2, 3, 4, 5], reduce=[...], reduce_concat=[...])``, two
-pairs a node, or that of NAS-Bench-201, ``|nor_conv_3x3~0|+|none~0|skip_connect~1|+|...|``. Neither is ever evaluated, and whatever is wrong with either ends in a :class:`~adarts.errors.DataError`
-of one line.
+It is plain data with two written forms: a versioned JSON object, which says everything, and a text. In the DARTS spaces that is
+the field's classical one, ``Genotype(normal=[('sep_conv_3x3', 1), ...], normal_concat=[2, 3, 4, 5], reduce=[...],
+reduce_concat=[...])``, two pairs a node; in NAS-Bench-201 the benchmark's, ``|nor_conv_3x3~0|+|none~0|skip_connect~1|+|...|``.
+Neither is ever evaluated, and whatever is wrong with either ends in a :class:`~adarts.errors.DataError` of one line.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from adarts.errors import ConfigError
 from adarts.space.description import Space
 from adarts.space.genotype import CellGenotype, Genotype
-from adarts.space.operations import BatchNorm2d, FactorizedReduce, ReLUConvBN, ResidualReduction, build_operation
+from adarts.space.operations import BatchNorm2d, FactorizedReduce, Noise, ReLUConvBN, ResidualReduction, build_operation
 from adarts.space.spaces import get_space
 
 
@@ -196,6 +196,11 @@ class Network(nn.Module):
 
     #: in channels last, depthwise and 1x1 convolutions are several times faster on a CPU; no operation leaves it
     memory_format = torch.channels_last
+
+    @property
+    def draws(self) -> bool:
+        """Whether an operation draws from torch's generator in every pass."""
+        return any(isinstance(module, Noise) for module in self.modules())
 
     @property
     def num_paths(self) -> int:

@@ -31,6 +31,18 @@ class Zero(nn.Module):
         return torch.zeros_like(x_bchw[:, :, :: self.stride, :: self.stride])
 
 
+class Noise(nn.Module):
+    """Standard normal noise of the strided shape, whatever the input (S4); it comes from torch's own generator."""
+
+    def __init__(self, stride: int) -> None:
+        super().__init__()
+        self.stride = stride
+
+    def forward(self, x_bchw: Tensor) -> Tensor:
+        """Noise, drawn anew."""
+        return torch.randn_like(x_bchw[:, :, :: self.stride, :: self.stride], requires_grad=False)
+
+
 class BatchNorm2d(nn.BatchNorm2d):
     """torch's batch normalisation, through the native kernel where there is one."""
 
@@ -173,6 +185,7 @@ def _conv_7x1_1x7(channels: int, stride: int, affine: bool) -> nn.Module:
 
 OPERATIONS: dict[str, Callable[[int, int, bool], nn.Module]] = {
     "none": lambda channels, stride, affine: Zero(stride),
+    "noise": lambda channels, stride, affine: Noise(stride),
     "max_pool_3x3": _max_pool,
     "avg_pool_3x3": _avg_pool,
     "skip_connect": _skip,

@@ -93,7 +93,15 @@ S2 = replace(DARTS, name="s2", title="S2: skip or sep_conv_3x3", operations=(_SK
 S3 = replace(DARTS, name="s3", title="S3: none, skip or sep_conv_3x3", operations=("none", _SKIP, _SEP3))
 
 
-SPACES = {space.name: space for space in (DARTS, NASBENCH201, S1, S2, S3)}
+S4 = replace(
+    DARTS,
+    name="s4",
+    title="S4: noise or sep_conv_3x3",
+    operations=("noise", _SEP3),
+    weight_free=DARTS.weight_free | {"noise"},
+)
+
+SPACES = {space.name: space for space in (DARTS, NASBENCH201, S1, S2, S3, S4)}
 
 
 def get_space(name: str) -> Space:

@@ -70,7 +70,9 @@ class SearchCell(nn.Module):
         given: Tensor | None,
         plan: CellPlan,
     ) -> tuple[Tensor, Tensor]:
-        """Output of the cell, all nodes (B, nodes·C, H', W') or the last (B, C, H', W'), and the selected channels of all its edges (1 or B, edges, C/k).
+        """Output of the cell, and the selected channels of all its edges (1 or B, edges, C/k).
+
+        The output is the concatenation of the space's outputs, (B, outputs·C, H', W').
 
         Args:
             s0_bchw: output of the cell before the previous one.

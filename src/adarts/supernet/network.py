@@ -181,7 +181,7 @@ class Supernet(nn.Module):
         used = []
         # In channels last, depthwise and 1x1 convolutions are several times faster; nothing below leaves it.
         s0 = s1 = self.stem(x_bchw.contiguous(memory_format=torch.channels_last))
-        for index, (kind, cell) in enumerate(zip(self.kinds, self.cells, strict=True)):
+        for index, (kind, cell) in enumerate(zip(self.kinds, self.search_cells(), strict=True)):
             given = selection.cells[index] if isinstance(selection, Selection) else None
             beta_e = None if mixture.edges is None else mixture.edges[kind]
             if str(index) in self.reductions:

@@ -142,6 +142,14 @@ class Identity(nn.Module):
         return F.dropout(features.x, features.skip_dropout, self.training and features.skip_dropout > 0), None
 
 
+class Noise(nn.Module):
+    """Standard normal noise from torch's own generator, whatever enters (S4)."""
+
+    def forward(self, features: Features) -> Result:
+        strided = features.x[:, :, :: features.stride, :: features.stride]
+        return torch.randn_like(strided, requires_grad=False), None
+
+
 class FactorizedReduce(nn.Module):
     """`skip_connect` on an edge of stride 2: two 1x1 convolutions, on the even and on the odd pixels, side by side, then BN."""
 
@@ -168,6 +176,7 @@ def skip(num_edges: int, channels: int, stride: int) -> nn.Module:
 
 #: name -> (edges, channels, stride, whether pools are normalised) -> batched module
 BATCHED: dict[str, Callable[[int, int, int, bool], nn.Module]] = {
+    "noise": lambda e, c, s, normalised: Noise(),
     "max_pool_3x3": lambda e, c, s, normalised: MaxPool(e, c),
     "avg_pool_3x3": lambda e, c, s, normalised: AvgPool(e, c, normalised),
     "skip_connect": lambda e, c, s, normalised: skip(e, c, s),

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import ctypes
 from functools import cache
+from typing import TYPE_CHECKING
 
-from torch import Tensor, nn
+from torch import Tensor
 from torch.func import functional_call
 from torch.utils.checkpoint import checkpoint
 
 from adarts.supernet.mixture import CellPlan
 
+if TYPE_CHECKING:
+    from adarts.supernet.cell import SearchCell
+
 
 def recomputed(
-    cell: nn.Module,
+    cell: SearchCell,
     s0_bchw: Tensor,
     s1_bchw: Tensor,
     weight_eo: Tensor,
@@ -24,7 +28,7 @@ def recomputed(
     """The cell's result, with less memory; result, gradients and statistics are bit for bit those of the cell itself.
 
     Args:
-        cell: a :class:`~adarts.supernet.cell.SearchCell`; the other arguments are those of its forward pass.
+        cell: the cell; the other arguments are those of its forward pass.
     """
     chosen: Tensor | None = None
     # The pass may be one with other parameters than the cell's own, and they are its own again by the backward pass.
@@ -51,7 +55,7 @@ def recomputed(
         beta_e,
         use_reentrant=False,
         # The channels are not drawn again; what else is drawn comes from torch's own generator.
-        preserve_rng_state=plan.skip_dropout > 0,
+        preserve_rng_state=plan.skip_dropout > 0 or cell.space.draws,
     )
     return result
 

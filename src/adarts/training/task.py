@@ -13,7 +13,7 @@ from adarts import updates
 from adarts.capture import recorder
 from adarts.config.settings import TrainConfig
 from adarts.data import Augmentation, Batches, ImageData, Images, hold_out
-from adarts.seeding import generator
+from adarts.seeding import derive_seed, generator
 from adarts.space import DropPath, Network
 
 
@@ -37,7 +37,7 @@ class TrainTask:
         self.update = updates.Update(
             updates.Moved(self.optimiser, "the weights", config.weights.clip),
             gradient=updates.backward(self._loss),
-            recorder=recorder(config.run, device),
+            recorder=None if network.draws else recorder(config.run, device),
         )
         kept, held_out = hold_out(data.train, config.training.validation_fraction, config.seed)
         self.batches = Batches(
@@ -65,7 +65,12 @@ class TrainTask:
         self.network.train()
         x_bchw, y_b = self.batches.batch(epoch, step)
         rate = self._learning_rate(epoch + (step + 1) / len(self.batches), epoch)
-        return self.update(rate, self.parts, x_bchw, y_b, *self._path_scales(x_bchw, epoch, step))
+        batch = x_bchw, y_b, *self._path_scales(x_bchw, epoch, step)
+        if not self.network.draws:
+            return self.update(rate, self.parts, *batch)
+        with torch.random.fork_rng():
+            torch.manual_seed(derive_seed(self.config.seed, "noise", epoch, step))
+            return self.update(rate, self.parts, *batch)
 
     def _path_scales(self, x_bchw: Tensor, epoch: int, step: int) -> tuple[Tensor, ...]:
         """Drop path's factors of every image (batch, paths, 1, 1, 1), or nothing while no path is left out."""
