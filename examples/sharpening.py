@@ -32,4 +32,5 @@ class Sharpening(Method):
 
     def mixture(self, search, purpose, x_bchw, y_b):
         net, tau = search.supernet, 1 + search.moment.progress * (self.options.final - 1)
-        return Mixture({kind: masked_softmax(net.logits[f"{kind}_alpha"] / tau, a) for kind, a in net.active.items()})
+        weights = {kind: masked_softmax(net.logits[f"{kind}_alpha"] / tau, a) for kind, a in net.active.items()}
+        return Mixture(weights, self.edge_weights(net))

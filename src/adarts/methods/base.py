@@ -295,6 +295,8 @@ class Method:
 
 
 HOOKS: dict[str, Callable[..., Any]] = {
-    name: member for name, member in vars(Method).items() if callable(member) and not name.startswith("_")
+    name: member
+    for name, member in vars(Method).items()
+    if callable(member) and not isinstance(member, type) and not name.startswith("_")
 } | {"supports": Method.supports}
 """What a method may override."""

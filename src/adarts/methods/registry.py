@@ -24,7 +24,6 @@ M = TypeVar("M", bound=type[Method])
 
 _METHODS: dict[str, type[Method]] = {}
 _REPLAY = get_args(get_type_hints(MethodInfo)["replay"])
-_HOOKS = {name: hook for name, hook in HOOKS.items() if not isinstance(hook, type)}  # Options is called, but no hook
 
 
 def register(method: M) -> M:
@@ -58,10 +57,10 @@ def check(method: object) -> None:
         raise TypeError(f"{who}: Options must be a subclass of adarts.config.settings.Settings")
     for cls in method.__mro__[: method.__mro__.index(Method)]:
         for name, member in vars(cls).items():
-            if name in _HOOKS:
-                _check_hook(f"{who}: {name}", getattr(member, "__func__", member), _HOOKS[name])
+            if name in HOOKS:
+                _check_hook(f"{who}: {name}", getattr(member, "__func__", member), HOOKS[name])
             elif not name.startswith("_") and inspect.isfunction(member):
-                close = difflib.get_close_matches(name, _HOOKS, n=1, cutoff=0.85)
+                close = difflib.get_close_matches(name, HOOKS, n=1, cutoff=0.85)
                 if close:
                     raise TypeError(f"{who}: there is no hook '{name}'; did you mean '{close[0]}'?")
 
