@@ -12,14 +12,17 @@ import re
 from pathlib import Path
 from unittest import mock
 
-from adarts.cli.benchmark import FORMS
+from adarts.cli import benchmark, truth
 from adarts.cli.main import VERBS, main
 
 
 def surface() -> str:
     """One line an option, with its verb and what it takes, read from the help that the parser writes."""
     lines = []
-    for words in [[verb] for verb in VERBS] + [["benchmark", what] for what in FORMS]:
+    deeper = [
+        [verb, what] for verb, forms in (("benchmark", benchmark.FORMS), ("truth", truth.FORMS)) for what in forms
+    ]
+    for words in [[verb] for verb in VERBS] + deeper:
         said = io.StringIO()
         with mock.patch.dict(os.environ, {"COLUMNS": "100"}), contextlib.redirect_stdout(said):
             assert main([*words, "--help"]) == 0

@@ -15,7 +15,7 @@ def test_lambda_grows_by_one_half_an_epoch_in_the_published_hundred_and_in_propo
 
 
 def test_the_gradient_is_the_softmax_of_the_active_operations() -> None:
-    task = tiny_search("beta-darts")
+    task = tiny_search("beta-darts", search={"warmup_epochs": 0})
     task.supernet.set_active("normal", [[True, False] * 4] * 14)
     task.go_to(3, 0)  # of 4 epochs
     torch.manual_seed(0)

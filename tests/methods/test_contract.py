@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 import torch.nn.functional as F
-from textbook import EDGES, TextbookSupernet
+from textbook import EDGES, OPERATIONS, TextbookSupernet
 from torch import Tensor
 
 from adarts.methods import get_method, list_methods
@@ -16,8 +17,8 @@ from adarts.testing import MethodContract
 
 #: what a method needs besides its class
 PARTICULARS: Mapping[str, Mapping[str, Any]] = {
-    # The projection measures the supernet 240 times, so on as few images as there can be.
-    "darts-pt": {"settings": {"images": {"per_class": 2, "size": 8}}},
+    # The projection measures the supernet 240 times; 100 times with three operations. As few images as there can be.
+    "darts-pt": {"settings": {"space": "s3", "images": {"per_class": 2, "size": 8}}},
     "gdas": {"steps_to_every_logit": 6},  # an edge that draws `none` learns nothing in that pass
 }
 
@@ -30,10 +31,19 @@ class TextbookContract(MethodContract):
         textbook = TextbookSupernet(
             phase.supernet.channels, phase.supernet.cells, search.data.num_classes, **phase.edge.model_dump()
         ).double()
-        textbook.load_state_dict(net.state_dict())
+        # The textbook is given the operation weights, and 0 for the operations that are not of the space.
+        state = {name: tensor for name, tensor in net.state_dict().items() if not name.endswith("_alpha")}
+        differ = textbook.load_state_dict(state, strict=False)
+        absent = set(OPERATIONS) - set(net.space.operations)
+        own = [name for name in differ.missing_keys if absent.isdisjoint(name.split("."))]
+        assert not differ.unexpected_keys and own == ["logits.normal_alpha", "logits.reduction_alpha"]
         operations = mixture.operations
         if mixture.active is not None:  # what is not computed has no gradient either
             operations = {kind: w * mixture.active[kind] for kind, w in operations.items()}
+        columns = torch.tensor([OPERATIONS.index(name) for name in net.space.operations])
+        operations = {
+            kind: w.new_zeros(len(EDGES), len(OPERATIONS)).index_copy(1, columns, w) for kind, w in operations.items()
+        }
         if phase.edge.auxiliary_skip:
             operations = {kind: F.pad(w, (0, 1), value=mixture.auxiliary) for kind, w in operations.items()}
         selection = {

@@ -19,7 +19,7 @@ def test_beta_falls_from_1_and_reaches_0_after_the_last_epoch(decay: str, middle
 
 
 def test_an_edge_is_the_mixture_plus_beta_times_the_skip_connection() -> None:
-    task = tiny_search("darts-minus")
+    task = tiny_search("darts-minus", search={"warmup_epochs": 0})
     task.supernet.train()
     x_bchw, y_b = task.batch("weights")
     losses = []

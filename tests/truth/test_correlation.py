@@ -15,6 +15,7 @@ from adarts.errors import CheckpointError, ConfigError
 from adarts.experiments import correlation
 from adarts.experiments.correlation import Measured, agreement, correlate
 from adarts.searching.restore import restored
+from adarts.space import DARTS, random_genotype
 from adarts.supernet import Mixture
 from adarts.truth import Truth, all_truths, best, lookup, truth_of
 
@@ -47,7 +48,7 @@ def test_correlation_of_a_search(finished_search: Path) -> None:
     assert len({one.truth.index for one in result.measured}) == 8
     written = json.loads((finished_search / "correlation.json").read_text())
     assert written == json.loads(json.dumps(result.summary))
-    assert written["cells_in_supernet"] == 15_625 and written["images"] == 20
+    assert written["cells_in_supernet"] == 15_625 and written["images"] == 16  # two whole batches of 20 images
     found = result.agreements["cifar10"]
     assert found.derived == written["measured"][0]["cifar10"] == result.derived.cifar10.test
     assert found.best_of_sample == max(one["cifar10"] for one in written["measured"])
@@ -69,19 +70,22 @@ def test_a_cell_is_measured_alone(finished_search: Path) -> None:
     task, _ = restored(finished_search, HOW)
     with torch.no_grad():
         for arch in (CONV, best("cifar10").arch, NONE):
-            alone = correlation._only(lookup(arch), None, task.device)
+            alone = correlation._only(lookup(arch), None, 0.5, task.device)
             among_all = Mixture(
                 alone.operations
             )  # every operation is computed, and all but one of an edge weigh nothing
             assert task.measure(alone) == pytest.approx(task.measure(among_all))
 
 
-def test_batches_hold_more_than_one_class(finished_search: Path) -> None:
+def test_batches_are_as_the_weights_learned_with_them(finished_search: Path) -> None:
+    """With statistics of batches of one class, or without the padding of the crops, a good supernet looks like a bad one."""
     task, _ = restored(finished_search, HOW)
-    mixed = correlation._mixed(task.validation)
-    assert sorted(mixed.order(0).tolist()) == sorted(task.validation.indices.tolist())
-    classes = [len(mixed.batch(0, step)[1].unique()) for step in range(len(mixed))]
-    assert min(classes) >= 3
+    batches = correlation._as_learned(task)
+    assert sorted(batches.order(0).tolist()) == sorted(task.validation.indices.tolist())
+    found = [batches.batch(0, step) for step in range(len(batches))]
+    assert {len(y_b) for _, y_b in found} == {task.config.search.batch_size}
+    assert all(len(y_b.unique()) >= 3 for _, y_b in found)
+    assert batches.augmentation.crop_padding == task.config.images.crop_padding > 0
 
 
 def test_only_what_the_supernet_still_has_is_sampled(finished_search: Path) -> None:
@@ -127,6 +131,9 @@ def test_agreement_by_hand() -> None:
 def test_what_cannot_be_compared(finished_search: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="--cells 1: an order needs two"):
         correlate(finished_search, 1, how=HOW)
+    for weight in (0.0, -1.0, float("nan"), float("inf")):
+        with pytest.raises(ConfigError, match="--weight"):
+            correlate(finished_search, weight=weight, how=HOW)
     run_dir = copy_of(finished_search, tmp_path)
     (run_dir / "summary.json").rename(run_dir / "kept.json")
     with pytest.raises(CheckpointError, match="not finished; continue it with: adarts search"):
@@ -144,3 +151,10 @@ def test_what_cannot_be_compared(finished_search: Path, tmp_path: Path) -> None:
     shutil.rmtree(run_dir / "checkpoints")
     with pytest.raises(CheckpointError, match="no checkpoint"):
         correlate(run_dir, how=HOW)
+
+
+def test_a_search_in_another_space_is_refused(finished_search: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    task, _ = restored(finished_search, HOW)
+    monkeypatch.setattr(correlation, "restored", lambda *_: (task, random_genotype(DARTS, 0)))
+    with pytest.raises(ConfigError, match="a search in 'darts'; true accuracies are known of 'nasbench201'"):
+        correlate(finished_search, how=HOW)

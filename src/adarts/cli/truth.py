@@ -31,7 +31,8 @@ class Cells:
     """
 
     cells: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="ARCH...")] = ()
-    """Cells: their text in quotes, such as '|op~0|+|op~0|op~1|+|op~0|op~1|op~2|', genotype files, or search runs."""
+    """Cells: their text in quotes, such as '|op~0|+|op~0|op~1|+|op~0|op~1|op~2|', genotype files, search runs, or
+    random:nasbench201:SEED."""
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Print JSON, with everything that is known."""
 
@@ -48,6 +49,8 @@ class Correlation:
     """Cells to measure, the one that was found among them; all where the method left the supernet with fewer."""
     seed: int = 0
     """Seed of the sample."""
+    weight: float = 1.0
+    """Of the one operation that every edge keeps; during the search, the operations of an edge share 1."""
     method: str | None = None
     """The search's method once more, where it is a class in a file: the file is executed."""
     device: str = "auto"
@@ -108,6 +111,7 @@ def _correlation(form: Correlation) -> int:
         RunFolder.find(form.run, "search"),
         form.cells,
         form.seed,
+        form.weight,
         how,
         form.method,
         lambda cells: track(cells, "measuring cells", console=console, disable=not console.is_terminal),
@@ -134,7 +138,7 @@ def _correlation(form: Correlation) -> int:
     table(["", *DATA_SETS.values()], rows)
     print(
         f"{facts['cells']:,} of the {facts['cells_in_supernet']:,} cells in the supernet, sample seed {facts['sample_seed']}, "
-        f"{facts['images']:,} images"
+        f"{facts['images']:,} images, operation weight {facts['weight']:g}"
     )
     print(result.run_dir / "correlation.svg")
     return 0
@@ -187,9 +191,11 @@ def _find(word: str) -> Truth:
 
     if "|" in word:
         return lookup(word)
-    from adarts.runs import RunFolder  # a file or a run: only these need torch
+    from adarts.runs import RunFolder  # what follows needs torch
     from adarts.training.model import resolve_genotype
 
+    if word.startswith("random:"):
+        return truth_of(resolve_genotype(word))
     place: Path | None = None
     with suppress(OSError):  # a name that no file can have
         place = Path(word) if Path(word).is_file() else None

@@ -8,8 +8,9 @@ Shape suffixes: e edges, o operations.
 
 from __future__ import annotations
 
+import math
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from adarts.config.settings import RunSettings
-from adarts.data import Batches
+from adarts.data import Augmentation, Batches
 from adarts.errors import ConfigError
 from adarts.report.scatter import Dot, scatter_svg
 from adarts.runs import environment, write_atomically
@@ -90,6 +91,7 @@ def correlate(
     run_dir: Path,
     number: int = 100,
     seed: int = 0,
+    weight: float = 1.0,
     how: RunSettings | None = None,
     method: str | None = None,
     watch: Watch = iter,
@@ -100,12 +102,15 @@ def correlate(
         run_dir: of the search, in the space `nasbench201`.
         number: cells to measure, the one that was found among them; all where the supernet holds fewer.
         seed: of the sample.
+        weight: of the one operation that every edge keeps. In the derived network it is 1; in the search the operations of
+            an edge share 1.
         how: device, threads and kernels.
         method: as in :func:`adarts.searching.restore.restored`.
         watch: goes over the cells while they are measured, to show how far it is.
 
     Raises:
-        ConfigError: a search in another space, fewer than two cells, or a supernet that holds no other one.
+        ConfigError: a search in another space, a weight that is not positive, fewer than two cells, or a supernet that holds
+            no other one.
         DataError, CheckpointError: as for :func:`adarts.searching.restore.restored`.
     """
     task, genotype = restored(run_dir, how or RunSettings(), method)
@@ -115,6 +120,8 @@ def correlate(
         )
     derived = truth_of(genotype)
     others = [truth for truth in _cells_in(task) if truth.index != derived.index]
+    if not 0 < weight < math.inf:
+        raise ConfigError(f"--weight {weight}: operations without a positive weight say nothing")
     if number < 2:
         raise ConfigError(f"--cells {number}: an order needs two cells at least")
     if not others:
@@ -122,10 +129,10 @@ def correlate(
             f"{run_dir}: {task.method.info.title} dropped all operations but those of the cell that it found"
         )
     chosen = [derived, *sample(min(number - 1, len(others)), seed, others)]
-    task.validation = _mixed(task.validation)
+    task.validation = _as_learned(task)
     with torch.no_grad():
         edges = task.method.plain_mixture(task).edges
-        measured = [Measured(truth, *task.measure(_only(truth, edges, task.device))) for truth in watch(chosen)]
+        measured = [Measured(truth, *task.measure(_only(truth, edges, weight, task.device))) for truth in watch(chosen)]
     agreements = {dataset: agreement(measured, dataset) for dataset in DATA_SETS}
     summary = {
         "format": "adarts-correlation",
@@ -137,7 +144,8 @@ def correlate(
         "sample_seed": seed,
         "cells": len(chosen),
         "cells_in_supernet": len(others) + 1,
-        "images": len(task.validation.indices),
+        "images": len(task.validation) * task.validation.batch_size,
+        "weight": weight,
         "environment": environment(task.device),
         "agreement": {dataset: asdict(found) for dataset, found in agreements.items()},
         "measured": [
@@ -225,25 +233,27 @@ def _operations(nodes: Nodes) -> list[int]:
     return [NASBENCH201.operations.index(names.get(edge, "none")) for edge in NASBENCH201.edges]
 
 
-def _only(truth: Truth, edges: Any, device: torch.device) -> Mixture:
-    """A pass through this cell alone: its operations have the weight 1, and nothing else is computed."""
+def _only(truth: Truth, edges: Mapping[str, Tensor] | None, weight: float, device: torch.device) -> Mixture:
+    """A pass through this cell alone: its operations have this weight, and nothing else is computed."""
     chosen_e = torch.tensor(_operations(read(truth.arch)), device=device)
     chosen_eo: Tensor = F.one_hot(chosen_e, len(NASBENCH201.operations))
-    return Mixture({_KIND: chosen_eo.float()}, edges, {_KIND: chosen_eo.bool()})
+    return Mixture({_KIND: weight * chosen_eo.float()}, edges, {_KIND: chosen_eo.bool()})
 
 
-def _mixed(batches: Batches) -> Batches:
-    """The same images in a random order: in that of the data set, a batch may be of one class.
+def _as_learned(task: SearchTask) -> Batches:
+    """The images of the logits as a search step sees them: augmented, in a random order, in batches of the same size.
 
-    The normalisations use the statistics of each batch, since those that the search gathered are of mixtures of operations.
+    The normalisations use the statistics of each batch, since those that the search gathered are of mixtures of operations. So a
+    batch must look like those that the weights learned with: not of one class, as in the order of some data sets, and not
+    without the padding of the crops.
     """
     return Batches(
-        batches.images,
-        batches.indices,
-        batch_size=batches.batch_size,
-        seed=batches.seed,
+        task.data.train,
+        task.validation.indices,
+        batch_size=task.config.search.batch_size,
+        seed=task.config.seed,
         purpose="correlation",
-        augmentation=batches.augmentation,
-        device=batches.device,
-        drop_last=False,
+        augmentation=Augmentation.of(task.config.images, task.data),
+        device=task.device,
+        drop_last=True,
     )

@@ -46,6 +46,6 @@ def search_batches(
         augmentation=Augmentation.plain(data),
         device=device,
         drop_last=False,
-        shuffle=False,
+        shuffle=True,  # always in the same order: a folder's own is by class, and a batch of one class normalises itself away
     )
     return weights, logits, validation

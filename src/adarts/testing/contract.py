@@ -1,20 +1,10 @@
-"""The contract of a search method, as tests that a method of your own can be put through.
-
-    from adarts.testing import MethodContract
-    from my_package import MyMethod
-
-    class TestMyMethod(MethodContract):
-        method = MyMethod
-
-pytest runs it as it runs any test class. Every search in it is a real one, on the embedded photographs, of a few seconds; the
-one that is carried out to its end is shared by the tests of a class.
-"""
+"""What every search method keeps, test by test."""
 
 from __future__ import annotations
 
 import copy
 import multiprocessing
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -26,41 +16,32 @@ from unittest.mock import patch
 import torch
 from torch import Tensor
 
-from adarts.config.loading import merge
-from adarts.config.settings import ImageSettings, SearchConfig
-from adarts.data import ImageData, Images, load_images
+from adarts.config.settings import SearchConfig
 from adarts.methods import Method, Purpose
 from adarts.methods.registry import check, published_by
 from adarts.searching import SearchTask
 from adarts.space import Genotype, Network
 from adarts.supernet import Mixture
-
-CPU = torch.device("cpu")
-SMALL: Mapping[str, Any] = {
-    "supernet": {"channels": 8, "cells": 3},
-    "search": {"epochs": 2, "batch_size": 8, "warmup_epochs": 1},
-    "images": {"per_class": 4, "size": 16},
-}
-"""The budget of every search here."""
+from adarts.testing.searches import (
+    Epoch,
+    add,
+    assert_equal_states,
+    at,
+    carry_out,
+    gradient,
+    gradients,
+    moved,
+    small_search,
+    snapshot,
+    update_logits,
+    with_negatives,
+)
 
 EDGES: Mapping[str, Mapping[str, Any]] = {
     "all channels": {"selector": "all", "k": 1, "attention": False, "normalisation": False},
     "attention": {"selector": "attention", "k": 4, "attention": True, "normalisation": True},
 }
 """Designs of the mixed edge that a method meets besides its own."""
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """An epoch of a search.
-
-    Attributes:
-        warm: whether the warm-up was over.
-        moved: whether its steps moved any logit.
-    """
-
-    warm: bool
-    moved: bool
 
 
 @dataclass(frozen=True)
@@ -163,8 +144,8 @@ class MethodContract:
             ("weights", "logits"): False,
             ("weights", "weights"): True,
         }
-        known = _gradients(search)
-        others = {half: _gradients(_with_negatives(self.search(), indices)) for half, indices in halves.items()}
+        known = gradients(search)
+        others = {half: gradients(with_negatives(search, indices)) for half, indices in halves.items()}
         for (update, half), expected in learns.items():
             found = not torch.equal(known[update], others[half][update])
             wrong = "learns" if found else "does not learn"
@@ -211,7 +192,7 @@ class MethodContract:
         totals: dict[str, float] = {}
         while epoch < parts.epochs:  # a new process after every step and every epoch
             if step < parts.steps(epoch):
-                _add(totals, parts.step(epoch, step))
+                add(totals, parts.step(epoch, step))
                 step += 1
             else:
                 parts.end_epoch(epoch, totals)
@@ -275,7 +256,7 @@ class MethodContract:
         reached = {name: torch.zeros_like(logits, dtype=torch.bool) for name, logits in net.logits.items()}
         for step in range(steps):
             at(search, 1 + step // search.steps(0), step % search.steps(0))
-            _update_logits(search)
+            update_logits(search)
             for name, logits in net.logits.items():
                 if logits.grad is not None:
                     assert torch.isfinite(logits.grad).all(), f"{name}: a gradient that is not finite"
@@ -306,83 +287,9 @@ class MethodContract:
                     for tensor in logits:
                         tensor.add_(torch.randn_like(tensor))  # some penalties vanish where a search begins
                 search.parts = parts
-                _update_logits(at(search, 2))  # and some grow with the epochs
-                found.append(_gradient(logits))
+                update_logits(at(search, 2))  # and some grow with the epochs
+                found.append(gradient(logits))
         return found[0] - found[1]
-
-
-def small_search(method: type[Method], *changes: Mapping[str, Any], device: torch.device = CPU) -> SearchTask:
-    """A search of seconds with the published hyper-parameters of a method.
-
-    Args:
-        method: whose; it need not be registered.
-        changes: of the configuration, section by section; later ones outweigh earlier ones.
-        device: of the search.
-    """
-    layers: dict[str, Any] = {"method": method.info.name}
-    for layer in (published_by(method), SMALL, *changes):
-        merge(layers, layer)
-    config = SearchConfig.model_validate(layers)
-    options = method.Options.model_validate(config.options)
-    return SearchTask(config, _images(config.images, config.seed), method(options), device)
-
-
-def at(search: SearchTask, epoch: int, step: int = 0) -> SearchTask:
-    """The search before the updates of a step."""
-    search.supernet.train()
-    search.go_to(epoch, step)
-    return search
-
-
-def carry_out(search: SearchTask) -> list[Epoch]:
-    """Carry a search out to its end."""
-    epochs: list[Epoch] = []
-    while len(epochs) < search.epochs:  # a method may stop earlier than it was planned
-        number, logits = len(epochs), search.supernet.logit_parameters()
-        before = snapshot(logits)
-        totals: dict[str, float] = {}
-        for step in range(search.steps(number)):
-            _add(totals, search.step(number, step))
-        epochs.append(Epoch(search.moment.warm, any(moved(before, logits))))
-        search.end_epoch(number, totals)
-    return epochs
-
-
-def snapshot(tensors: Iterable[Tensor]) -> list[Tensor]:
-    """Copies of the tensors as they are now."""
-    return [tensor.detach().clone() for tensor in tensors]
-
-
-def moved(before: Iterable[Tensor], tensors: Iterable[Tensor]) -> list[bool]:
-    """Which of the tensors are no longer what a snapshot holds."""
-    return [not torch.equal(old, now) for old, now in zip(before, tensors, strict=True)]
-
-
-def assert_equal_states(one: Any, other: Any, where: str = "state") -> None:
-    """Two states of a search, or parts of them, are equal to the last bit.
-
-    Raises:
-        AssertionError: they are not; it says where.
-    """
-    if isinstance(one, Tensor):
-        assert isinstance(other, Tensor) and torch.equal(one, other), where
-    elif isinstance(one, Mapping):
-        assert set(one) == set(other), where
-        for key, value in one.items():
-            if key == "param_groups":  # how an optimiser works, not what it has gathered; a learning rate is set anew
-                continue
-            assert_equal_states(value, other[key], f"{where}.{key}")
-    elif isinstance(one, list | tuple):
-        assert len(one) == len(other), where
-        for index, (a, b) in enumerate(zip(one, other, strict=True)):
-            assert_equal_states(a, b, f"{where}[{index}]")
-    else:
-        assert one == other, where
-
-
-@cache
-def _images(settings: ImageSettings, seed: int) -> ImageData:
-    return load_images("signs", settings, seed)
 
 
 @cache
@@ -403,41 +310,3 @@ def _found(method: type[Method], settings: Mapping[str, Any], threads: int) -> d
     search = small_search(method, settings)
     carry_out(search)
     return search.genotype().to_dict()
-
-
-def _update_logits(search: SearchTask) -> None:
-    """The update that moves the logits."""
-    search.update_both() if search.method.single_level else search.update_logits()
-
-
-def _gradient(parameters: Iterable[Tensor]) -> Tensor:
-    """The gradient of all parameters as one vector; 0 where there is none."""
-    return torch.cat([(torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in parameters])
-
-
-def _gradients(search: SearchTask) -> dict[Purpose, Tensor]:
-    """Those of an update of the logits, and of an update of the weights with the same logits."""
-    weights, logits = search.supernet.weight_parameters(), search.supernet.logit_parameters()
-    before = snapshot(logits)
-    torch.manual_seed(0)
-    at(search, 1).update_logits()
-    of_logits = _gradient(logits)
-    with torch.no_grad():
-        for tensor, old in zip(logits, before, strict=True):
-            tensor.copy_(old)
-    at(search, 1).update_weights()
-    return {"logits": of_logits, "weights": _gradient(weights)}
-
-
-def _with_negatives(search: SearchTask, indices: Tensor) -> SearchTask:
-    """The search, begun anew with some of its training images turned into their negatives."""
-    train = search.data.train
-    pixels = train.pixels.clone()
-    pixels[indices] = 255 - pixels[indices]
-    data = replace(search.data, train=Images(pixels, train.labels))
-    return SearchTask(search.config, data, type(search.method)(search.method.options), search.device)
-
-
-def _add(totals: dict[str, float], sums: Mapping[str, Tensor | float]) -> None:
-    for name, value in sums.items():
-        totals[name] = totals.get(name, 0.0) + float(value)

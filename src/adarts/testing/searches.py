@@ -1,0 +1,151 @@
+"""Small searches, and what tests of methods do with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from adarts.config.loading import merge
+from adarts.config.settings import ImageSettings, SearchConfig
+from adarts.data import ImageData, Images, load_images
+from adarts.methods import Method, Purpose
+from adarts.methods.registry import published_by
+from adarts.searching import SearchTask
+
+CPU = torch.device("cpu")
+SMALL: Mapping[str, Any] = {
+    "supernet": {"channels": 8, "cells": 3},
+    "search": {"epochs": 2, "batch_size": 8, "warmup_epochs": 1},
+    "images": {"per_class": 4, "size": 16},
+}
+"""The budget of every search here."""
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """An epoch of a search.
+
+    Attributes:
+        warm: whether the warm-up was over.
+        moved: whether its steps moved any logit.
+    """
+
+    warm: bool
+    moved: bool
+
+
+def small_search(method: type[Method], *changes: Mapping[str, Any], device: torch.device = CPU) -> SearchTask:
+    """A search of seconds with the published hyper-parameters of a method.
+
+    Args:
+        method: whose; it need not be registered.
+        changes: of the configuration, section by section; later ones outweigh earlier ones.
+        device: of the search.
+    """
+    layers: dict[str, Any] = {"method": method.info.name}
+    for layer in (published_by(method), SMALL, *changes):
+        merge(layers, layer)
+    config = SearchConfig.model_validate(layers)
+    options = method.Options.model_validate(config.options)
+    return SearchTask(config, _images(config.images, config.seed), method(options), device)
+
+
+def at(search: SearchTask, epoch: int, step: int = 0) -> SearchTask:
+    """The search before the updates of a step."""
+    search.supernet.train()
+    search.go_to(epoch, step)
+    return search
+
+
+def carry_out(search: SearchTask) -> list[Epoch]:
+    """Carry a search out to its end."""
+    epochs: list[Epoch] = []
+    while len(epochs) < search.epochs:  # a method may stop earlier than it was planned
+        number, logits = len(epochs), search.supernet.logit_parameters()
+        before = snapshot(logits)
+        totals: dict[str, float] = {}
+        for step in range(search.steps(number)):
+            add(totals, search.step(number, step))
+        epochs.append(Epoch(search.moment.warm, any(moved(before, logits))))
+        search.end_epoch(number, totals)
+    return epochs
+
+
+def snapshot(tensors: Iterable[Tensor]) -> list[Tensor]:
+    """Copies of the tensors as they are now."""
+    return [tensor.detach().clone() for tensor in tensors]
+
+
+def moved(before: Iterable[Tensor], tensors: Iterable[Tensor]) -> list[bool]:
+    """Which of the tensors are no longer what a snapshot holds."""
+    return [not torch.equal(old, now) for old, now in zip(before, tensors, strict=True)]
+
+
+def assert_equal_states(one: Any, other: Any, where: str = "state") -> None:
+    """Two states of a search, or parts of them, are equal to the last bit.
+
+    Raises:
+        AssertionError: they are not; it says where.
+    """
+    if isinstance(one, Tensor):
+        assert isinstance(other, Tensor) and torch.equal(one, other), where
+    elif isinstance(one, Mapping):
+        assert set(one) == set(other), where
+        for key, value in one.items():
+            if key == "param_groups":  # how an optimiser works, not what it has gathered; a learning rate is set anew
+                continue
+            assert_equal_states(value, other[key], f"{where}.{key}")
+    elif isinstance(one, list | tuple):
+        assert len(one) == len(other), where
+        for index, (a, b) in enumerate(zip(one, other, strict=True)):
+            assert_equal_states(a, b, f"{where}[{index}]")
+    else:
+        assert one == other, where
+
+
+def update_logits(search: SearchTask) -> None:
+    """The update that moves the logits."""
+    search.update_both() if search.method.single_level else search.update_logits()
+
+
+def gradient(parameters: Iterable[Tensor]) -> Tensor:
+    """The gradient of all parameters as one vector; 0 where there is none."""
+    return torch.cat([(torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in parameters])
+
+
+def gradients(search: SearchTask) -> dict[Purpose, Tensor]:
+    """Those of an update of the logits, and of an update of the weights with the same logits."""
+    weights, logits = search.supernet.weight_parameters(), search.supernet.logit_parameters()
+    before = snapshot(logits)
+    torch.manual_seed(0)
+    at(search, 1).update_logits()
+    of_logits = gradient(logits)
+    with torch.no_grad():
+        for tensor, old in zip(logits, before, strict=True):
+            tensor.copy_(old)
+    at(search, 1).update_weights()
+    return {"logits": of_logits, "weights": gradient(weights)}
+
+
+def with_negatives(search: SearchTask, indices: Tensor) -> SearchTask:
+    """The search, begun anew with some of its training images turned into their negatives."""
+    train = search.data.train
+    pixels = train.pixels.clone()
+    pixels[indices] = 255 - pixels[indices]
+    data = replace(search.data, train=Images(pixels, train.labels))
+    return SearchTask(search.config, data, type(search.method)(search.method.options), search.device)
+
+
+def add(totals: dict[str, float], sums: Mapping[str, Tensor | float]) -> None:
+    for name, value in sums.items():
+        totals[name] = totals.get(name, 0.0) + float(value)
+
+
+@cache
+def _images(settings: ImageSettings, seed: int) -> ImageData:
+    return load_images("signs", settings, seed)

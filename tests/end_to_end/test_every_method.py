@@ -1,0 +1,23 @@
+"""Every method on the command line, at the smallest scale; a third of the time is the projection of DARTS-PT."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from adarts.cli.main import main
+from adarts.methods import list_methods
+from adarts.space import Genotype, get_space
+
+from .harness import SMOKE
+
+
+@pytest.mark.parametrize("method", [info.name for info in list_methods()])
+def test_a_search_at_scale_smoke(method: str, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert main(["search", *SMOKE, "--method", method, "--run-dir", str(run)]) == 0
+    summary = json.loads((run / "summary.json").read_text())
+    assert summary["method"] == method
+    found = Genotype.from_dict(summary["genotype"])
+    found.require_within(get_space("darts"))
+    assert found == Genotype.from_json((run / "genotype.json").read_text())
