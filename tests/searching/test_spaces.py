@@ -7,6 +7,7 @@ from adarts import updates
 from adarts.methods import list_methods
 from adarts.space import SPACES, CellGenotype, Genotype, Network, get_space
 from adarts.testing import carry_out
+from adarts.truth import truth_of
 from tiny import tiny_search
 
 METHODS = [info.name for info in list_methods()]
@@ -70,3 +71,16 @@ def test_a_network_with_noise_trains_and_measures_the_same_twice() -> None:
     with torch.no_grad():
         first, second = (updates.measure(network, [(images, labels)], lambda: None) for _ in range(2))
     assert network.draws and first == second
+
+
+def test_every_epoch_says_what_the_cell_is_worth() -> None:
+    task = tiny_search("darts", space="nasbench201", search=LOOP)
+    task.go_to(0, 0)
+    record = task.end_epoch(0, {"loss": 1.0, "correct": 1.0, "images": 1.0})
+    known = truth_of(Genotype.from_dict(record["genotype"]))
+    assert record["truth"]["cifar10"] == known.cifar10.test and record["truth"]["rank"] == known.cifar10.rank
+    assert f"true accuracy {known.cifar10.test:.2f} %" in task.describe(record)
+    assert "edge_margin" not in record, "no edge is left out there"
+    other = tiny_search("darts", search=LOOP)
+    other.go_to(0, 0)
+    assert "truth" not in other.end_epoch(0, {"loss": 1.0, "correct": 1.0, "images": 1.0})

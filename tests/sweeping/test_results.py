@@ -107,3 +107,16 @@ def test_content_is_json_with_all_points() -> None:
     assert first["figures"]["seconds"] == 10.0
     assert (first["collapsed"], failed["collapsed"], failed["error"]) == (True, None, "the loss is nan | really")
     assert read["groups"][1]["figures"]["seconds"] == {"n": 1, "mean": 60.0, "sd": None}
+
+
+def test_the_truth_by_epoch_has_mean_deviation_and_worst() -> None:
+    outcomes = [
+        Outcome(point("darts", 1, seed), "finished", skips=[{"normal": 0}] * len(truth), truth=truth)
+        for seed, truth in enumerate([[90.0, 93.0], [92.0, 94.0], [94.0]])
+    ]
+    (group,) = groups(outcomes)
+    assert group.truth_by_epoch == [
+        {"epoch": 0, "n": 3, "mean": 92.0, "sd": pytest.approx(2.0), "worst": 90.0},
+        {"epoch": 1, "n": 2, "mean": 93.5, "sd": pytest.approx(0.5**0.5), "worst": 93.0},
+    ]
+    assert groups([done("adarts", 4, 0, [1])])[0].truth_by_epoch == []

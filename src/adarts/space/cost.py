@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import math
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
@@ -73,6 +74,7 @@ def count_macs(module: nn.Module, input_shape: tuple[int, ...]) -> int:
     return counter.get_total_flops() // 2
 
 
+@cache  # a supernet asks for the same ones again and again
 def operation_cost(name: str, channels: int, stride: int, image_size: tuple[int, int]) -> OperationCost:
     """The cost of an operation on a feature map of a size (height, width); nothing is computed."""
     operation = build_operation(name, channels, stride, affine=False).to("meta").eval()
