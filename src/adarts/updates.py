@@ -110,7 +110,11 @@ def backward(loss_of: LossOf) -> Gradient:
         for part in zip(*(tensor.tensor_split(parts) for tensor in batch), strict=True):
             loss, scores, *penalties = loss_of(*part)
             y_part = part[1]
-            (sum(penalties, loss) * (len(y_part) / len(y_b))).backward()
+            share = sum(penalties, loss) * (len(y_part) / len(y_b))
+            if (
+                share.requires_grad
+            ):  # not where a sample leaves nothing that the loss hangs on (GDAS with `none` everywhere)
+                share.backward()
             total += loss.detach() * len(y_part)
             correct += (scores.argmax(1) == y_part).sum()
         return total, correct
@@ -296,7 +300,7 @@ def measure(
         between: called after each batch, so that a stop need not wait for the last one.
     """
     loss = correct = count = 0.0
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         for x_bchw, y_b in batches:
             scores = scores_of(x_bchw)

@@ -45,7 +45,7 @@ def test_the_halves_share_no_image_and_both_are_used_up() -> None:
 
 def test_the_supernet_is_measured_on_mixed_batches_always_the_same() -> None:
     task = tiny_search(images={"per_class": 20, "size": 16})
-    first, again = ([b for b in task._validation_batches()] for _ in range(2))
+    first, again = (list(task._validation_batches()) for _ in range(2))
     assert all(torch.equal(x, y) for x, y in zip(first[0], again[0], strict=True))
     assert all(len(labels.unique()) > 3 for _, labels in first[:-1])  # a folder lists one class after the other
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from adarts.errors import DataError
 from adarts.space import (
     NASBENCH201,
+    OPERATIONS,
     CellGenotype,
     Genotype,
     Network,
@@ -18,12 +19,14 @@ from adarts.space import (
     count_parameters,
     decided_edges,
     derive,
+    operation_cost,
     random_genotype,
     strongest_edges,
     strongest_pairs,
 )
 from adarts.truth import all_truths
 
+NODE = (("skip_connect", 0),)
 operations = st.lists(st.sampled_from(NASBENCH201.operations), min_size=6, max_size=6)
 
 
@@ -85,8 +88,11 @@ def test_any_cell_can_be_built_at_any_image_size(names: list[str]) -> None:
 def test_a_cell_whose_output_nothing_enters_is_named() -> None:
     weights_eo = torch.zeros(6, 5)
     weights_eo[:, 0] = 1.0
+    weights_eo[NASBENCH201.edges.index((2, 3)), 1] = 2.0  # a skip connection from a node that nothing enters
     (remark,) = derive(NASBENCH201, {"normal": weights_eo}).remarks
-    assert "nothing enters its last node" in remark
+    assert "nothing reaches its last node" in remark
+    weights_eo[NASBENCH201.edges.index((0, 2)), 1] = 2.0
+    assert not derive(NASBENCH201, {"normal": weights_eo}).remarks
 
 
 def test_random_cells_have_none_in_them_too() -> None:
@@ -114,8 +120,21 @@ def test_other_texts_are_refused_in_one_line(text: str, message: str) -> None:
     assert len(str(error.value)) < 400
 
 
-def test_two_operations_on_an_edge_have_no_text() -> None:
-    node = (("skip_connect", 0),)
-    twice = CellGenotype(((*node, ("nor_conv_1x1", 0)), node, node), (3,))
-    with pytest.raises(DataError, match="reads a node twice"):
-        Genotype({"normal": twice}, "nasbench201").to_text()
+@pytest.mark.parametrize(
+    ("nodes", "concat", "message"),
+    [
+        (((*NODE, ("nor_conv_1x1", 0)), NODE, NODE), (3,), "an edge of 'nasbench201' has one operation"),
+        ((NODE, NODE), (2,), "has 3 nodes and the output"),
+        ((NODE, NODE, NODE), (1, 2, 3), "has 3 nodes and the output"),
+    ],
+)
+def test_what_the_benchmark_does_not_have_is_no_genotype(nodes: tuple, concat: tuple, message: str) -> None:  # type: ignore[type-arg]
+    with pytest.raises(DataError, match=message):
+        Genotype({"normal": CellGenotype(nodes, concat)}, "nasbench201")
+
+
+@pytest.mark.parametrize("name", [name for name in OPERATIONS if name not in ("none", "noise", "skip_connect")])
+def test_every_operation_that_computes_has_macs(name: str) -> None:
+    found = operation_cost(name, 16, 1, (8, 8))
+    assert found.macs > 0 and found.accesses > 0
+    assert found.macs >= found.parameters

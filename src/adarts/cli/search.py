@@ -26,9 +26,12 @@ def run(words: list[str]) -> int:
     from adarts.runs import parse_time_limit
     from adarts.searching import run_search
     from adarts.searching.footprint import MemoryLimit
+    from adarts.searching.phases import checked_phases
+    from adarts.space import get_space
 
     config = canonical(validated(SearchConfig, values))
-    create(config)  # the method's own options and the limits are checked before anything is done or printed
+    # The method's own options, the space and the limits are checked before anything is done or printed.
+    checked_phases(config, create(config), get_space(config.space))
     MemoryLimit.of(config.run.memory_limit)
     if config.run.time_limit is not None:
         parse_time_limit(config.run.time_limit)

@@ -107,8 +107,8 @@ def layered(
 
 
 def _refuse_contradiction(given: Values, file: Values, config_file: str) -> None:
-    """A complete file overrides all that a scale or method changes: naming another one would only change the label."""
-    for name in ("scale", "method"):
+    """A complete file overrides all that a scale, method or space changes: naming another one would only change the label."""
+    for name in ("scale", "method", "space"):
         if name in given and name in file and given[name] != file[name]:
             raise ConfigError(
                 f"{name} {_shown(given[name])} contradicts {config_file}, which says {_shown(file[name])}; "

@@ -23,9 +23,9 @@ class BetaDarts(Method):
 
     Its gradient is lambda times the softmax itself: the larger an operation weight, the more its logit decays, whereas weight
     decay on logits acts unevenly on the weights. lambda grows along a line with the epoch. The public code has 0.5 an epoch,
-    from 0 to 50 in 100 epochs of NAS-Bench-201; its value for this space is not published. Here lambda is the final weight,
-    50, times the share of the epochs that are done: the same numbers in 100 epochs, and the same course in fewer. Who wants
-    0.5 an epoch in the 50 epochs of DARTS sets options.final_weight to 25.
+    from 0 to 50 in 100 epochs of NAS-Bench-201; its value for this space is not published. Here lambda is the final weight, 50,
+    times the share of the epochs behind the warm-up that are done: the same numbers in 100 epochs, and the same course in
+    fewer. Who wants 0.5 an epoch in the 50 epochs of DARTS sets options.final_weight to 25.
     """
 
     info = MethodInfo(

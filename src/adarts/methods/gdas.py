@@ -26,8 +26,8 @@ class Gdas(Method):
         edge(x) = h_k o_k(x)
 
     h_k is 1 forwards; backwards its gradient reaches all logits of the edge through the softmax. tau falls along a line from 10
-    in the first epoch to 0.1 in the last, as the authors' README corrects their paper. A step moves the weights first, then the
-    logits. A node keeps the two strongest pairs of operation and edge, which may lie on the same edge.
+    in the first epoch behind the warm-up to 0.1 in the last, as the authors' README corrects their paper. A step moves the
+    weights first, then the logits. A node keeps the two strongest pairs of operation and edge, which may lie on the same edge.
 
     The public code also starts anew while p is not finite, which never ends once the logits are not; here only the noise is
     drawn again. It has a batch normalisation and a ReLU before the global pooling, which this supernet has not. Validation of

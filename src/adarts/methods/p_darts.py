@@ -134,6 +134,8 @@ def derive_with_few_skips(
         edge_weights: kind -> edge weights (edges,), or none.
         most: skip connections of the normal cell.
     """
+    if _SKIP not in space.operations:
+        return derive(space, op_weights, edge_weights)
     kind, skip = space.cell_kinds[0], space.operations.index(_SKIP)
     weights_eo = op_weights[kind].detach().clone()
     op_weights = {**op_weights, kind: weights_eo}

@@ -28,7 +28,7 @@ class SdartsRs(Method):
     In the update of the weights, with the softmax p of the logits and u drawn evenly from [-eps, eps]::
 
         q   = simplex(p + u)
-        eps = epsilon + (final_epsilon - epsilon) * epoch / epochs          (from 0.03 towards 0.3)
+        eps = epsilon + (final_epsilon - epsilon) * (share of the epochs behind the warm-up that are done; 0.03 to 0.3)
 
     ``simplex`` clips every weight to [0, 1] and divides the weights of an edge by their sum; where all of them are clipped to
     0, the operation that had the largest becomes 1. What is not active stays 0. The parts of a batch that is worked off in

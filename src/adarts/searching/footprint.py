@@ -13,6 +13,7 @@ import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -122,7 +123,7 @@ def _update_weights(workload: Workload) -> None:
     net = Supernet(workload.space, workload.supernet, workload.edge, workload.num_classes, workload.shape[0])
     if workload.num_operations is not None:
         for kind in net.space.cell_kinds:
-            net.set_active(kind, _largest(net, workload.num_operations))
+            net.set_active(kind, _largest(net, kind, workload.num_operations))
     logits = net.logit_parameters()
     for parameter in logits:
         parameter.requires_grad_(False)
@@ -139,13 +140,19 @@ def _update_weights(workload: Workload) -> None:
     del optimisers
 
 
-def _largest(net: Supernet, count: int) -> list[list[bool]]:
-    """As many operations on every edge, those that need the most memory: the ones with the most weights."""
+def _largest(net: Supernet, kind: str, count: int) -> list[list[bool]]:
+    """So many operations of each edge, of those it may have: those with the most weights, which need the most memory."""
     edges, names = next(net.search_cells()).sources[0], net.space.operations
     assert isinstance(edges, SourceEdges)
     weights = {name: sum(p.numel() for p in op.parameters()) for name, op in edges.operations.items()}
-    largest = sorted(weights, key=lambda name: -weights[name])[:count]
-    return [[name in largest for name in names]] * len(net.space.edges)
+    ranked = sorted(weights, key=lambda name: -weights[name])
+
+    def row(allowed: list[bool]) -> list[bool]:
+        there = set(compress(names, allowed))
+        largest = [name for name in ranked if name in there][:count]
+        return [name in largest for name in names]
+
+    return [row(allowed) for allowed in net.space.allowed(kind)]
 
 
 class _Alive(TorchDispatchMode):

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from adarts.space import NASBENCH201, Genotype, Space
 from adarts.supernet import Selection
-from adarts.truth import truth_of
+from adarts.truth import DATA_SETS, dataset_of, truth_of
 
 
 def monitor(
@@ -54,6 +54,13 @@ def truth(genotype: Genotype) -> dict[str, float] | None:
         "rank_cifar100": known.cifar100.rank,
         "regret_cifar100": known.cifar100.regret,
     }
+
+
+def truth_in_words(known: Mapping[str, float], data: str) -> str:
+    """The part of it that belongs to the data of a search."""
+    name = dataset_of(data)
+    rank = known["rank" if name == "cifar10" else f"rank_{name}"]
+    return f"{DATA_SETS[name]}: true accuracy {known[name]:.2f} %, rank {rank:,}"
 
 
 def entropy(weights_eo: Tensor) -> float:

@@ -23,6 +23,8 @@ def checked_phases(config: SearchConfig, method: Method, space: Space) -> tuple[
     if reason := method.supports(space):
         raise ConfigError(f"method '{name}' is not defined on the space '{space.name}': {reason}")
     phases = method.phases(config, space)
+    if not phases:
+        raise ConfigError(f"method '{name}' has no phases")
     for index, phase in enumerate(phases):
         try:
             if phase.warmup_epochs >= phase.epochs:

@@ -17,8 +17,9 @@ from adarts.runs import RunFolder, StopSignals, carry_out, out_of_memory_named
 from adarts.runs.tables import table
 from adarts.searching.footprint import MemoryLimit, Workload
 from adarts.searching.monitors import collapse_warning, truth
+from adarts.searching.phases import checked_phases
 from adarts.searching.task import SearchTask
-from adarts.space import Genotype, count_macs
+from adarts.space import Genotype, count_macs, get_space
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ def _search(config: SearchConfig) -> SearchResult:
     config = canonical(config)
     method = create(config)
     facts = {"method_source": source_hash(type(method))}
+    checked_phases(config, method, get_space(config.space))
     device = RunFolder.check("search", config)  # refused before images are read
     limit = MemoryLimit.of(config.run.memory_limit)
     data = load_images(config.data, config.images, config.seed)

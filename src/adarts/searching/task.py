@@ -19,7 +19,7 @@ from adarts.data import ImageData
 from adarts.errors import ConfigError, DataError, NotFiniteError
 from adarts.methods import Method, Moment, Phase, Purpose, Sums
 from adarts.searching.batches import search_batches
-from adarts.searching.monitors import channel_stability, monitor
+from adarts.searching.monitors import channel_stability, monitor, truth_in_words
 from adarts.searching.phases import build_supernet, checked_phases
 from adarts.seeding import derive_seed, generator
 from adarts.space import Genotype, get_space
@@ -151,6 +151,7 @@ class SearchTask:
             record["supernet_loss"], record["supernet_accuracy"] = self._validate()
         # Measurements may be stopped between two batches; from here on the state changes.
         self.go_to(epoch, 0)
+        self._draws = derive_seed(self.config.seed, "draws", "end", epoch)
         with self._drawing():
             own = self.method.end_epoch(self)
         net, genotype = self.supernet, self.genotype()
@@ -180,7 +181,7 @@ class SearchTask:
         skips = " + ".join(str(n) for n in record["skips"].values())
         line += f"  skips {skips}"
         if "truth" in record:
-            line += f"  true accuracy {record['truth']['cifar10']:.2f} %, rank {record['truth']['rank']:,}"
+            line += f"  {truth_in_words(record['truth'], self.config.data)}"
         return line if self.stopped is None else f"{line}  stopped: {self.stopped}"
 
     def state_dict(self) -> dict[str, Any]:
@@ -288,6 +289,9 @@ class SearchTask:
             "update_statistics": update_statistics,
             "generator": self.generator,
         }
+        if self.supernet.space.draws:
+            # The same noise in all passes of an update: methods compare them.
+            torch.manual_seed(derive_seed(self._draws, "noise"))
         with updates.autocast("float32" if precise else self.config.run.precision, x_bchw.device):
             if parameters is None:
                 scores = self.supernet(x_bchw, **arguments)
@@ -383,8 +387,7 @@ class SearchTask:
         return (self.validation.batch(0, step) for step in range(len(self.validation)))
 
     def _validate(self) -> tuple[float, float]:
-        net = self.supernet
-        net.eval()
+        net = self.supernet.eval()
         # Only the selector `random` draws; its choice is the same in every epoch.
         draws = generator(self.config.seed, "validation channels")
         with torch.no_grad():

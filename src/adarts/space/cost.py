@@ -87,7 +87,7 @@ def operation_cost(name: str, channels: int, stride: int, image_size: tuple[int,
 
 
 class _Work(TorchDispatchMode):
-    """Counts what convolutions and pools do."""
+    """Counts what convolutions, products and pools do."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -99,6 +99,8 @@ class _Work(TorchDispatchMode):
         if func is aten.convolution.default:
             _, weight, *_ = args
             self._add(result, args[:2], weight[0].numel())
+        elif func is aten.mm.default:  # a pointwise convolution in the native kernels' form
+            self._add(result, args, args[0].shape[1])
         elif func in (aten.avg_pool2d.default, aten.max_pool2d_with_indices.default):
             _, window, *_ = args
             self._add(result if isinstance(result, Tensor) else result[0], args[:1], math.prod(window))

@@ -99,9 +99,9 @@ def derive(
         cells[kind] = _cell(space, {target: rule(space, node) for target, node in nodes.items()})
         left_out = [target for target in space.targets if target not in cells[kind].concat]
         if space.kept_edges is None:
-            if not cells[kind].nodes[-1]:
+            if not _reached(space, cells[kind]):
                 remarks.append(
-                    f"{kind} cell: nothing enters its last node, so the network says the same of every image"
+                    f"{kind} cell: nothing reaches its last node, so the network says the same of every image"
                 )
         elif not cells[kind].concat:
             # `max` takes the first of equals: the lower target, source and operation.
@@ -156,6 +156,15 @@ def _cell(space: Space, kept: Mapping[int, Sequence[Candidate]]) -> CellGenotype
         if nodes[-1]:
             filled.add(target)
     return CellGenotype(tuple(nodes), tuple(target for target in space.targets if target in filled))
+
+
+def _reached(space: Space, cell: CellGenotype) -> bool:
+    """Whether an input of a cell reaches its last node."""
+    filled = set(range(space.num_inputs))
+    for target, pairs in zip(space.targets, cell.nodes, strict=True):
+        if any(source in filled for _, source in pairs):
+            filled.add(target)
+    return space.targets[-1] in filled
 
 
 def _something(candidates: Iterable[Candidate]) -> list[Candidate]:

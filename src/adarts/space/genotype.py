@@ -23,7 +23,7 @@ from adarts.space import arch_string, classical
 from adarts.space.description import Space
 from adarts.space.limits import SIZE_LIMIT, check_size, short
 from adarts.space.operations import OPERATIONS
-from adarts.space.spaces import NASBENCH201, get_space
+from adarts.space.spaces import DARTS, NASBENCH201, get_space
 
 FORMAT = "adarts-genotype"
 VERSION = 1
@@ -154,9 +154,9 @@ class Genotype:
 
     @property
     def has_text(self) -> bool:
-        """Whether a textual form can say this: the classical one takes a normal and a reduction cell, two pairs a node."""
-        if self.space == NASBENCH201.name:
-            return True
+        """Whether a textual form can say this: the classical one is of the space `darts`, with two pairs a node."""
+        if self.space != DARTS.name:
+            return self.space == NASBENCH201.name
         pairs = (pairs for cell in self.cells.values() for pairs in cell.nodes)
         return set(self.cells) == set(classical.KINDS) and all(len(p) == classical.PAIRS for p in pairs)
 
@@ -164,13 +164,12 @@ class Genotype:
         """The textual form of the space: the classical one, or that of NAS-Bench-201.
 
         Raises:
-            DataError: for the classical form, a node has not exactly two pairs, or the cells are not a normal and a reduction
-                cell.
+            DataError: the space has none, or a node has not exactly two pairs, as the classical one needs.
         """
         if self.space == NASBENCH201.name:
             return arch_string.write(self.cells["normal"].nodes)
-        if set(self.cells) != set(classical.KINDS):
-            raise DataError(f"genotype: the textual form has no place for the cells {short(sorted(self.cells))}")
+        if self.space != DARTS.name:
+            raise DataError(f"genotype: the space '{self.space}' has no textual form; use the JSON form")
         if not self.has_text:
             raise DataError("genotype: the textual form needs two pairs a node; use the JSON form")
         return classical.write({kind: (cell.nodes, cell.concat) for kind, cell in self.cells.items()})
@@ -233,6 +232,13 @@ def _check_cell(kind: str, cell: CellGenotype, space: Space) -> None:
     """Raises a DataError unless the cell can be built."""
     num_inputs = space.num_inputs
     filled = set(range(num_inputs))
+    if space.kept_edges is None:  # every cell of such a space has all its nodes and edges
+        if len(cell.nodes) != space.num_nodes or cell.concat != space.outputs:
+            raise DataError(
+                f"genotype: a cell of '{space.name}' has {space.num_nodes} nodes and the output {space.outputs}"
+            )
+        if any(len({source for _, source in pairs}) != len(pairs) for pairs in cell.nodes):
+            raise DataError(f"genotype: {kind} cell: an edge of '{space.name}' has one operation")
     for node, pairs in enumerate(cell.nodes, start=num_inputs):
         for operation, source in pairs:
             if operation not in OPERATIONS:

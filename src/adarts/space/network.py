@@ -193,14 +193,11 @@ class Network(nn.Module):
         self.last = nn.Identity() if space.all_nodes else nn.Sequential(BatchNorm2d(inputs[1]), nn.ReLU())
         self.auxiliary_head = AuxiliaryHead(auxiliary_channels, num_classes) if auxiliary else None
         self.classifier = nn.Linear(inputs[1], num_classes)
+        #: whether an operation draws from torch's generator in every pass
+        self.draws = any(isinstance(module, Noise) for module in self.modules())
 
     #: in channels last, depthwise and 1x1 convolutions are several times faster on a CPU; no operation leaves it
     memory_format = torch.channels_last
-
-    @property
-    def draws(self) -> bool:
-        """Whether an operation draws from torch's generator in every pass."""
-        return any(isinstance(module, Noise) for module in self.modules())
 
     @property
     def num_paths(self) -> int:

@@ -119,17 +119,20 @@ class Supernet(nn.Module):
 
         Args:
             kind: of the cells.
-            active: for every edge, which of the operations are active.
+            active: for every edge, which of the operations are active; those that the space forbids stay out.
 
         Raises:
             ValueError: it does not have a row for every edge and a value for every operation.
         """
         if [len(row) for row in active] != [len(self.space.operations)] * len(self.space.edges):
             raise ValueError(f"{len(self.space.edges)} edges with {len(self.space.operations)} operations are needed")
-        self._active[kind] = [list(row) for row in active]
+        allowed = self.space.allowed(kind)
+        self._active[kind] = [
+            [a and b for a, b in zip(*rows, strict=True)] for rows in zip(active, allowed, strict=True)
+        ]
         self._movable = None
         self._plans[kind] = plan(self._active[kind], self.space.leaving)
-        setattr(self, f"active_{kind}", torch.tensor(active, device=self.classifier.weight.device))
+        setattr(self, f"active_{kind}", torch.tensor(self._active[kind], device=self.classifier.weight.device))
 
     def operation_weights(self) -> dict[str, Tensor]:
         """Softmax of alpha over the active operations of each edge (eq. 2): kind -> (edges, operations)."""

@@ -1,8 +1,9 @@
 """The candidate operations in their batched form: each runs once for all edges that leave a node.
 
-Every operation ends in its own batch normalisation (without affine parameters), except the identity and `none`. An operation
-returns its feature map before that normalisation, and the normalisation: both are applied in the weighted sum over all
-operations. `none` has no form here: it contributes nothing and only takes its share in the softmax.
+Every operation ends in its own batch normalisation (without affine parameters), except the identity, `none`, noise, and the
+pool of NAS-Bench-201. An operation returns its feature map before that normalisation, and the normalisation: both are applied
+in the weighted sum over all operations. `none` has no form here: it contributes nothing and only takes its share in the
+softmax.
 """
 
 from __future__ import annotations

@@ -68,7 +68,7 @@ class TrainTask:
         batch = x_bchw, y_b, *self._path_scales(x_bchw, epoch, step)
         if not self.network.draws:
             return self.update(rate, self.parts, *batch)
-        with torch.random.fork_rng():
+        with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
             torch.manual_seed(derive_seed(self.config.seed, "noise", epoch, step))
             return self.update(rate, self.parts, *batch)
 
