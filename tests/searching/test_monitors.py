@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from adarts.searching.monitors import channel_stability, collapse_warning, edge_margin, entropy, operation_margin
-from adarts.space import DARTS
+from adarts.space import DARTS, CellGenotype, Genotype
 from adarts.supernet import Selection
 
 
@@ -44,6 +44,13 @@ def test_channel_stability_is_the_share_of_channels_kept() -> None:
 
 
 def test_the_warning_begins_at_three_skips_and_says_what_to_do() -> None:
-    assert collapse_warning({"normal": 2, "reduction": 8}) is None
-    text = collapse_warning({"normal": 3, "reduction": 0})
+    def cells(normal: int) -> Genotype:
+        return Genotype({"normal": with_skips(normal), "reduction": with_skips(8)})
+
+    def with_skips(count: int) -> CellGenotype:
+        names = ["skip_connect"] * count + ["sep_conv_3x3"] * (8 - count)
+        return CellGenotype(tuple(((names[2 * n], 0), (names[2 * n + 1], 1)) for n in range(4)), (2, 3, 4, 5))
+
+    assert collapse_warning(cells(2), DARTS) is None
+    text = collapse_warning(cells(3), DARTS)
     assert text is not None and "3 skip connections" in text and "--search.epochs" in text

@@ -100,10 +100,10 @@ def test_only_cells_of_the_space_have_a_truth() -> None:
         truth_of(random_genotype(DARTS, 0))
     conv = ("nor_conv_3x3", 0)
     for nodes, concat, message in [
-        (((conv,), (conv,), (conv,)), (2,), "output must be node 3 alone"),
-        (((conv,), (conv,), (conv,)), (1, 2, 3), "output must be node 3 alone"),
-        (((conv,), (conv,), (conv, ("skip_connect", 0))), (3,), "reads a node twice"),
-        (((conv,), (conv,)), (2,), "has 2 nodes"),
+        (((conv,), (conv,), (conv,)), (2,), "has 3 nodes and the output"),
+        (((conv,), (conv,), (conv,)), (1, 2, 3), "has 3 nodes and the output"),
+        (((conv,), (conv,), (conv, ("skip_connect", 0))), (3,), "has one operation"),
+        (((conv,), (conv,)), (2,), "has 3 nodes and the output"),
         (((("sep_conv_3x3", 0),), (conv,), (conv,)), (3,), "'sep_conv_3x3'"),
     ]:
         with pytest.raises(DataError, match=message):
