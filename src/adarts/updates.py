@@ -111,9 +111,8 @@ def backward(loss_of: LossOf) -> Gradient:
             loss, scores, *penalties = loss_of(*part)
             y_part = part[1]
             share = sum(penalties, loss) * (len(y_part) / len(y_b))
-            if (
-                share.requires_grad
-            ):  # not where a sample leaves nothing that the loss hangs on (GDAS with `none` everywhere)
+            # A sample may leave nothing that the loss hangs on: GDAS with `none` on every edge of the last node.
+            if share.requires_grad:
                 share.backward()
             total += loss.detach() * len(y_part)
             correct += (scores.argmax(1) == y_part).sum()

@@ -9,7 +9,7 @@ from adarts.config.settings import SearchConfig
 from adarts.errors import ConfigError
 from adarts.methods import Method, MethodInfo, Moment, Phase, create, get_method
 from adarts.searching.phases import checked_phases
-from adarts.space import DARTS, CellGenotype, Genotype
+from adarts.space import CellGenotype, Genotype
 from tiny import tiny_search
 
 
@@ -37,7 +37,7 @@ def test_every_phase_is_tried_before_the_first_begins() -> None:
         tiny_search("dr-nas", edge={"k": 3}, supernet={"channels": 16, "cells": 3})
     config = SearchConfig.model_validate({"method": "adarts", **changes})
     with pytest.raises(ConfigError, match=r"^edge.k = 3 does not divide"):
-        checked_phases(config, create(config), DARTS)
+        checked_phases(config, create(config))
 
 
 def test_a_phase_that_is_all_warm_up_is_refused() -> None:
@@ -48,7 +48,7 @@ def test_a_phase_that_is_all_warm_up_is_refused() -> None:
             return Phase(5, 0, config.supernet, config.edge), Phase(2, 2, config.supernet, config.edge)
 
     with pytest.raises(ConfigError, match="phase 2 of method 'waiting': all 2 epochs are warm-up"):
-        checked_phases(SearchConfig(), Waiting(Waiting.Options()), DARTS)
+        checked_phases(SearchConfig(), Waiting(Waiting.Options()))
 
 
 class Elsewhere(Method):

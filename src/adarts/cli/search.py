@@ -27,11 +27,10 @@ def run(words: list[str]) -> int:
     from adarts.searching import run_search
     from adarts.searching.footprint import MemoryLimit
     from adarts.searching.phases import checked_phases
-    from adarts.space import get_space
 
     config = canonical(validated(SearchConfig, values))
     # The method's own options, the space and the limits are checked before anything is done or printed.
-    checked_phases(config, create(config), get_space(config.space))
+    checked_phases(config, create(config))
     MemoryLimit.of(config.run.memory_limit)
     if config.run.time_limit is not None:
         parse_time_limit(config.run.time_limit)

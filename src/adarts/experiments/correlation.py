@@ -113,6 +113,10 @@ def correlate(
             no other one.
         DataError, CheckpointError: as for :func:`adarts.searching.restore.restored`.
     """
+    if not 0 < weight < math.inf:
+        raise ConfigError(f"--weight {weight}: operations without a positive weight say nothing")
+    if number < 2:
+        raise ConfigError(f"--cells {number}: an order needs two cells at least")
     task, genotype = restored(run_dir, how or RunSettings(), method)
     if genotype.space != NASBENCH201.name:
         raise ConfigError(
@@ -120,10 +124,6 @@ def correlate(
         )
     derived = truth_of(genotype)
     others = [truth for truth in _cells_in(task) if truth.index != derived.index]
-    if not 0 < weight < math.inf:
-        raise ConfigError(f"--weight {weight}: operations without a positive weight say nothing")
-    if number < 2:
-        raise ConfigError(f"--cells {number}: an order needs two cells at least")
     if not others:
         raise ConfigError(
             f"{run_dir}: {task.method.info.title} dropped all operations but those of the cell that it found"

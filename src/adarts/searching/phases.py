@@ -9,17 +9,18 @@ from adarts.data import ImageData
 from adarts.errors import ConfigError
 from adarts.methods import Method, Phase
 from adarts.seeding import derive_seed
-from adarts.space import Space, get_space
+from adarts.space import get_space
 from adarts.supernet import Supernet, require_k
 
 
-def checked_phases(config: SearchConfig, method: Method, space: Space) -> tuple[Phase, ...]:
+def checked_phases(config: SearchConfig, method: Method) -> tuple[Phase, ...]:
     """The phases of a search, every one of which can be carried out.
 
     Raises:
-        ConfigError: the method is not defined on the space, or a phase cannot be carried out: found now, not hours later.
+        ConfigError: there is no such space, the method is not defined on it, or a phase cannot be carried out: found now, not
+            hours later.
     """
-    name = method.info.name
+    name, space = method.info.name, get_space(config.space)
     if reason := method.supports(space):
         raise ConfigError(f"method '{name}' is not defined on the space '{space.name}': {reason}")
     phases = method.phases(config, space)

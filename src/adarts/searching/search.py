@@ -19,7 +19,7 @@ from adarts.searching.footprint import MemoryLimit, Workload
 from adarts.searching.monitors import collapse_warning, truth
 from adarts.searching.phases import checked_phases
 from adarts.searching.task import SearchTask
-from adarts.space import Genotype, count_macs, get_space
+from adarts.space import Genotype, count_macs
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def _search(config: SearchConfig) -> SearchResult:
     config = canonical(config)
     method = create(config)
     facts = {"method_source": source_hash(type(method))}
-    checked_phases(config, method, get_space(config.space))
+    checked_phases(config, method)
     device = RunFolder.check("search", config)  # refused before images are read
     limit = MemoryLimit.of(config.run.memory_limit)
     data = load_images(config.data, config.images, config.seed)

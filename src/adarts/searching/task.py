@@ -22,7 +22,7 @@ from adarts.searching.batches import search_batches
 from adarts.searching.monitors import channel_stability, monitor, truth_in_words
 from adarts.searching.phases import build_supernet, checked_phases
 from adarts.seeding import derive_seed, generator
-from adarts.space import Genotype, get_space
+from adarts.space import Genotype
 from adarts.supernet import Mixture, Selection, Supernet
 
 
@@ -41,7 +41,7 @@ class SearchTask:
         #: called between the batches of a long measurement; it may raise to stop the run
         self.between: Callable[[], None] = lambda: None
         updates.fix_arithmetic(device)
-        self.phases = checked_phases(config, method, get_space(config.space))
+        self.phases = checked_phases(config, method)
         self.epochs = sum(phase.epochs for phase in self.phases)
         #: why the method ended the search before that
         self.stopped: str | None = None

@@ -109,5 +109,6 @@ class Space:
 
     def cell_kind(self, index: int, num_cells: int) -> str:
         """Kind of the cell at a place in the network."""
-        halves = self.reduction_kind is not None and index in self.reductions(num_cells)
-        return self.reduction_kind if halves and self.reduction_kind else self.cell_kinds[0]
+        if self.reduction_kind is not None and index in self.reductions(num_cells):
+            return self.reduction_kind
+        return self.cell_kinds[0]
