@@ -3,6 +3,7 @@
     found = adarts.search(data="signs", scale="smoke")
     trained = adarts.train(genotype=found.genotype, data="signs", scale="smoke")
     model = adarts.build(found.genotype, num_classes=10)
+    model = adarts.create_model("ADARTS_V1", num_classes=10)
 
 Importing the package is cheap; torch is loaded with the first call.
 """
@@ -15,13 +16,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from torch import nn
+
     from adarts.searching import SearchResult
     from adarts.space import Genotype, Network
     from adarts.sweeping import SweepResult
     from adarts.training import TrainResult
 
 __version__ = "0.1.0"
-__all__ = ["build", "search", "sweep", "train"]
+__all__ = ["build", "create_model", "search", "sweep", "train"]
 
 
 def search(**settings: Any) -> SearchResult:
@@ -55,14 +58,18 @@ def sweep(
     return run_sweep(grid(vary, settings, config_file), slots, None if sweep_dir is None else Path(sweep_dir))
 
 
-def train(genotype: Genotype | str | Path, **settings: Any) -> TrainResult:
-    """Train the network of a genotype; see :func:`adarts.config.loading.train_config` for the settings."""
+def train(genotype: Genotype | str | Path | None = None, **settings: Any) -> TrainResult:
+    """Train the network of a genotype, or with ``network={"name": "resnet110"}`` a hand-designed one.
+
+    See :func:`adarts.config.loading.train_config` for the settings; with neither, the cells of the latest search are trained.
+    """
     from adarts.config.loading import train_config
     from adarts.space import Genotype
-    from adarts.training import run_training
+    from adarts.training import recipe, run_training
 
-    text = genotype.to_json() if isinstance(genotype, Genotype) else str(genotype)
-    return run_training(train_config(genotype=text, **settings))
+    if genotype is not None:
+        settings["genotype"] = genotype.to_json() if isinstance(genotype, Genotype) else str(genotype)
+    return run_training(train_config(recipe, **settings))
 
 
 def build(
@@ -72,3 +79,18 @@ def build(
     from adarts.training import build as build_network
 
     return build_network(genotype, num_classes, channels, cells, **options)
+
+
+def create_model(
+    name: str,
+    num_classes: int = 10,
+    channels: int | None = None,
+    cells: int | None = None,
+    in_channels: int = 3,
+    image_size: int | tuple[int, int] = 32,
+    **options: Any,
+) -> nn.Module:
+    """A published or hand-designed network by its name, with fresh weights; see :func:`adarts.zoo.models.create_model`."""
+    from adarts.zoo.models import create_model as create
+
+    return create(name, num_classes, channels, cells, in_channels, image_size, **options)

@@ -1,4 +1,4 @@
-"""What the search and the training of a fixed network share: one update of parameters, the cosine, and measuring.
+"""What the search and the training of a fixed network share: one update of parameters, its learning rate, and measuring.
 
 The learning rate is a function of the epoch, so that a checkpoint need not hold a schedule.
 """
@@ -85,16 +85,18 @@ def load_optimiser(optimiser: torch.optim.Optimizer, state: Mapping[str, Any]) -
 
 
 def learning_rate(settings: WeightOptimiser, epoch: float, epochs: int, warmup: float = 0.0) -> float:
-    """The learning rate at a moment: linear from 0 during the warm-up, then along a cosine to the final one.
+    """The learning rate at a moment: linear from 0 during the warm-up, then along a cosine to the final one, or in steps.
 
     Args:
-        settings: first and last learning rate.
+        settings: first and last learning rate, and the milestones.
         epoch: the moment, in epochs.
         epochs: the whole run.
         warmup: its first part.
     """
     if epoch < warmup:
         return settings.learning_rate * epoch / warmup
+    if settings.milestones:
+        return settings.learning_rate * 0.1 ** sum(epoch >= share * epochs for share in settings.milestones)
     progress = (epoch - warmup) / (epochs - warmup)
     span = settings.learning_rate - settings.final_learning_rate
     return settings.final_learning_rate + span * (1 + math.cos(math.pi * progress)) / 2

@@ -14,6 +14,7 @@ from adarts.config.loading import SCALES, load_scale, merge, read_yaml, search_c
 from adarts.config.settings import EdgeDesign, SearchConfig, TrainConfig
 from adarts.errors import ConfigError
 from adarts.methods import list_methods, published
+from adarts.training import recipe
 
 METHODS = [info.name for info in list_methods()]
 
@@ -43,7 +44,7 @@ def test_nothing_given_is_the_paper() -> None:
         "search": {**SearchConfig().search.model_dump(), "validate_supernet": True}
     }
     assert search_config(published).model_dump() == expected
-    assert train_config() == TrainConfig()
+    assert train_config(recipe) == TrainConfig()
 
 
 def test_index_halves_only_for_cifar_at_the_paper_scale() -> None:
@@ -60,7 +61,7 @@ def test_every_scale_works_with_every_method(scale: str, data: str) -> None:
         config = search_config(published, scale=scale, data=data, method=method)
         assert config.supernet.channels % config.edge.k == 0
         assert config.search.warmup_epochs < config.search.epochs
-    assert train_config(scale=scale, data=data).scale == scale
+    assert train_config(recipe, scale=scale, data=data).scale == scale
 
 
 def test_scales_are_those_in_the_folder_and_merging_leaves_them_alone() -> None:
@@ -70,6 +71,30 @@ def test_scales_are_those_in_the_folder_and_merging_leaves_them_alone() -> None:
     before = scale.model_copy(deep=True)
     merge(dict(scale.layer("search", "cifar10")), {"search": {"epochs": 99}})
     assert scale == before
+
+
+def in_nasbench201(method: str, scale: str) -> SearchConfig:
+    return search_config(published, method=method, scale=scale, space="nasbench201")
+
+
+def test_what_a_method_publishes_outweighs_the_protocol_of_the_space() -> None:
+    fair, dr_nas, pc = (in_nasbench201(method, "paper") for method in ("fair-darts", "dr-nas", "pc-darts"))
+    assert (fair.logits.learning_rate, fair.logits.beta1, fair.weights.learning_rate) == (3e-3, 0.9, 0.005)
+    assert dr_nas.weights.learning_rate == 0.1 and dr_nas.weights.weight_decay == 5e-4
+    assert (pc.weights.learning_rate, pc.search.batch_size) == (0.1, 256), "a rate comes with its batch"
+    for config in (fair, dr_nas, pc):
+        assert (config.supernet.channels, config.supernet.cells) == (16, 15), "the network is the space's"
+    adarts = in_nasbench201("adarts", "paper")
+    assert (adarts.weights.learning_rate, adarts.weights.nesterov, adarts.search.batch_size) == (0.025, True, 64)
+    assert (adarts.logits.learning_rate, adarts.search.epochs, adarts.search.warmup_epochs) == (3e-4, 80, 15)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_budget_outweighs_the_methods_in_every_space(method: str) -> None:
+    config = in_nasbench201(method, "cpu")
+    assert (config.weights.learning_rate, config.search.batch_size, config.supernet.cells) == (0.025, 64, 3)
+    assert config.logits.learning_rate == 0.003 and config.weights.nesterov
+    assert config.logits.beta1 == (0.9 if method == "fair-darts" else 0.5)
 
 
 def test_sections_may_be_settings_objects() -> None:
@@ -187,8 +212,8 @@ def test_naming_another_scale_than_the_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_default_genotype_is_the_latest_search_of_the_runs() -> None:
-    assert train_config(run={"runs": "here"}).genotype == "here/search/latest"
-    assert train_config(run={"runs": "here"}, genotype="random:1").genotype == "random:1"
+    assert train_config(recipe, run={"runs": "here"}).genotype == "here/search/latest"
+    assert train_config(recipe, run={"runs": "here"}, genotype="random:1").genotype == "random:1"
 
 
 def test_rules_between_settings_are_checked_once_at_the_end(tmp_path: Path) -> None:

@@ -138,3 +138,9 @@ def test_every_operation_that_computes_has_macs(name: str) -> None:
     found = operation_cost(name, 16, 1, (8, 8))
     assert found.macs > 0 and found.accesses > 0
     assert found.macs >= found.parameters
+
+
+def test_a_pair_of_none_is_refused_with_how_to_say_it() -> None:
+    cell = CellGenotype(((("none", 0),), NODE, NODE), NASBENCH201.outputs)
+    with pytest.raises(DataError, match="'none', which is said by leaving the pair out in 'nasbench201'"):
+        Genotype({"normal": cell}, "nasbench201").require_within(NASBENCH201)

@@ -30,6 +30,21 @@ def test_parameters_follow_the_formulas(affine):
     assert [parameters(name) for name in ("none", "skip_connect", "max_pool_3x3", "avg_pool_3x3")] == [0] * 4
 
 
+def test_operations_of_published_cells_alone():
+    def parameters(name, channels):
+        return count_parameters(build_operation(name, channels, 2))
+
+    for k in (3, 7):
+        assert parameters(f"conv_{k}x1_1x{k}", C) == 2 * k * C * C + 2 * C
+    assert [parameters(name, C) for name in ("max_pool_5x5", "norm_max_pool_3x3")] == [0, 2 * C]
+    # Two convolutions in eight groups, a 1x1 convolution, and a normalisation after each of both; 6 channels have two groups.
+    for channels, groups in ((16, 8), (C, 2), (5, 1)):
+        grouped = 2 * 3 * channels * channels // groups
+        assert parameters("grouped_conv_3x1_1x3", channels) == grouped + channels * channels + 4 * channels
+    x = torch.arange(25.0).reshape(1, 1, 5, 5)
+    assert build_operation("max_pool_5x5", 1, 2)(x).flatten().tolist() == [12, 14, 14, 22, 24, 24, 22, 24, 24]
+
+
 def test_factorized_reduce_reads_the_diagonal_of_every_block():
     module = FactorizedReduce(1, 2).eval()
     nn.init.ones_(module.conv1.weight)

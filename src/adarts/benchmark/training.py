@@ -16,7 +16,7 @@ from adarts.benchmark.plots import Bars, bars_svg
 from adarts.benchmark.subjects import CLASSES, synthetic
 from adarts.benchmark.timing import Clock, Seconds, in_turn
 from adarts.benchmark.variants import option
-from adarts.config.loading import checked, train_config
+from adarts.config.loading import checked, layered, validated
 from adarts.config.settings import NetworkSettings, RunSettings, TrainConfig, TrainingSettings
 from adarts.errors import ConfigError, nearest
 from adarts.space import Network
@@ -64,12 +64,13 @@ class TrainVariant:
             ConfigError: a value that cannot work.
         """
         run = {"capture": self.loop != "plain", "precision": self.precision}
-        return train_config(
-            data="synthetic",
-            run=checked(RunSettings, run, option),
-            network=checked(NetworkSettings, {"channels": self.channels, "cells": self.cells}, option),
-            training=checked(TrainingSettings, {"batch_size": self.batch}, option),
-        )
+        given = {
+            "data": "synthetic",
+            "run": checked(RunSettings, run, option),
+            "network": checked(NetworkSettings, {"channels": self.channels, "cells": self.cells}, option),
+            "training": checked(TrainingSettings, {"batch_size": self.batch}, option),
+        }
+        return validated(TrainConfig, layered(TrainConfig, given))  # with the recipe of DARTS, whatever the cells
 
 
 class PlainNetwork(Network):

@@ -127,7 +127,7 @@ class Training(Rounds):
     """Images a second of the training of a found network."""
 
     genotype: str = "ADARTS_V1"
-    """The paper's cells, or a search run's folder, a genotype file or its text, or random:SEED."""
+    """The paper's cells, or a search run's folder, a genotype file or its text, random:SEED or random:SPACE:SEED."""
     loop: str = "plain,torch,auto"
     """What is compared with the first: plain (eager NCHW), torch (ours without native kernels), auto (with them)."""
     channels: str = "16"

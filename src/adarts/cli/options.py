@@ -31,11 +31,12 @@ from adarts.errors import ConfigError
 
 T = TypeVar("T")
 Layers = Callable[[Mapping[str, Any], Path | None], dict[str, Any]]
-"""From the options that choose other layers (data, method, space, scale, runs) and the file to all layers below the options."""
+"""From the options that choose other layers (data, scale, method, space; genotype, network, runs) and the file to all layers
+below the options."""
 
 _UNPREFIXED = "run"  # `--device` instead of `--run.device`: these options say how, not what
 _NOT_GIVEN = object()
-_SHORT = {"download": "--download"}
+_SHORT = {"download": "--download", "name": "--network"}
 _HELP = ("-h", "--help")
 
 
@@ -85,14 +86,18 @@ def parse_settings(
     """
     form = _form(model)
     quiet = [word for word in words if word not in _HELP]
-    choosers: list[str] = [name for name in ("data", "method", "space", "scale") if name in model.model_fields]
+    choosers: list[str] = [
+        name for name in ("data", "method", "space", "genotype", "scale") if name in model.model_fields
+    ]
     not_given = {**dict.fromkeys(choosers), _UNPREFIXED: {"runs": None}}
     first, unknown = _read(form, quiet, prog, default=_unchecked(form, not_given))
     if unknown:
         raise ConfigError(_unknown(unknown[0], form, prog))
     chosen: dict[str, Any] = {name: first[name] for name in choosers if first[name] is not None}
-    if (runs := first[_UNPREFIXED]["runs"]) is not None:  # where the latest search lies
-        chosen[_UNPREFIXED] = {"runs": runs}
+    # Where the latest search lies, and which hand-designed network is meant.
+    for section, name in ((_UNPREFIXED, "runs"), ("network", "name")):
+        if (value := first.get(section, {}).get(name)) is not None:
+            chosen[section] = {name: value}
     below = layers(chosen, None if first["config"] is None else Path(first["config"]))
     values, _ = _read(form, words, prog, default=_unchecked(form, below))
     beside = ConfigFile(**{name: values.pop(name) for name in ConfigFile.model_fields})
@@ -192,7 +197,10 @@ def _unknown(word: str, form: type[Settings], prog: str) -> str:
     if not word.startswith("-"):
         return f"unexpected '{word}'; `{prog} --help` lists the options"
     option = word.split("=")[0].replace("_", "-")
-    known = [_flag(name) for name in setting_names(form)] + [*_SHORT.values()]
+    names = setting_names(form)
+    known = [_flag(name) for name in names] + [
+        _SHORT[last] for name in names if (last := name.split(".")[-1]) in _SHORT
+    ]
     close = difflib.get_close_matches(option, known, n=1, cutoff=0.6)
     hint = f"did you mean '{close[0]}'?" if close else f"`{prog} --help` lists them"
     return f"unknown option '{option}'; {hint}"
@@ -215,12 +223,12 @@ def _settings_rule(info: StructTypeInfo) -> StructConstructorSpec | None:
             markers = (tyro.conf.arg(name=""),)
         elif name == "print_config":
             markers = (tyro.conf.FlagCreatePairsOff,)
-        elif name in _SHORT:
-            markers = (tyro.conf.arg(aliases=[_SHORT[name]]),)
         elif _is_tuple(kind):
             markers = tuple(field.metadata)
         elif name not in inner and kind is not bool:
             kind, markers = Any, (_text(field.annotation),)
+        if name in _SHORT:
+            markers = (*markers, tyro.conf.arg(aliases=[_SHORT[name]]))
         default = getattr(info.default, name, field.default)
         if kind is bool and default is None:
             kind, markers = bool | None, (*markers, tyro.conf.DisallowNone)

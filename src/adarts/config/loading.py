@@ -1,6 +1,10 @@
 """How the layers of a configuration become one run.
 
-    defaults < the method's published hyper-parameters < scale < configuration file < what is given explicitly
+    defaults < protocol of the space < what is published of the method or the network < scale < configuration file < what is
+    given explicitly
+
+A scale has two layers for the search of a space. Its *protocol* is how the space's benchmark searches; a method that publishes
+other hyper-parameters keeps them. What outweighs the methods', such as the network of the space, belongs to the scale proper.
 
 Every layer is a partial, nested mapping of the settings. Names and single values are checked layer by layer, so that a
 mistake is reported with the layer that makes it; rules that tie several settings together are checked once, at the end,
@@ -29,6 +33,9 @@ Values = Mapping[str, Any]
 Stage = Literal["search", "train"]
 Published = Callable[[str], Values]
 """From a method's name to its published hyper-parameters; the methods' room gives it, which this one may not import."""
+Recipe = Callable[[str | None, str | None], tuple[str | None, Values]]
+"""From a genotype's reference and a hand-designed network's name, one of them None, to the space of the cells (None without
+cells) and the published recipe of the training; :func:`adarts.training.recipe`."""
 C = TypeVar("C", bound=Settings)
 
 _MAX_FILE = 1 << 20  # bytes; a configuration is a page of text, and a hostile one must not fill the memory
@@ -47,17 +54,20 @@ class Scale(Settings):
     train: dict[str, Any] = {}
     cifar: dict[Stage, dict[str, Any]] = {}
     """Further settings that hold for CIFAR only."""
-    spaces: dict[str, dict[str, Any]] = {}
-    """Further settings of a search, by search space."""
+    spaces: dict[str, dict[Stage, dict[str, Any]]] = {}
+    """Further settings that hold for the cells of one space; those of darts hold for all spaces that have none of their own."""
 
-    def layer(self, stage: Stage, data: str, space: str = "darts") -> Values:
-        """The settings that the scale changes for a stage on a data set, and for a search of a space."""
+    protocols: dict[str, dict[str, Any]] = {}
+    """By space, settings of a search that a method's published ones outweigh."""
+
+    def layer(self, stage: Stage, data: str, space: str | None = "darts") -> Values:
+        """The settings that the scale changes for a stage on a data set and a space; without a space, for no cells at all."""
         layer: dict[str, Any] = {}
         merge(layer, self.search if stage == "search" else self.train)
         if data in ("cifar10", "cifar100"):
             merge(layer, self.cifar.get(stage, {}))
-        if stage == "search":
-            merge(layer, self.spaces.get(space, {}))
+        if space is not None:
+            merge(layer, self.spaces.get(space, self.spaces.get("darts", {})).get(stage, {}))
         return layer
 
 
@@ -76,15 +86,36 @@ def search_config(published: Published, config_file: Path | str | None = None, *
     return validated(SearchConfig, layered(SearchConfig, given, config_file, published))
 
 
-def train_config(config_file: Path | str | None = None, **given: Any) -> TrainConfig:
-    """The complete configuration of a training run; see :func:`search_config`."""
-    return validated(TrainConfig, layered(TrainConfig, given, config_file))
+def train_config(recipe: Recipe, config_file: Path | str | None = None, **given: Any) -> TrainConfig:
+    """The complete configuration of a training run; see :func:`search_config`.
+
+    Args:
+        recipe: gives the published recipe of what is trained: :func:`adarts.training.recipe`.
+        config_file: a YAML file with some or all settings.
+        given: what outweighs everything else.
+
+    Raises:
+        ConfigError: a name, value or combination that cannot work; one line.
+    """
+    return validated(TrainConfig, layered(TrainConfig, given, config_file, recipe=recipe))
 
 
 def layered(
-    model: type[C], given: Values, config_file: Path | str | None = None, published: Published | None = None
+    model: type[C],
+    given: Values,
+    config_file: Path | str | None = None,
+    published: Published | None = None,
+    recipe: Recipe | None = None,
 ) -> dict[str, Any]:
-    """All layers merged: complete, each value valid, but the rules that tie several settings together not yet checked."""
+    """All layers merged: complete, each value valid, but the rules that tie several settings together not yet checked.
+
+    Args:
+        model: :class:`SearchConfig` or :class:`TrainConfig`.
+        given: what outweighs everything else.
+        config_file: a YAML file with some or all settings.
+        published: of a search; without it, the method changes nothing.
+        recipe: of a training; without it, everything is trained as the cells of DARTS.
+    """
     given = checked(model, given)
     file: Values = {}
     if config_file is not None:
@@ -93,17 +124,38 @@ def layered(
         _refuse_code(given, file, str(config_file))
     values = model().model_dump()
     chosen = {**values, **file, **given}
+    scale = load_scale(chosen["scale"])
+
+    def of_scale(name: str) -> str:
+        return f"scale '{chosen['scale']}': {name}"
+
     if published is not None:
+        merge(values, checked(model, scale.protocols.get(chosen["space"], {}), of_scale))
         method = chosen["method"]
         merge(values, checked(model, published(method), lambda name: f"method '{method}': {name}"))
     stage: Stage = "search" if issubclass(model, SearchConfig) else "train"
-    layer = load_scale(chosen["scale"]).layer(stage, chosen["data"], chosen.get("space", "darts"))
-    merge(values, checked(model, layer, lambda name: f"scale '{chosen['scale']}': {name}"))
+    space = chosen.get("space", "darts")
+    if stage == "train":
+        space = _merge_recipe(values, file, given, recipe)
+    merge(values, checked(model, scale.layer(stage, chosen["data"], space), of_scale))
     merge(values, file)
     merge(values, given)
-    if "genotype" in values and "genotype" not in {**file, **given}:
-        values["genotype"] = str(values["run"]["runs"] / "search" / "latest")
     return values
+
+
+def _merge_recipe(values: dict[str, Any], file: Values, given: Values, recipe: Recipe | None) -> str | None:
+    """Merge the recipe of what is trained, and the genotype that stands for none given; returns the space of the cells."""
+    chosen: dict[str, Any] = {}
+    for layer in (values, file, given):
+        merge(chosen, layer)
+    name = chosen["network"]["name"]
+    values["genotype"] = None if name is not None else str(chosen["run"]["runs"] / "search" / "latest")
+    genotype = {**values, **file, **given}["genotype"]
+    if recipe is None:
+        return None if name is not None else "darts"
+    space, layer = recipe(genotype, name)
+    merge(values, checked(TrainConfig, layer, lambda setting: f"recipe of '{name or space}': {setting}"))
+    return space
 
 
 def _refuse_contradiction(given: Values, file: Values, config_file: str) -> None:

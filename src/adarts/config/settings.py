@@ -143,12 +143,15 @@ class SupernetSettings(Settings):
 
 
 class WeightOptimiser(Settings):
-    """SGD with momentum on the weights; the learning rate falls along a cosine."""
+    """SGD with momentum on the weights; the learning rate falls along a cosine, or in steps."""
 
     learning_rate: PositiveFloat = 0.025
     """Learning rate of the first epoch."""
     final_learning_rate: NonNegativeFloat = 0.0
     """Learning rate that the cosine reaches after the last epoch."""
+    milestones: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = ()
+    """Shares of the epochs, e.g. 0.5 0.75, after each of which the learning rate falls to a tenth; without any it falls along
+    a cosine."""
     momentum: float = Field(default=0.9, ge=0, lt=1)
     """Momentum of SGD."""
     nesterov: bool = False
@@ -157,6 +160,14 @@ class WeightOptimiser(Settings):
     """L2 penalty on the weights."""
     clip: PositiveFloat = Field(default=5.0, allow_inf_nan=True)
     """Largest norm of the gradient of all weights together; inf does not clip."""
+
+    @model_validator(mode="after")
+    def _one_schedule(self) -> WeightOptimiser:
+        if self.milestones and self.final_learning_rate:
+            raise ValueError(
+                "final_learning_rate is the end of a cosine, and with milestones there is none; remove one"
+            )
+        return self
 
 
 class LogitOptimiser(Settings):
@@ -223,16 +234,29 @@ class ImageSettings(Settings):
 
 
 class NetworkSettings(Settings):
-    """The network that is built from a genotype."""
+    """The network that is built from a genotype, or a hand-designed one."""
 
-    channels: PositiveInt = 36
-    """Channels of the first cells (C); doubled at each reduction."""
-    cells: PositiveInt = Field(default=20, ge=3)
-    """Number of cells (L); reduction cells stand at L//3 and 2L//3."""
+    name: str | None = None
+    """A hand-designed network in the place of cells: resnet110, resnet1202, densenet_bc_190_40, vgg19_bn or mobilenet_v2."""
+    channels: PositiveInt | None = 36
+    """Channels of the first cells (C); doubled at each reduction; none for a hand-designed network."""
+    cells: int | None = Field(default=20, ge=3)
+    """Number of cells (L); reduction cells stand at L//3 and 2L//3; none for a hand-designed network."""
     drop_path: float = Field(default=0.3, ge=0, lt=1)
     """Probability of dropping a path at the end of training; it grows linearly from 0."""
     auxiliary_weight: NonNegativeFloat = 0.4
     """Weight of the auxiliary head's loss; 0 builds the network without that head."""
+
+    @model_validator(mode="after")
+    def _with_or_without_cells(self) -> NetworkSettings:
+        of_cells = (self.channels, self.cells)
+        if self.name is None and None in of_cells:
+            raise ValueError("the network of a genotype needs channels and cells")
+        if self.name is not None and (of_cells != (None, None) or self.drop_path or self.auxiliary_weight):
+            raise ValueError(
+                f"'{self.name}' has no cells, so channels and cells must be none, drop_path and auxiliary_weight 0"
+            )
+        return self
 
 
 class TrainingSettings(Settings):
@@ -246,6 +270,9 @@ class TrainingSettings(Settings):
     """Probability mass spread over all classes."""
     learning_rate_warmup: NonNegativeFloat = 0.0
     """Epochs over which the learning rate grows linearly from 0, before the cosine."""
+    warmup_learning_rate: PositiveFloat | None = None
+    """Largest learning rate at the beginning, until an epoch ends with less than 80 % errors on its training images (the
+    warm-up of ResNet-110); none has no such beginning."""
     validation_fraction: float = Field(default=0.0, ge=0, lt=1)
     """Share of the training images held out and measured after every epoch; 0 trains on all of them."""
 
@@ -256,6 +283,8 @@ class TrainingSettings(Settings):
                 f"training.learning_rate_warmup must be below training.epochs ({self.epochs}), "
                 f"not {self.learning_rate_warmup}, or the full learning rate is never reached"
             )
+        if self.learning_rate_warmup and self.warmup_learning_rate is not None:
+            raise ValueError("learning_rate_warmup and warmup_learning_rate are two forms of a warm-up; choose one")
         return self
 
 
@@ -323,8 +352,9 @@ class SearchConfig(Settings):
 class TrainConfig(Settings):
     """A whole training run of a fixed network."""
 
-    genotype: str = "runs/search/latest"
-    """The cells: a search run's folder, a genotype file or its text, or random:SEED; not given, the latest search in runs."""
+    genotype: str | None = "runs/search/latest"
+    """The cells: a search run's folder, a genotype file or its text, a name of the zoo, random:SEED or random:SPACE:SEED;
+    not given, the latest search in runs."""
     data: str = "signs"
     """signs (embedded), cifar10, cifar100, or folder:PATH."""
     scale: str = "paper"
@@ -336,3 +366,13 @@ class TrainConfig(Settings):
     weights: WeightOptimiser = WeightOptimiser(learning_rate=0.017)
     images: ImageSettings = ImageSettings(cutout=16)
     run: RunSettings = RunSettings()
+
+    @model_validator(mode="after")
+    def _one_network(self) -> TrainConfig:
+        if self.genotype is not None and self.network.name is not None:
+            raise ValueError(
+                f"network '{self.network.name}' and genotype '{self.genotype[:60]}' are both given; a training has one of them"
+            )
+        if self.genotype is None and self.network.name is None:
+            raise ValueError("neither a genotype nor a network is given")
+        return self

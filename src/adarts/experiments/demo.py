@@ -12,7 +12,7 @@ from adarts.config.loading import search_config, train_config
 from adarts.methods import published
 from adarts.report import write_report
 from adarts.searching import SearchResult, run_search
-from adarts.training import TrainResult, run_training
+from adarts.training import TrainResult, recipe, run_training
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def run_demo(run_dir: Path | None = None, seed: int = 0, scale: str = "demo") ->
     common: dict[str, Any] = {"data": "signs", "scale": scale, "seed": seed}
 
     def train(name: str, genotype: str) -> TrainResult:
-        return run_training(train_config(genotype=genotype, run={"run_dir": folder / name}, **common))
+        return run_training(train_config(recipe, genotype=genotype, run={"run_dir": folder / name}, **common))
 
     command = shlex.join(["adarts", "demo", "--run-dir", str(folder), "--seed", str(seed), "--scale", scale])
     print(f"if the demo is stopped, continue it with: {command}")

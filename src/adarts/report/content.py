@@ -14,9 +14,10 @@ from markupsafe import Markup
 
 from adarts.errors import DataError
 from adarts.report.cells import cell_svg, node_label, node_text
-from adarts.report.charts import SMALL, Chart, Rule, Series, line_chart, number, percent
+from adarts.report.charts import SMALL, Chart, Series, line_chart, number, percent
 from adarts.report.palette import css_class
 from adarts.report.reading import RunRecord
+from adarts.report.spaces import collapse_rule, space_of, undecided_rule
 from adarts.report.words import count, duration, exact, grouped
 from adarts.space import Genotype, Space, get_space
 
@@ -57,6 +58,8 @@ def name_of(run: RunRecord) -> str:
     data = run.config.get("data", "unknown data")
     if run.kind == "search":
         return f"search with {run.config.get('method', 'an unknown method')} on {data}"
+    if network := run.setting("network", "name"):
+        return f"training of {network} on {data}"
     source = str(run.summary.get("genotype_source", run.config.get("genotype", "a genotype")))
     name = PurePath(source).name
     return f"training of {source if name in ('', 'latest') else name} on {data}"
@@ -65,7 +68,9 @@ def name_of(run: RunRecord) -> str:
 def conditions(run: RunRecord) -> str:
     """Under which conditions the figures came about."""
     shape = "supernet" if run.kind == "search" else "network"
+    space = space_of(run)
     facts = [
+        ("space", None if space is None else space.name),
         ("scale", run.config.get("scale")),
         ("seed", run.config.get("seed")),
         ("epochs", run.num_epochs),
@@ -88,24 +93,12 @@ def notes(run: RunRecord) -> list[str]:
             f"The method ended the search after {run.num_epochs} of {planned} epochs: {run.summary['stopped']}."
         )
     space, skips = space_of(run), skip_counts(run)
-    kind = space.cell_kinds[0]
-    if run.kind == "search" and skips.get(kind, 0) > space.max_skips:
+    if run.kind == "search" and space and skips.get(kind := space.cell_kinds[0], 0) > space.max_skips:
         found.append(
             f"The search has collapsed: {skips[kind]} skip connections in the {kind} cell, more than {space.max_skips}. Such "
             "cells usually train worse. Try fewer epochs, more warm-up epochs or another seed."
         )
     return found
-
-
-def space_of(run: RunRecord) -> Space:
-    """The search space of a run's cells; that of DARTS while it has none."""
-    return get_space(run.genotype.space if run.genotype else "darts")
-
-
-def collapse_rule(run: RunRecord) -> Rule:
-    """The line above which skip connections are called a collapse."""
-    most = space_of(run).max_skips
-    return Rule(most, f"collapse above {most}", alarm=True)
 
 
 def skip_counts(run: RunRecord) -> dict[str, int]:
@@ -179,15 +172,16 @@ def chart_groups(run: RunRecord) -> list[ChartGroup]:
     if not run.metrics:
         return []
     groups = [ChartGroup("Learning", "", _learning(run))]
-    if run.kind == "search":
+    space = space_of(run)
+    if run.kind == "search" and space is not None:
         warmup = run.setting("search", "warmup_epochs") or 0
         frozen = " The logits are frozen in the shaded epochs." if warmup else ""
         groups.append(
             ChartGroup(
                 "Skip connections by epoch",
-                f"In the cells that would be derived after each epoch. More than {space_of(run).max_skips} in the "
-                f"{space_of(run).cell_kinds[0]} cell are called a collapse.{frozen}",
-                _skips(run, warmup),
+                f"In the cells that would be derived after each epoch. More than {space.max_skips} in the "
+                f"{space.cell_kinds[0]} cell are called a collapse.{frozen}",
+                _skips(run, space, warmup),
             )
         )
         groups.append(
@@ -201,7 +195,7 @@ def chart_groups(run: RunRecord) -> list[ChartGroup]:
             ChartGroup(
                 "How sure the search is",
                 "Entropy falls and margins grow while the search makes up its mind.",
-                _monitors(run, warmup),
+                _monitors(run, space, warmup),
             )
         )
         groups.append(ChartGroup("What the method measured", "", _measured(run, warmup)))
@@ -249,12 +243,12 @@ def _by_kind(run: RunRecord, name: str) -> list[Series]:
     return [Series(kind, f"series-{index}", column(run, name, kind)) for index, kind in enumerate(kinds)]
 
 
-def _skips(run: RunRecord, warmup: int) -> list[Chart]:
+def _skips(run: RunRecord, space: Space, warmup: int) -> list[Chart]:
     epochs = epochs_of(run)
     charts = [
         line_chart(title, _by_kind(run, name), epochs=epochs, high=high, whole=True, rule=rule, shade_until=warmup)
         for title, name, high, rule in (
-            ("Skip connections", "skips", 4.0, collapse_rule(run)),
+            ("Skip connections", "skips", 4.0, collapse_rule([space])),
             ("All operations without weights", "weight_free", 8.0, None),
         )
     ]
@@ -279,12 +273,11 @@ def _truth(run: RunRecord, warmup: int) -> list[Chart]:
     return [chart for chart in charts if chart]
 
 
-def _monitors(run: RunRecord, warmup: int) -> list[Chart]:
-    undecided = math.log(len(space_of(run).operations))
+def _monitors(run: RunRecord, space: Space, warmup: int) -> list[Chart]:
     charts = [
         line_chart(title, _by_kind(run, name), epochs=epochs_of(run), high=high, rule=rule, shade_until=warmup)
         for title, name, high, rule in (
-            ("Entropy of the operation weights (nats)", "entropy", None, Rule(undecided, "undecided")),
+            ("Entropy of the operation weights (nats)", "entropy", None, undecided_rule(space)),
             ("Margin between the best two operations", "operation_margin", None, None),
             ("Margin between the last edge kept and the first left out", "edge_margin", None, None),
             ("Selected channels that stay the same", "channel_stability", 1.0, None),

@@ -3,7 +3,8 @@
 It is plain data with two written forms: a versioned JSON object, which says everything, and a text. In the DARTS spaces that is
 the field's classical one, ``Genotype(normal=[('sep_conv_3x3', 1), ...], normal_concat=[2, 3, 4, 5], reduce=[...],
 reduce_concat=[...])``, two pairs a node; in NAS-Bench-201 the benchmark's, ``|nor_conv_3x3~0|+|none~0|skip_connect~1|+|...|``.
-Neither is ever evaluated, and whatever is wrong with either ends in a :class:`~adarts.errors.DataError` of one line.
+FairDARTS's triples and NAS-Bench-301's configurations are read, too, and written on request.
+Nothing is ever evaluated, and whatever is wrong with it ends in a :class:`~adarts.errors.DataError` of one line.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import torch
 
 from adarts.errors import ConfigError, DataError, nearest
 from adarts.seeding import generator
-from adarts.space import arch_string, classical
+from adarts.space import arch_string, classical, nasbench301
 from adarts.space.description import Space
 from adarts.space.limits import SIZE_LIMIT, check_size, short
 from adarts.space.operations import OPERATIONS
@@ -96,9 +97,9 @@ class Genotype:
                     row = space.allowed(kind)[space.edges.index((source, node))]
                     if operation == "none" or operation not in compress(space.operations, row):
                         edge = f"the edge from node {source} to node {node} of the {kind} cell"
-                        raise DataError(
-                            f"{edge} has the operation '{operation}', which it may not have in '{space.name}'"
-                        )
+                        written = operation == "none" and space.kept_edges is None
+                        why = "which is said by leaving the pair out" if written else "which it may not have"
+                        raise DataError(f"{edge} has the operation '{operation}', {why} in '{space.name}'")
 
     def num_operations(self, kind: str, *names: str) -> int:
         """How many pairs of a cell have one of these operations."""
@@ -118,11 +119,16 @@ class Genotype:
 
     @classmethod
     def from_dict(cls, document: object) -> Genotype:
-        """Reads :meth:`to_dict`'s form.
+        """Reads :meth:`to_dict`'s form, a configuration of NAS-Bench-301, or a result of it.
 
         Raises:
             DataError: it is not a genotype, or a wrong one.
         """
+        if isinstance(document, Mapping):
+            configuration = document.get(nasbench301.RESULT, document)
+            if isinstance(configuration, Mapping) and nasbench301.is_configuration(configuration):
+                nodes = nasbench301.read(configuration)
+                return cls({kind: CellGenotype(nodes[kind], DARTS.outputs) for kind in nodes})
         fields = _fields(document, "genotype", {"format", "version", "space", "cells"})
         if fields["format"] != FORMAT:
             raise DataError(f"genotype: the format is {short(fields['format'])}, not '{FORMAT}'")
@@ -140,7 +146,7 @@ class Genotype:
 
     @classmethod
     def from_json(cls, text: str) -> Genotype:
-        """Reads the JSON form.
+        """Reads the JSON form, or that of NAS-Bench-301.
 
         Raises:
             DataError: the text is not JSON, or not a genotype.
@@ -174,9 +180,36 @@ class Genotype:
             raise DataError("genotype: the textual form needs two pairs a node; use the JSON form")
         return classical.write({kind: (cell.nodes, cell.concat) for kind, cell in self.cells.items()})
 
+    def to_triples(self) -> str:
+        """The text in triples (operation, node, source), as FairDARTS writes cells: for any number of pairs a node.
+
+        Raises:
+            DataError: another space, or a cell puts out other nodes than those that something enters.
+        """
+        self._require_darts("triples")
+        return classical.write_triples({kind: (cell.nodes, cell.concat) for kind, cell in self.cells.items()})
+
+    def to_nasbench301(self) -> dict[str, str]:
+        """The configuration that NAS-Bench-301 calls this; the order of a node's pairs is no part of it.
+
+        Raises:
+            DataError: the benchmark has no such cells.
+        """
+        self._require_darts("NAS-Bench-301")
+        for kind, cell in self.cells.items():
+            if cell.concat != DARTS.outputs:
+                raise DataError(
+                    f"genotype: the {kind} cell puts out {short(cell.concat)}; in NAS-Bench-301 all nodes are"
+                )
+        return nasbench301.write({kind: cell.nodes for kind, cell in self.cells.items()})
+
+    def _require_darts(self, what: str) -> None:
+        if self.space != DARTS.name:
+            raise DataError(f"genotype: {what} cannot say a cell of the space '{self.space}'; use the JSON form")
+
     @classmethod
     def from_text(cls, text: str) -> Genotype:
-        """Reads the classical textual form, optionally with ``NAME =`` before it, or that of NAS-Bench-201.
+        """Reads the classical textual form or FairDARTS's triples, optionally with ``NAME =`` before it, or NAS-Bench-201's.
 
         Raises:
             DataError: the text is anything else, or names what does not exist.

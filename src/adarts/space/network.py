@@ -211,6 +211,17 @@ class Network(nn.Module):
             x_bchw: images.
             path_scales_pb111: factors of the paths of every image, as :meth:`DropPath.scales` draws them; in training only.
         """
+        last_bchw, auxiliary_logits = self.features(x_bchw, path_scales_pb111)
+        logits: Tensor = self.classifier(last_bchw.mean((2, 3)))
+        return logits if auxiliary_logits is None else (logits, auxiliary_logits)
+
+    def features(self, x_bchw: Tensor, path_scales_pb111: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """The feature map whose mean is classified, and in training with an auxiliary head its logits.
+
+        Args:
+            x_bchw: images.
+            path_scales_pb111: as for :meth:`forward`.
+        """
         first = second = self.stem(x_bchw.contiguous(memory_format=self.memory_format))
         scales = None
         if self.training and path_scales_pb111 is not None:
@@ -222,8 +233,7 @@ class Network(nn.Module):
             first, second = second, cell(first, second, scales)
             if self.training and self.auxiliary_head is not None and index == self.auxiliary_index:
                 auxiliary_logits = self.auxiliary_head(second)
-        logits: Tensor = self.classifier(self.last(second).mean((2, 3)))
-        return logits if auxiliary_logits is None else (logits, auxiliary_logits)
+        return self.last(second), auxiliary_logits
 
     def _cells(self) -> Iterator[Cell]:
         for cell in self.cells:

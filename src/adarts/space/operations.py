@@ -9,6 +9,7 @@ Shape suffixes: b batch, c channels, h height, w width.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -148,8 +149,12 @@ class DepthwiseSeparable(nn.Sequential):
         return self.norm(self.pointwise(y_bchw))  # type: ignore[no-any-return]
 
 
-def _max_pool(channels: int, stride: int, affine: bool) -> nn.Module:
-    return nn.MaxPool2d(3, stride, padding=1)
+def _max_pool(kernel: int) -> Callable[[int, int, bool], nn.Module]:
+    return lambda channels, stride, affine: nn.MaxPool2d(kernel, stride, padding=kernel // 2)
+
+
+def _normalised_max_pool(channels: int, stride: int, affine: bool) -> nn.Module:
+    return nn.Sequential(nn.MaxPool2d(3, stride, padding=1), BatchNorm2d(channels, affine=affine))
 
 
 def _avg_pool(channels: int, stride: int, affine: bool) -> nn.Module:
@@ -174,19 +179,30 @@ def _convolution(kernel: int) -> Callable[[int, int, bool], nn.Module]:
     return lambda channels, stride, affine: ReLUConvBN(channels, channels, kernel, affine, stride)
 
 
-def _conv_7x1_1x7(channels: int, stride: int, affine: bool) -> nn.Module:
-    return nn.Sequential(
-        nn.ReLU(),
-        nn.Conv2d(channels, channels, (1, 7), (1, stride), (0, 3), bias=False),
-        nn.Conv2d(channels, channels, (7, 1), (stride, 1), (3, 0), bias=False),
-        BatchNorm2d(channels, affine=affine),
-    )
+def _crossed(kernel: int, groups: int = 1) -> Callable[[int, int, bool], nn.Module]:
+    """ReLU, a convolution along the rows, one along the columns, normalisation; each halves the side along which it goes."""
+    side = kernel // 2
+
+    def build(channels: int, stride: int, affine: bool) -> nn.Module:
+        divided = math.gcd(groups, channels)  # at a width that cannot be divided so often, as often as it can
+        return nn.Sequential(
+            nn.ReLU(),
+            nn.Conv2d(channels, channels, (1, kernel), (1, stride), (0, side), groups=divided, bias=False),
+            nn.Conv2d(channels, channels, (kernel, 1), (stride, 1), (side, 0), groups=divided, bias=False),
+            BatchNorm2d(channels, affine=affine),
+        )
+
+    return build
+
+
+def _grouped_crossed(channels: int, stride: int, affine: bool) -> nn.Module:
+    return nn.Sequential(_crossed(3, groups=8)(channels, stride, affine), ReLUConvBN(channels, channels, 1, affine))
 
 
 OPERATIONS: dict[str, Callable[[int, int, bool], nn.Module]] = {
     "none": lambda channels, stride, affine: Zero(stride),
     "noise": lambda channels, stride, affine: Noise(stride),
-    "max_pool_3x3": _max_pool,
+    "max_pool_3x3": _max_pool(3),
     "avg_pool_3x3": _avg_pool,
     "skip_connect": _skip,
     "sep_conv_3x3": _separable(3),
@@ -196,7 +212,12 @@ OPERATIONS: dict[str, Callable[[int, int, bool], nn.Module]] = {
     "dil_conv_5x5": _dilated(5),
     "nor_conv_1x1": _convolution(1),
     "nor_conv_3x3": _convolution(3),
-    "conv_7x1_1x7": _conv_7x1_1x7,
+    "max_pool_5x5": _max_pool(5),  # α-ADARTS
+    "conv_3x1_1x3": _crossed(3),  # SETN
+    "conv_7x1_1x7": _crossed(7),  # AmoebaNet
+    # The reduction cell that GDAS fixes by hand in its variant FRC consists of these two.
+    "grouped_conv_3x1_1x3": _grouped_crossed,
+    "norm_max_pool_3x3": _normalised_max_pool,
 }
 """What a genotype may name: (channels, stride, affine) -> module; for published cells more than the spaces search."""
 

@@ -1,9 +1,11 @@
-"""Networks from genotypes, and trained networks on disk: safetensors for the weights, JSON for what they belong to."""
+"""Networks to train, and trained networks on disk: safetensors for the weights, JSON for what they belong to."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,24 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from adarts import zoo
+from adarts.config.settings import NetworkSettings
 from adarts.data import ImageData
 from adarts.errors import DataError
 from adarts.seeding import derive_seed
-from adarts.space import Genotype, Network, get_space, load_genotype, random_genotype
+from adarts.space import (
+    Cost,
+    Genotype,
+    Network,
+    cost,
+    count_macs,
+    count_parameters,
+    get_space,
+    load_genotype,
+    random_genotype,
+)
+from adarts.zoo import baselines
+from adarts.zoo.baselines.parts import Classifier
 
 MODEL_WEIGHTS, MODEL_FACTS = "model.safetensors", "model.json"
 
@@ -41,15 +57,45 @@ def build(
         seed: of the weights; none draws from torch's global random state.
     """
     found = genotype if isinstance(genotype, Genotype) else resolve_genotype(str(genotype))
-    if seed is None:
+    with _fresh_weights(seed):
         return Network(found, num_classes, channels, cells, in_channels, auxiliary)
+
+
+def network_of(
+    settings: NetworkSettings, genotype: Genotype | None, data: ImageData, seed: int
+) -> Network | Classifier:
+    """The network of a training, for its images: of the genotype, or the hand-designed one that the settings name."""
+    if settings.name is not None:
+        with _fresh_weights(seed):
+            return baselines.build(settings.name, data.num_classes, data.in_channels)
+    # So say the rules of the settings.
+    assert genotype is not None and settings.channels is not None and settings.cells is not None
+    auxiliary = settings.auxiliary_weight > 0
+    return build(
+        genotype, data.num_classes, settings.channels, settings.cells, data.in_channels, auxiliary=auxiliary, seed=seed
+    )
+
+
+@contextmanager
+def _fresh_weights(seed: int | None) -> Iterator[None]:
+    """Weights that are made inside are drawn as the seed says; without one, from torch's global random state."""
+    if seed is None:
+        yield
+        return
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(seed, "network"))
-        return Network(found, num_classes, channels, cells, in_channels, auxiliary)
+        yield
+
+
+def cost_of(network: Network | Classifier, data: ImageData) -> Cost:
+    """What a network costs on the images of a training."""
+    if isinstance(network, Network):
+        return cost(network, data.image_size)
+    return Cost(count_parameters(network), 0, count_macs(network, (1, data.in_channels, *data.image_size)))
 
 
 def resolve_genotype(reference: str) -> Genotype:
-    """A genotype from ``random:SEED``, a search run's folder, a genotype file, or the text of one (JSON or textual).
+    """A genotype from ``random:SEED``, a search run's folder, a genotype file, its text, or a name of the zoo.
 
     Raises:
         DataError: there is nothing of the kind, or it is not a genotype.
@@ -76,16 +122,33 @@ def resolve_genotype(reference: str) -> Genotype:
             raise DataError(f"{path}: this search is not finished; continue it with: {command}")
         path = path / "genotype.json"
     elif not path.exists():
-        raise DataError(f"no genotype at {reference[:200]}; run `adarts search` first, or name one with --genotype")
+        return _published(reference)
     return load_genotype(path)
 
 
-def model_files(network: Network, settings: dict[str, int], data: ImageData) -> tuple[bytes, dict[str, Any]]:
+def _published(name: str) -> Genotype:
+    entry = zoo.find(name)
+    if entry is not None:
+        return entry.genotype
+    close = zoo.nearest_names(name, (*zoo.names(), *baselines.BASELINES))
+    if close and close[0] in baselines.BASELINES:
+        raise DataError(f"'{name[:60]}' is no genotype; train a hand-designed network with --network {close[0]}")
+    what = (
+        f"did you mean {' or '.join(map(repr, close))}?"
+        if close
+        else "run `adarts search` first, or name one with --genotype"
+    )
+    raise DataError(f"no genotype at {name[:200]}; {what}")
+
+
+def model_files(
+    network: Network | Classifier, settings: NetworkSettings, data: ImageData
+) -> tuple[bytes, dict[str, Any]]:
     """What is written of a trained network: its weights without the auxiliary head, and the facts to use them with.
 
     Args:
         network: trained.
-        settings: channels and cells.
+        settings: that it was built by.
         data: what it was trained on; its classes and normalisation belong to the model.
     """
     weights: dict[str, Tensor] = {
@@ -93,11 +156,18 @@ def model_files(network: Network, settings: dict[str, int], data: ImageData) -> 
         for name, tensor in network.state_dict().items()
         if not name.startswith("auxiliary_head.")
     }
+    if isinstance(network, Network):
+        built: dict[str, Any] = {
+            "genotype": network.genotype.to_dict(),
+            "channels": settings.channels,
+            "cells": settings.cells,
+        }
+    else:
+        built = {"network": settings.name}
     facts = {
         "format": "adarts-model",
         "version": 1,
-        "genotype": network.genotype.to_dict(),
-        **settings,
+        **built,
         "in_channels": data.in_channels,
         "image_size": list(data.image_size),
         "classes": list(data.classes),
@@ -107,7 +177,7 @@ def model_files(network: Network, settings: dict[str, int], data: ImageData) -> 
     return save(weights), facts
 
 
-def load_model(folder: str | Path) -> tuple[Network, dict[str, Any]]:
+def load_model(folder: str | Path) -> tuple[Network | Classifier, dict[str, Any]]:
     """A trained network in evaluation mode, and its facts (classes, image size, normalisation).
 
     Raises:
@@ -118,14 +188,16 @@ def load_model(folder: str | Path) -> tuple[Network, dict[str, Any]]:
         facts = json.loads((folder / MODEL_FACTS).read_text())
         if not isinstance(facts, dict) or facts.get("format") != "adarts-model":
             raise DataError(f"{folder / MODEL_FACTS}: not the facts of an adarts model")
-        network = Network(
-            Genotype.from_dict(facts["genotype"]),
-            len(facts["classes"]),
-            facts["channels"],
-            facts["cells"],
-            facts["in_channels"],
-        )
+        network = _rebuilt(facts)
         network.load_state_dict(load_file(folder / MODEL_WEIGHTS))
     except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
         raise DataError(f"{folder}: no usable trained model here: {str(error).splitlines()[0]}") from error
     return network.eval(), facts
+
+
+def _rebuilt(facts: dict[str, Any]) -> Network | Classifier:
+    num_classes, in_channels = len(facts["classes"]), facts["in_channels"]
+    if "network" in facts:
+        return baselines.build(facts["network"], num_classes, in_channels)
+    genotype = Genotype.from_dict(facts["genotype"])
+    return Network(genotype, num_classes, facts["channels"], facts["cells"], in_channels)

@@ -1,4 +1,7 @@
-"""One training run as the driver sees it (section IV-B of the paper: cutout, auxiliary head, drop path, cosine)."""
+"""One training run as the driver sees it (section IV-B of the paper: cutout, auxiliary head, drop path, cosine).
+
+Hand-designed networks go the same way, without auxiliary head and drop path.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,10 @@ from adarts.config.settings import TrainConfig
 from adarts.data import Augmentation, Batches, ImageData, Images, hold_out
 from adarts.seeding import derive_seed, generator
 from adarts.space import DropPath, Network
+from adarts.zoo.baselines.parts import Classifier
+
+WARM_ERROR = 0.8
+"""The warm-up at a small learning rate ends with the epoch whose training error is below this (He et al., section 4.2)."""
 
 
 class TrainTask:
@@ -27,17 +34,21 @@ class TrainTask:
         device: of the run.
     """
 
-    def __init__(self, config: TrainConfig, data: ImageData, network: Network, device: torch.device) -> None:
+    def __init__(
+        self, config: TrainConfig, data: ImageData, network: Network | Classifier, device: torch.device
+    ) -> None:
         self.config, self.data, self.network, self.device = config, data, network, device
         #: called between the batches of a long measurement; it may raise to stop the run
         self.between: Callable[[], None] = lambda: None
         self.epochs = config.training.epochs
+        #: whether the network draws random numbers in a forward pass
+        self.draws = isinstance(network, Network) and network.draws
         updates.fix_arithmetic(device)
         self.optimiser = updates.sgd(list(network.parameters()), config.weights)
         self.update = updates.Update(
             updates.Moved(self.optimiser, "the weights", config.weights.clip),
             gradient=updates.backward(self._loss),
-            recorder=None if network.draws else recorder(config.run, device),
+            recorder=None if self.draws else recorder(config.run, device),
         )
         kept, held_out = hold_out(data.train, config.training.validation_fraction, config.seed)
         self.batches = Batches(
@@ -53,6 +64,7 @@ class TrainTask:
         self.held_out = held_out
         #: a batch is worked off in so many parts where memory is short
         self.parts = 1
+        self.warm = config.training.warmup_learning_rate is None
         self.last_record: dict[str, Any] = {}
 
     def steps(self, epoch: int) -> int:
@@ -66,7 +78,7 @@ class TrainTask:
         x_bchw, y_b = self.batches.batch(epoch, step)
         rate = self._learning_rate(epoch + (step + 1) / len(self.batches), epoch)
         batch = x_bchw, y_b, *self._path_scales(x_bchw, epoch, step)
-        if not self.network.draws:
+        if not self.draws:
             return self.update(rate, self.parts, *batch)
         with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
             torch.manual_seed(derive_seed(self.config.seed, "noise", epoch, step))
@@ -75,7 +87,7 @@ class TrainTask:
     def _path_scales(self, x_bchw: Tensor, epoch: int, step: int) -> tuple[Tensor, ...]:
         """Drop path's factors of every image (batch, paths, 1, 1, 1), or nothing while no path is left out."""
         probability = self._drop_path(epoch)
-        if probability == 0:
+        if probability == 0 or not isinstance(self.network, Network):
             return ()
         drop_path = DropPath(probability, generator(self.config.seed, "drop path", epoch, step))
         parts = [drop_path.scales(self.network.num_paths, part) for part in x_bchw.tensor_split(self.parts)]
@@ -83,9 +95,8 @@ class TrainTask:
 
     def _loss(self, x_bchw: Tensor, y_b: Tensor, *scales_bp111: Tensor) -> tuple[Tensor, Tensor]:
         config = self.config
-        path_scales_pb111 = scales_bp111[0].transpose(0, 1) if scales_bp111 else None
         with updates.autocast(config.run.precision, x_bchw.device):
-            output = self.network(x_bchw, path_scales_pb111)
+            output = self.network(x_bchw, *(scales.transpose(0, 1) for scales in scales_bp111))
         scores, auxiliary = output if isinstance(output, tuple) else (output, None)
         scores, smoothing = scores.float(), config.training.label_smoothing
         loss = F.cross_entropy(scores, y_b, label_smoothing=smoothing)
@@ -106,6 +117,7 @@ class TrainTask:
         if len(self.held_out):
             record["validation_loss"], record["validation_accuracy"] = self.measure(self.data.train, self.held_out)
         self.last_record = record
+        self.warm = self.warm or 1 - record["train_accuracy"] < WARM_ERROR
         return record
 
     def describe(self, record: Mapping[str, Any]) -> str:
@@ -120,6 +132,7 @@ class TrainTask:
             "network": dict(self.network.state_dict()),
             "optimiser": self.optimiser.state_dict(),
             "parts": self.parts,
+            "warm": self.warm,
             "last_record": self.last_record,
             "data": self.data.fingerprint,
         }
@@ -130,6 +143,7 @@ class TrainTask:
         updates.load_optimiser(self.optimiser, state["optimiser"])
         self.update.forget()
         self.parts, self.last_record = state["parts"], state["last_record"]
+        self.warm = state.get("warm", True)  # older trainings had no such warm-up
 
     def halve_batch(self) -> bool:
         if self.batches.batch_size // (2 * self.parts) < 2:  # batch normalisation needs two images
@@ -154,10 +168,11 @@ class TrainTask:
         return updates.measure(self.network, (batches.batch(0, step) for step in range(len(batches))), self.between)
 
     def _learning_rate(self, moment: float, epoch: int) -> float:
-        """The cosine moves with the epochs, as in the paper's code family; only a warm-up moves with the steps."""
-        warmup = self.config.training.learning_rate_warmup
+        """The rate falls with the epochs, as in the paper's code family; only a linear warm-up moves with the steps."""
+        warmup, small = self.config.training.learning_rate_warmup, self.config.training.warmup_learning_rate
         at = moment if moment < warmup else max(float(epoch), warmup)
-        return updates.learning_rate(self.config.weights, at, self.epochs, warmup)
+        rate = updates.learning_rate(self.config.weights, at, self.epochs, warmup)
+        return rate if self.warm or small is None else min(rate, small)
 
     def _drop_path(self, epoch: int) -> float:
         return self.config.network.drop_path * epoch / self.epochs

@@ -1,4 +1,4 @@
-"""A whole training run: from a genotype to a trained network in a run folder, and the test set, touched once."""
+"""A whole training run: from an untrained network to a trained one in a run folder, and the test set, touched once."""
 
 from __future__ import annotations
 
@@ -17,9 +17,18 @@ from adarts.forecast import forecast
 from adarts.report import cell_svg, write_report
 from adarts.runs import RunFolder, StopSignals, carry_out, out_of_memory_named, prepare_device, read_config
 from adarts.runs.tables import table
-from adarts.space import Genotype, cost, load_genotype
-from adarts.training.model import MODEL_FACTS, MODEL_WEIGHTS, build, load_model, model_files, resolve_genotype
+from adarts.space import Genotype, Network, load_genotype
+from adarts.training.model import (
+    MODEL_FACTS,
+    MODEL_WEIGHTS,
+    cost_of,
+    load_model,
+    model_files,
+    network_of,
+    resolve_genotype,
+)
 from adarts.training.task import TrainTask
+from adarts.zoo.baselines import get_baseline
 
 
 @dataclass(frozen=True)
@@ -38,7 +47,7 @@ class TrainResult:
 
 
 def run_training(config: TrainConfig) -> TrainResult:
-    """Train the network of a genotype, or continue a training that stopped; measure it once on the test set.
+    """Train the network of a genotype or a hand-designed one, or continue a training that stopped; test it once.
 
     Args:
         config: the whole training; :func:`adarts.config.loading.train_config` puts one together.
@@ -59,14 +68,17 @@ def _train(config: TrainConfig) -> TrainResult:
     device = RunFolder.check("train", config)  # refused before images are read
     data = load_images(config.data, config.images, config.seed)
     # Everything that can be refused is refused before there is a folder.
-    task = _task(config, data, _kept_genotype(config.run.run_dir) or resolve_genotype(config.genotype), device)
+    genotype = None
+    if config.genotype is not None:
+        genotype = _kept_genotype(config.run.run_dir) or resolve_genotype(config.genotype)
+    task = _task(config, data, genotype, device)
     with RunFolder.open("train", data.name, config) as run:
         if not run.finished:
             # A run that is continued keeps its own cells: `latest` may point to another search by now.
             kept = _kept_genotype(run.path)
-            if kept is None:
-                run.write_text("genotype.json", task.network.genotype.to_json())
-            elif kept != task.network.genotype:
+            if kept is None and genotype is not None:
+                run.write_text("genotype.json", genotype.to_json())
+            elif kept != genotype:
                 run.log(f"this run keeps the cells that it began with; {config.genotype} holds other ones now")
                 task = _task(config, data, kept, device)
             task.between = run.stop_if_asked
@@ -87,18 +99,8 @@ def _kept_genotype(run_dir: Path | None) -> Genotype | None:
     return load_genotype(kept) if kept is not None and kept.exists() else None
 
 
-def _task(config: TrainConfig, data: ImageData, genotype: Genotype, device: torch.device) -> TrainTask:
-    settings = config.network
-    network = build(
-        genotype,
-        data.num_classes,
-        settings.channels,
-        settings.cells,
-        data.in_channels,
-        auxiliary=settings.auxiliary_weight > 0,
-        seed=config.seed,
-    )
-    return TrainTask(config, data, network.to(device), device)
+def _task(config: TrainConfig, data: ImageData, genotype: Genotype | None, device: torch.device) -> TrainTask:
+    return TrainTask(config, data, network_of(config.network, genotype, data, config.seed).to(device), device)
 
 
 def evaluate(run_dir: str | Path, run: RunSettings | None = None) -> dict[str, Any]:
@@ -140,13 +142,18 @@ def _announce(run: RunFolder, task: TrainTask) -> None:
     """Say what will be done and what it will cost, before it begins."""
     config, data = task.config, task.data
     run.log(table("data", data.table()))
-    size = cost(task.network, data.image_size)
+    size = cost_of(task.network, data)
     steps = config.training.epochs * task.steps(0)
     plan = {config.training.epochs - 1: steps}
+    if config.network.name is not None:
+        what = [("network", get_baseline(config.network.name).title)]
+    else:
+        shape = f"{config.network.cells} cells, {config.network.channels} channels"
+        what = [("genotype", str(config.genotype)), ("network", shape)]
+    extra = f" (and {size.auxiliary_parameters:,} in the auxiliary head)" if size.auxiliary_parameters else ""
     rows = [
-        ("genotype", config.genotype),
-        ("network", f"{config.network.cells} cells, {config.network.channels} channels"),
-        ("parameters", f"{size.parameters:,} (and {size.auxiliary_parameters:,} in the auxiliary head)"),
+        *what,
+        ("parameters", f"{size.parameters:,}{extra}"),
         ("MACs", f"{size.macs / 1e6:,.1f} million an image"),
         ("steps", f"{config.training.epochs} epochs of {task.steps(0)} steps, {len(task.held_out)} images held out"),
         ("predicted", str(forecast(task, task.device, plan) or "not known")),
@@ -157,14 +164,16 @@ def _announce(run: RunFolder, task: TrainTask) -> None:
 def _finish(run: RunFolder, task: TrainTask) -> None:
     config, data, network = task.config, task.data, task.network
     loss, accuracy = task.measure(data.test, torch.arange(len(data.test.labels)))
-    size = cost(network, data.image_size)
-    shape = {"channels": config.network.channels, "cells": config.network.cells}
-    weights, facts = model_files(network, shape, data)
+    size = cost_of(network, data)
+    weights, facts = model_files(network, config.network, data)
     run.write_bytes(MODEL_WEIGHTS, weights)
     run.write_json(MODEL_FACTS, facts)
-    genotype: Genotype = network.genotype
-    for kind in genotype.cells:
-        run.write_text(f"cell_{kind}.svg", cell_svg(genotype, kind))
+    if isinstance(network, Network):
+        for kind in network.genotype.cells:
+            run.write_text(f"cell_{kind}.svg", cell_svg(network.genotype, kind))
+        what = {"genotype": network.genotype.to_dict(), "genotype_source": config.genotype}
+    else:
+        what = {"network": config.network.name}
     run.finish(
         {
             "kind": "train",
@@ -174,8 +183,7 @@ def _finish(run: RunFolder, task: TrainTask) -> None:
             "scale": config.scale,
             "epochs": config.training.epochs,
             "seconds": round(run.seconds, 1),
-            "genotype": genotype.to_dict(),
-            "genotype_source": config.genotype,
+            **what,
             "test_accuracy": accuracy,
             "test_loss": loss,
             "test_images": len(data.test.labels),

@@ -1,0 +1,160 @@
+"""``adarts zoo``: list the published cells and hand-designed networks, or show one."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import tyro
+
+from adarts.cli.options import parse
+from adarts.cli.output import table
+from adarts.errors import ConfigError, DataError
+from adarts.zoo.catalogue import CELLS, CHANNELS
+
+if TYPE_CHECKING:
+    from adarts.space import Genotype
+    from adarts.zoo import Record
+
+
+@dataclass(frozen=True)
+class List:
+    """List the published cells and hand-designed networks: published test errors in per cent and sizes in million parameters,
+    beside the size that we count (10 classes; cells with 36 channels, 20 cells).
+
+    `adarts zoo show NAME` shows one, at any size.
+    """
+
+    filter: Annotated[str | None, tyro.conf.arg(metavar="TEXT")] = None
+    """Only those in whose name, title, method or paper this text stands."""
+    sort: Literal["name", "year", "error", "size"] = "name"
+    """In which order; error is the published one on CIFAR-10, size the counted one."""
+    json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Print JSON, with everything that is known."""
+
+
+@dataclass(frozen=True)
+class Show:
+    """Show a network of the zoo: its figures, its cells, and its parameters and multiply-accumulate operations at any size."""
+
+    name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
+    """Name of published cells or of a hand-designed network."""
+    channels: int | None = None
+    """Channels of the first cells; 36 if not given. Hand-designed networks have their own."""
+    cells: int | None = None
+    """Number of cells; 20 if not given."""
+    num_classes: int = 10
+    """Classes to tell apart."""
+    image_size: int = 32
+    """Side of the images in pixels."""
+    svg: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """Draw each cell: cells.svg gives cells_normal.svg and cells_reduction.svg."""
+    json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Print JSON, with everything that is known."""
+
+
+FORMS: dict[str, type[Any]] = {"show": Show}
+
+
+def run(words: list[str]) -> int:
+    """Carry out the verb."""
+    if words and words[0] == "show":
+        return _show(parse(Show, words[1:], "adarts zoo show"))
+    if words and words[0] != "list" and not words[0].startswith("-"):  # a name alone is shown
+        return _show(parse(Show, words, "adarts zoo show"))
+    return _list(parse(List, words[1:] if words and words[0] == "list" else words, "adarts zoo"))
+
+
+def _list(form: List) -> int:
+    from adarts.zoo import select
+
+    found = select(form.filter, form.sort)
+    if form.json:
+        print(json.dumps([_facts(record) for record in found], indent=2, ensure_ascii=False))
+        return 0
+    if not found:
+        raise ConfigError(f"nothing in the zoo has '{form.filter}' in its name, title, method or paper")
+    head = ["name", "what", "year", "C10 %", "C100 %", "published M", "counted M"]
+    rows = [
+        [
+            record.name,
+            record.title,
+            *map(_figure, (record.year, record.cifar10_error, record.cifar100_error, record.size)),
+            f"{record.parameters / 1e6:.3f}",
+        ]
+        for record in found
+    ]
+    table(head, rows)
+    return 0
+
+
+def _show(form: Show) -> int:
+    from adarts.zoo import Entry, record
+    from adarts.zoo.drawing import cell_lines
+    from adarts.zoo.models import count
+
+    found = record(form.name)
+    drawn = found.genotype if isinstance(found, Entry) else None
+    if form.svg is not None and drawn is None:
+        raise ConfigError(f"{found.name} has no cells to draw")
+    parameters, macs = count(found.name, form.num_classes, form.channels, form.cells, form.image_size)
+    written = [] if form.svg is None or drawn is None else _draw(drawn, form.svg)
+    if form.json:
+        asked = {name: getattr(form, name) for name in ("channels", "cells", "num_classes", "image_size")}
+        shown = {**asked, "parameters": parameters, "macs": macs, "svg": [str(path) for path in written]}
+        print(json.dumps({**_facts(found), "shown": shown}, indent=2, ensure_ascii=False))
+        return 0
+    print(f"{found.name}: {found.title}")
+    print("\n".join(_told(found)))
+    if drawn is not None:
+        for kind in drawn.cells:
+            print(f"\n{kind} cell; 0 and 1 are the outputs of the cells before it")
+            print("\n".join(f"  {line}" for line in cell_lines(drawn, kind)))
+    size = f"{form.num_classes} classes, {form.image_size}x{form.image_size} pixels"
+    if drawn is not None:
+        size = f"{form.channels or CHANNELS} channels, {form.cells or CELLS} cells, {size}"
+    print(f"\n{parameters:,} parameters, {macs / 1e6:,.1f} million MACs an image ({size})")
+    for path in written:
+        print(path)
+    return 0
+
+
+def _draw(genotype: Genotype, place: Path) -> list[Path]:
+    """Writes a drawing of each cell beside a place."""
+    from adarts.report.cells import cell_svg
+
+    paths = [place.with_name(f"{place.stem}_{kind}{place.suffix or '.svg'}") for kind in genotype.cells]
+    for kind, path in zip(genotype.cells, paths, strict=True):
+        try:
+            path.write_text(cell_svg(genotype, kind), encoding="utf-8")
+        except OSError as error:
+            raise DataError(f"{path}: cannot be written: {error.strerror}") from None
+    return paths
+
+
+def _told(record: Record) -> list[str]:
+    """The facts of a network for people."""
+    errors = {"CIFAR-10": record.cifar10_error, "CIFAR-100": record.cifar100_error}
+    published = [f"{error:.2f} % error on {data}" for data, error in errors.items() if error is not None]
+    published += [] if record.size is None else [f"{record.size} million parameters"]
+    told = {
+        "method": record.method,
+        "paper": record.paper or "not known",
+        "cells from": record.source,
+        "published": f"{', '.join(published)} ({record.figures})" if published else "no figures that we know of",
+    }
+    lines = [f"{name}: {value}" for name, value in told.items() if value is not None]
+    return lines + [f"remark: {remark}" for remark in record.remarks]
+
+
+def _facts(record: Record) -> dict[str, Any]:
+    """Everything that is known of a network, as plain JSON; the cells are called as everywhere else."""
+    known = asdict(record)
+    genotype = known.pop("document", None)
+    return known if genotype is None else {**known, "genotype": genotype}
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None else f"{value}"

@@ -1,0 +1,11 @@
+"""Published cells and hand-designed networks, with their published figures.
+
+    adarts.zoo.get("ADARTS_V1").genotype
+    adarts.create_model("ADARTS_V1", num_classes=100)
+
+Importing the room loads no torch, so that its records can be listed at once.
+"""
+
+from adarts.zoo.catalogue import Entry, Record, entries, find, get, names, nearest_names, record, records, select
+
+__all__ = ["Entry", "Record", "entries", "find", "get", "names", "nearest_names", "record", "records", "select"]

@@ -1,0 +1,201 @@
+"""What the zoo holds, by name: where it comes from, what was published of it, how large it is.
+
+The data of the published cells are `genotypes.json` beside this module. A published figure that no source of ours gives is
+missing there, not guessed; the number of parameters is that of our own network, at the size at which the field compares: 36
+channels, 20 cells, 10 classes, no auxiliary head.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, Literal
+
+from adarts.errors import ConfigError
+from adarts.zoo.baselines.catalogue import BASELINES
+
+if TYPE_CHECKING:
+    from adarts.space import Genotype
+
+CHANNELS, CELLS, CLASSES = 36, 20, 10
+"""The network whose parameters are counted."""
+
+
+_DESIGNED_PARAMETERS = {
+    "resnet110": 1_727_962,
+    "resnet1202": 19_421_274,
+    "densenet_bc_190_40": 25_624_430,
+    "vgg19_bn": 20_040_522,
+    "mobilenet_v2": 2_236_682,
+}
+"""Of the hand-designed networks for 10 classes, so that nothing need be built to list them."""
+
+Order = Literal["name", "year", "error", "size"]
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is known of a network.
+
+    Attributes:
+        name: as in the code that it was published with.
+        title: as people call it.
+        method: that found it.
+        paper: of the method; None where the origin is not known.
+        year: of the paper.
+        source: repository and file with its text.
+        cifar10_error: published test error in per cent; None where no source gives one for this very network.
+        cifar100_error: the same on CIFAR-100.
+        size: published number of parameters in millions.
+        figures: who published the errors and the size.
+        parameters: of our network, for 10 classes; of cells with 36 channels and 20 cells.
+        remarks: what people should know.
+    """
+
+    name: str
+    title: str
+    method: str
+    paper: str | None
+    year: int | None
+    source: str | None
+    cifar10_error: float | None
+    cifar100_error: float | None
+    size: float | None
+    figures: str | None
+    parameters: int
+    remarks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Entry(Record):
+    """Published cells.
+
+    Attributes:
+        document: the cells in the JSON form of a genotype.
+    """
+
+    document: Mapping[str, Any] = field(repr=False, hash=False)
+
+    @cached_property
+    def genotype(self) -> Genotype:
+        """The cells."""
+        from adarts.space import Genotype
+
+        return Genotype.from_dict(self.document)
+
+
+def entries() -> tuple[Entry, ...]:
+    """All published cells, methods and their cells in the order of the data."""
+    return tuple(_catalogue().values())
+
+
+def names() -> tuple[str, ...]:
+    """Their names."""
+    return tuple(_catalogue())
+
+
+def records() -> tuple[Record, ...]:
+    """All published cells, then the hand-designed networks."""
+    designed = (
+        Record(
+            name=baseline.name,
+            title=baseline.title,
+            method="designed by hand",
+            paper=baseline.paper,
+            year=baseline.year,
+            source=None,
+            cifar10_error=baseline.cifar10_error,
+            cifar100_error=baseline.cifar100_error,
+            size=baseline.size,
+            figures="Table I of the ADARTS paper",
+            parameters=_DESIGNED_PARAMETERS[baseline.name],
+            remarks=(baseline.note,) if baseline.note else (),
+        )
+        for baseline in BASELINES.values()
+    )
+    return (*entries(), *designed)
+
+
+def record(name: str) -> Record:
+    """The record of published cells or a hand-designed network.
+
+    Raises:
+        ConfigError: there is none; with the nearest names.
+    """
+    known = {_key(each.name): each for each in records()}
+    if _key(name) not in known:
+        raise ConfigError(f"unknown network '{name[:60]}'{hint(name, (each.name for each in known.values()))}")
+    return known[_key(name)]
+
+
+def select(text: str | None = None, order: Order = "name") -> list[Record]:
+    """The records in whose name, title, method or paper a text stands, in an order; what is not known stands last."""
+    found = [
+        each
+        for each in records()
+        if text is None or any(text.lower() in (part or "").lower() for part in _searched(each))
+    ]
+    keys: dict[Order, Callable[[Record], Any]] = {
+        "name": lambda r: r.name.lower(),
+        "year": lambda r: r.year,
+        "error": lambda r: r.cifar10_error,
+        "size": lambda r: r.parameters,
+    }
+    key = keys[order]
+    return sorted(found, key=lambda r: (key(r) is None, key(r) or 0, r.name.lower()))
+
+
+def _searched(each: Record) -> tuple[str | None, ...]:
+    return each.name, each.title, each.method, each.paper
+
+
+def find(name: str) -> Entry | None:
+    """The entry of a name, whatever its case, with ``-`` as good as ``_``; None if there is none."""
+    return _by_key().get(_key(name))
+
+
+def get(name: str) -> Entry:
+    """As :func:`find`.
+
+    Raises:
+        ConfigError: there is none; with the nearest names.
+    """
+    entry = find(name)
+    if entry is None:
+        raise ConfigError(f"unknown genotype '{name[:60]}'{hint(name, names())}")
+    return entry
+
+
+def nearest_names(name: str, known: Iterable[str]) -> list[str]:
+    """The one or two known names that come nearest to a name; none if none is near."""
+    keys = {_key(each): each for each in known}
+    return [keys[key] for key in difflib.get_close_matches(_key(name[:60]), keys, n=2, cutoff=0.6)]
+
+
+def hint(name: str, known: Iterable[str]) -> str:
+    """What may have been meant, for a message."""
+    close = nearest_names(name, known)
+    return f"; did you mean {' or '.join(map(repr, close))}?" if close else "; `adarts zoo` lists what there is"
+
+
+def _key(name: str) -> str:
+    return name.strip().lower().replace("-", "_")
+
+
+@cache
+def _catalogue() -> dict[str, Entry]:
+    document = json.loads((files("adarts.zoo") / "genotypes.json").read_text(encoding="utf-8"))
+    found = (
+        Entry(remarks=tuple(record.pop("remarks")), document=record.pop("genotype"), **record)
+        for record in document["entries"]
+    )
+    return {entry.name: entry for entry in found}
+
+
+@cache
+def _by_key() -> dict[str, Entry]:
+    return {_key(entry.name): entry for entry in entries()}

@@ -1,0 +1,100 @@
+"""Networks by name: published cells in the network of their space, and hand-designed networks."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+
+import torch
+from torch import nn
+
+from adarts.errors import ConfigError
+from adarts.seeding import derive_seed
+from adarts.space import Network, count_macs, count_parameters
+from adarts.zoo import baselines
+from adarts.zoo.catalogue import CELLS, CHANNELS, find, hint, names
+
+SMALLEST_DESIGNED = 16
+"""Smallest side of an image that every hand-designed network takes."""
+
+
+def create_model(
+    name: str,
+    num_classes: int = 10,
+    channels: int | None = None,
+    cells: int | None = None,
+    in_channels: int = 3,
+    image_size: int | tuple[int, int] = 32,
+    auxiliary: bool = False,
+    seed: int | None = None,
+) -> nn.Module:
+    """A network of the zoo, with fresh weights.
+
+    Args:
+        name: of published cells or of a hand-designed network, whatever its case; `adarts zoo` lists them.
+        num_classes: classes to tell apart.
+        channels: C of the first cells, 36 if not given. Hand-designed networks have their own widths.
+        cells: number of cells, 20 if not given.
+        in_channels: channels of the images.
+        image_size: of the images, (height, width) or the side of a square. The network is the same for any size; one that is too
+            small for it is refused here, not in training.
+        auxiliary: with the auxiliary head, which works in training only.
+        seed: of the weights; none draws from torch's global random state.
+
+    Raises:
+        ConfigError: there is no such network, or it cannot be of this size.
+    """
+    sides = (image_size, image_size) if isinstance(image_size, int) else image_size
+    with nullcontext() if seed is None else torch.random.fork_rng(devices=[]):
+        if seed is not None:
+            torch.manual_seed(derive_seed(seed, "network"))
+        return _build(name, num_classes, channels, cells, in_channels, sides, auxiliary)
+
+
+def count(
+    name: str, num_classes: int = 10, channels: int | None = None, cells: int | None = None, image_size: int = 32
+) -> tuple[int, int]:
+    """Parameters of a network of the zoo, and its multiply-accumulate operations for one image; nothing is computed.
+
+    Args:
+        name: as for :func:`create_model`, like the sizes.
+        num_classes: classes to tell apart.
+        channels: C of the first cells.
+        cells: number of cells.
+        image_size: side of the images in pixels.
+
+    Raises:
+        ConfigError: there is no such network, or it cannot be of this size.
+    """
+    with torch.device("meta"):
+        model = create_model(name, num_classes, channels, cells, image_size=image_size)
+    return count_parameters(model), count_macs(model, (1, 3, image_size, image_size))
+
+
+def _build(
+    name: str,
+    num_classes: int,
+    channels: int | None,
+    cells: int | None,
+    in_channels: int,
+    sides: tuple[int, int],
+    auxiliary: bool,
+) -> nn.Module:
+    entry = find(name)
+    if entry is not None:
+        _require(entry.name, sides, smallest=1)
+        sizes = (CHANNELS if channels is None else channels, CELLS if cells is None else cells)
+        return Network(entry.genotype, num_classes, *sizes, in_channels, auxiliary)
+    designed = name.strip().lower().replace("-", "_")
+    if designed not in baselines.BASELINES:
+        raise ConfigError(f"unknown network '{name[:60]}'{hint(name, (*names(), *baselines.BASELINES))}")
+    _require(designed, sides, smallest=SMALLEST_DESIGNED)
+    if channels is not None or cells is not None or auxiliary:
+        raise ConfigError(
+            f"{designed} is designed by hand: it has its own widths and depth, no cells and no auxiliary head"
+        )
+    return baselines.build(designed, num_classes, in_channels)
+
+
+def _require(name: str, sides: tuple[int, int], smallest: int) -> None:
+    if min(sides) < smallest:
+        raise ConfigError(f"{name} takes images from {smallest}x{smallest} pixels on, not {sides[0]}x{sides[1]}")

@@ -1,0 +1,170 @@
+"""The zoo in timm: ``import adarts.zoo.timm``, then ``timm.create_model("adarts_v1_cifar", num_classes=100)``.
+
+Published cells and hand-designed networks are registered under their names in small letters, with ``_cifar`` behind those that
+do not say so already. They have what its users expect: `num_classes` (0 for features), `in_chans`, `global_pool` (``"avg"``, or
+``""`` for none), `drop_rate`, `forward_features`, `forward_head`, `get_classifier`, `reset_classifier`, `num_features`,
+`default_cfg`; cells also take `channels`, `cells` and `drop_path_rate`. None has weights to download, and none the pyramid that
+`features_only` asks for.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+try:
+    from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
+except ImportError:
+    raise ImportError("adarts.zoo.timm needs timm: pip install 'adarts[timm]'") from None
+
+from adarts.errors import ConfigError
+from adarts.space import DropPath, Network
+from adarts.zoo import baselines
+from adarts.zoo.baselines.parts import Classifier
+from adarts.zoo.catalogue import CELLS, CHANNELS, entries, get
+
+__all__: list[str] = []  # timm adds what it registers
+
+_POOLS = ("avg", "")
+# CIFAR-10's own statistics, as the codes of the field have them.
+_MEAN, _STD = (0.49139968, 0.48215827, 0.44653124), (0.24703233, 0.24348505, 0.26158768)
+
+
+class _Model(nn.Module):
+    """What timm's users expect of a model, for one whose mean feature map is classified by one linear layer."""
+
+    classifier: Any
+
+    def _take_over(self, num_classes: int, in_chans: int, global_pool: str, drop_rate: float) -> None:
+        """Notes what timm asks for; an inner classifier that has another number of classes is replaced."""
+        self.num_features = self.head_hidden_size = self.classifier.in_features
+        self.in_chans = in_chans
+        self.drop_rate = drop_rate
+        self.num_classes = self.classifier.out_features
+        self.global_pool = "avg"
+        if num_classes != self.num_classes or global_pool != "avg":
+            self.reset_classifier(num_classes, global_pool)
+
+    def get_classifier(self) -> nn.Module:
+        """The last layer."""
+        classifier: nn.Module = self.classifier
+        return classifier
+
+    def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
+        """Another last layer, with fresh weights; for 0 classes none.
+
+        Raises:
+            ConfigError: there is no such pool, or features that are not pooled should be classified.
+        """
+        global_pool = self.global_pool if global_pool is None else global_pool
+        if global_pool not in _POOLS or (num_classes and not global_pool):
+            raise ConfigError(f"global_pool is 'avg', or '' with num_classes=0, not {global_pool!r}")
+        device = next(self.parameters()).device
+        self.num_classes, self.global_pool = num_classes, global_pool
+        self.classifier = nn.Linear(self.num_features, num_classes, device=device) if num_classes > 0 else nn.Identity()
+
+    def forward_features(self, x_bchw: Tensor) -> Tensor:
+        """The last feature map."""
+        raise NotImplementedError
+
+    def forward_head(self, features_bchw: Tensor, pre_logits: bool = False) -> Tensor:
+        """Class scores of a feature map, or with ``pre_logits`` what is classified."""
+        if not self.global_pool:
+            return features_bchw
+        pooled_bc = F.dropout(features_bchw.mean((2, 3)), self.drop_rate, self.training)
+        return pooled_bc if pre_logits else self.classifier(pooled_bc)
+
+    def forward(self, x_bchw: Tensor) -> Tensor:
+        """Class scores."""
+        return self.forward_head(self.forward_features(x_bchw))
+
+
+class CellModel(_Model, Network):
+    """A network of published cells; its weights have the names that they have in :class:`adarts.space.Network`."""
+
+    def __init__(
+        self,
+        name: str,
+        num_classes: int = 10,
+        in_chans: int = 3,
+        global_pool: str = "avg",
+        drop_rate: float = 0.0,
+        drop_path_rate: float = 0.0,
+        channels: int = CHANNELS,
+        cells: int = CELLS,
+    ) -> None:
+        Network.__init__(self, get(name).genotype, max(num_classes, 1), channels, cells, in_chans)
+        self._take_over(num_classes, in_chans, global_pool, drop_rate)
+        self.drop_path_rate = drop_path_rate
+
+    def forward_features(self, x_bchw: Tensor) -> Tensor:
+        """The last feature map; in training, drop path leaves out operations."""
+        scales = None
+        if self.training and self.drop_path_rate:
+            scales = DropPath(self.drop_path_rate, torch.default_generator).scales(self.num_paths, x_bchw)
+        return self.features(x_bchw, scales)[0]
+
+    def forward(self, x_bchw: Tensor, path_scales_pb111: Tensor | None = None) -> Tensor:
+        """Class scores; drop path is the model's own, so no factors are taken."""
+        return _Model.forward(self, x_bchw)
+
+
+class HandDesignedModel(_Model, Classifier):
+    """A hand-designed network; its weights have the names that they have in :mod:`adarts.zoo.baselines`."""
+
+    def __init__(
+        self,
+        name: str,
+        num_classes: int = 10,
+        in_chans: int = 3,
+        global_pool: str = "avg",
+        drop_rate: float = 0.0,
+    ) -> None:
+        built = baselines.build(name, max(num_classes, 1), in_chans)
+        Classifier.__init__(self, built.features, built.classifier.in_features, max(num_classes, 1))
+        self._take_over(num_classes, in_chans, global_pool, drop_rate)
+
+    def forward_features(self, x_bchw: Tensor) -> Tensor:
+        """The last feature map."""
+        features_bchw: Tensor = self.features(x_bchw.contiguous(memory_format=torch.channels_last))
+        return features_bchw
+
+
+def timm_name(name: str) -> str:
+    """The name in timm's registry of a name of the zoo."""
+    small = name.lower()
+    return small if "cifar" in small else f"{small}_cifar"
+
+
+def _register(name: str, model: type[_Model], **more: Any) -> None:
+    known = timm_name(name)
+
+    def entrypoint(pretrained: bool = False, **kwargs: Any) -> nn.Module:
+        if kwargs.get("features_only"):
+            raise ConfigError(f"{known} has no pyramid of features; use its forward_features")
+        built: nn.Module = build_model_with_cfg(functools.partial(model, name), known, pretrained, **kwargs)
+        return built
+
+    entrypoint.__name__ = entrypoint.__qualname__ = known
+    config = {
+        "num_classes": 10,
+        "input_size": (3, 32, 32),
+        "crop_pct": 1.0,
+        "mean": _MEAN,
+        "std": _STD,
+        "classifier": "classifier",
+        **more,
+    }
+    default_cfgs.update(generate_default_cfgs({known: config}))
+    register_model(entrypoint)
+
+
+default_cfgs: dict[str, Any] = {}
+for _entry in entries():
+    _register(_entry.name, CellModel, first_conv="stem.0", pool_size=(8, 8))
+for _name in baselines.BASELINES:
+    _register(_name, HandDesignedModel)

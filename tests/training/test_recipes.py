@@ -1,0 +1,114 @@
+"""What a training is like before anybody says otherwise: the recipe of what is trained, below scale, file and options."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adarts.config.loading import SCALES, to_yaml, train_config
+from adarts.config.settings import NetworkSettings, TrainConfig, TrainingSettings, WeightOptimiser
+from adarts.errors import ConfigError
+from adarts.space import SPACES
+from adarts.training import recipe
+from adarts.updates import learning_rate
+
+TEXT = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|"
+
+
+def config(**given: Any) -> TrainConfig:
+    return train_config(recipe, **given)
+
+
+def refused(call: Callable[[], object]) -> str:
+    with pytest.raises(ConfigError) as caught:
+        call()
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_recipe_scale_file_and_options_in_this_order(tmp_path: Path) -> None:
+    file = tmp_path / "some.yaml"
+    file.write_text("network: {name: densenet_bc_190_40}\nweights: {momentum: 0.8}\n")
+    found = config(config_file=file, scale="smoke", weights={"weight_decay": 0.0})
+    assert found.weights.nesterov and found.weights.milestones == (0.5, 0.75)  # the recipe
+    assert (found.training.epochs, found.training.batch_size) == (2, 16)  # the scale
+    assert found.weights.momentum == 0.8  # the file
+    assert found.weights.weight_decay == 0.0  # the options
+    assert found.genotype is None
+    file.write_text(to_yaml(found))
+    assert config(config_file=file) == found
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_what_a_scale_says_of_cells_is_not_said_of_other_networks(scale: str) -> None:
+    published, reduced = config(network={"name": "resnet110"}), config(network={"name": "resnet110"}, scale=scale)
+    assert reduced.network == published.network
+    assert reduced.weights == published.weights
+    assert reduced.training.epochs == config(genotype="random:1", scale=scale).training.epochs or scale == "paper"
+
+
+def test_the_benchmarks_cells_get_the_benchmarks_network_and_protocol() -> None:
+    found = config(genotype=TEXT)
+    assert (found.network.channels, found.network.cells) == (16, 15)
+    assert (found.network.drop_path, found.network.auxiliary_weight, found.images.cutout) == (0, 0, 0)
+    assert (found.training.epochs, found.training.batch_size) == (200, 256)
+    assert (found.weights.learning_rate, found.weights.weight_decay, found.weights.nesterov) == (0.1, 5e-4, True)
+    assert found.weights.milestones == ()
+    assert config(genotype=TEXT, network={"cells": 6}).network.cells == 6
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_every_scale_has_cells_for_the_benchmarks_three_stages(scale: str) -> None:
+    found = config(genotype="random:nasbench201:0", scale=scale)
+    assert found.network.cells is not None and found.network.cells % 3 == 0
+    assert (found.network.drop_path, found.network.auxiliary_weight, found.images.cutout) == (0, 0, 0)
+    darts = config(genotype="random:0", scale=scale)
+    assert found.training.epochs == darts.training.epochs or scale == "paper"
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("space", [name for name in SPACES if name != "nasbench201"])
+def test_all_other_cells_are_trained_as_those_of_darts(space: str, scale: str) -> None:
+    reference = f"random:{space}:0"
+    expected = train_config(lambda genotype, network: ("darts", {}), scale=scale, genotype=reference)
+    assert config(genotype=reference, scale=scale) == expected
+
+
+def test_a_genotype_that_cannot_be_read_is_refused_by_the_training_not_here(tmp_path: Path) -> None:
+    assert config(genotype=str(tmp_path / "nothing")).network == NetworkSettings()
+
+
+def test_a_training_has_cells_or_a_network() -> None:
+    both = refused(lambda: config(network={"name": "resnet110"}, genotype="random:1"))
+    assert both == "network 'resnet110' and genotype 'random:1' are both given; a training has one of them"
+    assert refused(lambda: config(genotype=None)) == "neither a genotype nor a network is given"
+    assert (
+        refused(lambda: config(network={"name": "resnet10"})) == "unknown network 'resnet10'; did you mean 'resnet110'?"
+    )
+    for section in ({"cells": 8}, {"channels": 16}, {"drop_path": 0.1}, {"auxiliary_weight": 0.4}):
+        assert "has no cells" in refused(lambda section=section: config(network={"name": "resnet110", **section}))  # type: ignore[misc]
+    assert "needs channels and cells" in refused(lambda: config(genotype="random:1", network={"channels": None}))
+
+
+def test_the_learning_rate_falls_to_a_tenth_at_each_milestone() -> None:
+    steps = WeightOptimiser(learning_rate=0.1, milestones=(0.5, 0.75))
+    rates = [learning_rate(steps, epoch, 164) for epoch in (0, 81, 82, 122, 123, 163)]
+    assert rates == pytest.approx([0.1, 0.1, 0.01, 0.01, 0.001, 0.001])
+    assert [learning_rate(steps, epoch, 4) for epoch in range(4)] == pytest.approx([0.1, 0.1, 0.01, 0.001])
+    assert learning_rate(steps, 0.5, 4, warmup=1) == pytest.approx(0.05)
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        (lambda: WeightOptimiser(milestones=(0.5,), final_learning_rate=0.1), "there is none"),
+        (lambda: WeightOptimiser(milestones=(1.5,)), "less than 1"),
+        (lambda: TrainingSettings(learning_rate_warmup=1, warmup_learning_rate=0.01), "choose one"),
+    ],
+)
+def test_schedules_that_contradict_themselves(settings: Callable[[], object], expected: str) -> None:
+    with pytest.raises(ValueError, match=expected):
+        settings()

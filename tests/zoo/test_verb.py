@@ -1,0 +1,110 @@
+"""``adarts zoo``: list, show, draw."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from adarts.cli.main import main
+from adarts.space import Genotype
+from adarts.zoo import get
+
+
+@pytest.fixture(autouse=True)
+def wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+
+
+def said(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    assert main(["zoo", *words]) == 0
+    return capsys.readouterr().out
+
+
+def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    assert main(["zoo", *words]) in (2, 3)
+    error = capsys.readouterr().err
+    assert len(error.splitlines()) == 1
+    return error
+
+
+def test_the_list(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = said(capsys).splitlines()
+    assert len(lines) == 106
+    (row,) = (line.split() for line in lines if line.startswith("ADARTS_V1 "))
+    assert row == ["ADARTS_V1", "ADARTS,", "V1", "2023", "2.46", "17.06", "2.9", "2.898"]
+    assert said(capsys, "list") == said(capsys)
+
+
+def test_filter_and_sort(capsys: pytest.CaptureFixture[str]) -> None:
+    assert [line.split()[0] for line in said(capsys, "--filter", "GDAS").splitlines()[1:]] == ["GDAS_F1", "GDAS_V1"]
+    found = json.loads(said(capsys, "--filter", "sgas", "--sort", "error", "--json"))
+    assert [record["name"] for record in found][:2] == ["Cri1_CIFAR_3", "Cri1_CIFAR_1"]
+    assert found[0]["cifar10_error"] == 2.39 and found[0]["source"].startswith("github.com/lightaime/sgas")
+    assert Genotype.from_dict(found[0]["genotype"]) == get("Cri1_CIFAR_3").genotype
+    assert "nothing in the zoo has 'xyz'" in refused(capsys, "--filter", "xyz")
+    assert json.loads(said(capsys, "--filter", "xyz", "--json")) == []
+    assert "--sort" in refused(capsys, "--sort", "beauty")
+
+
+def test_show_draws_and_counts(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = said(capsys, "show", "adarts-v1")
+    assert "  node 2 = sep_conv_3x3(1) + sep_conv_3x3(0)\n" in shown and "  output = 2 ++ 3 ++ 4 ++ 5\n" in shown
+    assert (
+        "published: 2.46 % error on CIFAR-10, 17.06 % error on CIFAR-100, 2.9 million parameters (Table I of" in shown
+    )
+    assert shown.splitlines()[-1].startswith("2,897,902 parameters, ")
+    small = said(capsys, "ADARTS_V1", "--channels", "8", "--cells", "5", "--num-classes", "3", "--image-size", "16")
+    assert small.splitlines()[-1].endswith("(8 channels, 5 cells, 3 classes, 16x16 pixels)")
+    assert "paper: not known" in said(capsys, "edarts4", "--channels", "4", "--cells", "3")
+
+
+def test_show_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = json.loads(said(capsys, "show", "GDAS_F1", "--channels", "8", "--cells", "5", "--json"))
+    assert Genotype.from_dict(shown["genotype"]) == get("GDAS_F1").genotype
+    assert shown["parameters"] == 2_543_014 > shown["shown"]["parameters"] and shown["shown"]["macs"] > 0
+
+
+def test_hand_designed_networks_are_shown_too(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert said(capsys, "show", "vgg19_bn").splitlines()[-1].startswith("20,040,522 parameters, ")
+    assert "has no cells to draw" in refused(capsys, "show", "vgg19_bn", "--svg", str(tmp_path / "a.svg"))
+    assert "designed by hand" in refused(capsys, "show", "vgg19_bn", "--cells", "3")
+
+
+def test_cells_are_drawn(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    small = ("--channels", "4", "--cells", "3")
+    lines = said(capsys, "show", "GDAS_F1", *small, "--svg", str(tmp_path / "cells.svg")).splitlines()
+    paths = [tmp_path / f"cells_{kind}.svg" for kind in ("normal", "reduction")]
+    assert lines[-2:] == [str(path) for path in paths]
+    for path in paths:
+        assert ElementTree.parse(path).getroot().tag == "{http://www.w3.org/2000/svg}svg"
+    assert "norm_max_pool_3x3" in paths[1].read_text()
+    assert "cannot be written" in refused(
+        capsys, "show", "GDAS_F1", *small, "--svg", str(tmp_path / "no" / "cells.svg")
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "what"),
+    [
+        (["show", "ADARTS_V7"], "did you mean 'ADARTS_V"),
+        (["ADARTS_V7"], "did you mean 'ADARTS_V"),
+        (["show"], "NAME"),
+        (["show", "SETN", "--image-size", "0"], "from 1x1 pixels on"),
+        (["show", "SETN", "--channels", "many"], "--channels"),
+        (["--filters", "x"], "unknown argument '--filters'"),
+    ],
+)
+def test_refusals(words: list[str], what: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert what in refused(capsys, *words)
+
+
+@pytest.mark.parametrize("words", [["zoo", "--help"], ["zoo", "show", "--help"], ["zoo", "--filter", "adarts"]])
+def test_help_and_list_need_no_torch(words: list[str]) -> None:
+    code = f"import sys; from adarts.cli.main import main; main({words!r}); print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "False"
