@@ -42,7 +42,7 @@ def test_decisions_follow_the_search_and_then_every_tuning() -> None:
     due = []
     for epoch in range(130):
         if epoch == 50:
-            task._enter(1)
+            task.enter(1)
         task.go_to(epoch, 0)
         if (number := task.method._decision(task)) is not None:
             due.append((epoch, number))
@@ -104,7 +104,7 @@ def test_an_edge_goes_whose_absence_hurts_least() -> None:
     net, rows = task.supernet, [[operation == 4 for operation in range(8)]] * 14
     for kind in DARTS.cell_kinds:
         net.set_active(kind, rows)
-    task._enter(1)
+    task.enter(1)
     for record in decide(task, range(14, 17)):
         for decision in record.values():
             rounds = decision["accuracy_without"]

@@ -45,6 +45,15 @@ def test_one_operation_is_dropped_seven_times_evenly() -> None:
         assert {n for active in task.supernet.active.values() for n in active.sum(1).tolist()} == {count}
 
 
+def test_the_record_says_what_an_edge_really_has() -> None:
+    """An edge of s1 has two operations of the six that the space knows, and none to drop before the derivation."""
+    loop = {"epochs": 8, "batch_size": 8, "warmup_epochs": 1}
+    for space, first, last in (("s1", 2, 2), ("nasbench201", 5, 2), ("darts", 7, 2)):
+        task = tiny_search("eoi-nas", space=space, search=loop)
+        found = [task.end_epoch(epoch, dict(TOTALS))["method"]["operations"] for epoch in (1, 6)]
+        assert found == [first, last], space
+
+
 def test_a_step_files_its_accuracy_under_what_was_sampled_for_the_logits() -> None:
     task, method = search()
     task.step(0, 0)

@@ -5,10 +5,12 @@ import math
 import pytest
 import torch
 
-from adarts.methods import Moment
+from adarts.config.loading import search_config
+from adarts.config.settings import SearchConfig, SupernetSettings
+from adarts.methods import Moment, create, get_method, published
 from adarts.methods.p_darts import derive_with_few_skips
 from adarts.methods.stages import skip_dropout
-from adarts.space import DARTS, derive
+from adarts.space import DARTS, NASBENCH201, derive
 from tiny import tiny_search
 
 SKIP, SEP = (DARTS.operations.index(name) for name in ("skip_connect", "sep_conv_3x3"))
@@ -21,6 +23,21 @@ def test_the_stages_are_as_deep_as_published_in_proportion(cells: int, depths: l
     assert [phase.supernet.cells for phase in task.phases] == depths
     assert [phase.num_operations for phase in task.phases] == [8, 5, 3]
     assert all(phase.fresh for phase in task.phases) and task.epochs == 12
+
+
+@pytest.mark.parametrize(("cells", "depths"), [(15, [3, 9, 15]), (3, [3, 3, 3]), (5, [3, 3, 5]), (17, [6, 12, 17])])
+def test_no_stage_is_deeper_than_the_network_of_a_space_with_residual_blocks(cells: int, depths: list[int]) -> None:
+    config = SearchConfig(method="p-darts", space="nasbench201", supernet=SupernetSettings(cells=cells))
+    phases = get_method("p-darts")(get_method("p-darts").Options()).phases(config, NASBENCH201)
+    assert [phase.supernet.cells for phase in phases] == depths
+
+
+def test_the_stages_at_scale_paper() -> None:
+    found = {}
+    for space in (DARTS, NASBENCH201):
+        config = search_config(published, method="p-darts", space=space.name, scale="paper")
+        found[space.name] = [phase.supernet.cells for phase in create(config).phases(config, space)]
+    assert found == {"darts": [5, 11, 17], "nasbench201": [3, 9, 15]}
 
 
 def dropout(epoch: int, epochs: int = 25, warmup: int = 10) -> float:

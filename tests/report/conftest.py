@@ -12,7 +12,7 @@ import torch
 import yaml
 
 from adarts.config.settings import SearchConfig, TrainConfig
-from adarts.space import DARTS, derive, random_genotype
+from adarts.space import DARTS, Space, derive, get_space, random_genotype
 
 MakeRun = Callable[..., Path]
 
@@ -29,9 +29,10 @@ def write_run(
     return path
 
 
-def search_record(epoch: int, beta: bool, skips: int) -> dict[str, Any]:
+def search_record(epoch: int, beta: bool, skips: int, space: Space = DARTS) -> dict[str, Any]:
     random = torch.Generator().manual_seed(epoch)
-    weights = {kind: torch.randn(14, 8, generator=random).softmax(-1) for kind in DARTS.cell_kinds}
+    size = len(space.edges), len(space.operations)
+    weights = {kind: torch.randn(size, generator=random).softmax(-1) for kind in space.cell_kinds}
     record: dict[str, Any] = {
         "epoch": epoch,
         "learning_rate": 0.025,
@@ -46,10 +47,10 @@ def search_record(epoch: int, beta: bool, skips: int) -> dict[str, Any]:
         "edge_margin": dict.fromkeys(weights, 0.0),
         "channel_stability": None,
         "operation_weights": {kind: value.tolist() for kind, value in weights.items()},
-        "genotype": derive(DARTS, weights, None).to_dict(),
+        "genotype": derive(space, weights, None).to_dict(),
     }
     if beta:
-        record["edge_weights"] = {kind: [0.5] * 14 for kind in DARTS.cell_kinds}
+        record["edge_weights"] = {kind: [0.5] * len(space.edges) for kind in space.cell_kinds}
     return record
 
 
@@ -58,7 +59,8 @@ def search_run(tmp_path: Path) -> MakeRun:
     def make(
         name: str = "search", *, epochs: int = 3, finished: bool = True, beta: bool = False, **config: Any
     ) -> Path:
-        records = [search_record(epoch, beta, skips=1) for epoch in range(epochs)]
+        space = get_space(config.get("space", "darts"))
+        records = [search_record(epoch, beta, 1, space) for epoch in range(epochs)]
         summary = {
             "kind": "search",
             "seconds": 75.0,

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections import Counter
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -10,7 +12,9 @@ import pytest
 
 from adarts.errors import CheckpointError, ConfigError
 from adarts.report import write_report
-from adarts.space import DARTS, CellGenotype, Genotype
+from adarts.report.charts import Rule
+from adarts.report.spaces import undecided_rule
+from adarts.space import DARTS, CellGenotype, Genotype, get_space
 
 VOID = {"meta", "br"}
 HOSTILE = '"><script>alert(1)</script>&<img src=x onerror=alert(1)>'
@@ -105,6 +109,43 @@ def test_runs_side_by_side(search_run, train_run) -> None:
     assert {link[1:] for link in links} <= {value for _, name, value in page.attributes if name == "id"}
 
 
+def test_reports_name_the_space(search_run, train_run) -> None:
+    assert "space nasbench201 · scale paper" in Page(write_report([search_run(space="nasbench201")])).text
+    assert "space s2" in Page(write_report([search_run("begun", epochs=0, finished=False, space="s2")])).text
+    runs = [search_run("a", space="s1"), train_run(), train_run("new", epochs=0, finished=False)]
+    (runs[2] / "genotype.json").unlink()
+    source = Page(write_report(runs)).source
+    cells = [row.split("</td>")[5] for row in source.split("<tbody>")[1].split("</tbody>")[0].split("</tr>")[:3]]
+    assert [cell.removeprefix("<td>") for cell in cells] == ["s1", "darts", "–"]
+
+
+def test_a_search_from_before_there_was_a_space_was_one_in_that_of_darts(search_run) -> None:
+    run = search_run(epochs=0, finished=False)
+    config = run / "config.yaml"
+    config.write_text(config.read_text().replace("space: darts\n", ""))
+    assert "space darts" in Page(write_report([run])).text
+
+
+@pytest.mark.parametrize(
+    ("spaces", "lines"), [(("darts", "darts"), 3), (("darts", "s2"), 3), (("darts", "nasbench201"), 2)]
+)
+def test_searches_share_a_collapse_line_only_where_it_is_that_of_all(search_run, spaces, lines: int) -> None:
+    runs = [search_run(str(number), space=space) for number, space in enumerate(spaces)]
+    assert (
+        Page(write_report(runs)).text.count("collapse above") == lines
+    )  # one for each run, and that of the comparison
+
+
+def test_the_undecided_line_is_that_of_the_operations_which_an_edge_may_have() -> None:
+    assert undecided_rule(DARTS) == Rule(pytest.approx(math.log(8)), "undecided")
+    assert undecided_rule(get_space("s1")) == Rule(pytest.approx(math.log(2)), "undecided")
+    names = DARTS.operations
+    edges = tuple(names[: 2 if edge % 2 else 4] for edge in range(14))
+    mixed = replace(DARTS, candidates=(edges, edges))
+    assert undecided_rule(mixed) == Rule(pytest.approx(1.5 * math.log(2)), "undecided")
+    assert undecided_rule(replace(DARTS, candidates=(edges, (names,) * 14))) is None, "one line cannot be both"
+
+
 def test_the_page_may_lie_elsewhere(train_run, tmp_path: Path) -> None:
     run = train_run()
     assert write_report([run], tmp_path / "page.html") == tmp_path / "page.html"
@@ -193,6 +234,11 @@ def test_a_cell_that_the_classical_text_cannot_say(search_run) -> None:
         ("config.yaml", "search: {warmup_epochs: [1]}"),
         ("config.yaml", "training: 3"),
         ("config.yaml", "a: &a [x]\nb: *a"),
+        ("config.yaml", "space: nowhere"),
+        ("summary.json", '{"kind": "search", "truth": 94}'),
+        ("summary.json", '{"kind": "search", "truth": {"cifar10": "good", "rank": 1}}'),
+        ("summary.json", '{"kind": "search", "truth": {"cifar10": 94.37}}'),
+        ("metrics.jsonl", '{"truth": {"rank": 1}}\n'),
         ("summary.json", '{"kind": "dance"}'),
         ("summary.json", '{"kind": "search", "seconds": "long"}'),
         ("summary.json", '{"kind": "train", "test_accuracy": null}'),

@@ -21,6 +21,7 @@ from adarts.searching.footprint import (
     MemoryLimit,
     Workload,
     _Alive,
+    _largest,
     _update_weights,
     bound,
     largest_batch,
@@ -30,6 +31,7 @@ from adarts.searching.footprint import (
     tensor_bytes,
 )
 from adarts.space import get_space
+from adarts.supernet import Supernet
 
 CPU = torch.device("cpu")
 SMALL = Workload(SupernetSettings(channels=8, cells=3), EdgeDesign(), batch=32, shape=(3, 16, 16))
@@ -198,3 +200,13 @@ def test_a_search_above_its_limit_leaves_no_folder(tmp_path: Path, monkeypatch: 
 def test_dropout_on_skip_connections_needs_memory() -> None:
     small = replace(SMALL, batch=4, shape=(3, 8, 8))
     assert tensor_bytes(replace(small, skip_dropout=True)) > 1.02 * tensor_bytes(small)
+
+
+def test_the_largest_operations_of_a_space_whose_nodes_differ() -> None:
+    """The prediction of memory takes the operations with the most weights, wherever they are."""
+    with torch.device("meta"):
+        net = Supernet(get_space("s1"), SupernetSettings(cells=3), EdgeDesign(), num_classes=10)
+    found = {kind: _largest(net, kind, 1) for kind in net.space.cell_kinds}
+    names = {kind: [net.space.operations[row.index(True)] for row in rows] for kind, rows in found.items()}
+    assert names["normal"][:5] == ["dil_conv_3x3", "dil_conv_5x5", "dil_conv_5x5", "sep_conv_3x3", "dil_conv_3x3"]
+    assert names["reduction"][-1] == "dil_conv_5x5"

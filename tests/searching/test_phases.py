@@ -1,5 +1,6 @@
 """What is refused before a search begins, and where the schedules and phases of a method stand."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 import pytest
@@ -7,9 +8,13 @@ import torch
 
 from adarts.config.settings import SearchConfig
 from adarts.errors import ConfigError
+from adarts.forecast import Forecast, forecast
 from adarts.methods import Method, MethodInfo, Moment, Phase, create, get_method
+from adarts.searching import SearchTask
 from adarts.searching.phases import checked_phases
+from adarts.searching.search import _predicted
 from adarts.space import CellGenotype, Genotype
+from adarts.testing import CPU
 from tiny import tiny_search
 
 
@@ -110,3 +115,38 @@ def test_fair_darts_says_when_no_logit_can_reach_the_threshold() -> None:
     rate = float(said.split("take a rate of ")[1].split(" ")[0])
     enough = tiny_search("fair-darts", logits={"learning_rate": rate})
     assert enough.method.caution(enough) is None
+
+
+def assert_equal_steps(one: SearchTask, two: SearchTask, epoch: int) -> None:
+    for task in (one, two):
+        task.step(epoch, 0)
+    a, b = one.state_dict(), two.state_dict()
+    assert all(torch.equal(tensor, b["supernet"][name]) for name, tensor in a["supernet"].items())
+    assert (a["phase"], a["active"], a["method"]) == (b["phase"], b["active"], b["method"])
+    assert one.genotype() == two.genotype()
+
+
+@pytest.mark.parametrize("method", ["p-darts", "dr-nas", "darts-pt", "darts"])
+def test_the_forecast_is_of_all_phases_and_leaves_nothing_behind(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    counts = {}
+
+    def counted(task: SearchTask, device: torch.device, plan: Mapping[int, int]) -> Forecast | None:
+        found = forecast(task, device, plan)
+        assert found is not None
+        counts[task.moment.phase] = sum(plan.values())
+        return found
+
+    monkeypatch.setattr("adarts.searching.search.forecast", counted)
+    task, untouched = (tiny_search(method, search={"epochs": 2, "batch_size": 8, "warmup_epochs": 1}) for _ in range(2))
+    found = _predicted(task, CPU)
+    assert found is not None and found.seconds > 0
+    assert counts == {index: phase.epochs * task.steps(0) for index, phase in enumerate(task.phases)}
+    for epoch in range(2):
+        assert_equal_steps(task, untouched, epoch)
+
+
+def test_a_later_phase_that_cannot_be_measured_is_not_forecast(monkeypatch: pytest.MonkeyPatch) -> None:
+    task = tiny_search("p-darts", search={"epochs": 1, "batch_size": 8, "warmup_epochs": 0})
+    first = forecast(task, CPU, {0: 1})
+    monkeypatch.setattr("adarts.searching.search.forecast", lambda task, *_: None if task.moment.phase else first)
+    assert _predicted(task, CPU) is None and task.moment.phase == 0

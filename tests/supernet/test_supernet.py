@@ -1,12 +1,15 @@
 """What the supernet promises besides being equal to the textbook."""
 
+from itertools import compress
+
 import pytest
 import torch
 
 from adarts.config.settings import EdgeDesign, SupernetSettings
 from adarts.errors import ConfigError
-from adarts.space import DARTS
+from adarts.space import DARTS, get_space
 from adarts.supernet import Supernet
+from adarts.supernet.edges import SourceEdges
 
 
 def make(channels: int = 8, cells: int = 3, **design: object) -> Supernet:
@@ -105,3 +108,14 @@ def test_any_image_size(size: tuple[int, int]) -> None:
 def test_a_k_that_does_not_fit_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"edge\.k = 3 does not divide the 8 channels"):
         make(k=3)
+
+
+def test_an_operation_that_no_edge_of_a_node_may_have_is_not_made() -> None:
+    space = get_space("s1")
+    with torch.device("meta"):
+        net = Supernet(space, SupernetSettings(), EdgeDesign(selector="all", k=1, attention=False), num_classes=10)
+    for kind, cell in zip(net.kinds, net.search_cells(), strict=True):
+        for rows, edges in zip(space.leaving, cell.sources, strict=True):
+            candidates = [name for row in rows for name in compress(space.operations, space.allowed(kind)[row])]
+            assert isinstance(edges, SourceEdges) and set(edges.operations) == set(candidates)
+    assert sum(p.numel() for p in net.weight_parameters()) == 822_778  # with all six everywhere 1,262,202

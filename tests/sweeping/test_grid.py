@@ -74,6 +74,19 @@ def test_refused_in_one_line(vary: dict[str, Any], given: dict[str, Any], messag
     assert "\n" not in str(error.value)
 
 
+def test_a_method_file_with_two_spellings_is_one_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "own.py").write_text(
+        "from adarts.methods import Method, MethodInfo\n"
+        "class Own(Method):\n    info = MethodInfo('own', 'Own', 2026, '', '', '')\n"
+        "class Other(Own):\n    info = MethodInfo('other', 'Other', 2026, '', '', '')\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    for other in ("./own.py:Own", f"{tmp_path}/own.py:Own"):
+        with pytest.raises(ConfigError, match=r"two points are the same search: own\.py-Own-seed0"):
+            grid({"method": ["own.py:Own", other]}, SMOKE)
+    assert len(grid({"method": ["own.py:Own", "own.py:Other"]}, SMOKE)) == 2
+
+
 def test_a_precision_is_another_search() -> None:
     assert len(grid({"run.precision": ["float32", "bfloat16"]}, SMOKE)) == 2
 

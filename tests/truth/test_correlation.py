@@ -15,7 +15,6 @@ from adarts.errors import CheckpointError, ConfigError
 from adarts.experiments import correlation
 from adarts.experiments.correlation import Measured, agreement, correlate
 from adarts.searching.restore import restored
-from adarts.space import DARTS, random_genotype
 from adarts.supernet import Mixture
 from adarts.truth import Truth, all_truths, best, lookup, truth_of
 
@@ -153,8 +152,14 @@ def test_what_cannot_be_compared(finished_search: Path, tmp_path: Path) -> None:
         correlate(run_dir, how=HOW)
 
 
-def test_a_search_in_another_space_is_refused(finished_search: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    task, _ = restored(finished_search, HOW)
-    monkeypatch.setattr(correlation, "restored", lambda *_: (task, random_genotype(DARTS, 0)))
+def test_what_cannot_be_compared_is_refused_before_images_are_read(
+    finished_search: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adarts.searching.restore.load_images", lambda *_: pytest.fail("images were read"))
+    for numbers in ({"number": 1}, {"weight": 0.0}):
+        with pytest.raises(ConfigError, match=r"^--"):
+            correlate(finished_search, how=HOW, **numbers)
+    config = copy_of(finished_search, tmp_path) / "config.yaml"
+    config.write_text(config.read_text().replace("space: nasbench201\n", ""))  # from before there was the setting
     with pytest.raises(ConfigError, match="a search in 'darts'; true accuracies are known of 'nasbench201'"):
-        correlate(finished_search, how=HOW)
+        correlate(config.parent, how=HOW)

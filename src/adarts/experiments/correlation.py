@@ -19,11 +19,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from adarts.config.settings import RunSettings
+from adarts.config.settings import RunSettings, SearchConfig
 from adarts.data import Augmentation, Batches
 from adarts.errors import ConfigError
 from adarts.report.scatter import Dot, scatter_svg
-from adarts.runs import environment, write_atomically
+from adarts.runs import environment, read_config, write_atomically
 from adarts.runs.files import to_json
 from adarts.searching import SearchTask
 from adarts.searching.restore import restored
@@ -109,19 +109,18 @@ def correlate(
         watch: goes over the cells while they are measured, to show how far it is.
 
     Raises:
-        ConfigError: a search in another space, a weight that is not positive, fewer than two cells, or a supernet that holds
-            no other one.
+        ConfigError: a search in another space, a weight that is not positive, fewer than two cells (all before images are
+            read), or a supernet that holds no other cell.
         DataError, CheckpointError: as for :func:`adarts.searching.restore.restored`.
     """
     if not 0 < weight < math.inf:
         raise ConfigError(f"--weight {weight}: operations without a positive weight say nothing")
     if number < 2:
         raise ConfigError(f"--cells {number}: an order needs two cells at least")
+    space = read_config(run_dir, SearchConfig).space
+    if space != NASBENCH201.name:
+        raise ConfigError(f"{run_dir}: a search in '{space}'; true accuracies are known of '{NASBENCH201.name}'")
     task, genotype = restored(run_dir, how or RunSettings(), method)
-    if genotype.space != NASBENCH201.name:
-        raise ConfigError(
-            f"{run_dir}: a search in '{genotype.space}'; true accuracies are known of '{NASBENCH201.name}'"
-        )
     derived = truth_of(genotype)
     others = [truth for truth in _cells_in(task) if truth.index != derived.index]
     if not others:

@@ -137,15 +137,14 @@ class EoiNas(Method):
             "temperature": self.temperature(search),
             "skip_dropout": self._dropout(search),
             "importance": {kind: scores_eo.tolist() for kind, scores_eo in importance.items()},
-            "operations": count,
         }
-        if int(net.active[net.space.cell_kinds[0]].sum(-1).max()) > count:
+        if _most_active(net) > count:
             for kind, scores_eo in importance.items():
                 net.set_active(kind, strongest(scores_eo, net.active[kind], count))
             search.restart_logits()
             if not search.moment.is_last:  # the derivation is a drop, too
                 self.begin(search)
-        return record
+        return {**record, "operations": _most_active(net)}
 
     def derive(self, supernet: Supernet) -> Genotype:
         """The rule of DARTS on the importance: the last drop."""
@@ -169,3 +168,8 @@ class EoiNas(Method):
 
     def _dropout(self, search: Search) -> float:
         return skip_dropout(self.options.dropout, search.moment, _PUBLISHED_EPOCHS)
+
+
+def _most_active(supernet: Supernet) -> int:
+    """How many operations the edges have that have most of them: a space may leave an edge few."""
+    return max(int(active_eo.sum(-1).max()) for active_eo in supernet.active.values())

@@ -17,6 +17,7 @@ from adarts.space import Genotype, Space, derive
 from adarts.supernet import Mixture, Supernet
 
 _DEPTHS = (5, 11, 17)
+_BLOCKS = 3  # of cells between two residual reductions, where a space has these
 _OPERATIONS = (8, 5, 3)
 _PUBLISHED_EPOCHS = 15  # of a stage, behind its warm-up
 _SKIP = "skip_connect"
@@ -32,7 +33,13 @@ class PDarts(Method):
         3       17      3 -> 1                  0.7
 
     At the end of a stage, every edge drops the operations with the lowest softmax(alpha). `none` may be among them, and at the
-    last it is the first to go. `supernet.cells` is the depth of the first stage; the others grow in proportion.
+    last it is the first to go. An edge that has no more operations than a stage takes keeps all of them. `supernet.cells` is
+    the depth of the first stage; the others grow in proportion.
+
+    The paper knows cells that halve the image themselves, and a found network of 20 cells, which the last stage comes near. Where
+    residual blocks do that (NAS-Bench-201), the network of the space is as deep as `supernet.cells` says, and no stage is deeper:
+    the last has all its cells, those before it 5/17 and 11/17 of them, in whole numbers for each of the three parts between
+    the blocks. At scale `paper` these are 3, 9 and 15.
 
     A skip connection is easy to take, and so is chosen too often. In training its elements are therefore dropped (on edges of
     stride 1), with a probability that begins at p0, E being the epochs of a stage and W its warm-up::
@@ -82,15 +89,14 @@ class PDarts(Method):
     def phases(self, config: SearchConfig, space: Space) -> tuple[Phase, ...]:
         """Three stages, each deeper, with fewer operations."""
 
-        def stage(depth: int, operations: int) -> Phase:
-            cells = round(config.supernet.cells * depth / _DEPTHS[0])
+        def stage(cells: int, operations: int) -> Phase:
             supernet = config.supernet.model_copy(update={"cells": cells})
             loop = config.search
             return Phase(
                 loop.epochs, loop.warmup_epochs, supernet, config.edge, num_operations=operations, skip_dropout=True
             )
 
-        return tuple(stage(depth, operations) for depth, operations in zip(_DEPTHS, _OPERATIONS, strict=True))
+        return tuple(map(stage, depths(config.supernet.cells, space), _OPERATIONS))
 
     def begin(self, search: Search) -> None:
         """Keep the strongest operations of the stage before."""
@@ -121,6 +127,19 @@ class PDarts(Method):
         options = self.options
         initial = (options.dropout1, options.dropout2, options.dropout3)[search.moment.phase]
         return skip_dropout(initial, search.moment, _PUBLISHED_EPOCHS)
+
+
+def depths(cells: int, space: Space) -> list[int]:
+    """The cells of each stage.
+
+    Args:
+        cells: of the first stage, or in a space with residual blocks of the last one.
+        space: that is searched.
+    """
+    if space.reduction_kind is not None:
+        return [round(cells * depth / _DEPTHS[0]) for depth in _DEPTHS]
+    shares = [cells * depth / _DEPTHS[-1] for depth in _DEPTHS[:-1]]
+    return [*(_BLOCKS * max(1, round(share / _BLOCKS)) for share in shares), cells]
 
 
 def derive_with_few_skips(

@@ -11,6 +11,7 @@ from adarts.report import content
 from adarts.report.charts import Chart, Series, line_chart, number, percent
 from adarts.report.palette import OPERATIONS
 from adarts.report.reading import RunRecord, read_run
+from adarts.report.spaces import collapse_rule, space_of
 from adarts.report.templates import ENVIRONMENT
 from adarts.report.words import count, duration
 from adarts.runs import write_atomically
@@ -93,7 +94,7 @@ def _comparison(runs: Sequence[RunRecord], letters: Sequence[str]) -> dict[str, 
 
 
 def _row(run: RunRecord, letter: str) -> dict[str, str]:
-    summary, skips = run.summary, content.skip_counts(run)
+    summary, skips, space = run.summary, content.skip_counts(run), space_of(run)
 
     def words(key: str, form: Callable[[Any], str]) -> str:
         return form(summary[key]) if key in summary else "–"
@@ -101,6 +102,7 @@ def _row(run: RunRecord, letter: str) -> dict[str, str]:
     return {
         "letter": letter,
         "name": _capital(content.name_of(run)),
+        "space": "–" if space is None else space.name,
         "scale": str(run.config.get("scale", "–")),
         "seed": str(run.config.get("seed", "–")),
         "epochs": f"{len(run.metrics)} of {run.num_epochs}" if not summary else str(run.num_epochs),
@@ -133,9 +135,8 @@ def _common_charts(runs: Sequence[RunRecord], letters: Sequence[str], kind: str)
     if kind == "search":
         skips = series("skips", "normal")
         title = "Skip connections in the normal cell"
-        charts.append(
-            line_chart(title, skips, epochs=epochs, high=4.0, whole=True, rule=content.collapse_rule(chosen[0][0]))
-        )
+        rule = collapse_rule(space_of(run) for run, _ in chosen)
+        charts.append(line_chart(title, skips, epochs=epochs, high=4.0, whole=True, rule=rule))
     return [chart for chart in charts if chart]
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, FiniteFloat, ValidationError
 
 from adarts.config.loading import read_yaml
 from adarts.errors import CheckpointError, ConfigError, DataError
 from adarts.runs import Kind, Metrics
-from adarts.space import Genotype
+from adarts.space import SPACES, Genotype
 
 
 class _Checked(BaseModel):
@@ -26,7 +26,13 @@ class _Loop(_Checked):
     warmup_epochs: int = 0
 
 
+class _Truth(_Checked):
+    cifar10: FiniteFloat
+    rank: int
+
+
 class _Config(_Checked):
+    space: Literal[*SPACES] = "darts"  # type: ignore[valid-type]
     search: _Loop = _Loop()
     training: _Loop = _Loop()
 
@@ -45,6 +51,7 @@ class _Summary(_Checked):
     auxiliary_parameters: int = 0
     supernet_parameters: int = 0
     macs: int = 0
+    truth: _Truth | None = None
 
 
 class _Epoch(_Checked):
@@ -52,6 +59,7 @@ class _Epoch(_Checked):
     train_accuracy: FiniteFloat = 0
     operation_weights: dict[str, list[list[FiniteFloat]]] = {}
     edge_weights: dict[str, list[FiniteFloat]] = {}
+    truth: _Truth | None = None
 
 
 @dataclass(frozen=True)

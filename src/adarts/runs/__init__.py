@@ -16,7 +16,7 @@ from adarts.runs.files import write_atomically
 from adarts.runs.folder import RunFolder
 from adarts.runs.memory import out_of_memory_named
 from adarts.runs.metrics import Metrics
-from adarts.runs.places import Kind
+from adarts.runs.places import Kind, unfinished
 from adarts.runs.signals import StopSignals, parse_time_limit
 
 __all__ = [
@@ -31,5 +31,6 @@ __all__ = [
     "parse_time_limit",
     "prepare_device",
     "read_config",
+    "unfinished",
     "write_atomically",
 ]

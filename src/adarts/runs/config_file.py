@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from adarts.config.loading import read_yaml
+from adarts.config.loading import merge, read_yaml
 from adarts.config.settings import SearchRunSettings, Settings
 from adarts.errors import CheckpointError, ConfigError
 
@@ -46,6 +46,14 @@ def identity(config: Settings) -> dict[str, Any]:
     left_out = {"run": circumstances, "images": {"download", "root"}, "supernet": {"recompute"}}
     content = config.model_dump(mode="json", exclude=left_out)
     return dict(content)
+
+
+def completed(config: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """A nested configuration with the defaults of the settings that it does not hold: they are younger than it is."""
+    whole: dict[str, Any] = {}
+    for layer in (defaults, config):
+        merge(whole, layer)
+    return whole
 
 
 def differing_keys(first: Mapping[str, Any], second: Mapping[str, Any], prefix: str = "") -> list[str]:

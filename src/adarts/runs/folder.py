@@ -64,7 +64,7 @@ class RunFolder:
         self.console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
         self.signals = StopSignals(None if limit is None else parse_time_limit(limit))
         self._clock = time.monotonic()
-        self.checkpoints = Checkpoints(path / CHECKPOINTS, identity(config), self.warn)
+        self.checkpoints = Checkpoints(path / CHECKPOINTS, identity(config), identity(type(config)()), self.warn)
         self._lock = Lock(path)
         try:
             self.metrics = Metrics(path / "metrics.jsonl")  # counts the records: only the holder may

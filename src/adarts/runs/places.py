@@ -46,6 +46,17 @@ def require_same(path: Path, config: SearchConfig | TrainConfig) -> None:
         raise CheckpointError(f"{path} is a run of another configuration: {', '.join(keys)} differ")
 
 
+def unfinished(kind: Kind, config: SearchConfig | TrainConfig) -> Path | None:
+    """The folder of the run that will go on; none if a new one begins, or a finished one is shown.
+
+    Raises:
+        CheckpointError: there is no run to resume, or the folder is that of something else.
+    """
+    path = _existing(kind, config)
+    there = path is not None and (path / CONFIG_FILE).exists() and not (path / SUMMARY).exists()
+    return path if there else None
+
+
 def locate(kind: Kind, label: str, config: SearchConfig | TrainConfig) -> Path:
     """The folder to work in; it exists on return.
 

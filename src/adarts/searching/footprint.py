@@ -142,9 +142,11 @@ def _update_weights(workload: Workload) -> None:
 
 def _largest(net: Supernet, kind: str, count: int) -> list[list[bool]]:
     """So many operations of each edge, of those it may have: those with the most weights, which need the most memory."""
-    edges, names = next(net.search_cells()).sources[0], net.space.operations
-    assert isinstance(edges, SourceEdges)
-    weights = {name: sum(p.numel() for p in op.parameters()) for name, op in edges.operations.items()}
+    names, weights = net.space.operations, dict[str, int]()
+    for edges in (edges for cell in net.search_cells() for edges in cell.sources):
+        assert isinstance(edges, SourceEdges)
+        for name, op in edges.operations.items():  # of one edge, in the first cell that has it
+            weights.setdefault(name, sum(p.numel() // edges.num_edges for p in op.parameters()))
     ranked = sorted(weights, key=lambda name: -weights[name])
 
     def row(allowed: list[bool]) -> list[bool]:

@@ -39,7 +39,7 @@ def restored(run_dir: Path, how: RunSettings, method: str | None = None) -> tupl
     config = canonical(config.model_copy(update={"run": config.run.model_copy(update=circumstances)}))
     device = prepare_device(config.run)
     task = SearchTask(config, load_images(config.data, config.images, config.seed), create(config), device)
-    checkpoints = Checkpoints(run_dir / "checkpoints", identity(config), lambda text: None)
+    checkpoints = Checkpoints(run_dir / "checkpoints", identity(config), identity(SearchConfig()), lambda text: None)
     state = checkpoints.load()
     if state is None:
         raise CheckpointError(f"{run_dir}: there is no checkpoint in {checkpoints.folder}")

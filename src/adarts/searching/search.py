@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,12 @@ import torch
 
 from adarts.config.settings import SearchConfig
 from adarts.data import ImageData, load_images
-from adarts.forecast import forecast
+from adarts.forecast import Forecast, forecast
 from adarts.methods import canonical, create, source_hash
 from adarts.report import cell_svg, write_report
 from adarts.runs import RunFolder, StopSignals, carry_out, out_of_memory_named
 from adarts.runs.tables import table
+from adarts.searching.earlier import require_same_course
 from adarts.searching.footprint import MemoryLimit, Workload
 from adarts.searching.monitors import collapse_warning, truth
 from adarts.searching.phases import checked_phases
@@ -61,6 +63,7 @@ def _search(config: SearchConfig) -> SearchResult:
     facts = {"method_source": source_hash(type(method))}
     checked_phases(config, method)
     device = RunFolder.check("search", config)  # refused before images are read
+    require_same_course(config)
     limit = MemoryLimit.of(config.run.memory_limit)
     data = load_images(config.data, config.images, config.seed)
     # Everything that can be refused is refused before there is a folder.
@@ -90,29 +93,50 @@ def _announce(run: RunFolder, task: SearchTask, data: ImageData, device: torch.d
     """Say what will be done and what it will cost, before it begins."""
     net = task.supernet
     run.log(table("data", data.table()))
-    weights = sum(parameter.numel() for parameter in net.weight_parameters())
     shape = (1, data.in_channels, *data.image_size)
     steps, phase = task.steps(0), task.phases[0]
-    plan = {0: phase.warmup_epochs * steps, phase.warmup_epochs: (phase.epochs - phase.warmup_epochs) * steps}
-    predicted = str(forecast(task, device, plan) or "not known")
-    if len(task.phases) > 1:
-        predicted += f" for the first of {len(task.phases)} phases"
+    weights, logits = ([p.numel() for p in those] for those in (net.weight_parameters(), net.logit_parameters()))
     run.log(
         table(
             "search",
             [
                 ("method", f"{task.method.info.title}, 1/{phase.edge.k} of the channels"),
+                ("space", net.space.title),
                 ("supernet", f"{phase.supernet.cells} cells, {phase.supernet.channels} channels"),
-                ("weights", f"{weights:,} parameters, {sum(p.numel() for p in net.logit_parameters())} logits"),
+                ("weights", f"{sum(weights):,} parameters, {sum(logits)} logits"),
                 ("MACs", f"{count_macs(net, shape) / 1e6:,.0f} million an image"),
                 (
                     "steps",
                     f"{task.epochs} epochs of {steps} steps, {sum(p.warmup_epochs for p in task.phases)} warm-up",
                 ),
-                ("predicted", predicted),
+                ("predicted", str(_predicted(task, device) or "not known")),
             ],
         )
     )
+
+
+def _predicted(task: SearchTask, device: torch.device) -> Forecast | None:
+    """What the steps of all phases will cost; what a method measures after an epoch is not in it.
+
+    A later phase is measured as if it began now, so with operations that are not yet the ones it will have.
+    """
+    before = copy.deepcopy(task.state_dict())
+    found: list[Forecast] = []
+    begin = 0
+    try:
+        for index, phase in enumerate(task.phases):
+            if index:
+                task.enter(index)
+            steps, warm = task.steps(begin), begin + phase.warmup_epochs
+            plan = {begin: phase.warmup_epochs * steps, warm: (phase.epochs - phase.warmup_epochs) * steps}
+            if (one := forecast(task, device, plan)) is None:
+                return None
+            found.append(one)
+            begin += phase.epochs
+    finally:
+        if len(task.phases) > 1:
+            task.load_state_dict(before)
+    return Forecast(sum(one.seconds for one in found), found[-1].memory)
 
 
 def _finish(run: RunFolder, task: SearchTask, data: ImageData) -> None:

@@ -55,12 +55,12 @@ class SearchTask:
         self.parts = 1
         self.fingerprint = data.fingerprint
         self.previous: Supernet | None = None
-        self._enter(0)
+        self.enter(0)
         self.initial_genotype = self.genotype()
 
     # ------------------------------------------------------------------------------------------------------- phases
 
-    def _enter(self, index: int) -> None:
+    def enter(self, index: int) -> None:
         """Begin a phase: its supernet, its optimisers, and what the method does first."""
         self._build(index)
         self.method.begin(self)
@@ -169,7 +169,7 @@ class SearchTask:
             record["phase"] = self.moment.phase
         self.selection_before = self.selection
         if self.moment.is_last and self.moment.phase + 1 < len(self.phases) and self.stopped is None:
-            self._enter(self.moment.phase + 1)
+            self.enter(self.moment.phase + 1)
         return record
 
     def describe(self, record: Mapping[str, Any]) -> str:

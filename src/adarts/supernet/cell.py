@@ -56,8 +56,9 @@ class SearchCell(nn.Module):
         for source, rows in enumerate(self.rows):
             # On the device of the cell: copying them there would wait for it, and cannot be captured.
             self.register_buffer(f"rows{source}", torch.tensor(rows), persistent=False)
+        allowed = space.allowed(kind)
         self.sources = nn.ModuleList(
-            SourceEdges(channels, len(rows), space.stride(kind, source), space, design)
+            SourceEdges(channels, [allowed[row] for row in rows], space.stride(kind, source), space, design)
             for source, rows in enumerate(self.rows)
         )
 

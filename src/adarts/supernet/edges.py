@@ -29,15 +29,19 @@ class SourceEdges(nn.Module):
 
     Args:
         channels: C of the node.
-        num_edges: edges that leave it.
+        allowed: for every edge that leaves it, which operations the edge may have. An operation that none of them may have is
+            not made; one that some may have is made for all, so that the edges stay side by side.
         stride: 2 for the inputs of a reduction cell.
         space: its operations, in the order of the logits.
         design: which channels enter, and attention.
     """
 
-    def __init__(self, channels: int, num_edges: int, stride: int, space: Space, design: EdgeDesign) -> None:
+    def __init__(
+        self, channels: int, allowed: Sequence[Sequence[bool]], stride: int, space: Space, design: EdgeDesign
+    ) -> None:
         super().__init__()
-        self.channels, self.num_edges, self.stride, self.design = channels, num_edges, stride, design
+        self.channels, self.stride, self.design = channels, stride, design
+        self.num_edges = num_edges = len(allowed)
         self.operation_names = space.operations
         self.selected = channels // design.k
         num_modules = 1 if design.attention_scope == "node" else num_edges
@@ -45,8 +49,8 @@ class SourceEdges(nn.Module):
         self.operations = nn.ModuleDict(
             {
                 name: BATCHED[name](num_edges, self.selected, stride, space.normalised_pools)
-                for name in space.operations
-                if name != "none"
+                for name, allowed_e in zip(space.operations, zip(*allowed, strict=True), strict=True)
+                if name != "none" and any(allowed_e)
             }
         )
         self.auxiliary = skip(num_edges, self.selected, stride) if design.auxiliary_skip else None

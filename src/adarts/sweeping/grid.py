@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from adarts.config.loading import checked, layered, merge, setting_names, validated
-from adarts.config.settings import ImageSettings, SearchConfig
+from adarts.config.settings import ImageSettings, SearchConfig, names_code
 from adarts.data import load_images
 from adarts.errors import ConfigError, DataError
 from adarts.methods import canonical, create, published
@@ -134,13 +134,19 @@ def _name(settings: Mapping[str, Any]) -> str:
 def _require_distinct(points: Sequence[Point]) -> None:
     searches: dict[str, str] = {}
     for point in points:
-        search = json.dumps(identity(point.config), sort_keys=True)
+        search = json.dumps({**identity(point.config), "method": _one_spelling(point.config.method)}, sort_keys=True)
         if search in searches:
             who = " and ".join(dict.fromkeys([searches[search], point.name]))
             raise ConfigError(f"two points are the same search: {who}; leave one of the values out")
         if point.name in searches.values():
             raise ConfigError(f"two points would share the folder {point.name}; sweep over them one after the other")
         searches[search] = point.name
+
+
+def _one_spelling(method: str) -> str:
+    """A method's name; that of a class in a file with the one path that all spellings of it lead to."""
+    place, _, name = method.rpartition(":")
+    return f"{Path(place).resolve()}:{name}" if names_code(method) else method
 
 
 def shown(value: Any) -> str:

@@ -98,7 +98,7 @@ def finished(point: Point, folder: Path) -> Outcome:
     figures |= accuracies(run.metrics[-1])
     figures["seconds"] = run.summary["seconds"]
     skips = [record["skips"] for record in run.metrics]
-    truth = [record["truth"]["cifar10"] for record in run.metrics if "truth" in record]
+    truth = [record["truth"]["cifar10"] for record in run.metrics if record.get("truth")]
     if known := run.summary.get("truth"):
         figures |= {"true.cifar10": known["cifar10"], "true.rank": known["rank"]}
     return Outcome(point, "finished", None, figures, run.summary["collapsed"], skips, truth)

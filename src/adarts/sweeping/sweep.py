@@ -175,8 +175,11 @@ class _Sweep:
         facts = {"environment": self.environment, "slots": self.slots, "threads": self.threads}
         whole = content(outcomes, found, facts)
         write_atomically(self.folder / "sweep.json", to_json(whole))
-        data, scales = ({getattr(point.config, name): None for point in self.points} for name in ("data", "scale"))
-        title = f"Sweep on {', '.join(data)}, scale {', '.join(scales)}"
+        data, spaces, scales = (
+            ", ".join(dict.fromkeys(getattr(point.config, name) for point in self.points))
+            for name in ("data", "space", "scale")
+        )
+        title = f"Sweep on {data}, space {spaces}, scale {scales}"
         write_atomically(self.folder / "sweep.md", page(title, outcomes, found, facts).encode())
         self.console.print(f"\n{summary(found)}\n")
         return SweepResult(self.folder, whole)
