@@ -18,7 +18,7 @@ def test_published_hyper_parameters_are_a_valid_configuration(name: str) -> None
     assert all((info.title, info.year > 2000, info.paper, info.changes, info.cost))
 
 
-def test_the_five_designs_of_one_supernet() -> None:
+def test_the_designs_of_one_supernet() -> None:
     def design(name: str) -> tuple[object, ...]:
         edge = SearchConfig.model_validate({"method": name, **get_method(name).info.defaults}).edge
         return edge.selector, edge.k, edge.attention, edge.normalisation
@@ -29,6 +29,7 @@ def test_the_five_designs_of_one_supernet() -> None:
     assert design("darts-attention") == ("all", 1, True, False)
     assert design("adarts") == ("attention", 4, True, False)
     assert design("adarts-en") == ("attention", 4, True, True)
+    assert design("adarts-fixed") == ("first", 4, True, False)
 
 
 def test_a_name_is_given_once_and_an_unknown_one_suggests_the_nearest() -> None:

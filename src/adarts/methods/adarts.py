@@ -36,3 +36,23 @@ class AdartsEdgeNormalisation(Method):
         cost="as adarts",
         defaults={"edge": {"normalisation": True}},
     )
+
+
+@register
+class AdartsFixed(Method):
+    """ADARTS with fixed channels: attention scales all of them, as in ADARTS, but does not choose which ones pass.
+
+    The first C/k channels pass through the operations and the channels are shuffled after, as in PC-DARTS; no edge normalisation.
+    It is not of the paper but of this project, made where the true accuracy of every cell is known: there ADARTS's own choice of
+    channels ends in cells of skip connections more often than this one does (docs/truth.md).
+    """
+
+    info = MethodInfo(
+        name="adarts-fixed",
+        title="ADARTS with fixed channels",
+        year=2026,
+        paper="of this project: docs/truth.md",
+        changes="as adarts, but always the first quarter of the channels, which are shuffled after",
+        cost="as adarts",
+        defaults={"edge": {"selector": "first", "k": 4, "attention": True}},
+    )
