@@ -50,6 +50,21 @@ def test_stability_of_a_sweep(finished_search: Path, tmp_path: Path) -> None:
     assert written["all_cells"]["cifar100"]["best"] == 73.5133
 
 
+def test_what_none_costs(finished_search: Path, tmp_path: Path) -> None:
+    sweep = make_sweep(tmp_path, finished_search, {"darts-0": Genotype.from_text(SKIP)})
+    metrics = sweep / "points" / "darts-0" / "metrics.jsonl"
+    *before, last = map(json.loads, metrics.read_text().splitlines())
+    # `none` is first on every edge, nor_conv_3x3 second, but for the second edge, where it is the other way round.
+    rows = [[0.3, 0.1, 0.2, 0.25, 0.15]] * 6
+    rows[1] = [0.25, 0.1, 0.2, 0.3, 0.15]
+    last["operation_weights"] = {"normal": rows}
+    metrics.write_text("".join(json.dumps(record) + "\n" for record in [*before, last]))
+    (only,) = stability(sweep).groups
+    assert only.accuracies["cifar10"].spread.mean == 54.2967
+    assert only.without_none["cifar10"].spread.mean == lookup(CONV).cifar10.test
+    assert json.loads((sweep / "stability.json").read_text())["groups"][0]["found"][0]["without_none"] == CONV
+
+
 def test_what_is_no_sweep_of_the_space(finished_search: Path, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"it has no sweep\.json"):
         stability(tmp_path)

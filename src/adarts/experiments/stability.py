@@ -14,11 +14,13 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from adarts.errors import CheckpointError, DataError
 from adarts.report.reading import RunRecord, read_run
 from adarts.runs import write_atomically
 from adarts.runs.files import to_json
-from adarts.space import NASBENCH201
+from adarts.space import NASBENCH201, derive
 from adarts.sweeping.results import Spread
 from adarts.truth import DATA_SETS, Truth, all_truths, dataset_of, truth_of
 
@@ -27,11 +29,20 @@ _KIND = NASBENCH201.cell_kinds[0]
 
 @dataclass(frozen=True)
 class Found:
-    """What one search found: its seed, the cell, and the agreement of its channels over the epochs, where it was measured."""
+    """What one search found.
+
+    Attributes:
+        seed: of the search.
+        truth: of its cell.
+        channels: the agreement of its channels over the epochs, where it was measured.
+        without_none: of the cell that the last operation weights name if `none` may not be chosen; None where they were not
+            recorded.
+    """
 
     seed: int
     truth: Truth
     channels: list[float]
+    without_none: Truth | None = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +62,7 @@ class Group:
         settings: what they have in common: the method, and what else varies in the sweep.
         found: one entry a seed.
         accuracies: by data set.
+        without_none: the same if `none` may not be chosen; empty where no search recorded its operation weights.
         equal_edges: share of the edges with the same operation, over all pairs of seeds; None for one seed. Two cells drawn at
             random agree on a fifth.
         channels: share of the channels chosen in the last update of an epoch that were chosen in that of the epoch before, too,
@@ -61,6 +73,7 @@ class Group:
     settings: Mapping[str, Any]
     found: list[Found]
     accuracies: dict[str, Accuracy]
+    without_none: dict[str, Accuracy]
     equal_edges: float | None
     channels: Spread | None
     last_channels: Spread | None
@@ -101,7 +114,7 @@ def stability(sweep_dir: Path) -> StabilityResult:
         data.add(str(run.config.get("data")))
         common = {name: value for name, value in settings.items() if name != "seed"}
         _, found = members.setdefault(json.dumps(common), (common, []))
-        found.append(Found(settings["seed"], truth_of(run.genotype), _channels(run)))
+        found.append(Found(settings["seed"], truth_of(run.genotype), _channels(run), _without_none(run)))
     if not members:
         raise DataError(f"{sweep_dir}: no search in the space '{NASBENCH201.name}' is finished")
     result = StabilityResult(
@@ -118,10 +131,12 @@ def group(settings: Mapping[str, Any], found: Sequence[Found]) -> Group:
     """Sum up searches that differ in the seed alone."""
     truths = [one.truth for one in found]
     known = [one.channels for one in found if one.channels]
+    something = [one.without_none for one in found if one.without_none is not None]
     return Group(
         settings,
         list(found),
         {dataset: _accuracy(truths, dataset) for dataset in DATA_SETS},
+        {dataset: _accuracy(something, dataset) for dataset in DATA_SETS} if something else {},
         equal_edges([truth.arch for truth in truths]),
         Spread.of([statistics.fmean(values) for values in known]) if known else None,
         Spread.of([values[-1] for values in known]) if known else None,
@@ -147,6 +162,7 @@ def content(result: StabilityResult) -> dict[str, Any]:
                 "arch": found.truth.arch,
                 **{dataset: found.truth.on(dataset).test for dataset in DATA_SETS},
                 "channels": found.channels,
+                "without_none": None if found.without_none is None else found.without_none.arch,
             }
             for found in one.found
         ]
@@ -168,6 +184,15 @@ def _accuracy(truths: Sequence[Truth], dataset: str) -> Accuracy:
 def _channels(run: RunRecord) -> list[float]:
     """The channel stability of the epochs that have one: the first has none before it."""
     return [record["channel_stability"][_KIND] for record in run.metrics if record.get("channel_stability")]
+
+
+def _without_none(run: RunRecord) -> Truth | None:
+    """The space's rule lets `none` win an edge; in the DARTS spaces it never does. So this says what that rule costs."""
+    if not run.metrics or not (rows := run.metrics[-1].get("operation_weights")):
+        return None
+    weights_eo = torch.tensor(rows[_KIND])
+    weights_eo[:, NASBENCH201.operations.index("none")] = -1.0  # below every weight
+    return truth_of(derive(NASBENCH201, {_KIND: weights_eo}))
 
 
 def _finished(sweep_dir: Path) -> list[tuple[Mapping[str, Any], RunRecord]]:
