@@ -48,6 +48,8 @@ def test_stability_of_a_sweep(finished_search: Path, tmp_path: Path) -> None:
     written = json.loads((sweep / "stability.json").read_text())
     assert written["groups"][1]["found"][0]["arch"] == CONV
     assert written["all_cells"]["cifar100"]["best"] == 73.5133
+    drawing = (sweep / "stability.svg").read_text()
+    assert drawing.count("<g ") == 2 and f"darts: {lookup(CONV).cifar10.test:.2f}<" in drawing
 
 
 def test_what_none_costs(finished_search: Path, tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ class Stability:
     """Say how much the searches of a sweep in NAS-Bench-201 depend on the seed: true accuracies, cells, channels."""
 
     sweep: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SWEEP")]
-    """The folder of a sweep. stability.json is written there."""
+    """The folder of a sweep. stability.json and stability.svg are written there."""
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Print JSON, with the cell of every seed."""
 
@@ -145,7 +145,7 @@ def _correlation(form: Correlation) -> int:
 
 
 def _stability(form: Stability) -> int:
-    from adarts.experiments.stability import content, stability
+    from adarts.experiments.stability import DRAWING, content, stability
     from adarts.sweeping.grid import shown
     from adarts.truth import DATA_SETS
 
@@ -168,7 +168,9 @@ def _stability(form: Stability) -> int:
     print(f"true test accuracy on {DATA_SETS[result.dataset]} in percent, over the seeds")
     table([*names, "n", "mean ± sd", "worst", "no none", "edges", "channels"], rows)
     print("no none: mean if `none` could not be chosen; edges, channels: how much agrees between seeds, between epochs")
-    print(form.sweep / "stability.json")
+    for name in ("stability.json", DRAWING):
+        if (form.sweep / name).exists():
+            print(form.sweep / name)
     return 0
 
 

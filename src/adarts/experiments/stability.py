@@ -9,7 +9,7 @@ import json
 import re
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -17,14 +17,18 @@ from typing import Any
 import torch
 
 from adarts.errors import CheckpointError, DataError
+from adarts.report.panels import Panel, panels_svg
 from adarts.report.reading import RunRecord, read_run
 from adarts.runs import write_atomically
 from adarts.runs.files import to_json
 from adarts.space import NASBENCH201, derive
+from adarts.sweeping.grid import shown
 from adarts.sweeping.results import Spread
 from adarts.truth import DATA_SETS, Truth, all_truths, dataset_of, truth_of
 
+DRAWING = "stability.svg"
 _KIND = NASBENCH201.cell_kinds[0]
+_LOWEST = 15  # points below the best cell: what the drawing shows; most cells that searches find lie within
 
 
 @dataclass(frozen=True)
@@ -37,12 +41,14 @@ class Found:
         channels: the agreement of its channels over the epochs, where it was measured.
         without_none: of the cell that the last operation weights name if `none` may not be chosen; None where they were not
             recorded.
+        epochs: by data set, the true accuracy of the cell that the search would have named after each epoch.
     """
 
     seed: int
     truth: Truth
     channels: list[float]
     without_none: Truth | None = None
+    epochs: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -97,7 +103,7 @@ class StabilityResult:
 
 
 def stability(sweep_dir: Path) -> StabilityResult:
-    """Sum up the finished searches of a sweep.
+    """Sum up the finished searches of a sweep; `stability.json` and a drawing are written into its folder.
 
     Args:
         sweep_dir: of the sweep; searches in other spaces are left out.
@@ -114,7 +120,7 @@ def stability(sweep_dir: Path) -> StabilityResult:
         data.add(str(run.config.get("data")))
         common = {name: value for name, value in settings.items() if name != "seed"}
         _, found = members.setdefault(json.dumps(common), (common, []))
-        found.append(Found(settings["seed"], truth_of(run.genotype), _channels(run), _without_none(run)))
+        found.append(Found(settings["seed"], truth_of(run.genotype), _channels(run), _without_none(run), _epochs(run)))
     if not members:
         raise DataError(f"{sweep_dir}: no search in the space '{NASBENCH201.name}' is finished")
     result = StabilityResult(
@@ -124,6 +130,8 @@ def stability(sweep_dir: Path) -> StabilityResult:
         {dataset: _accuracy(all_truths(), dataset) for dataset in DATA_SETS},
     )
     write_atomically(sweep_dir / "stability.json", to_json(content(result)))
+    if drawing := picture(result):
+        write_atomically(sweep_dir / DRAWING, drawing.encode())
     return result
 
 
@@ -176,6 +184,27 @@ def content(result: StabilityResult) -> dict[str, Any]:
     }
 
 
+def picture(result: StabilityResult) -> str | None:
+    """True accuracy by epoch, a panel for each group and a line for each seed; None where no search recorded it."""
+    panels = []
+    for one in result.groups:
+        if seeds := [found.epochs[result.dataset] for found in one.found if found.epochs]:
+            name = ", ".join(map(shown, one.settings.values()))
+            spread = one.accuracies[result.dataset].spread
+            deviation = "" if spread.sd is None else f" ± {spread.sd:.2f}"
+            panels.append(Panel(f"{name}: {spread.mean:.2f}{deviation}", seeds))
+    if not panels:
+        return None
+    everything = result.anything[result.dataset]
+    title = f"True accuracy on {DATA_SETS[result.dataset]} of the cell that would be derived, by epoch, in percent"
+    legend = (
+        "a line a seed, their mean in bold; dashed: the mean of all cells; "
+        f"at the lower edge: {_LOWEST} points below the best cell, or more"
+    )
+    high = everything.best
+    return panels_svg(title, legend, panels, low=high - _LOWEST, high=high, rule=everything.spread.mean)
+
+
 def _accuracy(truths: Sequence[Truth], dataset: str) -> Accuracy:
     values = [truth.on(dataset).test for truth in truths]
     return Accuracy(Spread.of(values), min(values), max(values))
@@ -193,6 +222,12 @@ def _without_none(run: RunRecord) -> Truth | None:
     weights_eo = torch.tensor(rows[_KIND])
     weights_eo[:, NASBENCH201.operations.index("none")] = -1.0  # below every weight
     return truth_of(derive(NASBENCH201, {_KIND: weights_eo}))
+
+
+def _epochs(run: RunRecord) -> dict[str, list[float]]:
+    """The true accuracies in the records of the epochs."""
+    known = [record["truth"] for record in run.metrics if record.get("truth")]
+    return {dataset: [truth[dataset] for truth in known] for dataset in DATA_SETS} if known else {}
 
 
 def _finished(sweep_dir: Path) -> list[tuple[Mapping[str, Any], RunRecord]]:
