@@ -31,8 +31,8 @@ model = timm.create_model("adarts_v1_cifar", num_classes=100, in_chans=3, drop_p
 ```
 
 Networks take images of any size (the hand-designed ones from 16 pixels on) and have fresh weights: there are no trained weights
-here. Case does not matter in names. In timm's registry they are in small letters, with `_cifar` behind those that do not say so
-already.
+here. Case does not matter in names, and the name that a source gives its cells is as good as ours. In timm's registry the names
+are in small letters, with `_cifar` behind those that do not say so already.
 
 ## Table I of the ADARTS paper
 
@@ -116,7 +116,13 @@ def page() -> str:
     papers |= {record.title: record.paper for record in zoo.records()[len(zoo.entries()) :]}
     text += _table(["method or network", "paper"], ([method, str(paper)] for method, paper in papers.items()))
     text += "\n## Where the cells come from\n\n"
-    return text + _table(["name", "text of the cells"], ([f"`{e.name}`", str(e.source)] for e in zoo.entries()))
+    return text + _table(
+        ["name", "name there", "text of the cells"],
+        (
+            [f"`{e.name}`", "" if e.source_name == e.name else f"`{e.source_name}`", str(e.source)]
+            for e in zoo.entries()
+        ),
+    )
 
 
 def _extra_operations() -> list[str]:

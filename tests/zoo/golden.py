@@ -100,7 +100,7 @@ MILLIONS = {
     "FairDARTS_f": "3.151",
     "FairDARTS_g": "2.899",
 }
-"""Millions of parameters with 36 channels, 20 cells and 10 classes, without the auxiliary head."""
+"""Millions of parameters with 36 channels, 20 cells and 10 classes, without the auxiliary head; by the names in the sources."""
 
 PARAMETERS = {
     "ADARTS_V1": 2_897_902,
@@ -162,3 +162,32 @@ TRIPLES = {
     ),
 }
 """FairDARTS's cells as its code has them: (operation, node, source)."""
+
+TABLE_1 = (
+    (1.7, None, 6.43, 25.16),  # ResNet(depth=110)
+    (10.2, None, 7.93, 27.82),  # ResNet(depth=1202)
+    (25.6, None, 3.46, 17.18),  # DenseNet-BC
+    (20.1, None, 6.66, 28.05),  # VGG
+    (2.2, None, 4.26, 19.20),  # MobileNetV2
+    (None, 17, 7.10, 29.05),  # Genetic CNN
+    (2.8, 3150, 2.55, None),  # AmoebaNet-B
+    (15.7, 300, 3.75, None),  # Hierarchical Evolution
+    (2.4, 0.4, 3.00, None),  # CARS
+    (4.6, 0.5, 2.89, 19.43),  # ENAS
+    (3.3, 1800, 3.41, None),  # NASNet-A
+    (3.3, 1800, 2.65, None),  # NASNet-A + cutout
+    (16, 1.5, 4.03, None),  # SMASH
+    (3.3, 1.5, 3.00, 17.76),  # DARTS (first order) + cutout
+    (3.3, 4.0, 2.76, 17.54),  # DARTS (second order) + cutout
+    (3.4, 0.2, 3.87, 19.68),  # GDAS
+    (3.4, 0.2, 2.93, 19.38),  # GDAS+cutout
+    (2.8, 1.5, 2.85, 17.55),  # SNAS + cutout
+    (3.4, 0.3, 2.50, 17.20),  # P-DARTS + cutout
+    (3.6, 0.1, 2.57, None),  # PCDARTS + cutout
+    (2.8, 0.4, 2.54, 17.61),  # FairDARTS + cutout
+    (3.3, 1.3, 2.61, 16.73),  # SDARTS-ADV + cutout
+    (3.4, 0.6, 2.50, 17.30),  # EoiNAS + cutout
+    (2.9, 0.2, 3.70, 18.21),  # ADARTS
+    (2.9, 0.2, 2.46, 17.06),  # ADARTS + cutout
+)
+"""Table I of the ADARTS paper: millions of parameters, GPU days, test errors in per cent on CIFAR-10 and CIFAR-100."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -33,19 +34,38 @@ def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 
 
 def test_the_list(capsys: pytest.CaptureFixture[str]) -> None:
-    lines = said(capsys).splitlines()
-    assert len(lines) == 106
-    (row,) = (line.split() for line in lines if line.startswith("ADARTS_V1 "))
-    assert row == ["ADARTS_V1", "ADARTS,", "V1", "2023", "2.46", "17.06", "2.9", "2.898"]
+    table, note = said(capsys).split("\n\n")
+    assert len(table.splitlines()) == 106
+    (row,) = (line.split() for line in table.splitlines() if line.startswith("ADARTS_V1 "))
+    assert row == ["ADARTS_V1", "2023", "2.46", "17.06", "2.9", "2.898", "ADARTS,", "V1"]
     assert said(capsys, "list") == said(capsys)
+    assert "published: million parameters" in note and "counted: " in note and "`adarts zoo show NAME`" in note
+
+
+@pytest.mark.parametrize("columns", ["80", "120", None])
+def test_a_network_a_line(
+    columns: str | None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS")
+    if columns is not None:
+        monkeypatch.setenv("COLUMNS", columns)
+    head, *lines = said(capsys).splitlines()
+    assert len(lines) == 105 + 5 and all(len(line) <= int(columns or 200) for line in lines)
+    assert head.split() == ["name", "year", "C10", "C100", "published", "counted", "what"]
+    end = head.index("counted") + len("counted")
+    assert all(re.fullmatch(r"\w+ .* \d+\.\d{3}", line[:end]) for line in lines[:105])  # numbers end below each other
+    assert any("…" in line for line in lines) == (columns == "80")
 
 
 def test_filter_and_sort(capsys: pytest.CaptureFixture[str]) -> None:
-    assert [line.split()[0] for line in said(capsys, "--filter", "GDAS").splitlines()[1:]] == ["GDAS_F1", "GDAS_V1"]
+    assert [line.split()[0] for line in said(capsys, "--filter", "GDAS").splitlines()[1:3]] == ["GDAS_F1", "GDAS_V1"]
     found = json.loads(said(capsys, "--filter", "sgas", "--sort", "error", "--json"))
-    assert [record["name"] for record in found][:2] == ["Cri1_CIFAR_3", "Cri1_CIFAR_1"]
+    assert [record["name"] for record in found][:2] == ["SGAS_CRI1_3", "SGAS_CRI1_1"]
     assert found[0]["cifar10_error"] == 2.39 and found[0]["source"].startswith("github.com/lightaime/sgas")
-    assert Genotype.from_dict(found[0]["genotype"]) == get("Cri1_CIFAR_3").genotype
+    assert (
+        Genotype.from_dict(found[0]["genotype"]) == get("SGAS_CRI1_3").genotype
+        and found[0]["source_name"] == "Cri1_CIFAR_3"
+    )
     assert "nothing in the zoo has 'xyz'" in refused(capsys, "--filter", "xyz")
     assert json.loads(said(capsys, "--filter", "xyz", "--json")) == []
     assert "--sort" in refused(capsys, "--sort", "beauty")
@@ -60,7 +80,11 @@ def test_show_draws_and_counts(capsys: pytest.CaptureFixture[str]) -> None:
     assert shown.splitlines()[-1].startswith("2,897,902 parameters, ")
     small = said(capsys, "ADARTS_V1", "--channels", "8", "--cells", "5", "--num-classes", "3", "--image-size", "16")
     assert small.splitlines()[-1].endswith("(8 channels, 5 cells, 3 classes, 16x16 pixels)")
-    assert "paper: not known" in said(capsys, "edarts4", "--channels", "4", "--cells", "3")
+    assert "(1 channel, 1 cell, 1 class, " in said(
+        capsys, "ADARTS_V1", "--channels", "1", "--cells", "1", "--num-classes", "1"
+    )
+    raw = said(capsys, "show", "ASHA200", "--channels", "4", "--cells", "3")
+    assert raw.startswith("ASHA: ") and "paper: not known" in raw and "darts/genotypes.py, as ASHA200\n" in raw
 
 
 def test_show_as_json(capsys: pytest.CaptureFixture[str]) -> None:
@@ -83,9 +107,10 @@ def test_cells_are_drawn(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> 
     for path in paths:
         assert ElementTree.parse(path).getroot().tag == "{http://www.w3.org/2000/svg}svg"
     assert "norm_max_pool_3x3" in paths[1].read_text()
-    assert "cannot be written" in refused(
+    assert "cannot be written: No such" in refused(
         capsys, "show", "GDAS_F1", *small, "--svg", str(tmp_path / "no" / "cells.svg")
     )
+    assert "a folder; name a file in it" in refused(capsys, "show", "GDAS_F1", *small, "--svg", str(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -94,7 +119,11 @@ def test_cells_are_drawn(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> 
         (["show", "ADARTS_V7"], "did you mean 'ADARTS_V"),
         (["ADARTS_V7"], "did you mean 'ADARTS_V"),
         (["show"], "NAME"),
+        (["show", "NOPE"], "unknown network 'NOPE'; `adarts zoo` lists what there is"),
         (["show", "SETN", "--image-size", "0"], "from 1x1 pixels on"),
+        (["show", "SETN", "--image-size", "-3"], "from 1x1 pixels on, not -3x-3"),
+        (["show", "SETN", "--cells", "-1"], "cells of at least 1, not -1"),
+        (["show", "SETN", "--channels", "100000000000"], "--channels is at most 10,000"),
         (["show", "SETN", "--channels", "many"], "--channels"),
         (["--filters", "x"], "unknown argument '--filters'"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -10,13 +11,24 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 
 from adarts.cli.options import parse
-from adarts.cli.output import table
 from adarts.errors import ConfigError, DataError
 from adarts.zoo.catalogue import CELLS, CHANNELS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from adarts.space import Genotype
     from adarts.zoo import Record
+
+
+_NOTE = f"""
+C10, C100: published test errors in per cent on CIFAR-10 and CIFAR-100.
+published: million parameters, as published; counted: those of our network
+({CHANNELS} channels and {CELLS} cells where it has cells, 10 classes, no auxiliary head).
+`adarts zoo show NAME` shows one: sources, remarks, cells."""
+
+_LARGEST = {"channels": 10_000, "cells": 1_000, "num_classes": 1_000_000, "image_size": 10_000}
+"""What is counted in seconds and without overflow."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +40,7 @@ class List:
     """
 
     filter: Annotated[str | None, tyro.conf.arg(metavar="TEXT")] = None
-    """Only those in whose name, title, method or paper this text stands."""
+    """Only those in whose names, title, method or paper this text stands."""
     sort: Literal["name", "year", "error", "size"] = "name"
     """In which order; error is the published one on CIFAR-10, size the counted one."""
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
@@ -40,7 +52,7 @@ class Show:
     """Show a network of the zoo: its figures, its cells, and its parameters and multiply-accumulate operations at any size."""
 
     name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
-    """Name of published cells or of a hand-designed network."""
+    """Name of published cells, here or in their source, or of a hand-designed network."""
     channels: int | None = None
     """Channels of the first cells; 36 if not given. Hand-designed networks have their own."""
     cells: int | None = None
@@ -75,19 +87,37 @@ def _list(form: List) -> int:
         print(json.dumps([_facts(record) for record in found], indent=2, ensure_ascii=False))
         return 0
     if not found:
-        raise ConfigError(f"nothing in the zoo has '{form.filter}' in its name, title, method or paper")
-    head = ["name", "what", "year", "C10 %", "C100 %", "published M", "counted M"]
-    rows = [
-        [
-            record.name,
-            record.title,
-            *map(_figure, (record.year, record.cifar10_error, record.cifar100_error, record.size)),
-            f"{record.parameters / 1e6:.3f}",
-        ]
-        for record in found
-    ]
-    table(head, rows)
+        raise ConfigError(f"nothing in the zoo has '{form.filter}' in its names, title, method or paper")
+    _table(found)
+    print(_NOTE)
     return 0
+
+
+def _table(found: Sequence[Record]) -> None:
+    """Prints a record a line; where the terminal is too narrow, the titles are cut."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = 200  # what reads a pipe has no margin
+    grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    grid.add_column("name", no_wrap=True)
+    for head in ("year", "C10", "C100", "published", "counted"):
+        grid.add_column(head, justify="right", no_wrap=True)
+    grid.add_column("what")
+    for record in found:
+        grid.add_row(
+            record.name,
+            _figure(record.year, "d"),
+            _figure(record.cifar10_error, ".2f"),
+            _figure(record.cifar100_error, ".2f"),
+            _figure(record.size, ""),
+            _figure(record.parameters / 1e6, ".3f"),
+            Text(record.title, no_wrap=True, overflow="ellipsis"),
+        )
+    console.print(grid)
 
 
 def _show(form: Show) -> int:
@@ -99,6 +129,9 @@ def _show(form: Show) -> int:
     drawn = found.genotype if isinstance(found, Entry) else None
     if form.svg is not None and drawn is None:
         raise ConfigError(f"{found.name} has no cells to draw")
+    for name, largest in _LARGEST.items():
+        if (getattr(form, name) or 0) > largest:
+            raise ConfigError(f"--{name.replace('_', '-')} is at most {largest:,}")
     parameters, macs = count(found.name, form.num_classes, form.channels, form.cells, form.image_size)
     written = [] if form.svg is None or drawn is None else _draw(drawn, form.svg)
     if form.json:
@@ -112,9 +145,10 @@ def _show(form: Show) -> int:
         for kind in drawn.cells:
             print(f"\n{kind} cell; 0 and 1 are the outputs of the cells before it")
             print("\n".join(f"  {line}" for line in cell_lines(drawn, kind)))
-    size = f"{form.num_classes} classes, {form.image_size}x{form.image_size} pixels"
+    size = f"{form.num_classes} class{'es' * (form.num_classes > 1)}, {form.image_size}x{form.image_size} pixels"
     if drawn is not None:
-        size = f"{form.channels or CHANNELS} channels, {form.cells or CELLS} cells, {size}"
+        channels, cells = form.channels or CHANNELS, form.cells or CELLS
+        size = f"{channels} channel{'s' * (channels > 1)}, {cells} cell{'s' * (cells > 1)}, {size}"
     print(f"\n{parameters:,} parameters, {macs / 1e6:,.1f} million MACs an image ({size})")
     for path in written:
         print(path)
@@ -125,6 +159,8 @@ def _draw(genotype: Genotype, place: Path) -> list[Path]:
     """Writes a drawing of each cell beside a place."""
     from adarts.report.cells import cell_svg
 
+    if place.is_dir():
+        raise DataError(f"{place}: a folder; name a file in it, e.g. {place / 'cells.svg'}")
     paths = [place.with_name(f"{place.stem}_{kind}{place.suffix or '.svg'}") for kind in genotype.cells]
     for kind, path in zip(genotype.cells, paths, strict=True):
         try:
@@ -142,11 +178,16 @@ def _told(record: Record) -> list[str]:
     told = {
         "method": record.method,
         "paper": record.paper or "not known",
-        "cells from": record.source,
+        "cells from": _source(record),
         "published": f"{', '.join(published)} ({record.figures})" if published else "no figures that we know of",
     }
     lines = [f"{name}: {value}" for name, value in told.items() if value is not None]
     return lines + [f"remark: {remark}" for remark in record.remarks]
+
+
+def _source(record: Record) -> str | None:
+    named = "" if record.source_name in (None, record.name) else f", as {record.source_name}"
+    return None if record.source is None else f"{record.source}{named}"
 
 
 def _facts(record: Record) -> dict[str, Any]:
@@ -156,5 +197,5 @@ def _facts(record: Record) -> dict[str, Any]:
     return known if genotype is None else {**known, "genotype": genotype}
 
 
-def _figure(value: float | None) -> str:
-    return "" if value is None else f"{value}"
+def _figure(value: float | None, form: str) -> str:
+    return "" if value is None else format(value, form)

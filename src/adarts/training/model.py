@@ -130,7 +130,7 @@ def _published(name: str) -> Genotype:
     entry = zoo.find(name)
     if entry is not None:
         return entry.genotype
-    close = zoo.nearest_names(name, (*zoo.names(), *baselines.BASELINES))
+    close = zoo.nearest_names(name)
     if close and close[0] in baselines.BASELINES:
         raise DataError(f"'{name[:60]}' is no genotype; train a hand-designed network with --network {close[0]}")
     what = (

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from importlib.resources import files
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from adarts.errors import ConfigError
 from adarts.zoo.baselines.catalogue import BASELINES
+from adarts.zoo.table1 import TABLE
 
 if TYPE_CHECKING:
     from adarts.space import Genotype
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 CHANNELS, CELLS, CLASSES = 36, 20, 10
 """The network whose parameters are counted."""
 
+_TABLE_1 = "Table I of the ADARTS paper"
 
 _DESIGNED_PARAMETERS = {
     "resnet110": 1_727_962,
@@ -42,12 +44,14 @@ class Record:
     """What is known of a network.
 
     Attributes:
-        name: as in the code that it was published with.
+        name: by which it is listed.
         title: as people call it.
         method: that found it.
         paper: of the method; None where the origin is not known.
         year: of the paper.
         source: repository and file with its text.
+        source_name: that its source gives it, as good as its name to find it; with the method before it where several sources
+            would give the same.
         cifar10_error: published test error in per cent; None where no source gives one for this very network.
         cifar100_error: the same on CIFAR-100.
         size: published number of parameters in millions.
@@ -62,6 +66,7 @@ class Record:
     paper: str | None
     year: int | None
     source: str | None
+    source_name: str | None
     cifar10_error: float | None
     cifar100_error: float | None
     size: float | None
@@ -100,6 +105,7 @@ def names() -> tuple[str, ...]:
 
 def records() -> tuple[Record, ...]:
     """All published cells, then the hand-designed networks."""
+    printed = {name: {row.size for row in TABLE if row.ours == name} for name in BASELINES}
     designed = (
         Record(
             name=baseline.name,
@@ -108,10 +114,11 @@ def records() -> tuple[Record, ...]:
             paper=baseline.paper,
             year=baseline.year,
             source=None,
+            source_name=None,
             cifar10_error=baseline.cifar10_error,
             cifar100_error=baseline.cifar100_error,
             size=baseline.size,
-            figures="Table I of the ADARTS paper",
+            figures=_TABLE_1 if baseline.size in printed[baseline.name] else f"{_TABLE_1}, the size by its own paper",
             parameters=_DESIGNED_PARAMETERS[baseline.name],
             remarks=(baseline.note,) if baseline.note else (),
         )
@@ -121,19 +128,20 @@ def records() -> tuple[Record, ...]:
 
 
 def record(name: str) -> Record:
-    """The record of published cells or a hand-designed network.
+    """The record of published cells or a hand-designed network, by a name as for :func:`find`.
 
     Raises:
         ConfigError: there is none; with the nearest names.
     """
-    known = {_key(each.name): each for each in records()}
-    if _key(name) not in known:
-        raise ConfigError(f"unknown network '{name[:60]}'{hint(name, (each.name for each in known.values()))}")
-    return known[_key(name)]
+    designed = {each.name: each for each in records() if not isinstance(each, Entry)}
+    found = find(name) or designed.get(_key(name))
+    if found is None:
+        raise ConfigError(f"unknown network '{name[:60]}'{hint(name)}")
+    return found
 
 
 def select(text: str | None = None, order: Order = "name") -> list[Record]:
-    """The records in whose name, title, method or paper a text stands, in an order; what is not known stands last."""
+    """The records in whose names, title, method or paper a text stands, in an order; what is not known stands last."""
     found = [
         each
         for each in records()
@@ -150,11 +158,11 @@ def select(text: str | None = None, order: Order = "name") -> list[Record]:
 
 
 def _searched(each: Record) -> tuple[str | None, ...]:
-    return each.name, each.title, each.method, each.paper
+    return each.name, each.source_name, each.title, each.method, each.paper
 
 
 def find(name: str) -> Entry | None:
-    """The entry of a name, whatever its case, with ``-`` as good as ``_``; None if there is none."""
+    """The entry of a name, here or in its source, whatever the case, with ``-`` as good as ``_``; None if there is none."""
     return _by_key().get(_key(name))
 
 
@@ -166,19 +174,30 @@ def get(name: str) -> Entry:
     """
     entry = find(name)
     if entry is None:
-        raise ConfigError(f"unknown genotype '{name[:60]}'{hint(name, names())}")
+        raise ConfigError(f"unknown genotype '{name[:60]}'{hint(name, designed=False)}")
     return entry
 
 
-def nearest_names(name: str, known: Iterable[str]) -> list[str]:
-    """The one or two known names that come nearest to a name; none if none is near."""
-    keys = {_key(each): each for each in known}
-    return [keys[key] for key in difflib.get_close_matches(_key(name[:60]), keys, n=2, cutoff=0.6)]
+def nearest_names(name: str, designed: bool = True) -> list[str]:
+    """The one or two names that come nearest to a name; those in the sources if no other is near; none if none is near.
+
+    Args:
+        name: that nothing has.
+        designed: whether hand-designed networks count, too.
+    """
+    listed = [*names(), *(BASELINES if designed else ())]
+    in_sources = [each.source_name for each in entries() if each.source_name]
+    for known, cutoff in ((listed, 0.6), (in_sources, 0.8)):
+        keys = {_key(each): each for each in known}
+        close = difflib.get_close_matches(_key(name[:60]), keys, n=2, cutoff=cutoff)
+        if close:
+            return [keys[key] for key in close]
+    return []
 
 
-def hint(name: str, known: Iterable[str]) -> str:
+def hint(name: str, designed: bool = True) -> str:
     """What may have been meant, for a message."""
-    close = nearest_names(name, known)
+    close = nearest_names(name, designed)
     return f"; did you mean {' or '.join(map(repr, close))}?" if close else "; `adarts zoo` lists what there is"
 
 
@@ -198,4 +217,4 @@ def _catalogue() -> dict[str, Entry]:
 
 @cache
 def _by_key() -> dict[str, Entry]:
-    return {_key(entry.name): entry for entry in entries()}
+    return {_key(name): entry for entry in entries() for name in (entry.name, entry.source_name) if name}

@@ -11,7 +11,7 @@ from adarts.errors import ConfigError
 from adarts.seeding import derive_seed
 from adarts.space import Network, count_macs, count_parameters
 from adarts.zoo import baselines
-from adarts.zoo.catalogue import CELLS, CHANNELS, find, hint, names
+from adarts.zoo.catalogue import CELLS, CHANNELS, find, hint
 
 SMALLEST_DESIGNED = 16
 """Smallest side of an image that every hand-designed network takes."""
@@ -30,7 +30,8 @@ def create_model(
     """A network of the zoo, with fresh weights.
 
     Args:
-        name: of published cells or of a hand-designed network, whatever its case; `adarts zoo` lists them.
+        name: of published cells, here or in their source, or of a hand-designed network, whatever its case; `adarts zoo` lists
+            them.
         num_classes: classes to tell apart.
         channels: C of the first cells, 36 if not given. Hand-designed networks have their own widths.
         cells: number of cells, 20 if not given.
@@ -86,7 +87,7 @@ def _build(
         return Network(entry.genotype, num_classes, *sizes, in_channels, auxiliary)
     designed = name.strip().lower().replace("-", "_")
     if designed not in baselines.BASELINES:
-        raise ConfigError(f"unknown network '{name[:60]}'{hint(name, (*names(), *baselines.BASELINES))}")
+        raise ConfigError(f"unknown network '{name[:60]}'{hint(name)}")
     _require(designed, sides, smallest=SMALLEST_DESIGNED)
     if channels is not None or cells is not None or auxiliary:
         raise ConfigError(
