@@ -24,9 +24,11 @@ adarts train --genotype ADARTS_V1 --data cifar10        # train it
 
 ```python
 import adarts
+
 model = adarts.create_model("ADARTS_V1", num_classes=100, channels=36, cells=20, in_channels=3, image_size=32)
 
-import timm, adarts.zoo.timm                            # pip install 'adarts[timm]'
+import timm, adarts.zoo.timm  # pip install 'adarts[timm]'
+
 model = timm.create_model("adarts_v1_cifar", num_classes=100, in_chans=3, drop_path_rate=0.2)
 ```
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adarts.errors import NotFiniteError
-from adarts.space import DARTS, Genotype, Network, at_least, decided_edges, derive, strongest_pairs
+from adarts.space import DARTS, Genotype, Network, at_least, decided_edges, derive, never_none, strongest_pairs
 from adarts.space.genotype import CellGenotype
 
 SKIP, SEP3 = DARTS.operations.index("skip_connect"), DARTS.operations.index("sep_conv_3x3")
@@ -38,6 +38,8 @@ def test_follows_the_literal_rule(seed, with_edges):
     for kind, table in op_weights.items():
         factors = edge_weights[kind].double() if with_edges else torch.ones(14).double()
         assert genotype.cells[kind] == literal_rule(table.double(), factors)
+    # `none` is never emitted here, so a rule that leaves it out changes nothing.
+    assert derive(DARTS, op_weights, edge_weights if with_edges else None, never_none) == genotype
 
 
 def test_none_is_never_emitted_but_weakens_its_edge():

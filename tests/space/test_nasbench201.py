@@ -19,6 +19,7 @@ from adarts.space import (
     count_parameters,
     decided_edges,
     derive,
+    never_none,
     operation_cost,
     random_genotype,
     strongest_edges,
@@ -76,6 +77,17 @@ def test_every_rule_decides_every_edge(names: list[str]) -> None:
     expected = Genotype.from_text(text_of([names[edge] for edge in order]))
     for rule in (strongest_edges, strongest_pairs, decided_edges, at_least(0.5)):
         assert derive(NASBENCH201, {"normal": weights_eo}, rule=rule) == expected
+
+
+@given(operations)
+def test_where_none_may_not_win_the_second_best_does(names: list[str]) -> None:
+    weights_eo = torch.full((6, 5), 0.1)
+    weights_eo[:, NASBENCH201.operations.index("nor_conv_1x1")] = 0.5
+    for row, name in zip(weights_eo, names, strict=True):
+        row[NASBENCH201.operations.index(name)] = 0.9
+    order = [NASBENCH201.edges.index((s, t)) for t in NASBENCH201.targets for s in range(t)]
+    expected = text_of([names[edge] for edge in order]).replace("none", "nor_conv_1x1")
+    assert derive(NASBENCH201, {"normal": weights_eo}, rule=never_none).to_text() == expected
 
 
 @given(operations)

@@ -21,7 +21,7 @@ from adarts.report.panels import Panel, panels_svg
 from adarts.report.reading import RunRecord, read_run
 from adarts.runs import write_atomically
 from adarts.runs.files import to_json
-from adarts.space import NASBENCH201, derive
+from adarts.space import NASBENCH201, derive, never_none
 from adarts.sweeping.grid import shown
 from adarts.sweeping.results import Spread
 from adarts.truth import DATA_SETS, Truth, all_truths, dataset_of, truth_of
@@ -219,9 +219,7 @@ def _without_none(run: RunRecord) -> Truth | None:
     """The space's rule lets `none` win an edge; in the DARTS spaces it never does. So this says what that rule costs."""
     if not run.metrics or not (rows := run.metrics[-1].get("operation_weights")):
         return None
-    weights_eo = torch.tensor(rows[_KIND])
-    weights_eo[:, NASBENCH201.operations.index("none")] = -1.0  # below every weight
-    return truth_of(derive(NASBENCH201, {_KIND: weights_eo}))
+    return truth_of(derive(NASBENCH201, {_KIND: torch.tensor(rows[_KIND])}, rule=never_none))
 
 
 def _epochs(run: RunRecord) -> dict[str, list[float]]:

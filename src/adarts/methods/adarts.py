@@ -2,6 +2,8 @@
 
 from adarts.methods.base import Method, MethodInfo
 from adarts.methods.registry import register
+from adarts.space import Genotype, derive, never_none
+from adarts.supernet import Supernet
 
 _PAPER = "Xue, Qin: Partial Connection Based on Channel Attention for Differentiable NAS, IEEE TII 2023"
 
@@ -43,8 +45,10 @@ class AdartsFixed(Method):
     """ADARTS with fixed channels: attention scales all of them, as in ADARTS, but does not choose which ones pass.
 
     The first C/k channels pass through the operations and the channels are shuffled after, as in PC-DARTS; no edge normalisation.
-    It is not of the paper but of this project, made where the true accuracy of every cell is known: there ADARTS's own choice of
-    channels ends in cells of skip connections more often than this one does (docs/truth.md).
+    `none` is never derived, also where the space's own rule lets it win an edge (NAS-Bench-201).
+
+    It is not of the paper but of this project, made where the true accuracy of every cell is known: there the choice of channels
+    by attention ends in cells of skip connections, and this one does not (docs/truth.md).
     """
 
     info = MethodInfo(
@@ -56,3 +60,8 @@ class AdartsFixed(Method):
         cost="as adarts",
         defaults={"edge": {"selector": "first", "k": 4, "attention": True}},
     )
+
+    def derive(self, supernet: Supernet) -> Genotype:
+        """The best operation of every edge but `none`."""
+        weights = self.operation_weights(supernet), self.edge_weights(supernet)
+        return derive(supernet.space, *weights, rule=never_none)

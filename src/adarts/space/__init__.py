@@ -1,7 +1,7 @@
 """What can be found: operations, genotypes and their derivation, the network of a genotype and its cost."""
 
 from adarts.space.cost import Cost, OperationCost, cost, count_macs, count_parameters, operation_cost
-from adarts.space.derivation import at_least, decided_edges, derive, strongest_edges, strongest_pairs
+from adarts.space.derivation import at_least, decided_edges, derive, never_none, strongest_edges, strongest_pairs
 from adarts.space.description import Space
 from adarts.space.genotype import CellGenotype, Genotype, load_genotype, random_genotype
 from adarts.space.network import DropPath, Network
@@ -32,6 +32,7 @@ __all__ = [
     "derive",
     "get_space",
     "load_genotype",
+    "never_none",
     "operation_cost",
     "random_genotype",
     "strongest_edges",

@@ -7,7 +7,8 @@ the edge.
 Some rules may leave a node without any pair. It then is no output of the cell, and what would read it is left out, too. A cell
 of which nothing remains keeps its strongest pair on an input: the fallback, which the genotype's remarks name.
 
-A space that keeps every edge has one rule: the best operation of each, `none` included. A node that nothing enters is zero there.
+A space that keeps every edge has the best operation of each, `none` included, unless a method leaves it out
+(:func:`never_none`). A node that nothing enters is zero there.
 
 Shape suffixes: e edges, o operations.
 """
@@ -51,6 +52,11 @@ def strongest_edges(space: Space, candidates: Sequence[Candidate]) -> list[Candi
     if space.kept_edges is None:
         return _something(_best_of_each_edge(candidates))
     return _by_strength(_best_of_each_edge(_something(candidates)))[: space.kept_edges]
+
+
+def never_none(space: Space, candidates: Sequence[Candidate]) -> list[Candidate]:
+    """The rule of DARTS also where a space keeps every edge: the best operation of each that is not `none`."""
+    return strongest_edges(space, _something(candidates))
 
 
 def strongest_pairs(space: Space, candidates: Sequence[Candidate]) -> list[Candidate]:
