@@ -96,7 +96,9 @@ def learning_rate(settings: WeightOptimiser, epoch: float, epochs: int, warmup: 
     if epoch < warmup:
         return settings.learning_rate * epoch / warmup
     if settings.milestones:
-        return settings.learning_rate * 0.1 ** sum(epoch >= share * epochs for share in settings.milestones)
+        # Rounded: 0.55 of 100 epochs would be a little more than 55, and so begin an epoch late.
+        passed = sum(epoch >= round(share * epochs, 6) for share in settings.milestones)
+        return settings.learning_rate * 0.1**passed
     progress = (epoch - warmup) / (epochs - warmup)
     span = settings.learning_rate - settings.final_learning_rate
     return settings.final_learning_rate + span * (1 + math.cos(math.pi * progress)) / 2

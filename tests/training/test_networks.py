@@ -15,7 +15,7 @@ import adarts
 from adarts.cli.main import main
 from adarts.config.loading import train_config
 from adarts.data import load_images
-from adarts.errors import Stopped
+from adarts.errors import ConfigError, DataError, Stopped
 from adarts.testing import CPU
 from adarts.training import load_model, recipe, run_training
 from adarts.training.model import network_of
@@ -138,6 +138,18 @@ def test_words_that_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     ):
         assert main(["train", *words.split()]) == 2
         assert capsys.readouterr().err == f"adarts: {expected}\n"
+
+
+def test_images_that_are_too_small_are_refused_before_training(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="resnet110 takes images from 16x16 pixels on, not 8x8"):
+        adarts.train(**{**TINY, "images": {"size": 8, "per_class": 4}}, run={"runs": tmp_path})
+
+
+def test_a_model_whose_network_is_unknown_is_damaged(tmp_path: Path) -> None:
+    facts = {"format": "adarts-model", "version": 1, "network": "resnet111", "classes": ["a", "b"], "in_channels": 3}
+    (tmp_path / "model.json").write_text(json.dumps(facts))
+    with pytest.raises(DataError, match="no usable trained model here: unknown network 'resnet111'"):
+        load_model(tmp_path)
 
 
 @pytest.mark.usefixtures("_shallow")

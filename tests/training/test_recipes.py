@@ -11,7 +11,7 @@ import pytest
 from adarts.config.loading import SCALES, to_yaml, train_config
 from adarts.config.settings import NetworkSettings, TrainConfig, TrainingSettings, WeightOptimiser
 from adarts.errors import ConfigError
-from adarts.space import SPACES
+from adarts.space import NASBENCH201, SPACES, random_genotype
 from adarts.training import recipe
 from adarts.updates import learning_rate
 
@@ -81,6 +81,19 @@ def test_a_genotype_that_cannot_be_read_is_refused_by_the_training_not_here(tmp_
     assert config(genotype=str(tmp_path / "nothing")).network == NetworkSettings()
 
 
+def test_a_run_that_goes_on_keeps_the_space_of_its_cells(tmp_path: Path) -> None:
+    (tmp_path / "genotype.json").write_text(random_genotype(NASBENCH201, 0).to_json())
+    assert config(genotype="random:1", run={"run_dir": str(tmp_path)}).network.channels == 16
+    assert config(genotype="random:1", run={"run_dir": tmp_path / "new"}).network.channels == 36
+
+
+def test_another_network_than_that_of_a_file_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "some.yaml"
+    file.write_text(to_yaml(config(network={"name": "resnet110"})))
+    assert "network 'vgg19_bn' contradicts" in refused(lambda: config(config_file=file, network={"name": "vgg19_bn"}))
+    assert config(config_file=file, network={"name": "resnet110"}) == config(network={"name": "resnet110"})
+
+
 def test_a_training_has_cells_or_a_network() -> None:
     both = refused(lambda: config(network={"name": "resnet110"}, genotype="random:1"))
     assert both == "network 'resnet110' and genotype 'random:1' are both given; a training has one of them"
@@ -99,6 +112,9 @@ def test_the_learning_rate_falls_to_a_tenth_at_each_milestone() -> None:
     assert rates == pytest.approx([0.1, 0.1, 0.01, 0.01, 0.001, 0.001])
     assert [learning_rate(steps, epoch, 4) for epoch in range(4)] == pytest.approx([0.1, 0.1, 0.01, 0.001])
     assert learning_rate(steps, 0.5, 4, warmup=1) == pytest.approx(0.05)
+    # As floating-point numbers, 0.55 of 100 are a little more than 55.
+    late = WeightOptimiser(learning_rate=0.1, milestones=(0.55,))
+    assert [learning_rate(late, epoch, 100) for epoch in (54, 55)] == pytest.approx([0.1, 0.01])
 
 
 @pytest.mark.parametrize(

@@ -153,17 +153,24 @@ def _merge_recipe(values: dict[str, Any], file: Values, given: Values, recipe: R
     genotype = {**values, **file, **given}["genotype"]
     if recipe is None:
         return None if name is not None else "darts"
+    run_dir = chosen["run"]["run_dir"]
+    if name is None and run_dir is not None and (own := Path(run_dir) / "genotype.json").is_file():
+        genotype = str(own)  # a run that goes on keeps the cells that it began with
     space, layer = recipe(genotype, name)
     merge(values, checked(TrainConfig, layer, lambda setting: f"recipe of '{name or space}': {setting}"))
     return space
 
 
 def _refuse_contradiction(given: Values, file: Values, config_file: str) -> None:
-    """A complete file overrides all that a scale, method or space changes: naming another one would only change the label."""
-    for name in ("scale", "method", "space"):
-        if name in given and name in file and given[name] != file[name]:
+    """A complete file overrides all that a scale, method, space or network changes: another one would only change the label."""
+    both = [(name, given[name], file[name]) for name in ("scale", "method", "space") if name in given and name in file]
+    networks = [layer.get("network", {}) for layer in (given, file)]
+    if all("name" in network for network in networks):
+        both.append(("network", *(network["name"] for network in networks)))
+    for name, one, other in both:
+        if one != other:
             raise ConfigError(
-                f"{name} {_shown(given[name])} contradicts {config_file}, which says {_shown(file[name])}; "
+                f"{name} {_shown(one)} contradicts {config_file}, which says {_shown(other)}; "
                 f"remove one of them (the file's settings outweigh the {name}'s)"
             )
 

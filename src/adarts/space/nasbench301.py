@@ -68,15 +68,18 @@ def write(cells: Mapping[str, _Nodes]) -> dict[str, str]:
 
 def _cell(name: str, configuration: Mapping[object, object]) -> _Nodes:
     nodes = []
-    known = set()
+    known = {_inputs(name, node) for node in DARTS.targets if node != _FIRST}
     for node in DARTS.targets:
         sources = (0, 1) if node == _FIRST else _sources(name, node, configuration)
         keys = {source: _edge(name, node, source) for source in sources}
         nodes.append(tuple((_operation(key, configuration), source) for source, key in keys.items()))
         known |= set(keys.values())
+    heads = f"{PREFIX}edge_{name}_", f"{PREFIX}inputs_node_{name}_"
     for key in configuration:
-        if isinstance(key, str) and key.startswith(f"{PREFIX}edge_{name}_") and key not in known:
-            raise DataError(f"genotype: {short(key)} is given, but no node reads along this edge")
+        if isinstance(key, str) and key.startswith(heads) and key not in known:
+            raise DataError(
+                f"genotype: {short(key)} is given, but there is no such node, or none reads along this edge"
+            )
     return tuple(nodes)
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from adarts import zoo
 from adarts.config.settings import NetworkSettings
 from adarts.data import ImageData
-from adarts.errors import DataError
+from adarts.errors import ConfigError, DataError
 from adarts.seeding import derive_seed
 from adarts.space import (
     Cost,
@@ -32,6 +32,7 @@ from adarts.space import (
 )
 from adarts.zoo import baselines
 from adarts.zoo.baselines.parts import Classifier
+from adarts.zoo.models import create_model
 
 MODEL_WEIGHTS, MODEL_FACTS = "model.safetensors", "model.json"
 
@@ -66,8 +67,12 @@ def network_of(
 ) -> Network | Classifier:
     """The network of a training, for its images: of the genotype, or the hand-designed one that the settings name."""
     if settings.name is not None:
-        with _fresh_weights(seed):
-            return baselines.build(settings.name, data.num_classes, data.in_channels)
+        baselines.get_baseline(settings.name)  # published cells have names, too
+        network = create_model(
+            settings.name, data.num_classes, in_channels=data.in_channels, image_size=data.image_size, seed=seed
+        )
+        assert isinstance(network, Classifier)
+        return network
     # So say the rules of the settings.
     assert genotype is not None and settings.channels is not None and settings.cells is not None
     auxiliary = settings.auxiliary_weight > 0
@@ -190,7 +195,7 @@ def load_model(folder: str | Path) -> tuple[Network | Classifier, dict[str, Any]
             raise DataError(f"{folder / MODEL_FACTS}: not the facts of an adarts model")
         network = _rebuilt(facts)
         network.load_state_dict(load_file(folder / MODEL_WEIGHTS))
-    except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
+    except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError, ConfigError) as error:
         raise DataError(f"{folder}: no usable trained model here: {str(error).splitlines()[0]}") from error
     return network.eval(), facts
 
