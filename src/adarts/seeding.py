@@ -7,6 +7,8 @@ image index). A resumed run, or one with another number of workers, therefore dr
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -23,3 +25,14 @@ def derive_seed(seed: int, *purpose: str | int) -> int:
 def generator(seed: int, *purpose: str | int) -> torch.Generator:
     """A CPU generator for one purpose; see :func:`derive_seed`."""
     return torch.Generator().manual_seed(derive_seed(seed, *purpose))
+
+
+@contextmanager
+def fresh_weights(seed: int | None) -> Iterator[None]:
+    """Weights of a network that are made inside are drawn as the seed says; without one, from torch's global random state."""
+    if seed is None:
+        yield
+        return
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive_seed(seed, "network"))
+        yield

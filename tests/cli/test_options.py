@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from adarts.cli.main import main
+from adarts.space import NASBENCH201, random_genotype
 
 WRONG = {
     "search --serch.epochs 3": "unknown option '--serch.epochs'; did you mean '--search.epochs'?",
@@ -125,6 +126,18 @@ def test_train_takes_the_latest_search_of_the_runs_it_is_told(
         assert yaml.safe_load(printed(f"train {options}", capsys))["genotype"] == expected
     file.write_text("genotype: random:2\n")
     assert yaml.safe_load(printed(f"train --config {file} --runs here", capsys))["genotype"] == "random:2"
+
+
+def test_a_training_that_goes_on_has_the_recipe_of_its_own_cells(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    folder = tmp_path / "there"
+    begun = printed(f"train --runs here --run-dir {folder} --genotype random:nasbench201:0", capsys)
+    folder.mkdir()
+    (folder / "genotype.json").write_text(random_genotype(NASBENCH201, 0).to_json())
+    for reference in ("random:darts:0", "nothing"):  # where the cells came from is another search by now, or gone
+        now = printed(f"train --runs here --run-dir {folder} --genotype {reference}", capsys)
+        assert now == begun.replace("random:nasbench201:0", reference)
 
 
 @pytest.mark.parametrize("verb", ["search", "train"])

@@ -45,6 +45,14 @@ def test_a_network_is_the_one_of_the_zoo() -> None:
     torch.testing.assert_close(model(X[:, :1]), ours(X[:, :1]))
 
 
+def test_the_same_seed_gives_the_weights_of_create_model() -> None:
+    torch.manual_seed(0)
+    theirs = timm.create_model("mobilenet_v2_cifar", num_classes=7).state_dict()
+    torch.manual_seed(0)
+    ours = adarts.create_model("mobilenet_v2", num_classes=7).state_dict()
+    assert theirs.keys() == ours.keys() and all(torch.equal(theirs[name], ours[name]) for name in ours)
+
+
 @pytest.mark.parametrize("name", ["adarts_v1_cifar", "resnet110_cifar"])
 def test_what_timms_users_expect(name: str) -> None:
     model = timm.create_model(name, num_classes=7, **(SMALL if "adarts" in name else {})).eval()
@@ -93,6 +101,11 @@ def test_refusals() -> None:
         timm.create_model("adarts_v1_cifar", features_only=True)
     with pytest.raises(ConfigError, match="global_pool is 'avg', or '' with num_classes=0, not 'max'"):
         timm.create_model("adarts_v1_cifar", global_pool="max", **SMALL)
+    for name in ("adarts_v1_cifar", "mobilenet_v2_cifar"):
+        with pytest.raises(ConfigError, match="num_classes is a number of classes, or 0 for none, not -3"):
+            timm.create_model(name, num_classes=-3)
+    with pytest.raises(ConfigError, match="drop_path_rate is a probability below 1, not 1"):
+        timm.create_model("adarts_v1_cifar", drop_path_rate=1.0, **SMALL)
     with pytest.raises(ConfigError, match="not ''"):
         timm.create_model("adarts_v1_cifar", global_pool="", **SMALL)
 

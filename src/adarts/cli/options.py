@@ -31,8 +31,8 @@ from adarts.errors import ConfigError
 
 T = TypeVar("T")
 Layers = Callable[[Mapping[str, Any], Path | None], dict[str, Any]]
-"""From the options that choose other layers (data, scale, method, space; genotype, network, runs) and the file to all layers
-below the options."""
+"""From the options that choose other layers (data, scale, method, space; genotype, network, runs, run_dir) and the file to all
+layers below the options."""
 
 _UNPREFIXED = "run"  # `--device` instead of `--run.device`: these options say how, not what
 _NOT_GIVEN = object()
@@ -94,10 +94,10 @@ def parse_settings(
     if unknown:
         raise ConfigError(_unknown(unknown[0], form, prog))
     chosen: dict[str, Any] = {name: first[name] for name in choosers if first[name] is not None}
-    # Where the latest search lies, and which hand-designed network is meant.
-    for section, name in ((_UNPREFIXED, "runs"), ("network", "name")):
+    # Where the latest search lies, which run may go on with cells of its own, and which hand-designed network is meant.
+    for section, name in ((_UNPREFIXED, "runs"), (_UNPREFIXED, "run_dir"), ("network", "name")):
         if (value := first.get(section, {}).get(name)) is not None:
-            chosen[section] = {name: value}
+            chosen.setdefault(section, {})[name] = value
     below = layers(chosen, None if first["config"] is None else Path(first["config"]))
     values, _ = _read(form, words, prog, default=_unchecked(form, below))
     beside = ConfigFile(**{name: values.pop(name) for name in ConfigFile.model_fields})

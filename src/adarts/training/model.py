@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
@@ -18,7 +15,7 @@ from adarts import zoo
 from adarts.config.settings import NetworkSettings
 from adarts.data import ImageData
 from adarts.errors import ConfigError, DataError
-from adarts.seeding import derive_seed
+from adarts.seeding import fresh_weights
 from adarts.space import (
     Cost,
     Genotype,
@@ -58,7 +55,7 @@ def build(
         seed: of the weights; none draws from torch's global random state.
     """
     found = genotype if isinstance(genotype, Genotype) else resolve_genotype(str(genotype))
-    with _fresh_weights(seed):
+    with fresh_weights(seed):
         return Network(found, num_classes, channels, cells, in_channels, auxiliary)
 
 
@@ -79,17 +76,6 @@ def network_of(
     return build(
         genotype, data.num_classes, settings.channels, settings.cells, data.in_channels, auxiliary=auxiliary, seed=seed
     )
-
-
-@contextmanager
-def _fresh_weights(seed: int | None) -> Iterator[None]:
-    """Weights that are made inside are drawn as the seed says; without one, from torch's global random state."""
-    if seed is None:
-        yield
-        return
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive_seed(seed, "network"))
-        yield
 
 
 def cost_of(network: Network | Classifier, data: ImageData) -> Cost:

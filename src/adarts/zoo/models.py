@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-
 import torch
 from torch import nn
 
 from adarts.errors import ConfigError
-from adarts.seeding import derive_seed
+from adarts.seeding import fresh_weights
 from adarts.space import Network, count_macs, count_parameters
 from adarts.zoo import baselines
 from adarts.zoo.catalogue import CELLS, CHANNELS, find, hint
@@ -45,9 +43,7 @@ def create_model(
         ConfigError: there is no such network, or it cannot be of this size.
     """
     sides = (image_size, image_size) if isinstance(image_size, int) else image_size
-    with nullcontext() if seed is None else torch.random.fork_rng(devices=[]):
-        if seed is not None:
-            torch.manual_seed(derive_seed(seed, "network"))
+    with fresh_weights(seed):
         return _build(name, num_classes, channels, cells, in_channels, sides, auxiliary)
 
 

@@ -58,8 +58,10 @@ class _Model(nn.Module):
         """Another last layer, with fresh weights; for 0 classes none.
 
         Raises:
-            ConfigError: there is no such pool, or features that are not pooled should be classified.
+            ConfigError: a negative number, there is no such pool, or features that are not pooled should be classified.
         """
+        if num_classes < 0:
+            raise ConfigError(f"num_classes is a number of classes, or 0 for none, not {num_classes}")
         global_pool = self.global_pool if global_pool is None else global_pool
         if global_pool not in _POOLS or (num_classes and not global_pool):
             raise ConfigError(f"global_pool is 'avg', or '' with num_classes=0, not {global_pool!r}")
@@ -97,6 +99,8 @@ class CellModel(_Model, Network):
         channels: int = CHANNELS,
         cells: int = CELLS,
     ) -> None:
+        if not 0 <= drop_path_rate < 1:
+            raise ConfigError(f"drop_path_rate is a probability below 1, not {drop_path_rate}")
         Network.__init__(self, get(name).genotype, max(num_classes, 1), channels, cells, in_chans)
         self._take_over(num_classes, in_chans, global_pool, drop_rate)
         self.drop_path_rate = drop_path_rate
@@ -125,7 +129,9 @@ class HandDesignedModel(_Model, Classifier):
         drop_rate: float = 0.0,
     ) -> None:
         built = baselines.build(name, max(num_classes, 1), in_chans)
-        Classifier.__init__(self, built.features, built.classifier.in_features, max(num_classes, 1))
+        # Not Classifier's own beginning, which would draw all weights once more.
+        nn.Module.__init__(self)
+        self.features, self.classifier = built.features, built.classifier
         self._take_over(num_classes, in_chans, global_pool, drop_rate)
 
     def forward_features(self, x_bchw: Tensor) -> Tensor:
