@@ -18,6 +18,7 @@ import adarts
 from adarts.cli.main import main
 from adarts.errors import CheckpointError, ConfigError
 from adarts.runs.lock import Lock
+from adarts.sweeping.sweep import _require_sweep_folder
 
 SMALL = ["--scale", "smoke", "--images.per-class", "4", "--images.size", "16", "--threads", "1"]
 
@@ -148,6 +149,14 @@ def test_invalid_points_are_refused_before_anything_starts(vary: dict[str, list[
     with pytest.raises(ConfigError):
         adarts.sweep(vary, sweep_dir=tmp_path / "sweep", scale="smoke", images={"per_class": 4})
     assert not any(tmp_path.iterdir())
+
+
+def test_what_others_write_into_the_folder_of_a_sweep_does_no_harm(tmp_path: Path) -> None:
+    (tmp_path / "stability.json").touch()
+    with pytest.raises(CheckpointError, match="is not the folder of a sweep"):
+        _require_sweep_folder(tmp_path)
+    (tmp_path / "sweep.json").touch()
+    _require_sweep_folder(tmp_path)
 
 
 def test_folders_of_something_else_and_of_another_sweep_are_refused(tmp_path: Path) -> None:

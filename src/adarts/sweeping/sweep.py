@@ -202,7 +202,8 @@ def _require_sweep_folder(folder: Path) -> None:
     if not folder.is_dir():
         return
     inside = {entry.name for entry in folder.iterdir() if not entry.name.startswith(".")}
-    if inside - {*_PARTS, *_FILES}:
+    # Whatever else lies in it: `adarts truth stability` writes there, too.
+    if inside - {*_PARTS, *_FILES} and "sweep.json" not in inside:
         raise CheckpointError(f"{folder} is not the folder of a sweep, and not empty; choose another --sweep-dir")
     require_free(folder)
 
