@@ -17,6 +17,7 @@ import pytest
 import adarts
 from adarts.cli.main import main
 from adarts.errors import CheckpointError, ConfigError
+from adarts.experiments.stability import DRAWING
 from adarts.runs.lock import Lock
 from adarts.sweeping.sweep import _require_sweep_folder
 
@@ -151,12 +152,13 @@ def test_invalid_points_are_refused_before_anything_starts(vary: dict[str, list[
     assert not any(tmp_path.iterdir())
 
 
-def test_what_others_write_into_the_folder_of_a_sweep_does_no_harm(tmp_path: Path) -> None:
-    (tmp_path / "stability.json").touch()
+def test_what_truth_stability_writes_into_the_folder_of_a_sweep_does_no_harm(tmp_path: Path) -> None:
+    for name in ("stability.json", DRAWING):
+        (tmp_path / name).touch()
+    _require_sweep_folder(tmp_path)
+    (tmp_path / "mine.txt").touch()
     with pytest.raises(CheckpointError, match="is not the folder of a sweep"):
         _require_sweep_folder(tmp_path)
-    (tmp_path / "sweep.json").touch()
-    _require_sweep_folder(tmp_path)
 
 
 def test_folders_of_something_else_and_of_another_sweep_are_refused(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ from adarts.sweeping.slots import Job, Slots, usable_cores
 from adarts.sweeping.watch import Row, Watch
 
 _PARTS = ("points", "configs", "logs")
-_FILES = ("sweep.json", "sweep.md", "stability.json")  # the last one by `adarts truth stability`
+_FILES = ("sweep.json", "sweep.md", "stability.json", "stability.svg")  # the last two by `adarts truth stability`
 _STOPPED = (143, -signal.SIGTERM)  # exit codes of a search that did as it was asked
 _POLL_SECONDS = 0.1
 _ORPHAN_SECONDS = 60.0  # that the searches of a sweep that was killed get to reach a checkpoint
@@ -202,8 +202,7 @@ def _require_sweep_folder(folder: Path) -> None:
     if not folder.is_dir():
         return
     inside = {entry.name for entry in folder.iterdir() if not entry.name.startswith(".")}
-    # Whatever else lies in it: `adarts truth stability` writes there, too.
-    if inside - {*_PARTS, *_FILES} and "sweep.json" not in inside:
+    if inside - {*_PARTS, *_FILES}:
         raise CheckpointError(f"{folder} is not the folder of a sweep, and not empty; choose another --sweep-dir")
     require_free(folder)
 
