@@ -11,6 +11,7 @@ from adarts.errors import DataError
 from adarts.space import DARTS, OPERATIONS, CellGenotype, Genotype, load_genotype, random_genotype
 
 from .published import ADARTS_V1
+from .refusals import refused
 
 SIMPLE = (("skip_connect", 0), ("sep_conv_3x3", 1))
 VALID = ADARTS_V1.to_text()
@@ -30,15 +31,6 @@ def cell_genotypes(draw, pairs_per_node=None):
 def genotypes(pairs_per_node=None):
     cells = {kind: cell_genotypes(pairs_per_node) for kind in DARTS.cell_kinds}
     return st.fixed_dictionaries(cells).map(Genotype)
-
-
-def refused(read, text, match=None):
-    """The message with which a text is refused: one line, not long."""
-    with pytest.raises(DataError, match=match) as caught:
-        read(text)
-    message = str(caught.value)
-    assert message.isprintable() and len(message) < 500
-    return message
 
 
 @given(genotypes())

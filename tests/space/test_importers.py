@@ -15,6 +15,7 @@ from adarts.space import DARTS, NASBENCH201, OPERATIONS, CellGenotype, Genotype,
 from adarts.space.nasbench301 import PREFIX, RESULT
 
 from .published import ADARTS_V1
+from .refusals import refused
 
 TRIPLES = (
     "Genotype(normal=[('sep_conv_3x3', 2, 0), ('sep_conv_5x5', 2, 1), ('max_pool_3x3', 4, 0), ('sep_conv_3x3', 5, 4)],"
@@ -49,14 +50,6 @@ CONFIGURATION = {
         "edge_reduce_12": "dil_conv_3x3",
     }.items()
 }
-
-
-def refused(read, text, match=None):
-    with pytest.raises(DataError, match=match) as caught:
-        read(text)
-    message = str(caught.value)
-    assert message.isprintable() and len(message) < 500
-    return message
 
 
 def test_triples():

@@ -15,10 +15,8 @@ def run(words: list[str]) -> int:
     """Carry out the verb."""
 
     def layers(chosen: Mapping[str, Any], config_file: Path | None) -> dict[str, Any]:
-        if asks_for_help(words):
-            return layered(
-                TrainConfig, chosen, config_file
-            )  # genotypes are read with torch, for which help should not wait
+        if asks_for_help(words):  # genotypes are read with torch, for which help should not wait
+            return layered(TrainConfig, chosen, config_file)
         from adarts.training import recipe
 
         return layered(TrainConfig, chosen, config_file, recipe=recipe)

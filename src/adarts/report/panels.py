@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from adarts.report.charts import ticks
 from adarts.report.palette import OPERATIONS, SURFACES
+from adarts.report.reading import by_epoch
 from adarts.report.templates import ENVIRONMENT
 
 _COLUMNS, _ACROSS, _DOWN = 3, 200, 120
@@ -61,14 +62,13 @@ def _drawn(number: int, panel: Panel, low: float, high: float) -> dict[str, obje
     def path(values: Sequence[float]) -> str:
         return "M" + " L".join(f"{step * i:.1f},{_height(value, low, high):.1f}" for i, value in enumerate(values))
 
-    there = [[seed[epoch] for seed in panel.seeds if epoch < len(seed)] for epoch in range(epochs)]
     return {
         "title": panel.title,
         "x": _LEFT + column * (_ACROSS + _LEFT),
         "y": _TOP + row * (_DOWN + _BOTTOM),
         "x_ticks": [(step * (epoch - 1), f"{epoch:.0f}") for epoch in ticks(1, epochs, 4, whole=True)],
         "lines": [path(values) for values in panel.seeds if values],
-        "mean": path([statistics.fmean(values) for values in there]),
+        "mean": path([statistics.fmean(values) for _, values in by_epoch(panel.seeds)]),
     }
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, FiniteFloat, ValidationError
 
@@ -13,6 +14,8 @@ from adarts.config.loading import read_yaml
 from adarts.errors import CheckpointError, ConfigError, DataError
 from adarts.runs import Kind, Metrics
 from adarts.space import SPACES, Genotype
+
+T = TypeVar("T")
 
 
 class _Checked(BaseModel):
@@ -168,3 +171,9 @@ def _read_json(path: Path) -> dict[str, Any]:
 def _section(config: dict[str, Any], name: str) -> dict[str, Any]:
     section = config.get(name)
     return section if isinstance(section, dict) else {}
+
+
+def by_epoch(runs: Sequence[Sequence[T]]) -> Iterator[tuple[int, list[T]]]:
+    """Each epoch, and what those of the runs have there that came so far: a method may end early."""
+    for epoch in range(max(map(len, runs))):
+        yield epoch, [run[epoch] for run in runs if epoch < len(run)]

@@ -120,7 +120,7 @@ def _predicted(task: SearchTask, device: torch.device) -> Forecast | None:
 
     A later phase is measured as if it began now, so with operations that are not yet the ones it will have.
     """
-    before = copy.deepcopy(task.state_dict())
+    before = copy.deepcopy(task.state_dict()) if len(task.phases) > 1 else None
     found: list[Forecast] = []
     begin = 0
     try:
@@ -134,7 +134,7 @@ def _predicted(task: SearchTask, device: torch.device) -> Forecast | None:
             found.append(one)
             begin += phase.epochs
     finally:
-        if len(task.phases) > 1:
+        if before is not None:
             task.load_state_dict(before)
     return Forecast(sum(one.seconds for one in found), found[-1].memory)
 

@@ -51,10 +51,16 @@ class OperationCost:
     accesses: int
 
 
-def cost(network: Network, image_size: tuple[int, int] | int) -> Cost:
-    """The cost of a network at an image size, (height, width) or the side of a square; nothing is computed."""
-    auxiliary = 0 if network.auxiliary_head is None else count_parameters(network.auxiliary_head)
-    in_channels = next(network.stem.parameters()).shape[1]
+def cost(network: nn.Module, image_size: tuple[int, int] | int) -> Cost:
+    """The cost of a network at an image size, (height, width) or the side of a square; nothing is computed.
+
+    Args:
+        network: of a genotype or another one, whose first weight is that of the convolution that reads the images.
+        image_size: of the images.
+    """
+    head = network.auxiliary_head if isinstance(network, Network) else None
+    auxiliary = 0 if head is None else count_parameters(head)
+    in_channels = next(network.parameters()).shape[1]
     height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
     macs = count_macs(network, (1, in_channels, height, width))
     return Cost(count_parameters(network) - auxiliary, auxiliary, macs)

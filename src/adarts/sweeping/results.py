@@ -6,12 +6,11 @@ import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
-from adarts.report.reading import read_run
+from adarts.report.reading import by_epoch, read_run
 from adarts.sweeping.grid import Point
 
-T = TypeVar("T")
 State = Literal["waiting", "running", "finished", "failed", "stopped"]
 
 _ACCURACIES = ("train_accuracy", "logits_accuracy", "supernet_accuracy")
@@ -136,18 +135,12 @@ def _group(settings: Mapping[str, Any], members: Sequence[Outcome]) -> Group:
 
 
 def _skips_by_epoch(runs: Sequence[Sequence[Mapping[str, int]]]) -> Iterator[Mapping[str, float]]:
-    for epoch, there in _by_epoch(runs):
+    for epoch, there in by_epoch(runs):
         means = {kind: statistics.fmean(skips[kind] for skips in there) for kind in there[0]}
         yield {"epoch": epoch, "n": len(there), **means}
 
 
-def _by_epoch(runs: Sequence[Sequence[T]]) -> Iterator[tuple[int, list[T]]]:
-    """An epoch's records of those that came so far: a method may end early."""
-    for epoch in range(max(map(len, runs))):
-        yield epoch, [run[epoch] for run in runs if epoch < len(run)]
-
-
 def _truth_by_epoch(runs: Sequence[Sequence[float]]) -> Iterator[Mapping[str, float | None]]:
-    for epoch, values in _by_epoch(runs):
+    for epoch, values in by_epoch(runs):
         spread = Spread.of(values)
         yield {"epoch": epoch, "n": spread.n, "mean": spread.mean, "sd": spread.sd, "worst": min(values)}

@@ -16,17 +16,7 @@ from adarts.config.settings import NetworkSettings
 from adarts.data import ImageData
 from adarts.errors import ConfigError, DataError
 from adarts.seeding import fresh_weights
-from adarts.space import (
-    Cost,
-    Genotype,
-    Network,
-    cost,
-    count_macs,
-    count_parameters,
-    get_space,
-    load_genotype,
-    random_genotype,
-)
+from adarts.space import Genotype, Network, get_space, load_genotype, random_genotype
 from adarts.zoo import baselines
 from adarts.zoo.baselines.parts import Classifier
 from adarts.zoo.models import create_model
@@ -76,13 +66,6 @@ def network_of(
     return build(
         genotype, data.num_classes, settings.channels, settings.cells, data.in_channels, auxiliary=auxiliary, seed=seed
     )
-
-
-def cost_of(network: Network | Classifier, data: ImageData) -> Cost:
-    """What a network costs on the images of a training."""
-    if isinstance(network, Network):
-        return cost(network, data.image_size)
-    return Cost(count_parameters(network), 0, count_macs(network, (1, data.in_channels, *data.image_size)))
 
 
 def resolve_genotype(reference: str) -> Genotype:

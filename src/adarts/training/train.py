@@ -17,11 +17,10 @@ from adarts.forecast import forecast
 from adarts.report import cell_svg, write_report
 from adarts.runs import RunFolder, StopSignals, carry_out, out_of_memory_named, prepare_device, read_config
 from adarts.runs.tables import table
-from adarts.space import Genotype, Network, load_genotype
+from adarts.space import Genotype, Network, cost, load_genotype
 from adarts.training.model import (
     MODEL_FACTS,
     MODEL_WEIGHTS,
-    cost_of,
     load_model,
     model_files,
     network_of,
@@ -142,7 +141,7 @@ def _announce(run: RunFolder, task: TrainTask) -> None:
     """Say what will be done and what it will cost, before it begins."""
     config, data = task.config, task.data
     run.log(table("data", data.table()))
-    size = cost_of(task.network, data)
+    size = cost(task.network, data.image_size)
     steps = config.training.epochs * task.steps(0)
     plan = {config.training.epochs - 1: steps}
     if config.network.name is not None:
@@ -164,7 +163,7 @@ def _announce(run: RunFolder, task: TrainTask) -> None:
 def _finish(run: RunFolder, task: TrainTask) -> None:
     config, data, network = task.config, task.data, task.network
     loss, accuracy = task.measure(data.test, torch.arange(len(data.test.labels)))
-    size = cost_of(network, data)
+    size = cost(network, data.image_size)
     weights, facts = model_files(network, config.network, data)
     run.write_bytes(MODEL_WEIGHTS, weights)
     run.write_json(MODEL_FACTS, facts)

@@ -27,15 +27,6 @@ CHANNELS, CELLS, CLASSES = 36, 20, 10
 
 _TABLE_1 = "Table I of the ADARTS paper"
 
-_DESIGNED_PARAMETERS = {
-    "resnet110": 1_727_962,
-    "resnet1202": 19_421_274,
-    "densenet_bc_190_40": 25_624_430,
-    "vgg19_bn": 20_040_522,
-    "mobilenet_v2": 2_236_682,
-}
-"""Of the hand-designed networks for 10 classes, so that nothing need be built to list them."""
-
 Order = Literal["name", "year", "error", "size"]
 
 
@@ -119,7 +110,7 @@ def records() -> tuple[Record, ...]:
             cifar100_error=baseline.cifar100_error,
             size=baseline.size,
             figures=_TABLE_1 if baseline.size in printed[baseline.name] else f"{_TABLE_1}, the size by its own paper",
-            parameters=_DESIGNED_PARAMETERS[baseline.name],
+            parameters=baseline.parameters,
             remarks=(baseline.note,) if baseline.note else (),
         )
         for baseline in BASELINES.values()
@@ -136,7 +127,7 @@ def record(name: str) -> Record:
     designed = {each.name: each for each in records() if not isinstance(each, Entry)}
     found = find(name) or designed.get(_key(name))
     if found is None:
-        raise ConfigError(f"unknown network '{name[:60]}'{hint(name)}")
+        raise ConfigError(f"unknown network '{name[:60]}'{_hint(name)}")
     return found
 
 
@@ -174,7 +165,7 @@ def get(name: str) -> Entry:
     """
     entry = find(name)
     if entry is None:
-        raise ConfigError(f"unknown genotype '{name[:60]}'{hint(name, designed=False)}")
+        raise ConfigError(f"unknown genotype '{name[:60]}'{_hint(name, designed=False)}")
     return entry
 
 
@@ -195,7 +186,7 @@ def nearest_names(name: str, designed: bool = True) -> list[str]:
     return []
 
 
-def hint(name: str, designed: bool = True) -> str:
+def _hint(name: str, designed: bool = True) -> str:
     """What may have been meant, for a message."""
     close = nearest_names(name, designed)
     return f"; did you mean {' or '.join(map(repr, close))}?" if close else "; `adarts zoo` lists what there is"

@@ -7,12 +7,12 @@ from torch import nn
 
 from adarts.errors import ConfigError
 from adarts.seeding import fresh_weights
-from adarts.space import Network, count_macs, count_parameters
+from adarts.space import Network, cost
 from adarts.zoo import baselines
-from adarts.zoo.catalogue import CELLS, CHANNELS, find, hint
+from adarts.zoo.catalogue import CELLS, CHANNELS, Entry, record
 
 SMALLEST_DESIGNED = 16
-"""Smallest side of an image that every hand-designed network takes."""
+"""Smallest side of an image for hand-designed networks: less than that some of them halve to nothing."""
 
 
 def create_model(
@@ -64,7 +64,8 @@ def count(
     """
     with torch.device("meta"):
         model = create_model(name, num_classes, channels, cells, image_size=image_size)
-    return count_parameters(model), count_macs(model, (1, 3, image_size, image_size))
+    size = cost(model, image_size)
+    return size.parameters, size.macs
 
 
 def _build(
@@ -76,20 +77,17 @@ def _build(
     sides: tuple[int, int],
     auxiliary: bool,
 ) -> nn.Module:
-    entry = find(name)
-    if entry is not None:
-        _require(entry.name, sides, smallest=1)
+    found = record(name)
+    if isinstance(found, Entry):
+        _require(found.name, sides, smallest=1)
         sizes = (CHANNELS if channels is None else channels, CELLS if cells is None else cells)
-        return Network(entry.genotype, num_classes, *sizes, in_channels, auxiliary)
-    designed = name.strip().lower().replace("-", "_")
-    if designed not in baselines.BASELINES:
-        raise ConfigError(f"unknown network '{name[:60]}'{hint(name)}")
-    _require(designed, sides, smallest=SMALLEST_DESIGNED)
+        return Network(found.genotype, num_classes, *sizes, in_channels, auxiliary)
+    _require(found.name, sides, smallest=SMALLEST_DESIGNED)
     if channels is not None or cells is not None or auxiliary:
         raise ConfigError(
-            f"{designed} is designed by hand: it has its own widths and depth, no cells and no auxiliary head"
+            f"{found.name} is designed by hand: it has its own widths and depth, no cells and no auxiliary head"
         )
-    return baselines.build(designed, num_classes, in_channels)
+    return baselines.build(found.name, num_classes, in_channels)
 
 
 def _require(name: str, sides: tuple[int, int], smallest: int) -> None:

@@ -136,8 +136,7 @@ class HandDesignedModel(_Model, Classifier):
 
     def forward_features(self, x_bchw: Tensor) -> Tensor:
         """The last feature map."""
-        features_bchw: Tensor = self.features(x_bchw.contiguous(memory_format=torch.channels_last))
-        return features_bchw
+        return self.feature_map(x_bchw)
 
 
 def timm_name(name: str) -> str:

@@ -22,6 +22,7 @@ class Baseline:
         cifar10_error: published test error in per cent, as Table I of the ADARTS paper quotes it.
         cifar100_error: the same on CIFAR-100.
         size: published number of parameters in millions.
+        parameters: of our network for 10 classes, so that nothing need be built to list it.
         recipe: the settings that it is trained with, as a layer of a configuration.
         note: what a reader must know of figures and recipe.
     """
@@ -33,6 +34,7 @@ class Baseline:
     cifar10_error: float
     cifar100_error: float
     size: float
+    parameters: int
     recipe: Mapping[str, Mapping[str, Any]]
     note: str = ""
 
@@ -69,6 +71,7 @@ _RECORDS = (
         cifar10_error=6.43,
         cifar100_error=25.16,
         size=1.7,
+        parameters=1_727_962,
         recipe=_RESNET,
         note="The paper has no CIFAR-100; 25.16 % is the figure of ResNet-164 in the paper on pre-activation.",
     ),
@@ -80,6 +83,7 @@ _RECORDS = (
         cifar10_error=7.93,
         cifar100_error=27.82,
         size=19.4,
+        parameters=19_421_274,
         recipe=_RESNET,
         note="Table I of the ADARTS paper gives it 10.2 M parameters; the network's own paper says 19.4 M. The paper has no "
         "CIFAR-100; 27.82 % is the figure of ResNet-1001 in the paper on pre-activation.",
@@ -92,6 +96,7 @@ _RECORDS = (
         cifar10_error=3.46,
         cifar100_error=17.18,
         size=25.6,
+        parameters=25_624_430,
         recipe=_recipe(epochs=300, batch_size=64, weight_decay=1e-4, nesterov=True),
     ),
     Baseline(
@@ -102,6 +107,7 @@ _RECORDS = (
         cifar10_error=6.66,
         cifar100_error=28.05,
         size=20.1,
+        parameters=20_040_522,
         recipe=_recipe(epochs=164, batch_size=128, weight_decay=5e-4),
         note="The paper has no CIFAR; network, recipe and both errors are those of github.com/bearpaw/pytorch-classification, "
         "which lowers the rate after 81 and 122 epochs, here after 82 and 123.",
@@ -114,6 +120,7 @@ _RECORDS = (
         cifar10_error=4.26,
         cifar100_error=19.20,
         size=2.2,
+        parameters=2_236_682,
         recipe=_recipe(epochs=200, batch_size=128, weight_decay=5e-4, in_steps=False),
         note="The paper has no CIFAR; where the quoted errors come from is not known, and networks that are trained on CIFAR "
         "alone do not reach them. The recipe is what public CIFAR codes use.",

@@ -31,10 +31,13 @@ class Classifier(nn.Module):
     def forward(self, x_bchw: Tensor) -> Tensor:
         """Class scores."""
         # The mean, not nn.AdaptiveAvgPool2d: that one's gradient is not the same every time on a GPU.
-        scores: Tensor = self.classifier(
-            self.features(x_bchw.contiguous(memory_format=torch.channels_last)).mean((2, 3))
-        )
+        scores: Tensor = self.classifier(self.feature_map(x_bchw).mean((2, 3)))
         return scores
+
+    def feature_map(self, x_bchw: Tensor) -> Tensor:
+        """What is averaged and classified."""
+        features_bchw: Tensor = self.features(x_bchw.contiguous(memory_format=torch.channels_last))
+        return features_bchw
 
 
 def convolution(in_channels: int, channels: int, kernel: int, stride: int = 1) -> nn.Conv2d:
