@@ -4,8 +4,8 @@ set -euo pipefail
 shopt -s inherit_errexit
 
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-bin=
-[[ -x $repository/.venv/bin/adarts ]] && bin=$repository/.venv/bin/
+bin='' python=python3
+[[ -x $repository/.venv/bin/adarts ]] && bin=$repository/.venv/bin/ python=$repository/.venv/bin/python
 
 out='' runs=runs/gpu seeds=1 time_limit='' data=cifar10 scale=paper precision=bfloat16 rest=()
 

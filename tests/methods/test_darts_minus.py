@@ -18,6 +18,15 @@ def test_beta_falls_from_1_and_reaches_0_after_the_last_epoch(decay: str, middle
     assert DartsMinus(DartsMinus.Options()).beta(Moment(0, 49, 50, 1)) == pytest.approx(1 / 50)
 
 
+@pytest.mark.parametrize("decay", ["linear", "cosine"])
+def test_beta_runs_between_the_weights_that_are_asked_for(decay: str) -> None:
+    options = {"decay": decay, "initial_weight": 0.8, "final_weight": 0.3}
+    falling = DartsMinus(DartsMinus.Options.model_validate(options))
+    assert [falling.beta(Moment(0, epoch, 8, 1)) for epoch in (0, 4, 8)] == pytest.approx([0.8, 0.55, 0.3])
+    constant = DartsMinus(DartsMinus.Options.model_validate({**options, "final_weight": 0.8}))
+    assert {constant.beta(Moment(0, epoch, 8, 1)) for epoch in range(8)} == {0.8}
+
+
 def test_an_edge_is_the_mixture_plus_beta_times_the_skip_connection() -> None:
     task = tiny_search("darts-minus", search={"warmup_epochs": 0})
     task.supernet.train()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Literal
 
+from pydantic import NonNegativeFloat
+
 from adarts.config.settings import Settings
 from adarts.methods.base import Method, MethodInfo, Moment, Search
 from adarts.methods.darts import Darts
@@ -42,15 +44,19 @@ class DartsMinus(Method):
 
         decay: Literal["linear", "cosine"] = "linear"
         """How beta falls."""
+        initial_weight: NonNegativeFloat = 1.0
+        """beta in the first epoch."""
+        final_weight: NonNegativeFloat = 0.0
+        """beta that is reached after the last epoch; where it is the initial one, the connection does not fade."""
 
     options: Options
     weighs_auxiliary = True
 
     def beta(self, moment: Moment) -> float:
         """Weight of the auxiliary skip connection, constant within an epoch."""
-        if self.options.decay == "cosine":
-            return (1 + math.cos(math.pi * moment.done)) / 2
-        return 1 - moment.done
+        initial, final = self.options.initial_weight, self.options.final_weight
+        left = (1 + math.cos(math.pi * moment.done)) / 2 if self.options.decay == "cosine" else 1 - moment.done
+        return final + (initial - final) * left
 
     def plain_mixture(self, search: Search) -> Mixture:
         """The softmax of the logits, and beta."""
