@@ -110,7 +110,7 @@ class ReLUConvBN(nn.Sequential):
         """All three, the first two in one kernel if the convolution is pointwise."""
         weight = self.conv.weight
         pointwise = weight.shape[-1] == self.conv.stride[0] == 1
-        y = kernels.relu_product(x_bchw, weight[..., 0, 0]) if pointwise else self.conv(self.relu(x_bchw))
+        y = kernels.relu_product(x_bchw, weight.flatten(1)) if pointwise else self.conv(self.relu(x_bchw))
         return self.norm(y)  # type: ignore[no-any-return]
 
 

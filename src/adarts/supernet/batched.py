@@ -47,7 +47,7 @@ class Pointwise(nn.Module):
         nn.init.uniform_(self.weight, -bound, bound)
 
     def forward(self, x_bnhw: Tensor, rows: Rows) -> Tensor:
-        return kernels.grouped_product(x_bnhw, some(self.weight, rows)[..., 0, 0])
+        return kernels.grouped_product(x_bnhw, some(self.weight, rows).flatten(2))
 
 
 class Dense(nn.Module):
@@ -67,7 +67,7 @@ class Dense(nn.Module):
 def separable_weights(depthwise: Depthwise, pointwise: Pointwise, rows: Rows) -> kernels.Separable:
     """A depthwise convolution and the pointwise one behind it, as the kernels take them."""
     return kernels.Separable(
-        some(depthwise.weight, rows).flatten(0, 1), some(pointwise.weight, rows)[..., 0, 0], depthwise.dilation
+        some(depthwise.weight, rows).flatten(0, 1), some(pointwise.weight, rows).flatten(2), depthwise.dilation
     )
 
 

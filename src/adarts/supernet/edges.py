@@ -107,8 +107,9 @@ class SourceEdges(nn.Module):
         # Attention is positive, so scaling commutes with the max pooling of eq. (8)'s result, which is therefore done once
         # for all edges.
         bypass = x_bchw if self.stride == 1 else F.max_pool2d(x_bchw, 2, 2, ceil_mode=True)
+        gates = gate_ebc.unbind()
         return [
-            kernels.Contribution(bypass, gate_ebc[e], results[e], indices[:, e]) for e in range(self.num_edges)
+            kernels.Contribution(bypass, gates[e], results[e], indices[:, e]) for e in range(self.num_edges)
         ], indices
 
     def _indices(self, attention_ebc: Tensor | None, plan: CellPlan, device: torch.device) -> Tensor:
@@ -138,7 +139,8 @@ class SourceEdges(nn.Module):
         operations = [self.operations[name] for name in names if name != "none"]
         rows = None if group.stop - group.start == self.num_edges else slice(group.start, group.stop)
         features = Features(x_bnhw, self.stride, operations, rows, skip_dropout)
-        gain_on = per_channel(gain_eo, self.selected).t()
+        # Rows by `unbind`, not by index: their gradients are then put together at once, instead of added up one by one.
+        gain_on = per_channel(gain_eo, self.selected).t().contiguous().unbind()
         gains = [gain_on[index] for index, name in zip(group.operations, names, strict=True) if name != "none"]
         if self.auxiliary is not None:
             operations.append(self.auxiliary)
