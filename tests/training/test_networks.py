@@ -120,17 +120,18 @@ def test_from_the_command_line_to_the_evaluation(
         "--training.epochs",
         "1",
     ]
-    assert main(["train", "--network", "mobilenet_v2", *small]) == 0
+    assert main(["train", "--network", "MobileNet-V2", *small]) == 0
     said = capsys.readouterr().out
     assert "MobileNetV2" in said and "2,236,682" in said
     summary = json.loads(Path("runs/train/latest/summary.json").read_text())
+    assert summary["network"] == "mobilenet_v2"
     assert main(["evaluate", "latest", "--threads", "1"]) == 0
     assert f"test accuracy {summary['test_accuracy']:.2%}" in capsys.readouterr().out
 
 
 def test_words_that_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     for words, expected in (
-        ("--network resnet11", "unknown network 'resnet11'; did you mean 'resnet110'?"),
+        ("--network ResNet11", "unknown network 'resnet11'; did you mean 'resnet110'?"),
         (
             "--network resnet110 --genotype random:1",
             "network 'resnet110' and genotype 'random:1' are both given; a training has one of them",

@@ -94,6 +94,50 @@ def test_another_network_than_that_of_a_file_is_refused(tmp_path: Path) -> None:
     assert config(config_file=file, network={"name": "resnet110"}) == config(network={"name": "resnet110"})
 
 
+def test_cells_of_another_recipe_than_that_of_a_file_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "some.yaml"
+    file.write_text(to_yaml(config(genotype="random:nasbench201:0", scale="smoke")))
+    assert refused(lambda: config(config_file=file, genotype="ADARTS_V1")) == (
+        f"genotype 'ADARTS_V1' is of space 'darts', but network, training, weights, images in {file} are for cells of "
+        "'nasbench201'; leave out the file, or remove genotype from it to keep its settings"
+    )
+    assert config(config_file=file, genotype=TEXT).network.channels == 8
+    file.write_text("".join(line for line in file.open() if not line.startswith("genotype:")))
+    assert config(config_file=file, genotype="ADARTS_V1").training.batch_size == 16  # they are asked for
+    file.write_text(to_yaml(config(genotype="ADARTS_V1")))
+    assert "is of space 'nasbench201', but network" in refused(lambda: config(config_file=file, genotype=TEXT))
+    assert config(config_file=file, genotype="random:s2:0").network.channels == 36  # trained as those of darts
+    assert refused(lambda: config(config_file=file, genotype=None)) == "neither a genotype nor a network is given"
+    file.write_text("genotype: ADARTS_V1\ntraining: {epochs: 3}\n")
+    assert "are both given" in refused(lambda: config(config_file=file, genotype=TEXT, network={"name": "resnet110"}))
+
+
+def test_a_file_that_sets_nothing_of_a_recipe_goes_with_any_cells(tmp_path: Path) -> None:
+    file = tmp_path / "some.yaml"
+    file.write_text("genotype: random:nasbench201:0\nimages: {per_class: 7}\n")
+    found = config(config_file=file, genotype="ADARTS_V1")
+    assert (found.images.per_class, found.network.channels) == (7, 36)
+    file.write_text("genotype: random:nasbench201:0\nimages: {cutout: 0}\n")
+    assert "but images in" in refused(lambda: config(config_file=file, genotype="ADARTS_V1"))
+
+
+def test_the_settings_of_a_run_belong_to_the_cells_that_it_kept(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(to_yaml(config(genotype=TEXT)).replace(TEXT, str(tmp_path / "gone")))
+    assert config(config_file=file, genotype="ADARTS_V1").network.channels == 16  # nobody knows what they are for
+    (tmp_path / "genotype.json").write_text(random_genotype(NASBENCH201, 0).to_json())
+    assert "cells of 'nasbench201'" in refused(lambda: config(config_file=file, genotype="ADARTS_V1"))
+
+
+def test_case_does_not_matter_in_the_name_of_a_network(tmp_path: Path) -> None:
+    found = config(network={"name": "ResNet110"})
+    assert found == config(network={"name": "resnet110"})
+    file = tmp_path / "some.yaml"
+    file.write_text(to_yaml(found))
+    assert config(config_file=file, network={"name": "RESNET110"}) == found
+    assert config(network={"name": "DenseNet-BC-190-40"}).network.name == "densenet_bc_190_40"
+
+
 def test_a_training_has_cells_or_a_network() -> None:
     both = refused(lambda: config(network={"name": "resnet110"}, genotype="random:1"))
     assert both == "network 'resnet110' and genotype 'random:1' are both given; a training has one of them"

@@ -142,6 +142,11 @@ def test_what_is_refused(call: Callable[[], object], expected: str) -> None:
     assert expected in str(caught.value)
 
 
+def test_case_does_not_matter_in_names() -> None:
+    with torch.device("meta"):
+        assert isinstance(build("ResNet110", 10), Classifier)
+
+
 def test_the_records_need_no_torch() -> None:
     code = "import sys; from adarts.zoo.baselines import BASELINES; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

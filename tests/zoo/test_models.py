@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import pytest
 import torch
 
@@ -10,6 +13,7 @@ from adarts import zoo
 from adarts.errors import ConfigError
 from adarts.space import Network
 from adarts.zoo.baselines import BASELINES
+from adarts.zoo.baselines.parts import Classifier
 from adarts.zoo.drawing import cell_lines
 from adarts.zoo.models import count
 
@@ -71,12 +75,26 @@ def test_a_seed_decides_the_weights_and_nothing_else() -> None:
         ({"name": "SETN", "cells": 2, "channels": 4, "image_size": 0}, "from 1x1 pixels on, not 0x0"),
         ({"name": "SETN", "cells": 2, "channels": 4, "image_size": (8, -1)}, "from 1x1 pixels on, not 8x-1"),
         ({"name": "densenet_bc_190_40", "image_size": (32, 15)}, "from 16x16 pixels on, not 32x15"),
+        (
+            {"name": "SETN", "image_size": 32.0},
+            r"image_size is \(height, width\) or one side, in whole pixels, not 32.0",
+        ),
+        ({"name": "SETN", "image_size": (32, 32.0)}, r"in whole pixels, not \(32, 32.0\)"),
+        ({"name": "SETN", "image_size": (3, 32, 32)}, r"in whole pixels, not \(3, 32, 32\)"),
+        ({"name": "SETN", "image_size": "32"}, "in whole pixels, not '32'"),
+        ({"name": "SETN", "image_size": None}, "in whole pixels, not None"),
     ],
 )
 def test_refusals(arguments: dict[str, object], match: str) -> None:
     with torch.device("meta"), pytest.raises(ConfigError, match=match) as caught:
         adarts.create_model(**arguments)  # type: ignore[arg-type]
     assert len(str(caught.value).splitlines()) == 1 and len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize("size", [np.int64(16), [16, 16], torch.Size((16, 16))])
+def test_whole_numbers_of_any_kind_are_sizes(size: Any) -> None:
+    with torch.device("meta"):
+        assert isinstance(adarts.create_model("resnet110", image_size=size), Classifier)
 
 
 def test_parameters_and_macs_at_any_size() -> None:

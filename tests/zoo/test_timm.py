@@ -7,6 +7,7 @@ import sys
 
 import pytest
 import torch
+from torch import nn
 
 from adarts import zoo
 from adarts.errors import ConfigError
@@ -108,6 +109,23 @@ def test_refusals() -> None:
         timm.create_model("adarts_v1_cifar", drop_path_rate=1.0, **SMALL)
     with pytest.raises(ConfigError, match="not ''"):
         timm.create_model("adarts_v1_cifar", global_pool="", **SMALL)
+
+
+SCRIPT = "networks of the zoo cannot be scripted; use torch.export or torch.jit.trace, without scriptable=True"
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:FutureWarning", "ignore::torch.jit.TracerWarning")
+@pytest.mark.parametrize("name", ["adarts_v1_cifar", "resnet110_cifar"])
+def test_networks_are_traced_and_exported_but_not_scripted(name: str) -> None:
+    small = SMALL if "adarts" in name else {}
+    with pytest.raises(ConfigError, match=SCRIPT):
+        timm.create_model(name, scriptable=True, **small)
+    model = timm.create_model(name, scriptable=False, **small).eval()
+    for whole in (model, nn.Sequential(model)):
+        with pytest.raises(ConfigError, match=SCRIPT):
+            torch.jit.script(whole)
+    torch.testing.assert_close(torch.jit.trace(model, X)(X), model(X))
+    torch.testing.assert_close(torch.export.export(model, (X,)).module()(X), model(X))
 
 
 def test_without_timm_one_line_says_what_to_install() -> None:

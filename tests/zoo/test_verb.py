@@ -111,6 +111,15 @@ def test_cells_are_drawn(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> 
         capsys, "show", "GDAS_F1", *small, "--svg", str(tmp_path / "no" / "cells.svg")
     )
     assert "a folder; name a file in it" in refused(capsys, "show", "GDAS_F1", *small, "--svg", str(tmp_path))
+    drawn = sorted(tmp_path.iterdir())
+    assert "x.png: drawings are SVG, not .png; name a file that ends in .svg" in refused(
+        capsys, "show", "GDAS_F1", *small, "--svg", str(tmp_path / "x.png")
+    )
+    assert sorted(tmp_path.iterdir()) == drawn
+    for name in ("plain", "large.SVG"):
+        assert f"{tmp_path / Path(name).stem}_normal.svg" in said(
+            capsys, "show", "GDAS_F1", *small, "--svg", str(tmp_path / name)
+        ).replace(".SVG", ".svg")
 
 
 @pytest.mark.parametrize(

@@ -161,6 +161,8 @@ def _draw(genotype: Genotype, place: Path) -> list[Path]:
 
     if place.is_dir():
         raise DataError(f"{place}: a folder; name a file in it, e.g. {place / 'cells.svg'}")
+    if place.suffix.lower() not in ("", ".svg"):
+        raise ConfigError(f"--svg {place}: drawings are SVG, not {place.suffix}; name a file that ends in .svg")
     paths = [place.with_name(f"{place.stem}_{kind}{place.suffix or '.svg'}") for kind in genotype.cells]
     for kind, path in zip(genotype.cells, paths, strict=True):
         try:

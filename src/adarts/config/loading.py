@@ -24,7 +24,7 @@ from pydantic import BeforeValidator, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from adarts.config.settings import VALUES, SearchConfig, Settings, TrainConfig, names_code, no_flag_for_a_number
-from adarts.errors import ConfigError, nearest
+from adarts.errors import AdartsError, ConfigError, DataError, nearest
 
 SCALES = ("smoke", "demo", "cpu", "gpu", "paper")
 """The budgets, from the smallest to the largest."""
@@ -35,7 +35,8 @@ Published = Callable[[str], Values]
 """From a method's name to its published hyper-parameters; the methods' room gives it, which this one may not import."""
 Recipe = Callable[[str | None, str | None], tuple[str | None, Values]]
 """From a genotype's reference and a hand-designed network's name, one of them None, to the space of the cells (None without
-cells) and the published recipe of the training; :func:`adarts.training.recipe`."""
+cells) and the published recipe of the training; raises DataError if the genotype cannot be read;
+:func:`adarts.training.recipe`."""
 C = TypeVar("C", bound=Settings)
 
 _MAX_FILE = 1 << 20  # bytes; a configuration is a page of text, and a hostile one must not fill the memory
@@ -136,14 +137,16 @@ def layered(
     stage: Stage = "search" if issubclass(model, SearchConfig) else "train"
     space = chosen.get("space", "darts")
     if stage == "train":
-        space = _merge_recipe(values, file, given, recipe)
+        space = _merge_recipe(values, file, given, recipe, config_file)
     merge(values, checked(model, scale.layer(stage, chosen["data"], space), of_scale))
     merge(values, file)
     merge(values, given)
     return values
 
 
-def _merge_recipe(values: dict[str, Any], file: Values, given: Values, recipe: Recipe | None) -> str | None:
+def _merge_recipe(
+    values: dict[str, Any], file: Values, given: Values, recipe: Recipe | None, config_file: Path | str | None
+) -> str | None:
     """Merge the recipe of what is trained, and the genotype that stands for none given; returns the space of the cells."""
     chosen: dict[str, Any] = {}
     for layer in (values, file, given):
@@ -154,11 +157,45 @@ def _merge_recipe(values: dict[str, Any], file: Values, given: Values, recipe: R
     if recipe is None:
         return None if name is not None else "darts"
     run_dir = chosen["run"]["run_dir"]
-    if name is None and run_dir is not None and (own := Path(run_dir) / "genotype.json").is_file():
-        genotype = str(own)  # a run that goes on keeps the cells that it began with
-    space, layer = recipe(genotype, name)
+    if name is None and run_dir is not None:
+        genotype = _kept_genotype(run_dir) or genotype  # a run that goes on keeps the cells that it began with
+    try:
+        space, layer = recipe(genotype, name)
+    except DataError:  # the training itself refuses it, unless it is one that goes on with the cells that it has kept
+        space, layer = "darts", {}
+    else:
+        if name is None and config_file and given.get("genotype") and file.get("genotype"):
+            _refuse_cells_of_another_recipe(genotype, (space, layer), file, Path(config_file), recipe)
     merge(values, checked(TrainConfig, layer, lambda setting: f"recipe of '{name or space}': {setting}"))
     return space
+
+
+def _kept_genotype(run_dir: Path | str) -> str | None:
+    """The cells that a run wrote into its folder."""
+    kept = Path(run_dir) / "genotype.json"
+    return str(kept) if kept.is_file() else None
+
+
+def _refuse_cells_of_another_recipe(
+    genotype: str, found: tuple[str | None, Values], file: Values, config_file: Path, recipe: Recipe
+) -> None:
+    """A file outweighs recipes: what it says for its own cells must not train those of a space with another recipe."""
+    space, layer = found
+    # `latest` may point to another search by now, but beside a run's configuration are the run's cells.
+    reference = _kept_genotype(config_file.parent) or file["genotype"]
+    try:
+        space_of_file, layer_of_file = recipe(reference, None)
+    except AdartsError:  # they are not there any more, so nothing is known of them
+        return
+    both: dict[str, Any] = {}
+    merge(both, layer_of_file)
+    merge(both, layer)
+    overridden = [section for section, settings in both.items() if settings.keys() & file.get(section, {}).keys()]
+    if layer != layer_of_file and overridden:
+        raise ConfigError(
+            f"genotype {_shown(genotype)} is of space '{space}', but {', '.join(overridden)} in {config_file} are for cells of "
+            f"'{space_of_file}'; leave out the file, or remove genotype from it to keep its settings"
+        )
 
 
 def _refuse_contradiction(given: Values, file: Values, config_file: str) -> None:

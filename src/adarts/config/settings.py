@@ -14,6 +14,7 @@ from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import (
+    AfterValidator,
     AllowInfNan,
     BaseModel,
     BeforeValidator,
@@ -66,6 +67,11 @@ def _kinds(annotation: Any) -> list[Any]:
     if origin in (Union, UnionType):
         return [kind for part in parts for kind in _kinds(part)]
     return [annotation]
+
+
+def folded(name: str) -> str:
+    """A network's name as it is looked up: case does not matter, and ``-`` is as good as ``_``."""
+    return name.strip().lower().replace("-", "_")
 
 
 def assignments(value: Any) -> Any:
@@ -236,7 +242,7 @@ class ImageSettings(Settings):
 class NetworkSettings(Settings):
     """The network that is built from a genotype, or a hand-designed one."""
 
-    name: str | None = None
+    name: Annotated[str, AfterValidator(folded)] | None = None
     """A hand-designed network in the place of cells: resnet110, resnet1202, densenet_bc_190_40, vgg19_bn or mobilenet_v2."""
     channels: PositiveInt | None = 36
     """Channels of the first cells (C); doubled at each reduction; none for a hand-designed network."""

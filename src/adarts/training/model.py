@@ -74,6 +74,10 @@ def resolve_genotype(reference: str) -> Genotype:
     Raises:
         DataError: there is nothing of the kind, or it is not a genotype.
     """
+    if not reference.strip():
+        raise DataError(
+            "the genotype is empty; name a search run's folder, a genotype file, a network of `adarts zoo`, or random:SEED"
+        )
     if reference.startswith("random:"):
         *space, seed = reference.removeprefix("random:").split(":")
         if len(space) > 1 or not re.fullmatch("[0-9]{1,18}", seed):

@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from adarts.errors import DataError
 from adarts.training.model import resolve_genotype
 from adarts.zoo.baselines import get_baseline
 
@@ -33,11 +32,9 @@ def recipe(genotype: str | None, network: str | None) -> tuple[str | None, Layer
 
     Raises:
         ConfigError: there is no such network.
+        DataError: the genotype cannot be read.
     """
     if network is not None or genotype is None:
         return None, {} if network is None else get_baseline(network).recipe
-    try:
-        space = resolve_genotype(genotype).space
-    except DataError:  # the training itself refuses it, unless it is one that goes on with the cells that it has kept
-        space = "darts"
+    space = resolve_genotype(genotype).space
     return space, OF_SPACES.get(space, {})

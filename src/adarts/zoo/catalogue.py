@@ -15,6 +15,7 @@ from functools import cache, cached_property
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Literal
 
+from adarts.config.settings import folded
 from adarts.errors import ConfigError
 from adarts.zoo.baselines.catalogue import BASELINES
 from adarts.zoo.table1 import TABLE
@@ -125,7 +126,7 @@ def record(name: str) -> Record:
         ConfigError: there is none; with the nearest names.
     """
     designed = {each.name: each for each in records() if not isinstance(each, Entry)}
-    found = find(name) or designed.get(_key(name))
+    found = find(name) or designed.get(folded(name))
     if found is None:
         raise ConfigError(f"unknown network '{name[:60]}'{_hint(name)}")
     return found
@@ -154,7 +155,7 @@ def _searched(each: Record) -> tuple[str | None, ...]:
 
 def find(name: str) -> Entry | None:
     """The entry of a name, here or in its source, whatever the case, with ``-`` as good as ``_``; None if there is none."""
-    return _by_key().get(_key(name))
+    return _by_name().get(folded(name))
 
 
 def get(name: str) -> Entry:
@@ -179,8 +180,8 @@ def nearest_names(name: str, designed: bool = True) -> list[str]:
     listed = [*names(), *(BASELINES if designed else ())]
     in_sources = [each.source_name for each in entries() if each.source_name]
     for known, cutoff in ((listed, 0.6), (in_sources, 0.8)):
-        keys = {_key(each): each for each in known}
-        close = difflib.get_close_matches(_key(name[:60]), keys, n=2, cutoff=cutoff)
+        keys = {folded(each): each for each in known}
+        close = difflib.get_close_matches(folded(name[:60]), keys, n=2, cutoff=cutoff)
         if close:
             return [keys[key] for key in close]
     return []
@@ -190,10 +191,6 @@ def _hint(name: str, designed: bool = True) -> str:
     """What may have been meant, for a message."""
     close = nearest_names(name, designed)
     return f"; did you mean {' or '.join(map(repr, close))}?" if close else "; `adarts zoo` lists what there is"
-
-
-def _key(name: str) -> str:
-    return name.strip().lower().replace("-", "_")
 
 
 @cache
@@ -207,5 +204,5 @@ def _catalogue() -> dict[str, Entry]:
 
 
 @cache
-def _by_key() -> dict[str, Entry]:
-    return {_key(name): entry for entry in entries() for name in (entry.name, entry.source_name) if name}
+def _by_name() -> dict[str, Entry]:
+    return {folded(name): entry for entry in entries() for name in (entry.name, entry.source_name) if name}

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from numbers import Integral
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -42,7 +46,7 @@ def create_model(
     Raises:
         ConfigError: there is no such network, or it cannot be of this size.
     """
-    sides = (image_size, image_size) if isinstance(image_size, int) else image_size
+    sides = _sides(image_size)
     with fresh_weights(seed):
         return _build(name, num_classes, channels, cells, in_channels, sides, auxiliary)
 
@@ -88,6 +92,14 @@ def _build(
             f"{found.name} is designed by hand: it has its own widths and depth, no cells and no auxiliary head"
         )
     return baselines.build(found.name, num_classes, in_channels)
+
+
+def _sides(image_size: Any) -> tuple[int, int]:
+    """(height, width), in whole numbers of any kind."""
+    sides = tuple(image_size) if isinstance(image_size, Sequence) else (image_size, image_size)
+    if len(sides) != 2 or not all(isinstance(side, Integral) for side in sides):
+        raise ConfigError(f"image_size is (height, width) or one side, in whole pixels, not {repr(image_size)[:60]}")
+    return sides
 
 
 def _require(name: str, sides: tuple[int, int], smallest: int) -> None:

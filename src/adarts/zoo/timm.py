@@ -3,20 +3,21 @@
 Published cells and hand-designed networks are registered under their names in small letters, with ``_cifar`` behind those that
 do not say so already. They have what its users expect: `num_classes` (0 for features), `in_chans`, `global_pool` (``"avg"``, or
 ``""`` for none), `drop_rate`, `forward_features`, `forward_head`, `get_classifier`, `reset_classifier`, `num_features`,
-`default_cfg`; cells also take `channels`, `cells` and `drop_path_rate`. None has weights to download, and none the pyramid that
-`features_only` asks for.
+`default_cfg`; cells also take `channels`, `cells` and `drop_path_rate`. None has weights to download, none the pyramid that
+`features_only` asks for, and none can be scripted: export or trace them.
 """
 
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 try:
+    from timm.layers.config import is_scriptable
     from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 except ImportError:
     raise ImportError("adarts.zoo.timm needs timm: pip install 'adarts[timm]'") from None
@@ -32,6 +33,12 @@ __all__: list[str] = []  # timm adds what it registers
 _POOLS = ("avg", "")
 # CIFAR-10's own statistics, as the codes of the field have them.
 _MEAN, _STD = (0.49139968, 0.48215827, 0.44653124), (0.24703233, 0.24348505, 0.26158768)
+
+
+def _refuse_script() -> NoReturn:
+    raise ConfigError(
+        "networks of the zoo cannot be scripted; use torch.export or torch.jit.trace, without scriptable=True"
+    )
 
 
 class _Model(nn.Module):
@@ -68,6 +75,10 @@ class _Model(nn.Module):
         device = next(self.parameters()).device
         self.num_classes, self.global_pool = num_classes, global_pool
         self.classifier = nn.Linear(self.num_features, num_classes, device=device) if num_classes > 0 else nn.Identity()
+
+    def __prepare_scriptable__(self) -> NoReturn:
+        """What ``torch.jit.script`` calls first."""
+        _refuse_script()
 
     def forward_features(self, x_bchw: Tensor) -> Tensor:
         """The last feature map."""
@@ -149,6 +160,8 @@ def _register(name: str, model: type[_Model], **more: Any) -> None:
     known = timm_name(name)
 
     def entrypoint(pretrained: bool = False, **kwargs: Any) -> nn.Module:
+        if is_scriptable():  # type: ignore[no-untyped-call]
+            _refuse_script()
         if kwargs.get("features_only"):
             raise ConfigError(f"{known} has no pyramid of features; use its forward_features")
         built: nn.Module = build_model_with_cfg(functools.partial(model, name), known, pretrained, **kwargs)

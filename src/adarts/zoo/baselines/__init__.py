@@ -21,17 +21,17 @@ def build(name: str, num_classes: int, in_channels: int = 3) -> Classifier:
     """A hand-designed network with fresh weights, for images of any size from 16 pixels up.
 
     Args:
-        name: one of :data:`BASELINES`.
+        name: one of :data:`BASELINES`, whatever its case.
         num_classes: classes to tell apart.
         in_channels: channels of the images.
 
     Raises:
         ConfigError: there is no such network, or a number is below 1.
     """
-    get_baseline(name)
+    known = get_baseline(name).name
     for what, size in (("num_classes", num_classes), ("in_channels", in_channels)):
         if size < 1:
             raise ConfigError(f"a network needs {what} of at least 1, not {size}")
     from adarts.zoo.baselines.builders import BUILDERS
 
-    return BUILDERS[name](num_classes, in_channels)
+    return BUILDERS[known](num_classes, in_channels)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from adarts.config.settings import folded
 from adarts.errors import ConfigError, nearest
 
 
@@ -131,11 +132,12 @@ BASELINES: dict[str, Baseline] = {record.name: record for record in _RECORDS}
 
 
 def get_baseline(name: str) -> Baseline:
-    """The record of this name.
+    """The record of this name, whatever its case.
 
     Raises:
         ConfigError: there is none; with the nearest name.
     """
-    if name not in BASELINES:
-        raise ConfigError(f"unknown network '{name[:60]}'{nearest(name[:60], BASELINES)}")
-    return BASELINES[name]
+    found = BASELINES.get(folded(name))
+    if found is None:
+        raise ConfigError(f"unknown network '{name[:60]}'{nearest(folded(name[:60]), BASELINES)}")
+    return found
