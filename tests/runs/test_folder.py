@@ -57,6 +57,14 @@ def test_names_do_not_collide(tmp_path: Path) -> None:
     assert (tmp_path / "search" / "latest").resolve() == run.path
 
 
+def test_a_run_may_go_on_by_way_of_latest(tmp_path: Path) -> None:
+    with RunFolder.open("search", "same", config(tmp_path)) as run:
+        path = run.path
+    latest = tmp_path / "search" / "latest"
+    with RunFolder.open("search", "same", config(tmp_path, run_dir=latest)):
+        assert latest.resolve() == path
+
+
 @pytest.mark.parametrize(
     "whole",
     [

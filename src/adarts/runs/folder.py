@@ -236,12 +236,13 @@ class RunFolder:
 
     def _point_latest(self, folder: Path) -> None:
         """Let `latest` point to this run, if it lies among the others."""
-        if self.path.parent.resolve() != folder.resolve():
+        run = self.path.resolve()  # `latest` itself may be the way to it
+        if run.parent != folder.resolve():
             return
         fresh = folder / f".latest.{os.getpid()}"
         try:
             fresh.unlink(missing_ok=True)
-            fresh.symlink_to(self.path.name)
+            fresh.symlink_to(run.name)
             fresh.replace(folder / "latest")
         except OSError as error:  # some network drives know no links
             self.warn(f"{folder / 'latest'} does not point to this run: {error.strerror}")
