@@ -7,6 +7,7 @@ from adarts.config.settings import SearchConfig
 from adarts.errors import ConfigError
 from adarts.methods import Moment, create, published
 from adarts.methods.darts_minus import DartsMinus
+from adarts.space import derive
 from tiny import tiny_search
 
 
@@ -25,6 +26,20 @@ def test_beta_runs_between_the_weights_that_are_asked_for(decay: str) -> None:
     assert [falling.beta(Moment(0, epoch, 8, 1)) for epoch in (0, 4, 8)] == pytest.approx([0.8, 0.55, 0.3])
     constant = DartsMinus(DartsMinus.Options.model_validate({**options, "final_weight": 0.8}))
     assert {constant.beta(Moment(0, epoch, 8, 1)) for epoch in range(8)} == {0.8}
+
+
+def test_with_adarts_it_stays_to_the_end_and_none_is_never_derived() -> None:
+    task = tiny_search("adarts-aux", space="nasbench201")
+    moments = [Moment(0, epoch, 8, 1, warmup_epochs=3) for epoch in range(8)]
+    assert {task.method.beta(moment) for moment in moments} == {1.0}  # type: ignore[attr-defined]
+    with torch.no_grad():
+        task.supernet.logits["normal_alpha"][:, task.supernet.space.operations.index("none")] = 5.0
+    by_the_rule = derive(task.supernet.space, task.supernet.operation_weights())
+    cells = [genotype.cells["normal"].nodes for genotype in (by_the_rule, task.method.derive(task.supernet))]
+    assert [[len(node) for node in cell] for cell in cells] == [
+        [0, 0, 0],
+        [1, 2, 3],
+    ]  # `none` is an edge that is missing
 
 
 def test_an_edge_is_the_mixture_plus_beta_times_the_skip_connection() -> None:

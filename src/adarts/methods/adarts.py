@@ -1,6 +1,9 @@
 """ADARTS: channel attention decides which channels pass through the operations."""
 
+from pydantic import NonNegativeFloat
+
 from adarts.methods.base import Method, MethodInfo
+from adarts.methods.darts_minus import DartsMinus
 from adarts.methods.registry import register
 from adarts.space import Genotype, derive, never_none
 from adarts.supernet import Supernet
@@ -40,8 +43,17 @@ class AdartsEdgeNormalisation(Method):
     )
 
 
+class _NeverNone(Method):
+    """Cells from the best operation of every edge but `none`, also where the space's own rule lets that win an edge."""
+
+    def derive(self, supernet: Supernet) -> Genotype:
+        """The best operation of every edge but `none`."""
+        weights = self.operation_weights(supernet), self.edge_weights(supernet)
+        return derive(supernet.space, *weights, rule=never_none)
+
+
 @register
-class AdartsFixed(Method):
+class AdartsFixed(_NeverNone):
     """ADARTS with fixed channels: attention scales all of them, as in ADARTS, but does not choose which ones pass.
 
     The first C/k channels pass through the operations and the channels are shuffled after, as in PC-DARTS; no edge normalisation.
@@ -61,7 +73,35 @@ class AdartsFixed(Method):
         defaults={"edge": {"selector": "first", "k": 4, "attention": True}},
     )
 
-    def derive(self, supernet: Supernet) -> Genotype:
-        """The best operation of every edge but `none`."""
-        weights = self.operation_weights(supernet), self.edge_weights(supernet)
-        return derive(supernet.space, *weights, rule=never_none)
+
+@register
+class AdartsAuxiliary(_NeverNone, DartsMinus):
+    """ADARTS with DARTS-'s auxiliary skip connection, which does not fade.
+
+    What attention chooses changes now and then, and each change puts other channels before the weights of a convolution, but not
+    before a skip connection, which has none. The auxiliary skip connection is there from the beginning to the end, beside the
+    operations of every edge and before the same channels, so that the logits need not choose one for the sake of the training.
+    It wants well trained weights before the logits move: a third of the epochs for the warm-up. `none` is never derived, also
+    where the space's own rule lets it win an edge (NAS-Bench-201).
+
+    It is not of the paper but of this project, made where the true accuracy of every cell is known (docs/truth.md).
+    """
+
+    info = MethodInfo(
+        name="adarts-aux",
+        title="ADARTS with an auxiliary skip connection",
+        year=2026,
+        paper="of this project: docs/truth.md",
+        changes="as adarts, with a lasting skip connection beside the operations of every edge, which no cell inherits",
+        cost="as adarts",
+        defaults={"edge": {"selector": "attention", "k": 4, "attention": True, "auxiliary_skip": True}},
+        replay="epoch",
+    )
+
+    class Options(DartsMinus.Options):
+        """Of the auxiliary skip connection."""
+
+        final_weight: NonNegativeFloat = 1.0
+        """beta that is reached after the last epoch; where it is the initial one, the connection does not fade."""
+
+    options: Options
