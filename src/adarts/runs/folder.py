@@ -236,8 +236,9 @@ class RunFolder:
 
     def _point_latest(self, folder: Path) -> None:
         """Let `latest` point to this run, if it lies among the others."""
-        run = self.path.resolve()  # `latest` itself may be the way to it
-        if run.parent != folder.resolve():
+        # `latest` itself may be the way to it; other links are people's own, and stay.
+        run = self.path.resolve() if self.path.name == "latest" else self.path
+        if run.parent.resolve() != folder.resolve():
             return
         fresh = folder / f".latest.{os.getpid()}"
         try:
