@@ -80,7 +80,8 @@ class AdartsAuxiliary(_NeverNone, DartsMinus):
 
     It is there from the beginning to the end, beside the operations of every edge and before the same channels, so that the
     logits need not choose a skip connection for the sake of the training. It wants well trained weights before the logits move: a
-    third of the epochs for the warm-up. `none` is never derived, also where the space's own rule lets it win an edge (NAS-Bench-201).
+    third of the epochs for the warm-up. `none` is never derived, also where the space's own rule lets it win an
+    edge (NAS-Bench-201).
 
     It is not of the paper but of this project, made where the true accuracy of every cell is known (docs/truth.md).
     """
