@@ -4,8 +4,13 @@ import os
 
 os.environ["OMP_NUM_THREADS"] = "1"  # child processes started by tests inherit it
 
+import hypothesis
 import pytest
 import torch
+
+# How long an example takes is the machine's business, not a property: no deadline.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 torch.set_num_threads(1)
 
