@@ -62,24 +62,26 @@ def theirs(plain: PlainStep) -> Step:
 
 def variants(options: argparse.Namespace, device: torch.device) -> Iterator[tuple[dict[str, Any], Callable[[], Step]]]:
     """What is measured, and how to make it: what is slow and compares nothing with others comes last."""
-    captures = (True, False) if device.type == "cuda" else (False,)
     sizes = {name: getattr(options, name) for name in NUMBERS}
     designs = [Variant(method=method, **sizes) for method in options.methods]
-    for capture in captures:
+
+    def of_ours(capture: bool) -> Iterator[tuple[dict[str, Any], Callable[[], Step]]]:
         for design in designs:
             for precision in ("float32", "bfloat16"):
                 facts = {"code": "adarts", "method": design.method, "precision": precision, "captured": capture}
                 variant = replace(design, precision=precision, capture="yes" if capture else "no")
                 yield facts, lambda v=variant: ours(v, device)
-        if capture != captures[0]:
-            continue
-        plain = {"precision": "float32", "captured": False}
-        for design in designs:
-            facts = {"code": "textbook", "method": design.method, **plain}
-            yield facts, lambda d=design: theirs(textbook_step(d, device))
-        if options.public is not None:
-            facts = {"code": "public PC-DARTS", "method": "pc-darts", **plain}
-            yield facts, lambda: theirs(public_step(options.public, Variant(method="pc-darts", **sizes), device))
+
+    plain = {"precision": "float32", "captured": False}
+    if device.type == "cuda":
+        yield from of_ours(capture=True)
+    for design in designs:
+        yield {"code": "textbook", "method": design.method, **plain}, lambda d=design: theirs(textbook_step(d, device))
+    if options.public is not None:
+        public = Variant(method="pc-darts", **sizes)
+        facts = {"code": "public PC-DARTS", "method": "pc-darts", **plain}
+        yield facts, lambda: theirs(public_step(options.public, public, device))
+    yield from of_ours(capture=False)
 
 
 def measure(make: Callable[[], Step], options: argparse.Namespace, device: torch.device) -> dict[str, Any]:

@@ -48,7 +48,7 @@ def slow(augmentation: Augmentation, image_chw: Tensor, numbers: Tensor) -> Tens
     cutout=st.integers(0, 12),
     key=st.integers(0, 2**63 - 1),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_equals_the_slow_one(
     count: int, height: int, width: int, padding: int, flip: bool, cutout: int, key: int
 ) -> None:
@@ -59,7 +59,7 @@ def test_equals_the_slow_one(
 
 
 @given(st.permutations(range(12)), st.integers(1, 12), st.integers(0, 2**63 - 1))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_an_image_does_not_depend_on_its_batch(order: list[int], size: int, key: int) -> None:
     augmentation = Augmentation(MEAN, STD, crop_padding=4, flip=True, cutout=5)
     pixels = make_pixels(12, 7, 11)

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from adarts.data import Augmentation, Batches, Images
@@ -32,7 +32,6 @@ def make(images: Images, indices: torch.Tensor, **changes: object) -> Batches:
     shuffle=st.booleans(),
     epoch=st.integers(0, 1000),
 )
-@settings(deadline=None)
 def test_an_epoch_shows_every_image_once(
     members: set[int], batch_size: int, drop_last: bool, shuffle: bool, epoch: int
 ) -> None:

@@ -36,10 +36,8 @@ def test_with_adarts_it_stays_to_the_end_and_none_is_never_derived() -> None:
         task.supernet.logits["normal_alpha"][:, task.supernet.space.operations.index("none")] = 5.0
     by_the_rule = derive(task.supernet.space, task.supernet.operation_weights())
     cells = [genotype.cells["normal"].nodes for genotype in (by_the_rule, task.method.derive(task.supernet))]
-    assert [[len(node) for node in cell] for cell in cells] == [
-        [0, 0, 0],
-        [1, 2, 3],
-    ]  # `none` is an edge that is missing
+    # `none` is an edge that is missing.
+    assert [[len(node) for node in cell] for cell in cells] == [[0, 0, 0], [1, 2, 3]]
 
 
 def test_an_edge_is_the_mixture_plus_beta_times_the_skip_connection() -> None:
