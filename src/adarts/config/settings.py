@@ -200,6 +200,8 @@ class LoopSettings(Settings):
     """Images of one update, for weights and logits alike."""
     warmup_epochs: NonNegativeInt = 15
     """Epochs at the start, of each phase, in which the logits stay frozen."""
+    max_steps: PositiveInt | None = None
+    """Most steps of an epoch; the next one goes on with the images that are left. None goes once through all images."""
     validate_supernet: bool = False
     """After every epoch, measure the supernet on the half of the images that the logits learn from."""
 

@@ -113,7 +113,7 @@ class SearchTask:
     # --------------------------------------------------------------------------------------------- what the driver asks
 
     def steps(self, epoch: int) -> int:
-        return min(len(self.weight_batches), len(self.logit_batches))
+        return min(self._pass, self.config.search.max_steps or self._pass)
 
     def go_to(self, epoch: int, step: int) -> None:
         """Make a step the current one; its batches and what is drawn in it follow from its number."""
@@ -252,7 +252,8 @@ class SearchTask:
 
     def batch(self, purpose: Purpose) -> tuple[Tensor, Tensor]:
         batches = self.logit_batches if purpose == "logits" else self.weight_batches
-        return batches.batch(self.epoch, self._step)
+        # An epoch may be shorter than a pass through the images; the next one goes on where it ended.
+        return batches.batch(*divmod(self.epoch * self.steps(self.epoch) + self._step, self._pass))
 
     def update_logits(self) -> Sums:
         self._draws = derive_seed(self.config.seed, "draws", "logits", self.epoch, self._step)
@@ -322,6 +323,11 @@ class SearchTask:
 
     def stop(self, reason: str) -> None:
         self.epochs, self.stopped = self.epoch + 1, reason
+
+    @property
+    def _pass(self) -> int:
+        """Steps of one pass through the images."""
+        return min(len(self.weight_batches), len(self.logit_batches))
 
     def _moment(self, epoch: int) -> Moment:
         """Where an epoch stands in the current phase."""
