@@ -30,6 +30,7 @@ def test_the_designs_of_one_supernet() -> None:
     assert design("adarts") == ("attention", 4, True, False)
     assert design("adarts-en") == ("attention", 4, True, True)
     assert design("adarts-fixed") == ("first", 4, True, False)
+    assert design("adarts-trials") == ("attention", 4, True, False)
     assert design("adarts-aux") == ("attention", 4, True, False)
 
 

@@ -2,6 +2,7 @@
 
 from adarts.methods import (  # noqa: F401  (importing registers them)
     adarts,
+    adarts_trials,
     beta_darts,
     darts,
     darts_2nd,

@@ -43,7 +43,7 @@ class AdartsEdgeNormalisation(Method):
     )
 
 
-class _NeverNone(Method):
+class NeverNone(Method):
     """Cells from the best operation of every edge but `none`, also where the space's own rule lets that win an edge."""
 
     def derive(self, supernet: Supernet) -> Genotype:
@@ -53,7 +53,7 @@ class _NeverNone(Method):
 
 
 @register
-class AdartsFixed(_NeverNone):
+class AdartsFixed(NeverNone):
     """ADARTS with fixed channels: attention scales all of them, as in ADARTS, but does not choose which ones pass.
 
     The first C/k channels pass through the operations and the channels are shuffled after, as in PC-DARTS; no edge normalisation.
@@ -75,7 +75,7 @@ class AdartsFixed(_NeverNone):
 
 
 @register
-class AdartsAuxiliary(_NeverNone, DartsMinus):
+class AdartsAuxiliary(NeverNone, DartsMinus):
     """ADARTS with DARTS-'s auxiliary skip connection, which does not fade.
 
     It is there from the beginning to the end, beside the operations of every edge and before the same channels, so that the

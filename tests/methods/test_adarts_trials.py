@@ -1,0 +1,157 @@
+"""ADARTS with trials: which cells are tried, what a trial trains, and which cell it leaves."""
+
+import copy
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from adarts.methods.adarts_trials import AdartsTrials, candidates
+from adarts.searching import SearchTask
+from adarts.space import NASBENCH201, Genotype, Network, derive, get_space, never_none
+from adarts.supernet import Supernet
+from adarts.testing import moved, snapshot
+from tiny import tiny_search
+
+SPACES = ["nasbench201", "darts", "s1", "s2", "s3", "s4"]
+
+
+def tried(supernet: Supernet, seed: int = 0) -> tuple[dict[str, torch.Tensor], list[Genotype]]:
+    """Operation weights drawn at random where operations are active, and the cells that they lead to."""
+    generator = torch.Generator().manual_seed(seed)
+    weights = {
+        kind: torch.rand(active_eo.shape, generator=generator) * active_eo
+        for kind, active_eo in supernet.active.items()
+    }
+    return weights, candidates(supernet, weights, None)
+
+
+def method_of(task: SearchTask) -> AdartsTrials:
+    assert isinstance(task.method, AdartsTrials)
+    return task.method
+
+
+def run(task: SearchTask, begin: int, end: int) -> list[dict[str, object]]:
+    """The records of some epochs."""
+    records = []
+    for epoch in range(begin, end):
+        totals: dict[str, float] = {}
+        for step in range(task.steps(epoch)):
+            for name, value in task.step(epoch, step).items():
+                totals[name] = totals.get(name, 0.0) + float(value)
+        records.append(task.end_epoch(epoch, totals))
+    return records
+
+
+def short(space: str = "nasbench201") -> SearchTask:
+    loop = {"epochs": 2, "warmup_epochs": 1}
+    return tiny_search("adarts-trials", space=space, search=loop, options={"cells": 6, "epochs": 2})
+
+
+@given(st.integers(0, 2**31))
+def test_the_cells_that_are_tried_where_every_edge_is_kept(seed: int) -> None:
+    supernet = tiny_search("adarts-trials", space="nasbench201").supernet
+    weights, (none, *others) = tried(supernet, seed)
+    operations = NASBENCH201.operations
+    convolutions = {name: operations.index(name) for name in ("nor_conv_1x1", "nor_conv_3x3")}
+    free = {name: operations.index(name) for name in ("skip_connect", "avg_pool_3x3")}
+    edges = NASBENCH201.edges
+
+    def names(genotype: Genotype) -> list[str]:
+        nodes = zip(NASBENCH201.targets, genotype.cells["normal"].nodes, strict=True)
+        kept = {(source, target): name for target, node in nodes for name, source in node}
+        return [kept[edge] for edge in edges]
+
+    def best(row: torch.Tensor, among: dict[str, int]) -> str:
+        return max(among, key=lambda name: row[among[name]].item())
+
+    strongest = [best(row, convolutions) for row in weights["normal"]]
+    assert names(none) == strongest
+    for edge, genotype in enumerate(others):
+        expected = [*strongest]
+        expected[edge] = best(weights["normal"][edge], free)
+        assert names(genotype) == expected
+    assert len(others) == 6
+
+
+@pytest.mark.parametrize("name", SPACES)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_every_cell_that_is_tried_is_of_the_space_and_has_one_operation_without_weights(name: str, seed: int) -> None:
+    task = tiny_search("adarts-trials", space=name)
+    space = get_space(name)
+    weights, (none, *others) = tried(task.supernet, seed)
+    assert len(task.phases) == 2 + len(others)
+    # An edge that may have operations without weights alone, as some of S1, is not tried and keeps one.
+    least = none.num_weight_free("normal")
+    assert least == 0 or name == "s1"
+    for genotype in (none, *others):
+        genotype.require_within(space)
+        if "reduction" in space.cell_kinds:
+            assert genotype.cells["reduction"] == derive(space, weights, rule=never_none).cells["reduction"]
+    for genotype in others:
+        assert genotype.num_weight_free("normal") == least + 1 or name == "s1"
+
+
+def test_a_trial_trains_the_cell_alone_with_fresh_weights_and_leaves_the_logits() -> None:
+    task = short()
+    run(task, 0, 2)
+    net, genotype = task.supernet, method_of(task).candidates[0]
+    assert len(net.kinds) == 6 and net.design.k == 1 and not net.design.attention
+    active_eo = net.active["normal"]
+    assert (active_eo.sum(-1) == 1).all() and genotype == task.genotype()
+    logits = snapshot(net.logit_parameters())
+    first = net.weight_parameters()[0].detach().clone()
+    task.step(2, 0)
+    assert not any(moved(logits, net.logit_parameters()))
+    # It is the network of the cell, whose normalisations have weights of their own besides.
+    network = Network(genotype, num_classes=10, channels=8, cells=6)
+    norms = [m for name, m in network.named_modules() if name.startswith("cells.") and isinstance(m, nn.BatchNorm2d)]
+    assert learning(net) == size(network) - sum(map(size, norms))
+    run(task, 2, 4)
+    assert not torch.equal(first, task.supernet.weight_parameters()[0])
+
+
+def size(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def learning(net: Supernet) -> int:
+    """How many weights the last step moved."""
+    masks = net.movable(None)
+    weights = [p for p in net.weight_parameters() if p.grad is not None]
+    return sum(int(masks[p].expand_as(p).sum()) if p in masks else p.numel() for p in weights)
+
+
+def test_the_best_trial_is_the_cell_that_is_found() -> None:
+    task = short()
+    method = method_of(task)
+    own = run(task, 0, 2)
+    assert "method" not in own[0] and method.losses == []
+    records = run(task, 2, task.epochs)
+    assert len(records) == 14 and len(method.losses) == 7
+    for record in records:  # the loss of a trial is that of the epoch
+        assert record["method"]["loss"] == pytest.approx(record["train_loss"], rel=1e-6)  # type: ignore[index]
+    best = method.losses.index(min(method.losses))
+    assert task.genotype() == method.candidates[best]
+    assert records[-1]["genotype"] == method.candidates[best].to_dict()
+    # While they go on, the best so far.
+    for number, record in enumerate(records[1::2], 1):
+        leader = method.losses.index(min(method.losses[:number]))
+        assert record["genotype"] == method.candidates[leader].to_dict()
+
+
+def test_trials_go_on_in_another_process() -> None:
+    task, other = short(), short()
+    run(task, 0, 5)
+    task.step(5, 0)
+    other.load_state_dict(copy.deepcopy(task.state_dict()))
+    for one in (task, other):
+        one.step(5, 1)
+    assert method_of(task).candidates == method_of(other).candidates
+    assert method_of(task).losses == method_of(other).losses != []
+    assert task.end_epoch(5, {"loss": 1.0, "correct": 1.0, "images": 1.0}) == other.end_epoch(
+        5, {"loss": 1.0, "correct": 1.0, "images": 1.0}
+    )
+    assert len(method_of(other).losses) == 2
