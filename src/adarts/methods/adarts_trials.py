@@ -1,4 +1,4 @@
-"""ADARTS with trials: the search says which convolution, and short trainings say where an operation without weights belongs.
+"""ADARTS with trials: the search says which convolution, and short trainings say where a skip connection belongs.
 
 Shape suffixes: e edges, o operations.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
 from pydantic import Field, PositiveInt
 from torch import Tensor
 
@@ -22,28 +21,28 @@ from adarts.space.genotype import CellGenotype
 from adarts.supernet import Supernet
 
 _WHOLE = EdgeDesign(selector="all", k=1, attention=False)
+_SKIP = "skip_connect"
 _CERTAIN = 1e6  # a weight that keeps its edge, whatever the others weigh
 
 
 @register
 class AdartsTrials(NeverNone):
-    """ADARTS, which is believed about the convolutions; where an operation without weights belongs is tried.
+    """ADARTS, which is believed about the convolutions alone; where a skip connection belongs is tried.
 
     The supernet cannot know what a skip connection is worth where it is the only one: three quarters of the channels bypass the
     operations of every edge, and each mixture has one more identity in it. So its logits prefer the operations without weights
-    almost everywhere, and what they say of the convolutions beside them is lost in the cell. Here the normal cell has one
-    operation without weights at most, as P-DARTS bounds the skip connections, and the bound is kept by trials:
+    almost everywhere. Here the normal cell has one skip connection at most, as P-DARTS bounds them, and no pool:
 
-    * The search of ADARTS, without `none`. Every edge is left with its strongest convolution.
-    * The cell of these alone is trained, and for every edge the cell that has the strongest operation without weights there
-      in the place of the convolution: `options.epochs` epochs from fresh weights, as a network of `options.cells` cells
-      without attention or bypass, on the half of the images for the weights.
+    * The search of ADARTS, without `none`, and in the normal cell with the operations that have weights alone.
+    * The cell that it names is trained, and for every edge the cell that has a skip connection there: `options.epochs` epochs
+      from fresh weights, as a network of `options.cells` cells without attention or bypass, on the half of the images for the
+      weights.
     * The cell with the lowest mean training loss in the last epoch of its trial is the one found (training speed estimation,
       TSE-E; Ru et al., NeurIPS 2021). Where few images come twice in so short a time, that is a loss on images that are new.
 
-    The reduction cell, where a space has one, is that of the search. An edge on which the space allows only one sort of operation
-    has no trial. Before the first trial has ended, the cell that is named is ADARTS's own, and then that without operations
-    that have no weights.
+    The reduction cell, where a space has one, is that of the search. An edge that may have no operation with weights keeps what
+    it may have, and one that may have no skip connection has no trial. Until the first trial has ended, the cell of the search is
+    the one that is named.
 
     It is not of the paper but of this project, made where the true accuracy of every cell is known (docs/truth.md).
     """
@@ -53,7 +52,7 @@ class AdartsTrials(NeverNone):
         title="ADARTS with trials",
         year=2026,
         paper="of this project: docs/truth.md",
-        changes="as adarts; at most one operation without weights in the normal cell, where short trainings say",
+        changes="adarts chooses the convolutions; short trainings say which edge of the normal cell has the one skip connection",
         cost="as adarts, and a short training for every edge of a cell",
     )
 
@@ -82,16 +81,17 @@ class AdartsTrials(NeverNone):
         return (search, *[trial] * (1 + len(_tried(space))))
 
     def begin(self, search: Search) -> None:
-        """Leave `none` out; later let the cell of the trial alone be computed."""
+        """Leave out what the search does not choose; later let the cell of the trial alone be computed."""
         net, trial = search.supernet, search.moment.phase - 1
         if trial < 0:
             leave_out_none(net)
+            kind = net.space.cell_kinds[0]
+            net.set_active(kind, _with_weights(net.space, net.active[kind].tolist()))
             self.candidates, self.losses = [], []
         elif trial == 0:
             assert search.previous is not None
-            self.candidates = candidates(
-                search.previous, self.operation_weights(search.previous), self.edge_weights(search.previous)
-            )
+            weights, edges = self.operation_weights(search.previous), self.edge_weights(search.previous)
+            self.candidates = candidates(search.previous.space, weights, edges)
         if trial >= 0:
             for kind, cell in self.candidates[trial].cells.items():
                 net.set_active(kind, _only(cell, net.space))
@@ -143,42 +143,39 @@ class AdartsTrials(NeverNone):
 
 
 def candidates(
-    supernet: Supernet, op_weights: Mapping[str, Tensor], edge_weights: Mapping[str, Tensor] | None
+    space: Space, op_weights: Mapping[str, Tensor], edge_weights: Mapping[str, Tensor] | None
 ) -> list[Genotype]:
-    """The cell without operations that have no weights, and for every edge that is tried the cell that has one there.
+    """The cells that weights name, and for every edge that is tried the same with a skip connection there.
 
     Args:
-        supernet: that was searched.
+        space: that was searched.
         op_weights: kind -> operation weights (edges, operations), after the softmax.
         edge_weights: kind -> edge weights (edges,), or none.
     """
-    space = supernet.space
-    kind, tried = space.cell_kinds[0], _tried(space)
-    free_o = torch.tensor([name in space.weight_free for name in space.operations])
-    weights_eo = op_weights[kind].detach().cpu().clone()
-    without_eo = weights_eo.clone()
-    without_eo[tried] = without_eo[tried].masked_fill(free_o, 0.0)
-
-    def named(kind_eo: Tensor) -> Genotype:
-        return derive(space, {**op_weights, kind: kind_eo}, edge_weights, rule=never_none)
-
-    found = [named(without_eo)]
-    for edge in tried:
-        with_eo = without_eo.clone()
-        with_eo[edge] = 0.0
-        with_eo[edge, weights_eo[edge].masked_fill(~free_o, -1.0).argmax()] = _CERTAIN
-        found.append(named(with_eo))
+    kind = space.cell_kinds[0]
+    found = [derive(space, op_weights, edge_weights, rule=never_none)]
+    for edge in _tried(space):
+        weights_eo = op_weights[kind].detach().clone()
+        weights_eo[edge, space.operations.index(_SKIP)] = _CERTAIN
+        found.append(derive(space, {**op_weights, kind: weights_eo}, edge_weights, rule=never_none))
     return found
 
 
+def _with_weights(space: Space, active: Sequence[Sequence[bool]]) -> list[list[bool]]:
+    """The active operations that have weights, or all that are active on an edge where none of them has."""
+    heavy = [name not in space.weight_free for name in space.operations]
+    both = ([a and b for a, b in zip(row, heavy, strict=True)] for row in active)
+    return [own if any(own) else [*row] for own, row in zip(both, active, strict=True)]
+
+
 def _tried(space: Space) -> list[int]:
-    """The edges of the normal cell that may have operations of both sorts, with weights and without."""
+    """The edges of the normal cell that may have a skip connection, and an operation with weights in its place."""
 
-    def sorts(row: Sequence[bool]) -> set[bool]:
-        names = (name for name, is_allowed in zip(space.operations, row, strict=True) if is_allowed and name != "none")
-        return {name in space.weight_free for name in names}
+    def may_have_both(row: Sequence[bool]) -> bool:
+        names = {name for name, is_allowed in zip(space.operations, row, strict=True) if is_allowed}
+        return _SKIP in names and not names <= space.weight_free
 
-    return [edge for edge, row in enumerate(space.allowed(space.cell_kinds[0])) if len(sorts(row)) > 1]
+    return [edge for edge, row in enumerate(space.allowed(space.cell_kinds[0])) if may_have_both(row)]
 
 
 def _only(cell: CellGenotype, space: Space) -> list[list[bool]]:
