@@ -53,7 +53,9 @@ def test_stability_of_a_sweep(finished_search: Path, tmp_path: Path) -> None:
 
 
 def test_what_none_costs(finished_search: Path, tmp_path: Path) -> None:
-    sweep = make_sweep(tmp_path, finished_search, {"darts-0": Genotype.from_text(SKIP)})
+    named = "|none~0|+|nor_conv_3x3~0|none~1|+|none~0|none~1|none~2|"
+    cells = {"darts-0": named, "adarts-1": SKIP}
+    sweep = make_sweep(tmp_path, finished_search, {name: Genotype.from_text(cell) for name, cell in cells.items()})
     metrics = sweep / "points" / "darts-0" / "metrics.jsonl"
     *before, last = map(json.loads, metrics.read_text().splitlines())
     # `none` is first on every edge, nor_conv_3x3 second, but for the second edge, where it is the other way round.
@@ -61,9 +63,11 @@ def test_what_none_costs(finished_search: Path, tmp_path: Path) -> None:
     rows[1] = [0.25, 0.1, 0.2, 0.3, 0.15]
     last["operation_weights"] = {"normal": rows}
     metrics.write_text("".join(json.dumps(record) + "\n" for record in [*before, last]))
-    (only,) = stability(sweep).groups
-    assert only.accuracies["cifar10"].spread.mean == 54.2967
-    assert only.without_none["cifar10"].spread.mean == lookup(CONV).cifar10.test
+    darts, adarts = stability(sweep).groups
+    assert darts.accuracies["cifar10"].spread.mean == lookup(named).cifar10.test
+    assert darts.without_none["cifar10"].spread.mean == lookup(CONV).cifar10.test
+    # A cell without it stays as it is, whatever the last weights would name.
+    assert adarts.without_none["cifar10"].spread.mean == 54.2967
     assert json.loads((sweep / "stability.json").read_text())["groups"][0]["found"][0]["without_none"] == CONV
 
 

@@ -21,7 +21,7 @@ from adarts.report.panels import Panel, panels_svg
 from adarts.report.reading import RunRecord, read_run
 from adarts.runs import write_atomically
 from adarts.runs.files import to_json
-from adarts.space import NASBENCH201, derive, never_none
+from adarts.space import NASBENCH201, Genotype, derive, never_none
 from adarts.sweeping.grid import shown
 from adarts.sweeping.results import Spread
 from adarts.truth import DATA_SETS, Truth, all_truths, dataset_of, truth_of
@@ -39,7 +39,7 @@ class Found:
         seed: of the search.
         truth: of its cell.
         channels: the agreement of its channels over the epochs, where it was measured.
-        without_none: of the cell that the last operation weights name if `none` may not be chosen; None where they were not
+        without_none: where it has `none`, of the cell that the last operation weights name without; None where they were not
             recorded.
         epochs: by data set, the true accuracy of the cell that the search would have named after each epoch.
     """
@@ -120,7 +120,8 @@ def stability(sweep_dir: Path) -> StabilityResult:
         data.add(str(run.config.get("data")))
         common = {name: value for name, value in settings.items() if name != "seed"}
         _, found = members.setdefault(json.dumps(common), (common, []))
-        found.append(Found(settings["seed"], truth_of(run.genotype), _channels(run), _without_none(run), _epochs(run)))
+        without = _without_none(run, run.genotype)
+        found.append(Found(settings["seed"], truth_of(run.genotype), _channels(run), without, _epochs(run)))
     if not members:
         raise DataError(f"{sweep_dir}: no search in the space '{NASBENCH201.name}' is finished")
     result = StabilityResult(
@@ -215,8 +216,10 @@ def _channels(run: RunRecord) -> list[float]:
     return [record["channel_stability"][_KIND] for record in run.metrics if record.get("channel_stability")]
 
 
-def _without_none(run: RunRecord) -> Truth | None:
+def _without_none(run: RunRecord, found: Genotype) -> Truth | None:
     """The space's rule lets `none` win an edge; in the DARTS spaces it never does. So this says what that rule costs."""
+    if sum(map(len, found.cells[_KIND].nodes)) == len(NASBENCH201.edges):
+        return truth_of(found)  # nothing; and not every method derives its cell from the last operation weights
     if not run.metrics or not (rows := run.metrics[-1].get("operation_weights")):
         return None
     return truth_of(derive(NASBENCH201, {_KIND: torch.tensor(rows[_KIND])}, rule=never_none))
