@@ -6,9 +6,10 @@ import pytest
 import torch
 from torch import nn
 
+from adarts.errors import ConfigError
 from adarts.methods.adarts_trials import AdartsTrials, candidates
 from adarts.searching import SearchTask
-from adarts.space import NASBENCH201, Genotype, Network, derive, get_space, never_none
+from adarts.space import DARTS, NASBENCH201, Genotype, Network, derive, never_none
 from adarts.supernet import Supernet
 from adarts.testing import moved, snapshot
 from tiny import tiny_search
@@ -63,19 +64,21 @@ def test_the_cells_that_are_tried_where_every_edge_is_kept(seed: int) -> None:
     ]
 
 
-@pytest.mark.parametrize(("name", "number"), [("darts", 14), ("s1", 10), ("s2", 14), ("s3", 14), ("s4", 0)])
-def test_every_cell_that_is_tried_is_of_the_space_and_has_one_skip_connection(name: str, number: int) -> None:
-    task, space = tiny_search("adarts-trials", space=name), get_space(name)
+def test_the_cells_that_are_tried_where_a_node_keeps_two_edges() -> None:
+    task = tiny_search("adarts-trials", space="darts")
     weights, (plain, *others) = tried(task.supernet)
-    assert len(others) == number and len(task.phases) == 2 + number
-    # Some edges of S1 may have operations without weights alone.
-    assert name == "s1" or plain.num_weight_free("normal") == 0
-    for genotype in (plain, *others):
-        genotype.require_within(space)
-        assert genotype.cells["reduction"] == derive(space, weights, rule=never_none).cells["reduction"]
-    if name != "s1":
-        assert [genotype.num_weight_free("normal") for genotype in others] == [1] * number
-        assert [genotype.num_operations("normal", "skip_connect") for genotype in others] == [1] * number
+    assert len(others) == 14 and len(task.phases) == 16
+    assert plain.num_weight_free("normal") == 0
+    for (source, target), genotype in zip(DARTS.edges, others, strict=True):
+        assert genotype.num_weight_free("normal") == 1
+        assert ("skip_connect", source) in genotype.cells["normal"].nodes[target - 2]
+        assert genotype.cells["reduction"] == derive(DARTS, weights, rule=never_none).cells["reduction"]
+
+
+@pytest.mark.parametrize("space", ["s1", "s2", "s3", "s4"])
+def test_a_space_that_leaves_nothing_to_choose_is_refused(space: str) -> None:
+    with pytest.raises(ConfigError, match=f"not defined on the space '{space}': an edge of its normal cell has no"):
+        tiny_search("adarts-trials", space=space)
 
 
 def test_the_search_leaves_out_what_has_no_weights_in_the_normal_cell_alone() -> None:

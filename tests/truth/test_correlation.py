@@ -15,6 +15,7 @@ from adarts.errors import CheckpointError, ConfigError
 from adarts.experiments import correlation
 from adarts.experiments.correlation import Measured, agreement, correlate
 from adarts.searching.restore import restored
+from adarts.space import load_genotype
 from adarts.supernet import Mixture
 from adarts.truth import Truth, all_truths, best, lookup, truth_of
 
@@ -100,12 +101,16 @@ def test_a_supernet_with_few_cells_is_measured_whole(
     finished_search: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_dir = copy_of(finished_search, tmp_path)
-    few = list(all_truths()[:3])
+    found = truth_of(load_genotype(run_dir / "genotype.json"))
+    few = [*all_truths()[:3], found]
     monkeypatch.setattr(correlation, "_cells_in", lambda task: few)
     result = correlate(run_dir, 100, how=HOW)
     assert {one.truth.index for one in result.measured} == {0, 1, 2, result.derived.index}
     assert result.summary["cells"] == result.summary["cells_in_supernet"] == 4
-    few[:] = [result.derived]
+    few.remove(found)
+    with pytest.raises(ConfigError, match="found its cell in another supernet than the last one"):
+        correlate(run_dir, 100, how=HOW)
+    few[:] = [found]
     with pytest.raises(ConfigError, match="dropped all operations but those of the cell that it found"):
         correlate(run_dir, 100, how=HOW)
 

@@ -122,7 +122,10 @@ def correlate(
         raise ConfigError(f"{run_dir}: a search in '{space}'; true accuracies are known of '{NASBENCH201.name}'")
     task, genotype = restored(run_dir, how or RunSettings(), method)
     derived = truth_of(genotype)
-    others = [truth for truth in _cells_in(task) if truth.index != derived.index]
+    held = _cells_in(task)
+    others = [truth for truth in held if truth.index != derived.index]
+    if derived not in held:
+        raise ConfigError(f"{run_dir}: {task.method.info.title} found its cell in another supernet than the last one")
     if not others:
         raise ConfigError(
             f"{run_dir}: {task.method.info.title} dropped all operations but those of the cell that it found"

@@ -5,7 +5,7 @@ Shape suffixes: e edges, o operations.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import Field, PositiveInt
@@ -38,11 +38,11 @@ class AdartsTrials(NeverNone):
       from fresh weights, as a network of `options.cells` cells without attention or bypass, on the half of the images for the
       weights.
     * The cell with the lowest mean training loss in the last epoch of its trial is the one found (training speed estimation,
-      TSE-E; Ru et al., NeurIPS 2021). Where few images come twice in so short a time, that is a loss on images that are new.
+      TSE-E; Ru et al., NeurIPS 2021). Where `search.max_steps` lets no image come twice in it, that is a loss on new images.
 
-    The reduction cell, where a space has one, is that of the search. An edge that may have no operation with weights keeps what
-    it may have, and one that may have no skip connection has no trial. Until the first trial has ended, the cell of the search is
-    the one that is named.
+    The trials have weights and images of their own each. The reduction cell, where a space has one, is that of the search. Where
+    a node keeps the strongest edges alone, the skip connection keeps its own, and another edge may go. Until the first trial has
+    ended, the cell of the search is the one that is named.
 
     It is not of the paper but of this project, made where the true accuracy of every cell is known (docs/truth.md).
     """
@@ -73,20 +73,29 @@ class AdartsTrials(NeverNone):
     _loss: Tensor | float
     _images: Tensor | float
 
+    @classmethod
+    def supports(cls, space: Space) -> str | None:
+        """Whether every edge of the normal cell has convolutions to choose from, and a skip connection to try."""
+        for row in space.allowed(space.cell_kinds[0]):
+            names = {name for name, is_allowed in zip(space.operations, row, strict=True) if is_allowed}
+            if _SKIP not in names or len(names - space.weight_free) < 2:
+                return "an edge of its normal cell has no skip connection, or no two operations with weights to choose from"
+        return None
+
     def phases(self, config: SearchConfig, space: Space) -> tuple[Phase, ...]:
         """The search, then the trials."""
         (search,) = super().phases(config, space)
         deep = config.supernet.model_copy(update={"cells": max(self.options.cells, config.supernet.cells)})
         trial = Phase(self.options.epochs, 0, deep, _WHOLE, num_operations=1)
-        return (search, *[trial] * (1 + len(_tried(space))))
+        return (search, *[trial] * (1 + len(space.edges)))
 
     def begin(self, search: Search) -> None:
         """Leave out what the search does not choose; later let the cell of the trial alone be computed."""
         net, trial = search.supernet, search.moment.phase - 1
         if trial < 0:
             leave_out_none(net)
-            kind = net.space.cell_kinds[0]
-            net.set_active(kind, _with_weights(net.space, net.active[kind].tolist()))
+            with_weights = [name not in net.space.weight_free for name in net.space.operations]
+            net.set_active(net.space.cell_kinds[0], [with_weights] * len(net.space.edges))
             self.candidates, self.losses = [], []
         elif trial == 0:
             assert search.previous is not None
@@ -145,7 +154,7 @@ class AdartsTrials(NeverNone):
 def candidates(
     space: Space, op_weights: Mapping[str, Tensor], edge_weights: Mapping[str, Tensor] | None
 ) -> list[Genotype]:
-    """The cells that weights name, and for every edge that is tried the same with a skip connection there.
+    """The cells that weights name, and for every edge the same with a skip connection there.
 
     Args:
         space: that was searched.
@@ -154,28 +163,11 @@ def candidates(
     """
     kind = space.cell_kinds[0]
     found = [derive(space, op_weights, edge_weights, rule=never_none)]
-    for edge in _tried(space):
+    for edge in range(len(space.edges)):
         weights_eo = op_weights[kind].detach().clone()
         weights_eo[edge, space.operations.index(_SKIP)] = _CERTAIN
         found.append(derive(space, {**op_weights, kind: weights_eo}, edge_weights, rule=never_none))
     return found
-
-
-def _with_weights(space: Space, active: Sequence[Sequence[bool]]) -> list[list[bool]]:
-    """The active operations that have weights, or all that are active on an edge where none of them has."""
-    heavy = [name not in space.weight_free for name in space.operations]
-    both = ([a and b for a, b in zip(row, heavy, strict=True)] for row in active)
-    return [own if any(own) else [*row] for own, row in zip(both, active, strict=True)]
-
-
-def _tried(space: Space) -> list[int]:
-    """The edges of the normal cell that may have a skip connection, and an operation with weights in its place."""
-
-    def may_have_both(row: Sequence[bool]) -> bool:
-        names = {name for name, is_allowed in zip(space.operations, row, strict=True) if is_allowed}
-        return _SKIP in names and not names <= space.weight_free
-
-    return [edge for edge, row in enumerate(space.allowed(space.cell_kinds[0])) if may_have_both(row)]
 
 
 def _only(cell: CellGenotype, space: Space) -> list[list[bool]]:

@@ -121,6 +121,6 @@ def collapse_warning(genotype: Genotype, space: Space) -> str | None:
         return None
     return (
         f"the {kind} cell has {skips} skip connections (more than {space.max_skips}): a sign of collapse. Try fewer "
-        "epochs (--search.epochs), more warm-up (--search.warmup-epochs), one skip connection at most (--method adarts-trials), "
-        "or take an earlier epoch's genotype from metrics.jsonl"
+        "epochs (--search.epochs), more warm-up (--search.warmup-epochs), one skip connection at most (--method adarts-trials, "
+        "in the spaces darts and nasbench201), or take an earlier epoch's genotype from metrics.jsonl"
     )
