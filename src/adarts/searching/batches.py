@@ -49,3 +49,17 @@ def search_batches(
         shuffle=True,  # always in the same order: a folder's own is by class, and a batch of one class normalises itself away
     )
     return weights, logits, validation
+
+
+def epoch_steps(config: SearchConfig, weights: Batches, logits: Batches) -> tuple[int, int]:
+    """The steps of an epoch, and those of a pass through the images.
+
+    An epoch may be shorter than a pass; the next one then goes on where it ended.
+
+    Args:
+        config: of the search.
+        weights: the batches of the weights.
+        logits: the batches of the logits.
+    """
+    whole = min(len(weights), len(logits))
+    return min(whole, config.search.max_steps or whole), whole

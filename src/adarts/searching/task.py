@@ -18,7 +18,7 @@ from adarts.config.settings import SearchConfig
 from adarts.data import ImageData
 from adarts.errors import ConfigError, DataError, NotFiniteError
 from adarts.methods import Method, Moment, Phase, Purpose, Sums
-from adarts.searching.batches import search_batches
+from adarts.searching.batches import epoch_steps, search_batches
 from adarts.searching.monitors import channel_stability, monitor, truth_in_words
 from adarts.searching.phases import build_supernet, checked_phases
 from adarts.seeding import derive_seed, generator
@@ -48,9 +48,9 @@ class SearchTask:
         self.epoch, self._step = 0, 0
         #: a method that learns from all images leaves none to validate its supernet on
         self.validates = config.search.validate_supernet and not method.single_level
-        self.weight_batches, self.logit_batches, self.validation = search_batches(
-            config, data, method.single_level, device
-        )
+        batches = search_batches(config, data, method.single_level, device)
+        self.weight_batches, self.logit_batches, self.validation = batches
+        self._steps, self._pass = epoch_steps(config, self.weight_batches, self.logit_batches)
         #: a batch is worked off in so many parts where memory is short
         self.parts = 1
         self.fingerprint = data.fingerprint
@@ -113,7 +113,7 @@ class SearchTask:
     # --------------------------------------------------------------------------------------------- what the driver asks
 
     def steps(self, epoch: int) -> int:
-        return min(self._pass, self.config.search.max_steps or self._pass)
+        return self._steps
 
     def go_to(self, epoch: int, step: int) -> None:
         """Make a step the current one; its batches and what is drawn in it follow from its number."""
@@ -252,8 +252,7 @@ class SearchTask:
 
     def batch(self, purpose: Purpose) -> tuple[Tensor, Tensor]:
         batches = self.logit_batches if purpose == "logits" else self.weight_batches
-        # An epoch may be shorter than a pass through the images; the next one goes on where it ended.
-        return batches.batch(*divmod(self.epoch * self.steps(self.epoch) + self._step, self._pass))
+        return batches.batch(*divmod(self.epoch * self._steps + self._step, self._pass))
 
     def update_logits(self) -> Sums:
         self._draws = derive_seed(self.config.seed, "draws", "logits", self.epoch, self._step)
@@ -323,11 +322,6 @@ class SearchTask:
 
     def stop(self, reason: str) -> None:
         self.epochs, self.stopped = self.epoch + 1, reason
-
-    @property
-    def _pass(self) -> int:
-        """Steps of one pass through the images."""
-        return min(len(self.weight_batches), len(self.logit_batches))
 
     def _moment(self, epoch: int) -> Moment:
         """Where an epoch stands in the current phase."""
