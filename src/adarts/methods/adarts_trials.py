@@ -29,9 +29,9 @@ _CERTAIN = 1e6  # a weight that keeps its edge, whatever the others weigh
 class AdartsTrials(NeverNone):
     """ADARTS, which is believed about the convolutions alone; where a skip connection belongs is tried.
 
-    As we suppose, the supernet cannot know what a skip connection is worth where it is the only one: three quarters of the channels
-    bypass the operations of every edge, and each mixture has one more identity in it. Its logits, at any rate, often prefer the
-    operations without weights. Here the normal cell has one skip connection at most, as P-DARTS bounds them, and no pool:
+    As we suppose, the supernet cannot know what a skip connection is worth where it is the only one: three quarters of the
+    channels bypass the operations of every edge, and each mixture has one more identity in it. Its logits, at any rate, often
+    prefer operations without weights. Here the normal cell has one skip connection at most (P-DARTS bounds them), and no pool:
 
     * The search of ADARTS, without `none`, and in the normal cell with the operations that have weights alone.
     * The cell that it names is trained, and for every edge the cell that has a skip connection there: `options.epochs` epochs
