@@ -22,7 +22,7 @@ from adarts.benchmark.outcome import provenance, say_on_stderr
 from adarts.benchmark.subjects import SearchStep
 from adarts.benchmark.timing import in_turn
 from adarts.benchmark.variants import Variant
-from adarts.searching.footprint import Workload, tensor_bytes
+from adarts.searching.memory import Workload, tensor_bytes
 from adarts.seeding import generator
 
 

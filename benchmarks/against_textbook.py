@@ -30,8 +30,8 @@ from adarts.benchmark.subjects import SearchStep
 from adarts.benchmark.timing import Step, Times, in_turn
 from adarts.benchmark.variants import Variant, grid
 from adarts.config.settings import RunSettings
+from adarts.engine import prepare_device
 from adarts.errors import AdartsError, ConfigError
-from adarts.runs import prepare_device
 
 
 def parse(words: Sequence[str] | None = None) -> argparse.Namespace:

@@ -129,7 +129,8 @@ def page() -> str:
 
 def _extra_operations() -> list[str]:
     """Operations of published cells that stand in no space."""
-    from adarts.space import OPERATIONS, SPACES
+    from adarts.models import OPERATIONS
+    from adarts.spaces import SPACES
 
     return sorted(set(OPERATIONS) - {name for space in SPACES.values() for name in space.operations})
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from adarts.capture import Outputs, Recorder
+from adarts.engine.capture import Outputs, Recorder
 
 
 class Again:
@@ -30,7 +30,7 @@ class Again:
 
 
 def run_ahead(monkeypatch: pytest.MonkeyPatch, recorder: Recorder | None = None) -> None:
-    """Let the CPU be driven like a GPU: fused optimisers, checks now and then, and steps that are recorded."""
-    monkeypatch.setattr("adarts.updates.runs_ahead", lambda device: True)
+    """Let the CPU be driven like a GPU: fused optimizers, checks now and then, and steps that are recorded."""
+    monkeypatch.setattr("adarts.engine.updates.runs_ahead", lambda device: True)
     for room in ("searching", "training"):
         monkeypatch.setattr(f"adarts.{room}.task.recorder", lambda settings, device: recorder)

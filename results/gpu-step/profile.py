@@ -4,13 +4,13 @@ import sys
 from pathlib import Path
 
 import torch
+from adarts.updates import fix_arithmetic
 from torch.profiler import ProfilerActivity, profile
 
 from adarts.benchmark.subjects import synthetic
 from adarts.benchmark.variants import Variant
 from adarts.methods import create
 from adarts.searching import SearchTask
-from adarts.updates import fix_arithmetic
 
 device = torch.device("cuda")
 fix_arithmetic(device)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Time and memory of a search step: the supernet, captured or not, in float32 and bfloat16, the textbook, and public code.
 
-A step is an update of the logits and one of the weights, each with a batch of its own. The textbook (`tests/oracles`) and the
+A step is an update of the alphas and one of the weights, each with a batch of its own. The textbook (`tests/oracles`) and the
 public PC-DARTS code (`--public FOLDER`, the one with `model_search.py`) run in their natural form: NCHW, float32, all gradients
 in both updates. Results go to `benchmark.json` in `--out`; what is there already is not measured again, so that a call with a
 `--time-limit` can be repeated until it says that all is done. Other settings or another commit want another `--out`.
@@ -24,11 +24,11 @@ import torch
 
 from adarts.benchmark.subjects import synthetic
 from adarts.benchmark.variants import NUMBERS, Variant
+from adarts.engine import environment
+from adarts.engine.updates import fix_arithmetic
 from adarts.errors import ConfigError
 from adarts.methods import create
-from adarts.runs import environment
 from adarts.searching import SearchTask
-from adarts.updates import fix_arithmetic
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY / "benchmarks"))
@@ -54,7 +54,7 @@ def theirs(plain: PlainStep) -> Step:
     """A step of code that knows nothing of the package."""
 
     def step(_: int) -> None:
-        plain.update_logits()
+        plain.update_alphas()
         plain.update_weights()
 
     return step

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
     from torch import nn
 
+    from adarts.models import Network
     from adarts.searching import SearchResult
-    from adarts.space import Genotype, Network
+    from adarts.spaces import Genotype
     from adarts.sweeping import SweepResult
     from adarts.training import TrainResult
 
@@ -64,7 +65,7 @@ def train(genotype: Genotype | str | Path | None = None, **settings: Any) -> Tra
     See :func:`adarts.config.loading.train_config` for the settings; with neither, the cells of the latest search are trained.
     """
     from adarts.config.loading import train_config
-    from adarts.space import Genotype
+    from adarts.spaces import Genotype
     from adarts.training import recipe, run_training
 
     if genotype is not None:
@@ -90,7 +91,7 @@ def create_model(
     image_size: int | tuple[int, int] = 32,
     **options: Any,
 ) -> nn.Module:
-    """A published or hand-designed network by its name, with fresh weights; see :func:`adarts.zoo.models.create_model`."""
-    from adarts.zoo.models import create_model as create
+    """A published or hand-designed network by its name, with fresh weights; see :func:`adarts.zoo.create.create_model`."""
+    from adarts.zoo.create import create_model as create
 
     return create(name, num_classes, channels, cells, in_channels, image_size, **options)

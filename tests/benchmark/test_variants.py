@@ -28,9 +28,9 @@ def test_one_variant_is_called_by_its_method() -> None:
 
 
 def test_the_edge_design_is_the_methods_with_what_is_replaced() -> None:
-    (variant,) = grid({"method": "pc-darts", "edge.k": "2", "edge.normalisation": "no"})
+    (variant,) = grid({"method": "pc-darts", "edge.k": "2", "edge.normalization": "no"})
     edge = variant.config().edge
-    assert (edge.selector, edge.k, edge.attention, edge.normalisation) == ("first", 2, False, False)
+    assert (edge.selector, edge.k, edge.attention, edge.normalization) == ("first", 2, False, False)
 
 
 def test_a_variant_survives_the_way_to_a_child() -> None:

@@ -49,7 +49,7 @@ def test_step(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     content = results(tmp_path, "step", "--kernels", "torch", *SMALL, "--repeats", "2")
     (record,) = content["results"]
     assert record["time_ratio"] == record["memory_ratio"] == 1
-    assert record["seconds"]["both"] >= record["seconds"]["logits"] + record["seconds"]["weights"] > 0
+    assert record["seconds"]["both"] >= record["seconds"]["alphas"] + record["seconds"]["weights"] > 0
     assert all(len(rounds) == 2 for rounds in record["rounds"].values())
     assert record["variant"]["k"] == 4
     assert 1 << 20 < record["memory"] < 200 << 20 < record["memory_idle"]

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from adarts.cli.main import main
-from adarts.space import NASBENCH201, random_genotype
+from adarts.spaces import NASBENCH201, random_genotype
 
 WRONG = {
     "search --serch.epochs 3": "unknown option '--serch.epochs'; did you mean '--search.epochs'?",
@@ -151,7 +151,7 @@ def test_printed_configuration_reads_back_exactly(
 
 
 def test_a_sweep_prints_the_configurations_of_its_points(capsys: pytest.CaptureFixture[str]) -> None:
-    words = "--scale smoke --images.no-flip --logits.learning-rate 6e-4"
+    words = "--scale smoke --images.no-flip --alphas.learning-rate 6e-4"
     axes = "--method pc-darts adarts --seed 0-1,4 --vary edge.k=2 images.size=none,16 --vary edge.mask-scope=batch"
     text = printed(f"sweep {words} {axes}", capsys)
     names = [line.removeprefix("# ") for line in text.splitlines() if line.startswith("# ")]

@@ -107,7 +107,7 @@ def test_configs(capsys: pytest.CaptureFixture[str]) -> None:
     assert [name for name in shown if name in SCALES] == list(SCALES)
     assert main(["configs", "show", "paper"]) == 0
     shown = capsys.readouterr().out
-    assert yaml.safe_load(shown)["cifar"]["search"]["images"]["halves"] == "index"
+    assert yaml.safe_load(shown)["cifar"]["search"]["images"]["split"] == "index"
     assert main(["configs", "paper"]) == 0
     assert capsys.readouterr().out == shown
 

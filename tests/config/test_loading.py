@@ -32,7 +32,7 @@ def test_each_layer_outweighs_the_one_below(tmp_path: Path) -> None:
     file.write_text("search: {batch_size: 3}\n")
     config = search_config(method, file, scale="smoke", search={"warmup_epochs": 0})
     smoke = load_scale("smoke").search["search"]
-    assert config.logits == SearchConfig().logits
+    assert config.alphas == SearchConfig().alphas
     assert config.weights.learning_rate == 0.5
     assert config.search.epochs == smoke["epochs"]
     assert config.search.batch_size == 3
@@ -47,11 +47,11 @@ def test_nothing_given_is_the_paper() -> None:
     assert train_config(recipe) == TrainConfig()
 
 
-def test_index_halves_only_for_cifar_at_the_paper_scale() -> None:
+def test_split_by_index_only_for_cifar_at_the_paper_scale() -> None:
     for scale in SCALES:
         for data in ("signs", "cifar10", "cifar100", "folder:x"):
             expected = "index" if scale == "paper" and data.startswith("cifar") else "stratified"
-            assert search_config(published, scale=scale, data=data).images.halves == expected
+            assert search_config(published, scale=scale, data=data).images.split == expected
 
 
 @pytest.mark.parametrize("scale", SCALES)
@@ -79,22 +79,22 @@ def in_nasbench201(method: str, scale: str) -> SearchConfig:
 
 def test_what_a_method_publishes_outweighs_the_protocol_of_the_space() -> None:
     fair, dr_nas, pc = (in_nasbench201(method, "paper") for method in ("fair-darts", "dr-nas", "pc-darts"))
-    assert (fair.logits.learning_rate, fair.logits.beta1, fair.weights.learning_rate) == (3e-3, 0.9, 0.005)
+    assert (fair.alphas.learning_rate, fair.alphas.beta1, fair.weights.learning_rate) == (3e-3, 0.9, 0.005)
     assert dr_nas.weights.learning_rate == 0.1 and dr_nas.weights.weight_decay == 5e-4
     assert (pc.weights.learning_rate, pc.search.batch_size) == (0.1, 256), "a rate comes with its batch"
     for config in (fair, dr_nas, pc):
         assert (config.supernet.channels, config.supernet.cells) == (16, 15), "the network is the space's"
     adarts = in_nasbench201("adarts", "paper")
     assert (adarts.weights.learning_rate, adarts.weights.nesterov, adarts.search.batch_size) == (0.025, True, 64)
-    assert (adarts.logits.learning_rate, adarts.search.epochs, adarts.search.warmup_epochs) == (3e-4, 80, 15)
+    assert (adarts.alphas.learning_rate, adarts.search.epochs, adarts.search.warmup_epochs) == (3e-4, 80, 15)
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_budget_outweighs_the_methods_in_every_space(method: str) -> None:
     config = in_nasbench201(method, "cpu")
     assert (config.weights.learning_rate, config.search.batch_size, config.supernet.cells) == (0.025, 64, 3)
-    assert config.logits.learning_rate == 0.003 and config.weights.nesterov
-    assert config.logits.beta1 == (0.9 if method == "fair-darts" else 0.5)
+    assert config.alphas.learning_rate == 0.003 and config.weights.nesterov
+    assert config.alphas.beta1 == (0.9 if method == "fair-darts" else 0.5)
 
 
 def test_sections_may_be_settings_objects() -> None:

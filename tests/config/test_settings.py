@@ -14,11 +14,11 @@ from adarts.errors import ConfigError
 
 REFUSED = [
     ("search", "epochs", True, "must be a number, not True"),
-    ("logits", "clip", True, "must be a number, not True"),
+    ("alphas", "clip", True, "must be a number, not True"),
     ("images", "size", False, "must be a number, not False"),
     ("weights", "momentum", False, "must be a number, not False"),
     ("weights", "learning_rate", math.inf, "must be a finite number, not inf"),
-    ("logits", "clip", math.nan, "must be a finite number, not nan"),
+    ("alphas", "clip", math.nan, "must be a finite number, not nan"),
     ("weights", "clip", math.nan, "must be greater than 0, not nan"),
 ]
 
@@ -36,9 +36,9 @@ def test_flags_and_infinities_for_numbers(section: str, name: str, value: Any, m
 
 def test_numbers_are_still_converted_and_flags_are_flags() -> None:
     config = validated(
-        SearchConfig, {"seed": "3", "logits": {"clip": "1", "weight_decay": 1}, "weights": {"nesterov": True}}
+        SearchConfig, {"seed": "3", "alphas": {"clip": "1", "weight_decay": 1}, "weights": {"nesterov": True}}
     )
-    assert (config.seed, config.logits.clip, config.logits.weight_decay, config.weights.nesterov) == (3, 1.0, 1.0, True)
+    assert (config.seed, config.alphas.clip, config.alphas.weight_decay, config.weights.nesterov) == (3, 1.0, 1.0, True)
 
 
 def test_infinity_where_it_means_no_limit(tmp_path: Path) -> None:

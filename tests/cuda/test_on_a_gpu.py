@@ -11,20 +11,20 @@ import torch
 from textbook import TextbookSupernet
 from torch import Tensor
 
-from adarts import updates
-from adarts.capture import WARM_UP
 from adarts.config.settings import EdgeDesign, SupernetSettings
 from adarts.data import Augmentation, Batches, Images
+from adarts.engine import updates
+from adarts.engine.capture import WARM_UP
 from adarts.errors import NotFiniteError
 from adarts.searching import SearchTask
-from adarts.space import DARTS
+from adarts.spaces import DARTS
 from adarts.supernet import Selection, Supernet
 from adarts.training.task import TrainTask
 from tiny import tiny_search, tiny_training
 
 DESIGNS = {
     "darts": {"selector": "all", "k": 1, "attention": False},
-    "pc-darts": {"selector": "first", "k": 4, "attention": False, "normalisation": True},
+    "pc-darts": {"selector": "first", "k": 4, "attention": False, "normalization": True},
     "adarts": {"k": 4},
     "adarts-sample": {"k": 2, "mask_scope": "sample"},
 }
@@ -92,7 +92,7 @@ def test_a_captured_search_is_the_uncaptured_one(method: str, precision: str, de
     )
     for epoch in (0, 1):
         assert carry_out(captured, epoch, range(STEPS)) == carry_out(plain, epoch, range(STEPS))
-    assert captured.weight_update.recorded and captured.logit_update.recorded
+    assert captured.weight_update.recorded and captured.alpha_update.recorded
     assert not plain.weight_update.recorded
     assert_same(captured, plain)
 
@@ -144,7 +144,7 @@ def test_a_replayed_step_leaves_out_what_is_not_finite(device: torch.device) -> 
     bias = task.supernet.classifier.bias
     with torch.no_grad():
         bias.fill_(float("nan"))
-    moved = [p for p in [*task.supernet.weight_parameters(), *task.supernet.logit_parameters()] if p is not bias]
+    moved = [p for p in [*task.supernet.weight_parameters(), *task.supernet.alpha_parameters()] if p is not bias]
     before = [p.detach().clone() for p in moved]
     task.step(1, 0)
     assert all(torch.equal(*pair) for pair in zip(before, moved, strict=True))
@@ -159,7 +159,7 @@ def test_bfloat16_stays_close_to_float32(device: torch.device) -> None:
         task = tiny_search(device=device, run={"precision": precision})
         sums += carry_out(task, 1, range(1))
         gradients.append(torch.cat([p.grad.flatten() for p in task.supernet.weight_parameters() if p.grad is not None]))
-    for name in ("loss", "logits_loss"):
+    for name in ("loss", "alphas_loss"):
         assert sums[1][name] == pytest.approx(sums[0][name], rel=0.02) and sums[1][name] != sums[0][name]
     assert (gradients[1] - gradients[0]).norm() < 0.2 * gradients[0].norm()
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from adarts.data import Augmentation
-from adarts.data.counter import BITS, below, draws
+from adarts.data.hashed_random import BITS, below, draws
 
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
 
@@ -18,7 +18,7 @@ def make_pixels(count: int, height: int, width: int, channels: int = 3) -> Tenso
 
 
 def slow(augmentation: Augmentation, image_chw: Tensor, numbers: Tensor) -> Tensor:
-    """The recipe as it is told: pad and crop, flip, scale to [0, 1], normalise, cut a square out."""
+    """The recipe as it is told: pad and crop, flip, scale to [0, 1], normalize, cut a square out."""
     channels, height, width = image_chw.shape
     row, column, flip, hole_row, hole_column = numbers.tolist()
     pad, side = augmentation.crop_padding, augmentation.cutout
@@ -33,8 +33,8 @@ def slow(augmentation: Augmentation, image_chw: Tensor, numbers: Tensor) -> Tens
                 value = image_chw[c, from_y, from_x].item() / 255 if inside else 0.0
                 out[c, y, x] = (value - augmentation.mean[c]) / augmentation.std[c]
     if side:
-        centre_y, centre_x = hole_row * height >> BITS, hole_column * width >> BITS
-        first_y, first_x = centre_y - side // 2, centre_x - side // 2
+        center_y, center_x = hole_row * height >> BITS, hole_column * width >> BITS
+        first_y, first_x = center_y - side // 2, center_x - side // 2
         out[:, max(0, first_y) : max(0, first_y + side), max(0, first_x) : max(0, first_x + side)] = 0
     return out
 
@@ -76,13 +76,13 @@ def test_channels_lie_last_and_may_be_any_number() -> None:
     assert out.is_contiguous(memory_format=torch.channels_last)
 
 
-def test_the_hole_hangs_over_the_border_as_often_as_the_uniform_centre_says() -> None:
+def test_the_hole_hangs_over_the_border_as_often_as_the_uniform_center_says() -> None:
     count, side, length = 20_000, 16, 32
     white = torch.full((count, 1, length, length), 255, dtype=torch.uint8)
     out = Augmentation((0.0,), (1.0,), cutout=side)(white, draws(7, torch.arange(count), Augmentation.NUM_DRAWS))
     area = (out == 0).sum((1, 2, 3))
     assert area.max() == side * side
-    # Centres 8 to 24 leave the whole side inside the image.
+    # Centers 8 to 24 leave the whole side inside the image.
     assert (area == side * side).float().mean().item() == pytest.approx((17 / 32) ** 2, abs=0.015)
 
 
@@ -98,8 +98,8 @@ def test_draws_are_uniform_and_unrelated(limit: int) -> None:
         other_key = below(draws(124, torch.arange(count), 1), limit)
         pairs = torch.cat([numbers, other_key], 1).float()
         assert torch.corrcoef(pairs.T).fill_diagonal_(0).abs().max() < 0.015
-        neighbours = torch.stack([pairs[:-1, 0], pairs[1:, 0]])
-        assert torch.corrcoef(neighbours)[0, 1].abs() < 0.015
+        neighbors = torch.stack([pairs[:-1, 0], pairs[1:, 0]])
+        assert torch.corrcoef(neighbors)[0, 1].abs() < 0.015
 
 
 def unsigned_hash(key: int, index: int, number: int) -> int:

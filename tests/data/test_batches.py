@@ -63,7 +63,7 @@ def test_the_batch_size_changes_no_image() -> None:
     assert torch.equal(torch.cat([small.batch(2, step)[0] for step in range(3)]), large.batch(2, 0)[0])
 
 
-@pytest.mark.parametrize("changes", [{"seed": 4}, {"purpose": "logits"}])
+@pytest.mark.parametrize("changes", [{"seed": 4}, {"purpose": "alphas"}])
 def test_seeds_and_purposes_have_orders_and_augmentations_of_their_own(changes: dict[str, object]) -> None:
     images = make_images(40)
     one, other = make(images, torch.arange(40)), make(images, torch.arange(40), **changes)

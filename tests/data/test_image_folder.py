@@ -183,7 +183,7 @@ def read(tmp_path: Path, image: Image.Image, name: str = "x.png", **options: obj
     return decode(tmp_path / name, 8)
 
 
-def test_grey(tmp_path: Path) -> None:
+def test_gray(tmp_path: Path) -> None:
     assert (read(tmp_path, Image.new("L", (8, 8), 77)) == 77).all()
 
 
@@ -222,7 +222,7 @@ def test_pixels_without_a_known_range_are_refused(tmp_path: Path, kind: type, re
         read(tmp_path, Image.fromarray(np.full((8, 8), -70_000, kind)), "x.tiff")
 
 
-def test_print_colours(tmp_path: Path) -> None:
+def test_print_colors(tmp_path: Path) -> None:
     rgb = read(tmp_path, Image.new("CMYK", (8, 8), (0, 0, 0, 0)), "x.jpg")
     assert (rgb >= 250).all()
 
@@ -245,7 +245,7 @@ def test_photographs_are_turned_upright(tmp_path: Path, orientation: int) -> Non
 # sizes
 
 
-def test_the_centre_square_is_scaled(tmp_path: Path) -> None:
+def test_the_center_square_is_scaled(tmp_path: Path) -> None:
     wide = Image.new("RGB", (64, 16), "red")
     wide.paste("blue", (20, 0, 44, 16))  # wider than the square, since scaling looks beyond its edge
     rgb = read(tmp_path, wide)
@@ -259,7 +259,7 @@ def test_the_centre_square_is_scaled(tmp_path: Path) -> None:
         ((96, 96), None, 96, None),
         ((97, 97), None, 64, "97x97"),
         ((20, 30), None, 64, "20x30"),
-        ((20, 20), 16, 16, "scaled and cropped at the centre to 16x16"),
+        ((20, 20), 16, 16, "scaled and cropped at the center to 16x16"),
         ((20, 20), 20, 20, None),
     ],
 )
@@ -274,7 +274,7 @@ def test_mixed_sizes(tmp_path: Path) -> None:
     fill(tmp_path, {"a": 3}, (30, 20))
     data = load(fill(tmp_path, {"b": 3}, (20, 20)))
     assert data.image_size == (64, 64)
-    assert any("2 different sizes scaled and cropped at the centre to 64x64" in note for note in data.notes)
+    assert any("2 different sizes scaled and cropped at the center to 64x64" in note for note in data.notes)
 
 
 def test_more_images_than_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

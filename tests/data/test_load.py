@@ -46,8 +46,8 @@ def test_mean_and_std_are_those_of_the_training_part() -> None:
     assert data.mean == pytest.approx(mean.tolist())
     assert data.std == pytest.approx(std.tolist())
     indices = torch.arange(len(data.train))[:, None].expand(-1, Augmentation.NUM_DRAWS)
-    normalised = Augmentation.plain(data)(data.train.pixels, indices)
-    assert normalised.mean().abs() < 1e-4 and (normalised.std() - 1).abs() < 1e-3
+    normalized = Augmentation.plain(data)(data.train.pixels, indices)
+    assert normalized.mean().abs() < 1e-4 and (normalized.std() - 1).abs() < 1e-3
 
 
 def test_a_channel_of_one_value_is_not_divided_by_nothing() -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from adarts.config.settings import ImageSettings
-from adarts.data import Images, halves, hold_out
+from adarts.data import Images, hold_out, search_split
 from adarts.data.splits import subset
 from adarts.errors import ConfigError
 
@@ -32,7 +32,7 @@ def assert_divided(images: Images, first: Tensor, second: Tensor) -> None:
 @given(LABELS, SEEDS)
 def test_halves_are_equal_in_every_class(labels: list[int], seed: int) -> None:
     images = make_images(labels)
-    first, second = halves(images, ImageSettings(), seed)
+    first, second = search_split(images, ImageSettings(), seed)
     assert_divided(images, first, second)
     assert (counts(images, first) - counts(images, second)).abs().max() <= 1
     assert 0 <= len(first) - len(second) <= 1
@@ -62,7 +62,7 @@ def test_subset_takes_so_many_of_every_class(labels: list[int], per_class: int, 
 def test_seeds_decide() -> None:
     images = make_images([0, 1] * 50)
     for split in (
-        lambda seed: halves(images, ImageSettings(), seed)[0],
+        lambda seed: search_split(images, ImageSettings(), seed)[0],
         lambda seed: hold_out(images, 0.3, seed)[1],
         lambda seed: subset(images, 10, seed),
     ):
@@ -71,10 +71,10 @@ def test_seeds_decide() -> None:
 
 
 def test_halves_by_index() -> None:
-    first, second = halves(make_images([0, 1, 0, 1, 1]), ImageSettings(halves="index"), seed=0)
+    first, second = search_split(make_images([0, 1, 0, 1, 1]), ImageSettings(split="index"), seed=0)
     assert (first.tolist(), second.tolist()) == ([0, 1], [2, 3, 4])
 
 
 def test_halves_by_index_refuse_images_in_the_order_of_their_classes() -> None:
     with pytest.raises(ConfigError, match="stratified"):
-        halves(make_images([0, 0, 1, 1]), ImageSettings(halves="index"), seed=0)
+        search_split(make_images([0, 0, 1, 1]), ImageSettings(split="index"), seed=0)

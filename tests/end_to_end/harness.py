@@ -33,10 +33,10 @@ def finish(process: "subprocess.Popen[str]", code: int = 0) -> tuple[str, str]:
 
 
 def fingerprint(run: Path) -> str:
-    """sha256 over everything a run computed: weights, logits, optimisers, metrics and genotype; no times."""
+    """sha256 over everything a run computed: weights, alphas, optimizers, metrics and genotype; no times."""
     digest = hashlib.sha256()
     state = torch.load(run / "checkpoints" / "last.pt", weights_only=True)
-    assert _feed(digest, state["state"]["task"]) > 100  # tensors: weights, logits, statistics, both optimisers
+    assert _feed(digest, state["state"]["task"]) > 100  # tensors: weights, alphas, statistics, both optimizers
     digest.update((run / "metrics.jsonl").read_bytes())
     digest.update((run / "genotype.json").read_bytes())
     summary = json.loads((run / "summary.json").read_text())

@@ -7,7 +7,7 @@ import pytest
 
 from adarts.cli.main import main
 from adarts.methods import list_methods
-from adarts.space import Genotype, get_space
+from adarts.spaces import Genotype, get_space
 
 from .harness import SMOKE
 

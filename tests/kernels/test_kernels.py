@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from adarts import kernels
-from adarts.kernels import Contribution, Normalisation, Separable, build
+from adarts.kernels import Contribution, Normalization, Separable, build
 
 BUILDS = {
     "this processor": "-march=native -mprefer-vector-width=512",
@@ -72,11 +72,11 @@ def agree(compute: Callable[[], Sequence[Tensor]], inputs: Sequence[Tensor], dty
         assert error < TOLERANCE[dtype]
 
 
-def statistics(n: int, dtype: torch.dtype, training: bool) -> Normalisation:
-    return Normalisation(torch.rand(n, dtype=dtype), 1 + torch.rand(n, dtype=dtype), training)
+def statistics(n: int, dtype: torch.dtype, training: bool) -> Normalization:
+    return Normalization(torch.rand(n, dtype=dtype), 1 + torch.rand(n, dtype=dtype), training)
 
 
-@pytest.mark.parametrize("normalised", [None, "training", "evaluation"])
+@pytest.mark.parametrize("normalized", [None, "training", "evaluation"])
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize(
     ("edges", "channels", "size"),
@@ -96,11 +96,11 @@ def test_separable(
     channels: int,
     size: tuple[int, int, int],
     stride: int,
-    normalised: str | None,
+    normalized: str | None,
     dtype: torch.dtype,
 ) -> None:
     batch, height, width = size
-    if normalised == "training" and batch * height * width == 1:
+    if normalized == "training" and batch * height * width == 1:
         pytest.skip("one number has no variance")
     n = edges * channels
     x = leaf(batch, n, height, width, dtype=dtype)
@@ -108,9 +108,9 @@ def test_separable(
     depthwise = [leaf(n, 1, k, k, dtype=dtype) for k, _ in shapes]
     pointwise = [leaf(edges, channels, channels, dtype=dtype) for _ in shapes]
     convolutions = [Separable(w, p, d) for w, p, (_, d) in zip(depthwise, pointwise, shapes, strict=True)]
-    norm = statistics(n, dtype, normalised == "training") if normalised else None
+    norm = statistics(n, dtype, normalized == "training") if normalized else None
     if norm is not None and norm.training:
-        norm = Normalisation(None, None, True)
+        norm = Normalization(None, None, True)
     agree(lambda: kernels.separable(x, convolutions, stride, norm), [x, *depthwise, *pointwise], dtype)
 
 
@@ -123,7 +123,7 @@ def test_depthwise_alone(stride: int, dtype: torch.dtype) -> None:
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("n", [1, 5, 12, 16, 48])
 @pytest.mark.parametrize("training", [True, False])
-def test_normalised_sum(size: tuple[int, int, int], n: int, training: bool, dtype: torch.dtype) -> None:
+def test_normalized_sum(size: tuple[int, int, int], n: int, training: bool, dtype: torch.dtype) -> None:
     batch, height, width = size
     if batch * height * width == 1:
         pytest.skip("one number has no variance")
@@ -137,7 +137,7 @@ def test_normalised_sum(size: tuple[int, int, int], n: int, training: bool, dtyp
 
     def compute() -> list[Tensor]:
         norms = [*running["torch" if build.functions() is None else "auto"][:2], None]  # the last is only scaled
-        return [kernels.normalised_sum(list(zip(maps, gains, norms, strict=True)), bias)]
+        return [kernels.normalized_sum(list(zip(maps, gains, norms, strict=True)), bias)]
 
     agree(compute, [*maps, *gains, bias], dtype)
     for a, b in zip(*running.values(), strict=True):
@@ -148,8 +148,8 @@ def test_normalised_sum(size: tuple[int, int, int], n: int, training: bool, dtyp
 def test_variance_of_numbers_far_from_zero(dtype: torch.dtype) -> None:
     offset = 1e3 if dtype == torch.float32 else 1e7
     z = offset + torch.randn(4, 3, 16, 16, dtype=dtype)
-    norm = Normalisation(torch.zeros(3, dtype=dtype), torch.zeros(3, dtype=dtype), True, momentum=1.0)
-    kernels.normalised_sum([(z, None, norm)])
+    norm = Normalization(torch.zeros(3, dtype=dtype), torch.zeros(3, dtype=dtype), True, momentum=1.0)
+    kernels.normalized_sum([(z, None, norm)])
     assert norm.var_n is not None
     torch.testing.assert_close(norm.var_n.double(), z.double().var((0, 2, 3)), rtol=1e-4, atol=0)
 
@@ -211,19 +211,19 @@ def leaf_with_nan(*shape: int, dtype: torch.dtype) -> Tensor:
     return x
 
 
-@pytest.mark.parametrize("normalised", [None, "training", "evaluation"])
-def test_separable_lets_nan_through(normalised: str | None, dtype: torch.dtype) -> None:
+@pytest.mark.parametrize("normalized", [None, "training", "evaluation"])
+def test_separable_lets_nan_through(normalized: str | None, dtype: torch.dtype) -> None:
     x, depthwise = leaf_with_nan(2, 4, 9, 9, dtype=dtype), leaf(4, 1, 3, 3, dtype=dtype)
     pointwise = leaf(1, 4, 4, dtype=dtype)  # of more groups torch would make one matrix, whose zeros spread a NaN
-    norm = statistics(4, dtype, normalised == "training") if normalised else None
+    norm = statistics(4, dtype, normalized == "training") if normalized else None
     agree(lambda: kernels.separable(x, [Separable(depthwise, pointwise, 1)], 1, norm), [x, depthwise, pointwise], dtype)
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_normalised_sum_lets_nan_through(training: bool, dtype: torch.dtype) -> None:
+def test_normalized_sum_lets_nan_through(training: bool, dtype: torch.dtype) -> None:
     maps, gain = [leaf_with_nan(2, 5, 4, 3, dtype=dtype), leaf(2, 5, 4, 3, dtype=dtype)], leaf(5, dtype=dtype)
     norm = statistics(5, dtype, training)
-    agree(lambda: [kernels.normalised_sum([(z, gain, norm) for z in maps])], [*maps, gain], dtype)
+    agree(lambda: [kernels.normalized_sum([(z, gain, norm) for z in maps])], [*maps, gain], dtype)
 
 
 @pytest.mark.parametrize("stride", [1, 2])

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from adarts import kernels
-from adarts.kernels import Choice, Contribution, Normalisation, Separable, build
+from adarts.kernels import Choice, Contribution, Normalization, Separable, build
 
 if build.status().functions is None:
     pytest.skip(f"no native kernels: {build.status().detail}", allow_module_level=True)
@@ -23,11 +23,11 @@ def maps(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
 X = maps(2, 4, 5, 5)
 ONES, WIDE = torch.ones(4), torch.arange(16.0)
 W3 = torch.ones(4, 1, 3, 3)
-TRAINING, EVALUATION = Normalisation(None, None, True), Normalisation(torch.zeros(4), ONES, False)
+TRAINING, EVALUATION = Normalization(None, None, True), Normalization(torch.zeros(4), ONES, False)
 
 
-def norm(*norms: Normalisation | None, x: Tensor = X, **more: Tensor) -> Tensor:
-    return kernels.normalised_sum([(x, None, norm) for norm in norms], **more)
+def norm(*norms: Normalization | None, x: Tensor = X, **more: Tensor) -> Tensor:
+    return kernels.normalized_sum([(x, None, norm) for norm in norms], **more)
 
 
 def write_back(gate: Tensor, mixed: Tensor, index: Tensor) -> Tensor:
@@ -36,16 +36,16 @@ def write_back(gate: Tensor, mixed: Tensor, index: Tensor) -> Tensor:
 
 
 REFUSED: dict[str, Callable[[], object]] = {
-    "no running statistics in evaluation": lambda: norm(Normalisation(None, None, False)),
-    "no variance in evaluation": lambda: norm(Normalisation(ONES, None, False)),
-    "running statistics of another type": lambda: norm(Normalisation(ONES, ONES, True), x=X.double()),
-    "running statistics of other channels": lambda: norm(Normalisation(WIDE, WIDE, False)),
+    "no running statistics in evaluation": lambda: norm(Normalization(None, None, False)),
+    "no variance in evaluation": lambda: norm(Normalization(ONES, None, False)),
+    "running statistics of another type": lambda: norm(Normalization(ONES, ONES, True), x=X.double()),
+    "running statistics of other channels": lambda: norm(Normalization(WIDE, WIDE, False)),
     "one value a channel": lambda: norm(TRAINING, x=X[:1, :, :1, :1]),
     "one value a channel before a convolution": lambda: kernels.separable(
         X[:1, :, :1, :1], [Separable(W3, None, 1)], 1, TRAINING
     ),
-    "maps of other sizes": lambda: kernels.normalised_sum([(X, None, None), (X[..., :3], None, None)]),
-    "gain of other channels": lambda: kernels.normalised_sum([(X, torch.ones(3), EVALUATION)]),
+    "maps of other sizes": lambda: kernels.normalized_sum([(X, None, None), (X[..., :3], None, None)]),
+    "gain of other channels": lambda: kernels.normalized_sum([(X, torch.ones(3), EVALUATION)]),
     "bias of other channels": lambda: norm(EVALUATION, bias_n=torch.ones(3)),
     "depthwise weight of other channels": lambda: kernels.separable(X, [Separable(W3[:3], None, 1)], 1),
     "pointwise weight of other channels": lambda: kernels.separable(X, [Separable(W3, torch.ones(1, 8, 8), 1)], 1),
@@ -65,11 +65,11 @@ REFUSED: dict[str, Callable[[], object]] = {
 }
 TAKEN: dict[str, Callable[[], Tensor]] = {
     "training and evaluation in one call": lambda: norm(TRAINING, EVALUATION, None),
-    "with and without running statistics": lambda: norm(TRAINING, Normalisation(WIDE[:4].clone(), ONES.clone(), True)),
-    "statistics, gain and bias that are not contiguous": lambda: kernels.normalised_sum(
-        [(X, WIDE[8::2], Normalisation(WIDE[::4], WIDE[1::4], False))], WIDE[1:8:2]
+    "with and without running statistics": lambda: norm(TRAINING, Normalization(WIDE[:4].clone(), ONES.clone(), True)),
+    "statistics, gain and bias that are not contiguous": lambda: kernels.normalized_sum(
+        [(X, WIDE[8::2], Normalization(WIDE[::4], WIDE[1::4], False))], WIDE[1:8:2]
     ),
-    "gain of another type": lambda: kernels.normalised_sum([(X, torch.full((4,), 0.5).double(), None)]),
+    "gain of another type": lambda: kernels.normalized_sum([(X, torch.full((4,), 0.5).double(), None)]),
     "bias for all channels": lambda: norm(None, bias_n=torch.ones(1).expand(4)),
     "one scale for all images": lambda: kernels.select(X, torch.tensor([[[3, 1]]]), torch.tensor([[2.0, 3.0]])),
     "groups of another size in each convolution": lambda: torch.cat(
@@ -96,7 +96,7 @@ def test_what_is_taken(what: str) -> None:
 
 def test_running_statistics_follow_where_they_lie() -> None:
     behind = torch.zeros(8)
-    norm(Normalisation(behind[::2], torch.ones(4), True, momentum=1.0))
+    norm(Normalization(behind[::2], torch.ones(4), True, momentum=1.0))
     torch.testing.assert_close(behind[::2], X.mean((0, 2, 3)))
     assert not behind[1::2].any()
 
@@ -105,7 +105,7 @@ def test_running_statistics_follow_where_they_lie() -> None:
 OUT_OF_MEMORY = """
 import re, resource, sys, torch
 from adarts import kernels
-from adarts.runs.memory import is_out_of_memory
+from adarts.engine.memory import is_out_of_memory
 threads = int(sys.argv[1])
 torch.set_num_threads(threads)
 weight, matrix = torch.randn(16, 1, 5, 5, requires_grad=True), torch.randn(4, 4, 4)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, library, nn
 
 from adarts import kernels
-from adarts.kernels import Contribution, Normalisation, Separable, build
+from adarts.kernels import Contribution, Normalization, Separable, build
 
 if build.status().functions is None:
     pytest.skip(f"no native kernels: {build.status().detail}", allow_module_level=True)
@@ -36,8 +36,8 @@ SAMPLES: dict[str, tuple[Any, ...]] = {
     "relu_product": (X, MATRIX),
     "relu_product_backward": (double(2, 3, 5, 5), X, MATRIX, True),
     "statistics": ([X, G], [True, True], [double(4), double(4)], [STD[0], STD[0] + 1], True, 0.1, 1e-5),
-    "normalised_sum": ([X], MEAN, STD, double(1, 4), double(4), [True]),
-    "normalised_sum_backward": (G, [X], MEAN, STD, None, [True]),
+    "normalized_sum": ([X], MEAN, STD, double(1, 4), double(4), [True]),
+    "normalized_sum_backward": (G, [X], MEAN, STD, None, [True]),
     "pools": (X, 2),
     "pools_backward": (HALF, HALF, TAP, [2, 4, 5, 5], 2),
     "global_pools": (X,),
@@ -75,7 +75,7 @@ KERNELS: dict[str, Callable[..., Sequence[Tensor]]] = {
     "select": lambda x, w, m: [kernels.select(x, INDEX[None], m[0].expand(2, 4)[:, :2])],
     "write_back": lambda x, w, m: [kernels.write_back([Contribution(x, m[:1], x[:, :2] * 2, INDEX)])],
     "relu_product": lambda x, w, m: [kernels.relu_product(x, m)],
-    "normalised_sum": lambda x, w, m: [kernels.normalised_sum([(x, m[0], Normalisation(None, None, True))])],
+    "normalized_sum": lambda x, w, m: [kernels.normalized_sum([(x, m[0], Normalization(None, None, True))])],
     "separable": lambda x, w, m: kernels.separable(x, [Separable(w, None, 1)], 1),
 }
 
@@ -114,9 +114,9 @@ def test_transforms_of_functions_take_torchs_operators() -> None:
 
 class AllKernels(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
-        x = kernels.separable(x, [Separable(W, P, 1)], 1, Normalisation(None, None, True))[0]
+        x = kernels.separable(x, [Separable(W, P, 1)], 1, Normalization(None, None, True))[0]
         largest, average = kernels.pools(x, 1)
-        x = kernels.normalised_sum([(largest, None, Normalisation(MEAN[0], STD[0], False)), (average, None, None)])
+        x = kernels.normalized_sum([(largest, None, Normalization(MEAN[0], STD[0], False)), (average, None, None)])
         x = kernels.write_back([Contribution(x, torch.cat(kernels.global_pools(x)[:1]), x[:, :2], INDEX)])
         return kernels.relu_product(x, MATRIX) * kernels.select(x, INDEX[None], None)[:, :1]
 

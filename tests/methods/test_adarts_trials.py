@@ -8,8 +8,9 @@ from torch import nn
 
 from adarts.errors import ConfigError
 from adarts.methods.adarts_trials import AdartsTrials, candidates
+from adarts.models import Network
 from adarts.searching import SearchTask
-from adarts.space import DARTS, NASBENCH201, Genotype, Network, derive, never_none
+from adarts.spaces import DARTS, NASBENCH201, Genotype, derive, never_none
 from adarts.supernet import Supernet
 from adarts.testing import moved, snapshot
 from tiny import tiny_search
@@ -90,18 +91,18 @@ def test_the_search_leaves_out_what_has_no_weights_in_the_normal_cell_alone() ->
     assert left_out == {"normal": set(net.space.weight_free), "reduction": {"none"}}
 
 
-def test_a_trial_trains_the_cell_alone_with_fresh_weights_and_leaves_the_logits() -> None:
+def test_a_trial_trains_the_cell_alone_with_fresh_weights_and_leaves_the_alphas() -> None:
     task = short()
     run(task, 0, 2)
     net, genotype = task.supernet, method_of(task).candidates[0]
     assert len(net.kinds) == 6 and net.design.k == 1 and not net.design.attention
     active_eo = net.active["normal"]
     assert (active_eo.sum(-1) == 1).all() and genotype == task.genotype()
-    logits = snapshot(net.logit_parameters())
+    alphas = snapshot(net.alpha_parameters())
     first = net.weight_parameters()[0].detach().clone()
     task.step(2, 0)
-    assert not any(moved(logits, net.logit_parameters()))
-    # It is the network of the cell, whose normalisations have weights of their own besides.
+    assert not any(moved(alphas, net.alpha_parameters()))
+    # It is the network of the cell, whose normalizations have weights of their own besides.
     network = Network(genotype, num_classes=10, channels=8, cells=6)
     norms = [m for name, m in network.named_modules() if name.startswith("cells.") and isinstance(m, nn.BatchNorm2d)]
     assert learning(net) == size(network) - sum(map(size, norms))

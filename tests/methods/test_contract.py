@@ -12,7 +12,7 @@ from torch import Tensor
 
 from adarts.methods import get_method, list_methods
 from adarts.searching import SearchTask
-from adarts.supernet import Mixture
+from adarts.supernet import ArchWeights
 from adarts.testing import MethodContract
 
 #: what a method needs besides its class
@@ -21,33 +21,33 @@ PARTICULARS: Mapping[str, Mapping[str, Any]] = {
     "darts-pt": {"settings": {"space": "s3", "images": {"per_class": 2, "size": 8}}},
     # One short trial for every edge, in a network as small as that of the search.
     "adarts-trials": {"settings": {"options": {"cells": 3, "epochs": 1}}},
-    "gdas": {"steps_to_every_logit": 6},  # an edge that draws `none` learns nothing in that pass
+    "gdas": {"steps_to_every_alpha": 6},  # an edge that draws `none` learns nothing in that pass
 }
 
 
 class TextbookContract(MethodContract):
     """The contract, with the textbook supernet as the oracle."""
 
-    def oracle(self, search: SearchTask, x_bchw: Tensor, mixture: Mixture) -> Tensor:
+    def oracle(self, search: SearchTask, x_bchw: Tensor, arch_weights: ArchWeights) -> Tensor:
         net, phase = search.supernet, search.phases[0]
         textbook = TextbookSupernet(
             phase.supernet.channels, phase.supernet.cells, search.data.num_classes, **phase.edge.model_dump()
         ).double()
         # The textbook is given the operation weights, and 0 for the operations that are not of the space.
-        state = {name: tensor for name, tensor in net.state_dict().items() if not name.endswith("_alpha")}
+        state = {name: tensor for name, tensor in net.state_dict().items() if not name.startswith("alphas.")}
         differ = textbook.load_state_dict(state, strict=False)
         absent = set(OPERATIONS) - set(net.space.operations)
         own = [name for name in differ.missing_keys if absent.isdisjoint(name.split("."))]
-        assert not differ.unexpected_keys and own == ["logits.normal_alpha", "logits.reduction_alpha"]
-        operations = mixture.operations
-        if mixture.active is not None:  # what is not computed has no gradient either
-            operations = {kind: w * mixture.active[kind] for kind, w in operations.items()}
+        assert not differ.unexpected_keys and own == ["alphas.normal", "alphas.reduction"]
+        operations = arch_weights.operations
+        if arch_weights.active is not None:  # what is not computed has no gradient either
+            operations = {kind: w * arch_weights.active[kind] for kind, w in operations.items()}
         columns = torch.tensor([OPERATIONS.index(name) for name in net.space.operations])
         operations = {
             kind: w.new_zeros(len(EDGES), len(OPERATIONS)).index_copy(1, columns, w) for kind, w in operations.items()
         }
         if phase.edge.auxiliary_skip:
-            operations = {kind: F.pad(w, (0, 1), value=mixture.auxiliary) for kind, w in operations.items()}
+            operations = {kind: F.pad(w, (0, 1), value=arch_weights.auxiliary) for kind, w in operations.items()}
         selection = {
             (cell, edge): indices[:, edge].squeeze(0)
             for cell, indices in enumerate(net.selection.cells)

@@ -12,8 +12,8 @@ from torch import Tensor
 from adarts.errors import ConfigError
 from adarts.methods import Method, MethodInfo, Purpose, Search, Sums
 from adarts.methods.pc_darts import PcDarts
-from adarts.space import CellGenotype, Genotype
-from adarts.supernet import Mixture, Supernet
+from adarts.spaces import CellGenotype, Genotype
+from adarts.supernet import ArchWeights, Supernet
 from adarts.testing import MethodContract
 
 INFO = MethodInfo(
@@ -28,69 +28,69 @@ class Broken(Method):
 
 
 class Forgetful(Broken):
-    """Counts its passes, and lets the count lead to other logits."""
+    """Counts its passes, and lets the count lead to other alphas."""
 
     count = 0
 
-    def mixture(self, search: Search, purpose: Purpose, x_bchw: Tensor, y_b: Tensor) -> Mixture:
+    def arch_weights(self, search: Search, purpose: Purpose, x_bchw: Tensor, y_b: Tensor) -> ArchWeights:
         self.count += 1
-        mixture = super().mixture(search, purpose, x_bchw, y_b)
-        return Mixture({kind: w_eo * (1 + 0.1 * self.count) for kind, w_eo in mixture.operations.items()})
+        arch_weights = super().arch_weights(search, purpose, x_bchw, y_b)
+        return ArchWeights({kind: w_eo * (1 + 0.1 * self.count) for kind, w_eo in arch_weights.operations.items()})
 
 
 class Hasty(Broken):
-    """Moves the logits in the warm-up, too."""
+    """Moves the alphas in the warm-up, too."""
 
     def update(self, search: Search) -> Sums:
-        return {**search.update_logits(), **search.update_weights()}
+        return {**search.update_alphas(), **search.update_weights()}
 
 
 class Idle(Broken):
-    """Never moves the logits."""
+    """Never moves the alphas."""
 
     def update(self, search: Search) -> Sums:
         return search.update_weights()
 
 
 class WrongHalf(Broken):
-    """The logits learn from the half for the weights."""
+    """The alphas learn from the half for the weights."""
 
-    logit_batches = ("weights",)
+    alpha_batches = ("weights",)
 
 
 class Peeking(Broken):
     """The weights learn from a batch of the other half that was kept."""
 
-    def begin(self, search: Search) -> None:
-        self.kept = search.batch("logits")
+    def on_phase_start(self, search: Search) -> None:
+        self.kept = search.batch("alphas")
 
-    def penalty(self, search: Search, purpose: Purpose, mixture: Mixture) -> Tensor | None:
-        return search.loss(*self.kept, mixture)[0] if purpose == "weights" else None
+    def penalty(self, search: Search, purpose: Purpose, arch_weights: ArchWeights) -> Tensor | None:
+        return search.loss(*self.kept, arch_weights)[0] if purpose == "weights" else None
 
 
 class TwiceTheHalves(Broken):
     """The more parts, the larger the penalty."""
 
-    def penalty(self, search: Search, purpose: Purpose, mixture: Mixture) -> Tensor:
-        return 1e-3 * search.parts * torch.cat(list(mixture.operations.values())).square().sum()
+    def penalty(self, search: Search, purpose: Purpose, arch_weights: ArchWeights) -> Tensor:
+        return 1e-3 * search.parts * torch.cat(list(arch_weights.operations.values())).square().sum()
 
 
 class PerImage(Broken):
     """A penalty that is a sum over images, beside a loss that is a mean."""
 
-    def mixture(self, search: Search, purpose: Purpose, x_bchw: Tensor, y_b: Tensor) -> Mixture:
+    def arch_weights(self, search: Search, purpose: Purpose, x_bchw: Tensor, y_b: Tensor) -> ArchWeights:
         self.images = len(y_b)
-        return super().mixture(search, purpose, x_bchw, y_b)
+        return super().arch_weights(search, purpose, x_bchw, y_b)
 
-    def penalty(self, search: Search, purpose: Purpose, mixture: Mixture) -> Tensor:
-        return 1e-3 * self.images * torch.cat(list(mixture.operations.values())).square().sum()
+    def penalty(self, search: Search, purpose: Purpose, arch_weights: ArchWeights) -> Tensor:
+        return 1e-3 * self.images * torch.cat(list(arch_weights.operations.values())).square().sum()
 
 
 class WithoutBeta(Broken):
     """Forgets the weights of the edges."""
 
-    def plain_mixture(self, search: Search) -> Mixture:
-        return Mixture(self.operation_weights(search.supernet))
+    def plain_arch_weights(self, search: Search) -> ArchWeights:
+        return ArchWeights(self.operation_weights(search.supernet))
 
 
 class FrozenBeta(PcDarts):
@@ -124,17 +124,17 @@ class Short(Broken):
 
     over = False
 
-    def end_epoch(self, search: Search) -> dict[str, Any]:
-        self.over = search.moment.is_last
+    def on_epoch_end(self, search: Search) -> dict[str, Any]:
+        self.over = search.progress.is_last
         return {}
 
     def derive(self, supernet: Supernet) -> Genotype:
         return cells("sep_conv_3x3", 3) if self.over else super().derive(supernet)
 
 
-REACH = "test_every_active_logit_receives_a_finite_gradient"
+REACH = "test_every_active_alpha_receives_a_finite_gradient"
 DESIGNS = "test_other_designs_of_the_mixed_edge"
-MOVES = "test_the_logits_rest_in_the_warm_up_and_move_behind_it"
+MOVES = "test_the_alphas_rest_in_the_warm_up_and_move_behind_it"
 HALVES = "test_each_update_learns_from_its_half_of_the_images"
 PENALTY = "test_a_penalty_is_that_of_the_batch_in_however_many_parts"
 CELLS = "test_the_cells_are_valid_and_can_be_built"
@@ -144,14 +144,14 @@ CELLS = "test_the_cells_are_valid_and_can_be_built"
     ("method", "test", "says"),
     [
         (Forgetful, "test_a_resumed_search_is_the_uninterrupted_one", "^state"),
-        (Hasty, MOVES, r"the logits moved in the epochs \[0\], which are warm-up"),
-        (Idle, MOVES, "the logits never moved"),
-        (WrongHalf, HALVES, "the update of the logits does not learn from the half for the logits"),
-        (Peeking, HALVES, "the update of the weights learns from the half for the logits"),
+        (Hasty, MOVES, r"the alphas moved in the epochs \[0\], which are warm-up"),
+        (Idle, MOVES, "the alphas never moved"),
+        (WrongHalf, HALVES, "the update of the alphas does not learn from the half for the alphas"),
+        (Peeking, HALVES, "the update of the weights learns from the half for the alphas"),
         (TwiceTheHalves, PENALTY, "depends on the parts"),
         (PerImage, PENALTY, "depends on the parts"),
-        (WithoutBeta, DESIGNS, "normal_beta: no gradient within 1 steps at 14 places"),
-        (FrozenBeta, REACH, "normal_beta: no gradient within 1 steps at 14 places"),
+        (WithoutBeta, DESIGNS, "betas.normal: no gradient within 1 steps at 14 places"),
+        (FrozenBeta, REACH, "betas.normal: no gradient within 1 steps at 14 places"),
         (Unweighed, "test_the_record_is_complete_and_the_hooks_fit", "weighs_auxiliary differ"),
     ],
 )

@@ -11,7 +11,7 @@ from torch.func import grad
 from adarts import kernels
 from adarts.errors import NotFiniteError
 from adarts.methods.curvature import largest_eigenvalue
-from adarts.supernet import Mixture
+from adarts.supernet import ArchWeights
 from tiny import tiny_search
 
 
@@ -66,26 +66,26 @@ def test_a_supernet_between_the_bends_of_its_relus() -> None:
             active_eo[:, 5:] = False
             net.set_active(kind, active_eo.tolist())
         task.go_to(1, 0)
-        x_bchw, y_b = task.batch("logits")
+        x_bchw, y_b = task.batch("alphas")
         x_bchw = x_bchw.double()
-        logits = [p.requires_grad_() for p in net.logit_parameters()]
+        alphas = [p.requires_grad_() for p in net.alpha_parameters()]
         for weight in net.weight_parameters():
             weight.requires_grad_(False)
-        task.loss(x_bchw, y_b, Mixture(net.operation_weights()))
+        task.loss(x_bchw, y_b, ArchWeights(net.operation_weights()))
         selection = net.selection
 
         def gradient(at_n: Tensor | None = None, create_graph: bool = False) -> Tensor:
             if at_n is not None:
                 with torch.no_grad():
-                    for parameter, values in zip(logits, at_n.split([p.numel() for p in logits]), strict=True):
+                    for parameter, values in zip(alphas, at_n.split([p.numel() for p in alphas]), strict=True):
                         parameter.copy_(values.view_as(parameter))
-            loss, _ = task.loss(x_bchw, y_b, Mixture(net.operation_weights()), selection=selection)
-            return torch.cat([g.flatten() for g in torch.autograd.grad(loss, logits, create_graph=create_graph)])
+            loss, _ = task.loss(x_bchw, y_b, ArchWeights(net.operation_weights()), selection=selection)
+            return torch.cat([g.flatten() for g in torch.autograd.grad(loss, alphas, create_graph=create_graph)])
 
-        point_n = torch.cat([p.detach().flatten() for p in logits])
+        point_n = torch.cat([p.detach().flatten() for p in alphas])
         once = gradient(create_graph=True)
         active = torch.cat([active_eo.flatten() for active_eo in net.active.values()]).nonzero().flatten().tolist()
-        rows = [torch.autograd.grad(once[index], logits, retain_graph=True) for index in active]
+        rows = [torch.autograd.grad(once[index], alphas, retain_graph=True) for index in active]
         exact = torch.stack([torch.cat([g.flatten() for g in row])[active] for row in rows])
         found = largest_eigenvalue(gradient, point_n, step=1e-6, tolerance=1e-3)
     assert found.value == pytest.approx(float(torch.linalg.eigvalsh(exact)[-1]), rel=2e-3)

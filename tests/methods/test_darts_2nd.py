@@ -9,24 +9,24 @@ import torch
 from torch import Tensor
 
 from adarts import kernels
-from adarts.capture import WARM_UP
+from adarts.engine.capture import WARM_UP
 from adarts.methods import darts_2nd
-from adarts.methods.passes import weights_of
+from adarts.methods.batch_gradient import weights_of
 from adarts.searching import SearchTask
-from adarts.space import DARTS
-from adarts.supernet import Mixture
+from adarts.spaces import DARTS
+from adarts.supernet import ArchWeights
 from recording import Again, run_ahead
 from tiny import tiny_search
 
 DESIGNS = {
     "darts": {},
-    "adarts-en": {"selector": "attention", "k": 2, "attention": True, "normalisation": True},
+    "adarts-en": {"selector": "attention", "k": 2, "attention": True, "normalization": True},
     "random": {"selector": "random", "k": 2},
 }
 
 
 def search(edge: dict[str, object] | None = None, **changes: object) -> SearchTask:
-    """A search that has momentum, before the update of the logits."""
+    """A search that has momentum, before the update of the alphas."""
     small = {
         "supernet": {"channels": 4, "cells": 3},
         "images": {"per_class": 2, "size": 8},
@@ -37,8 +37,8 @@ def search(edge: dict[str, object] | None = None, **changes: object) -> SearchTa
     task.step(0, 1)
     task.supernet.train()
     task.go_to(1, 0)
-    for logits in task.supernet.logit_parameters():
-        logits.requires_grad_()
+    for alphas in task.supernet.alpha_parameters():
+        alphas.requires_grad_()
     for weights in task.supernet.weight_parameters():
         weights.requires_grad_(False)
     return task
@@ -46,34 +46,34 @@ def search(edge: dict[str, object] | None = None, **changes: object) -> SearchTa
 
 def in_double(task: SearchTask) -> SearchTask:
     task.supernet.double()
-    for state in task.weight_optimiser.state.values():
+    for state in task.weight_optimizer.state.values():
         state["momentum_buffer"] = state["momentum_buffer"].double()
     return task
 
 
 def batches(task: SearchTask) -> list[Tensor]:
-    tensors = [*task.batch("logits"), *task.batch("weights")]
+    tensors = [*task.batch("alphas"), *task.batch("weights")]
     return [t.to(task.supernet.classifier.weight.dtype) if t.is_floating_point() else t for t in tensors]
 
 
 def gradient(task: SearchTask, parts: int = 1) -> Tensor:
-    """The method's gradient of all logits, in one vector."""
-    own = task.method.logit_gradient(task)
+    """The method's gradient of all alphas, in one vector."""
+    own = task.method.alpha_gradient(task)
     assert own is not None
     own(parts, *batches(task))
-    return torch.cat([p.grad.flatten() for p in task.supernet.logit_parameters() if p.grad is not None])
+    return torch.cat([p.grad.flatten() for p in task.supernet.alpha_parameters() if p.grad is not None])
 
 
 def exact(task: SearchTask, parts: int = 1) -> tuple[Tensor, Tensor]:
     """The gradient by derivatives of derivatives, and that part of it which the step of the weights brings in."""
     net, settings = task.supernet, task.config.weights
     x_bchw, y_b, train_x_bchw, train_y_b = batches(task)
-    logits = net.logit_parameters()
+    alphas = net.alpha_parameters()
 
     def loss(x_bchw: Tensor, y_b: Tensor, weights: dict[str, Tensor]) -> Tensor:
         chunks = zip(x_bchw.tensor_split(parts), y_b.tensor_split(parts), strict=True)
-        mixture = Mixture(net.operation_weights(), net.edge_weights())
-        return sum(task.loss(x, y, mixture, parameters=weights)[0] * len(y) / len(y_b) for x, y in chunks)  # type: ignore
+        arch_weights = ArchWeights(net.operation_weights(), net.edge_weights())
+        return sum(task.loss(x, y, arch_weights, parameters=weights)[0] * len(y) / len(y_b) for x, y in chunks)  # type: ignore
 
     weights = {name: w.requires_grad_() for name, w in weights_of(net).items()}
     step = torch.autograd.grad(loss(train_x_bchw, train_y_b, weights), list(weights.values()), create_graph=True)
@@ -83,9 +83,9 @@ def exact(task: SearchTask, parts: int = 1) -> tuple[Tensor, Tensor]:
         for (name, w), g in zip(weights.items(), step, strict=True)
     }
     through = loss(x_bchw, y_b, ahead)
-    total = torch.autograd.grad(through, logits)
+    total = torch.autograd.grad(through, alphas)
     apart = {name: w.detach() for name, w in ahead.items()}
-    own = torch.autograd.grad(loss(x_bchw, y_b, apart), logits)
+    own = torch.autograd.grad(loss(x_bchw, y_b, apart), alphas)
     return tuple(torch.cat([g.flatten() for g in part]) for part in (total, own))  # type: ignore[return-value]
 
 
@@ -131,14 +131,14 @@ def test_the_step_ahead_is_that_of_sgd(nesterov: bool) -> None:
     expected = [w - task.rate * s for w, s in zip(weights.values(), step, strict=True)]
     for parameter, own in zip(task.supernet.weight_parameters(), gradient, strict=True):
         parameter.grad = own
-    task.weight_optimiser.param_groups[0]["lr"] = task.rate
-    task.weight_optimiser.step()
+    task.weight_optimizer.param_groups[0]["lr"] = task.rate
+    task.weight_optimizer.step()
     for one, other in zip(expected, task.supernet.weight_parameters(), strict=True):
         torch.testing.assert_close(one, other.detach())
 
 
 @pytest.mark.parametrize("design", DESIGNS)
-def test_five_passes_move_nothing_but_the_logits(design: str) -> None:
+def test_five_passes_move_nothing_but_the_alphas(design: str) -> None:
     task = search(DESIGNS[design])
     net = task.supernet
     grads = [p.grad for p in net.weight_parameters()]
@@ -172,7 +172,7 @@ def test_a_precise_loss_is_that_of_a_run_in_float32() -> None:
     losses = []
     for task, precise in ((plain, False), (rounded, True), (rounded, False)):
         net, (x_bchw, y_b) = task.supernet, task.batch("weights")
-        losses.append(task.loss(x_bchw, y_b, Mixture(net.operation_weights()), precise=precise)[0])
+        losses.append(task.loss(x_bchw, y_b, ArchWeights(net.operation_weights()), precise=precise)[0])
     assert losses[0] == losses[1] != losses[2]
 
 

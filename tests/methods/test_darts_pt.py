@@ -10,12 +10,12 @@ from adarts.errors import Stopped
 from adarts.methods import create
 from adarts.methods.darts_pt import DartsPt
 from adarts.searching import SearchTask
-from adarts.space import DARTS
-from adarts.supernet import Mixture
+from adarts.spaces import DARTS
+from adarts.supernet import ArchWeights
 from tiny import tiny_search
 
 TOTALS = {"loss": 1.0, "correct": 1.0, "images": 1.0}
-ATTENTION = {"selector": "attention", "k": 4, "attention": True, "normalisation": True}
+ATTENTION = {"selector": "attention", "k": 4, "attention": True, "normalization": True}
 
 
 def search(epochs: int = 1, **changes: object) -> SearchTask:
@@ -53,7 +53,7 @@ def test_the_operation_stays_whose_absence_hurts_most() -> None:
     task = search()
     net = task.supernet
     with torch.no_grad():
-        net.logits["normal_alpha"].copy_(torch.randn(14, 8, generator=torch.Generator().manual_seed(0)))
+        net.alphas["normal"].copy_(torch.randn(14, 8, generator=torch.Generator().manual_seed(0)))
     (record,) = decide(task, range(1))
     edge, kept = record["normal"]["edge"], record["normal"]["operation"]
     accuracies = record["normal"]["accuracy_without"]
@@ -69,13 +69,13 @@ def test_what_is_taken_away_leaves_the_other_weights_as_they_are() -> None:
     method, net = task.method, task.supernet
     assert isinstance(method, DartsPt)
     with torch.no_grad():
-        net.logits["normal_alpha"].copy_(torch.randn(14, 8, generator=torch.Generator().manual_seed(0)))
+        net.alphas["normal"].copy_(torch.randn(14, 8, generator=torch.Generator().manual_seed(0)))
     weights = net.operation_weights()
     for operation in (3, 4):
         probe_eo = net.active["normal"].clone()
         probe_eo[2, operation] = False
         accuracy, negative_loss = method._measure(task, "normal", probe_eo)
-        loss, expected = task.measure(Mixture({**weights, "normal": weights["normal"] * probe_eo}))
+        loss, expected = task.measure(ArchWeights({**weights, "normal": weights["normal"] * probe_eo}))
         assert accuracy == expected and -negative_loss == pytest.approx(loss, rel=1e-5)
 
 
@@ -133,19 +133,19 @@ def test_an_interrupted_decision_is_made_again() -> None:
         if calls == 10:  # in the middle of the second kind of cells
             raise Stopped("asked", exit_code=3)
 
-    task.between = stop
+    task.check_stop = stop
     with pytest.raises(Stopped):
         task.end_epoch(0, dict(TOTALS))
     assert all(active.all() for active in task.supernet.active.values())
-    task.between = lambda: None
+    task.check_stop = lambda: None
     assert task.end_epoch(0, dict(TOTALS)) == other.end_epoch(0, dict(TOTALS))
 
 
-def test_fixed_logits_stay_at_zero() -> None:
+def test_fixed_alphas_stay_at_zero() -> None:
     task = search()
-    config = task.config.model_copy(update={"options": {"fixed_logits": True}})
+    config = task.config.model_copy(update={"options": {"fixed_alphas": True}})
     blank = SearchTask(config, task.data, create(config), task.device)
     assert isinstance(blank.method, DartsPt)
-    assert "logits_loss" not in blank.step(0, 0)
-    assert not any(logits.any() for logits in blank.supernet.logit_parameters())
+    assert "alphas_loss" not in blank.step(0, 0)
+    assert not any(alphas.any() for alphas in blank.supernet.alpha_parameters())
     assert set(blank.supernet.operation_weights()["normal"].flatten().tolist()) == {0.125}

@@ -8,14 +8,14 @@ from torch.distributions import Dirichlet, kl_divergence
 from adarts import kernels
 from adarts.config.settings import EdgeDesign, SupernetSettings
 from adarts.methods.dr_nas import _narrow, _shares, divergence, widen
-from adarts.space import DARTS
+from adarts.spaces import DARTS
 from adarts.supernet import Supernet
 from adarts.supernet.edges import SourceEdges
 from adarts.supernet.operations import FactorizedReduce, Features, Identity
 from tiny import tiny_search
 
 TOTALS = {"loss": 1.0, "correct": 1.0, "images": 1.0}
-FIRST = EdgeDesign(selector="first", k=4, attention=False, normalisation=True)
+FIRST = EdgeDesign(selector="first", k=4, attention=False, normalization=True)
 
 
 @pytest.mark.parametrize(
@@ -31,25 +31,25 @@ def test_all_channels_stay_all_channels() -> None:
     assert [phase.num_operations for phase in tiny_search("dr-nas").phases] == [7, 4]
 
 
-def samples(logits_o: Tensor, active_o: Tensor, count: int) -> Tensor:
-    """What the method draws for so many edges with the same logits."""
+def samples(alpha_o: Tensor, active_o: Tensor, count: int) -> Tensor:
+    """What the method draws for so many edges with the same alphas."""
     task = tiny_search("dr-nas", supernet={"channels": 8, "cells": 3})
     net, kept = task.supernet, []
     torch.manual_seed(0)
     for kind in DARTS.cell_kinds:
         net.set_active(kind, [active_o.tolist()] * 14)
-        net.logits[f"{kind}_alpha"] = nn.Parameter(logits_o.expand(14, 8).clone())
+        net.alphas[kind] = nn.Parameter(alpha_o.expand(14, 8).clone())
     for _ in range(count):
-        kept += list(task.method.mixture(task, "weights", *task.batch("weights")).operations.values())
+        kept += list(task.method.arch_weights(task, "weights", *task.batch("weights")).operations.values())
     return torch.cat(kept)
 
 
 def test_a_sample_has_the_moments_of_the_distribution() -> None:
-    logits_o = torch.tensor([9.0, 0.0, 1.5, -1.0, 0.3, -0.5, 2.0, 7.0])
+    alpha_o = torch.tensor([9.0, 0.0, 1.5, -1.0, 0.3, -0.5, 2.0, 7.0])
     active_o = torch.tensor([False, True, True, True, True, True, True, False])
-    theta_so = samples(logits_o, active_o, 1000)
+    theta_so = samples(alpha_o, active_o, 1000)
     assert not theta_so[:, ~active_o].any() and torch.allclose(theta_so.sum(1), torch.ones(len(theta_so)))
-    concentration = nn.functional.elu(logits_o[active_o]) + 1
+    concentration = nn.functional.elu(alpha_o[active_o]) + 1
     expected = Dirichlet(concentration)
     torch.testing.assert_close(theta_so[:, active_o].mean(0), expected.mean, atol=0.01, rtol=0)
     torch.testing.assert_close(theta_so[:, active_o].var(0), expected.variance, atol=0.003, rtol=0)
@@ -82,16 +82,16 @@ def test_the_divergence_is_that_of_torch() -> None:
 
 def test_the_penalty_pulls_alpha_to_the_uniform_distribution() -> None:
     task = tiny_search("dr-nas", options={"kl": 1e-3})
-    alpha_eo = task.supernet.logits["normal_alpha"]
+    alpha_eo = task.supernet.alphas["normal"]
     with torch.no_grad():
         alpha_eo.fill_(1.0)
-    mixture = task.method.plain_mixture(task)
-    penalty = task.method.penalty(task, "logits", mixture)
-    assert penalty is not None and task.method.penalty(task, "weights", mixture) is None
+    arch_weights = task.method.plain_arch_weights(task)
+    penalty = task.method.penalty(task, "alphas", arch_weights)
+    assert penalty is not None and task.method.penalty(task, "weights", arch_weights) is None
     penalty.backward()
     assert alpha_eo.grad is not None
     assert (alpha_eo.grad[:, 1:] > 0).all() and not alpha_eo.grad[:, 0].any()
-    assert tiny_search("dr-nas").method.penalty(task, "logits", mixture) is None
+    assert tiny_search("dr-nas").method.penalty(task, "alphas", arch_weights) is None
 
 
 def supernets(attention: bool = False) -> tuple[Supernet, Supernet]:
@@ -108,7 +108,7 @@ def supernets(attention: bool = False) -> tuple[Supernet, Supernet]:
 
 def result(operation: nn.Module, x_bnhw: Tensor, stride: int) -> Tensor:
     z, norm = operation(Features(x_bnhw, stride, [operation]))
-    return kernels.normalised_sum([(z, torch.ones(z.shape[1]), norm)])
+    return kernels.normalized_sum([(z, torch.ones(z.shape[1]), norm)])
 
 
 def replicated(x_bnhw: Tensor, edges: int, wide: int, parts: int = 1) -> Tensor:
@@ -149,7 +149,7 @@ def test_the_second_phase_goes_on_with_what_the_first_has_learned() -> None:
     task = tiny_search(
         "dr-nas",
         supernet={"channels": 12, "cells": 3},
-        edge={"normalisation": True},
+        edge={"normalization": True},
         search={"epochs": 1, "batch_size": 8, "warmup_epochs": 0},
     )
     first = task.supernet
@@ -160,8 +160,9 @@ def test_the_second_phase_goes_on_with_what_the_first_has_learned() -> None:
     second = task.supernet
     assert second is not first and second.design.k == 4
     assert torch.equal(second.active["normal"].nonzero()[:, 1].view(14, 4), strongest)
-    for name in ("normal_alpha", "normal_beta", "reduction_alpha"):
-        assert torch.equal(first.logits[name], second.logits[name])
+    for kind in ("normal", "reduction"):
+        assert torch.equal(first.alphas[kind], second.alphas[kind])
+        assert torch.equal(first.betas[kind], second.betas[kind])
     assert torch.equal(first.stem.conv.weight, second.stem.conv.weight)
     assert torch.equal(first.stem.norm.running_mean, second.stem.norm.running_mean)
     task.step(1, 0)

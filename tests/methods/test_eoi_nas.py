@@ -5,7 +5,7 @@ import torch
 
 from adarts.methods.eoi_nas import EoiNas
 from adarts.searching import SearchTask
-from adarts.space import DARTS
+from adarts.spaces import DARTS
 from tiny import tiny_search
 
 NONE, SKIP, SEP = (DARTS.operations.index(name) for name in ("none", "skip_connect", "sep_conv_3x3"))
@@ -54,12 +54,12 @@ def test_the_record_says_what_an_edge_really_has() -> None:
         assert found == [first, last], space
 
 
-def test_a_step_files_its_accuracy_under_what_was_sampled_for_the_logits() -> None:
+def test_a_step_files_its_accuracy_under_what_was_sampled_for_the_alphas() -> None:
     task, method = search()
     task.step(0, 0)
     assert not any(samples.any() for samples in method.samples.values())  # the warm-up
     sums = [task.step(1, step) for step in range(2)]
-    accuracies = [float(s["logits_correct"]) / float(s["logits_images"]) for s in sums]
+    accuracies = [float(s["alphas_correct"]) / float(s["alphas_images"]) for s in sums]
     for kind in DARTS.cell_kinds:
         assert method.samples[kind].sum(1).tolist() == [2.0] * 14
         torch.testing.assert_close(method.accuracy[kind].sum(1), torch.full((14,), sum(accuracies)))
@@ -80,17 +80,17 @@ def test_the_least_important_operation_goes_and_everything_begins_anew() -> None
     task, method = search()
     task.step(1, 0)
     with torch.no_grad():
-        task.supernet.logits["normal_alpha"].copy_(torch.zeros(14, 8))
-        task.supernet.logits["normal_alpha"][3, SKIP] = -1e-4
-        task.supernet.logits["normal_alpha"][3, SEP] = -2e-4
+        task.supernet.alphas["normal"].copy_(torch.zeros(14, 8))
+        task.supernet.alphas["normal"][3, SKIP] = -1e-4
+        task.supernet.alphas["normal"][3, SEP] = -2e-4
     method.samples["normal"].zero_()
     method.samples["normal"][3, SEP], method.accuracy["normal"][3, SEP] = 1, 1.0  # a good sample saves it
-    assert task.logit_optimiser.state
+    assert task.alpha_optimizer.state
     task.end_epoch(1, dict(TOTALS))
     active = task.supernet.active["normal"][3]
     assert not active[SKIP] and active[SEP] and active.sum() == 7
     assert not any(t.any() for t in (*method.samples.values(), *method.accuracy.values()))
-    assert not task.logit_optimiser.state
+    assert not task.alpha_optimizer.state
     task.step(2, 0)
     assert method.samples["normal"][3, SKIP] == 0
 
@@ -102,9 +102,9 @@ def test_the_last_drop_is_the_derivation_where_none_goes_first() -> None:
         for kind in DARTS.cell_kinds:
             rows = [[o in (NONE, SEP) if edge % 2 else o in (SKIP, SEP) for o in range(8)] for edge in range(14)]
             net.set_active(kind, rows)
-            net.logits[f"{kind}_alpha"].zero_()
-            net.logits[f"{kind}_alpha"][:, NONE] = 5.0
-            net.logits[f"{kind}_alpha"][:, SEP] = 0.1
+            net.alphas[kind].zero_()
+            net.alphas[kind][:, NONE] = 5.0
+            net.alphas[kind][:, SEP] = 0.1
             method.samples[kind][:, SKIP], method.accuracy[kind][:, SKIP] = 1, 1.0
     nodes = task.genotype().cells["normal"].nodes
     # An edge of `none` and a convolution is weak, but a convolution; on the others, accuracy outweighs alpha.

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from adarts.space import DARTS
+from adarts.spaces import DARTS
 from tiny import tiny_search
 
 SKIP, SEP3 = DARTS.operations.index("skip_connect"), DARTS.operations.index("sep_conv_3x3")
@@ -18,7 +18,7 @@ def test_every_weight_begins_at_one_half_and_none_takes_no_part() -> None:
 def test_operations_do_not_compete() -> None:
     task = tiny_search("fair-darts")
     with torch.no_grad():
-        task.supernet.logits["normal_alpha"][0, SKIP] = 5.0
+        task.supernet.alphas["normal"][0, SKIP] = 5.0
     row_o = task.method.operation_weights(task.supernet)["normal"][0]
     assert row_o[SKIP] > 0.99 and row_o[[1, 2, 4, 5, 6, 7]].eq(0.5).all()
 
@@ -26,36 +26,34 @@ def test_operations_do_not_compete() -> None:
 def test_the_zero_one_loss_and_its_gradient() -> None:
     task = tiny_search("fair-darts")
     torch.manual_seed(0)
-    logits = task.supernet.logit_parameters()
-    for alpha_eo in logits:
+    alphas = task.supernet.alpha_parameters()
+    for alpha_eo in alphas:
         torch.nn.init.normal_(alpha_eo)
-    mixture = task.method.plain_mixture(task)
-    penalty = task.method.penalty(task, "logits", mixture)
-    assert penalty is not None and task.method.penalty(task, "weights", mixture) is None
-    sigma_eo = torch.cat(logits).detach()[:, 1:].sigmoid()  # 28 edges, 7 operations
+    arch_weights = task.method.plain_arch_weights(task)
+    penalty = task.method.penalty(task, "alphas", arch_weights)
+    assert penalty is not None and task.method.penalty(task, "weights", arch_weights) is None
+    sigma_eo = torch.cat(alphas).detach()[:, 1:].sigmoid()  # 28 edges, 7 operations
     assert penalty.item() == pytest.approx(-10 * (sigma_eo - 0.5).square().mean().item())
-    found = torch.cat(torch.autograd.grad(penalty, logits))
+    found = torch.cat(torch.autograd.grad(penalty, alphas))
     expected = -10 * 2 * (sigma_eo - 0.5) * sigma_eo * (1 - sigma_eo) / 196
     assert torch.allclose(found[:, 1:], expected, atol=1e-8) and found[:, 0].eq(0).all()
 
 
-def test_the_logits_of_none_never_move() -> None:
+def test_the_alpha_of_none_never_move() -> None:
     task = tiny_search("fair-darts")
     with torch.no_grad():
-        for alpha_eo in task.supernet.logit_parameters():
+        for alpha_eo in task.supernet.alpha_parameters():
             alpha_eo[:, 0] = 1.0  # what weight decay would shrink
     for step in range(2):
         task.step(1, step)
-    for alpha_eo in task.supernet.logit_parameters():
+    for alpha_eo in task.supernet.alpha_parameters():
         assert alpha_eo[:, 0].eq(1).all() and alpha_eo[:, 1:].ne(0).all()
 
 
 def test_a_cell_holds_what_reaches_the_threshold() -> None:
     task = tiny_search("fair-darts")
     with torch.no_grad():
-        task.supernet.logits["normal_alpha"][[0, 1, 2, 9], SEP3] = torch.tensor(
-            [2.0, 1.7, 3.0, 3.0]
-        )  # sigmoid(1.7) = 0.846
+        task.supernet.alphas["normal"][[0, 1, 2, 9], SEP3] = torch.tensor([2.0, 1.7, 3.0, 3.0])  # sigmoid(1.7) = 0.846
     genotype = task.genotype()
     cell = genotype.cells["normal"]
     assert cell.nodes == ((("sep_conv_3x3", 0),), (("sep_conv_3x3", 0),), (), (("sep_conv_3x3", 0),))

@@ -4,17 +4,17 @@ import pytest
 import torch
 
 from adarts.errors import NotFiniteError
-from adarts.methods import Moment, get_method
+from adarts.methods import Progress, get_method
 from adarts.methods.gdas import Gdas
 from adarts.methods.gumbel import gumbel_softmax, straight_through
-from adarts.supernet import Mixture
+from adarts.supernet import ArchWeights
 from tiny import tiny_search
 
 ALL = torch.ones(14, 8, dtype=torch.bool)
 
 
-def at(epoch: int, epochs: int = 250) -> Moment:
-    return Moment(0, epoch, epochs, 1)
+def at(epoch: int, epochs: int = 250) -> Progress:
+    return Progress(0, epoch, epochs, 1)
 
 
 def test_the_temperature_falls_from_10_to_0_1() -> None:
@@ -25,33 +25,35 @@ def test_the_temperature_falls_from_10_to_0_1() -> None:
 
 def test_operations_are_drawn_as_often_as_the_softmax_says() -> None:
     torch.manual_seed(0)
-    logits_o = torch.tensor([0.0, 1.0, -1.0, 2.0, 5.0])
+    alpha_o = torch.tensor([0.0, 1.0, -1.0, 2.0, 5.0])
     active_o = torch.tensor([True, True, True, True, False])
-    draws = gumbel_softmax(logits_o.expand(20_000, -1), active_o.expand(20_000, -1), 10.0)
+    draws = gumbel_softmax(alpha_o.expand(20_000, -1), active_o.expand(20_000, -1), 10.0)
     shares = straight_through(draws)[1].double().mean(0)
-    expected = logits_o[:4].softmax(0).double()
+    expected = alpha_o[:4].softmax(0).double()
     assert shares[4] == 0 and torch.allclose(shares[:4], expected, atol=4 * 0.5 / 20_000**0.5)
 
 
 def test_the_gradient_of_a_pass_is_that_of_the_softmax_times_what_comes_from_the_drawn_operation() -> None:
     task = tiny_search("gdas")
     task.supernet.train()
-    x_bchw, y_b = task.batch("logits")
+    x_bchw, y_b = task.batch("alphas")
     torch.manual_seed(3)
-    mixture = task.method.mixture(task, "logits", x_bchw, y_b)
-    assert mixture.active is not None
-    for kind, weights_eo in mixture.operations.items():
-        assert torch.equal(weights_eo, mixture.active[kind].float()) and mixture.active[kind].sum(-1).eq(1).all()
-    logits = task.supernet.logit_parameters()
-    found = torch.autograd.grad(task.loss(x_bchw, y_b, mixture)[0], logits)
+    arch_weights = task.method.arch_weights(task, "alphas", x_bchw, y_b)
+    assert arch_weights.active is not None
+    for kind, weights_eo in arch_weights.operations.items():
+        assert (
+            torch.equal(weights_eo, arch_weights.active[kind].float()) and arch_weights.active[kind].sum(-1).eq(1).all()
+        )
+    alphas = task.supernet.alpha_parameters()
+    found = torch.autograd.grad(task.loss(x_bchw, y_b, arch_weights)[0], alphas)
 
-    hard = {kind: weights_eo.detach().requires_grad_() for kind, weights_eo in mixture.operations.items()}
-    loss, _ = task.loss(x_bchw, y_b, Mixture(hard, active=mixture.active))
+    hard = {kind: weights_eo.detach().requires_grad_() for kind, weights_eo in arch_weights.operations.items()}
+    loss, _ = task.loss(x_bchw, y_b, ArchWeights(hard, active=arch_weights.active))
     upstream = torch.autograd.grad(loss, list(hard.values()))
     torch.manual_seed(3)
-    soft = [gumbel_softmax(alpha_eo, ALL, 10.0) for alpha_eo in logits]
-    expected = torch.autograd.grad(soft, logits, upstream)
-    for mine, theirs, g_eo, active_eo in zip(found, expected, upstream, mixture.active.values(), strict=True):
+    soft = [gumbel_softmax(alpha_eo, ALL, 10.0) for alpha_eo in alphas]
+    expected = torch.autograd.grad(soft, alphas, upstream)
+    for mine, theirs, g_eo, active_eo in zip(found, expected, upstream, arch_weights.active.values(), strict=True):
         assert torch.allclose(mine, theirs, rtol=1e-4, atol=1e-9)
         assert not g_eo[~active_eo].any()
         computed = active_eo[:, 1:].any(-1)  # an edge that has drawn `none` computes nothing
@@ -64,12 +66,12 @@ def test_only_the_drawn_operation_of_an_edge_moves() -> None:
     task.go_to(1, 0)
     before = {name: tensor.clone() for name, tensor in task.supernet.state_dict().items()}
     task.update_weights()
-    assert task._mixture is not None and task._mixture.active is not None
+    assert task._arch_weights is not None and task._arch_weights.active is not None
     moved = {name for name, tensor in task.supernet.state_dict().items() if not torch.equal(tensor, before[name])}
     names, net = task.supernet.space.operations, task.supernet
     for index, kind in enumerate(net.kinds):
         for row, (source, target) in enumerate(net.space.edges):
-            for name, drawn in zip(names, task._mixture.active[kind][row].tolist(), strict=True):
+            for name, drawn in zip(names, task._arch_weights.active[kind][row].tolist(), strict=True):
                 prefix = f"cells.{index}.edges.{source}-{target}.operations.{name}."
                 mine = {n for n in before if n.startswith(prefix) and n.endswith("weight")}
                 assert mine <= moved if drawn else not mine & moved, prefix
@@ -82,31 +84,31 @@ def test_the_weights_move_first() -> None:
     two.supernet.train()
     two.go_to(1, 0)
     two.update_weights()
-    two.update_logits()
+    two.update_alphas()
     for mine, theirs in zip(one.supernet.parameters(), two.supernet.parameters(), strict=True):
         assert torch.equal(mine, theirs)
 
 
-def test_weights_and_logits_see_different_draws_and_the_parts_of_a_batch_the_same() -> None:
+def test_weights_and_alphas_see_different_draws_and_the_parts_of_a_batch_the_same() -> None:
     task, seen = tiny_search("gdas"), []
-    draw = task.method.mixture
+    draw = task.method.arch_weights
 
-    def spy(*arguments: object) -> Mixture:
-        mixture = draw(*arguments)  # type: ignore[arg-type]
-        seen.append(torch.cat(list(mixture.active.values())))  # type: ignore[union-attr]
-        return mixture
+    def spy(*arguments: object) -> ArchWeights:
+        arch_weights = draw(*arguments)  # type: ignore[arg-type]
+        seen.append(torch.cat(list(arch_weights.active.values())))  # type: ignore[union-attr]
+        return arch_weights
 
-    task.method.mixture = spy  # type: ignore[method-assign, assignment]
+    task.method.arch_weights = spy  # type: ignore[method-assign, assignment]
     assert task.halve_batch()
     task.step(1, 0)
-    weights, again, logits, once_more = seen
-    assert torch.equal(weights, again) and torch.equal(logits, once_more) and not torch.equal(weights, logits)
+    weights, again, alphas, once_more = seen
+    assert torch.equal(weights, again) and torch.equal(alphas, once_more) and not torch.equal(weights, alphas)
 
 
-def test_logits_that_are_not_finite_end_the_search_and_not_in_an_endless_loop() -> None:
+def test_alphas_that_are_not_finite_end_the_search_and_not_in_an_endless_loop() -> None:
     task = tiny_search("gdas")
     with torch.no_grad():
-        task.supernet.logits["normal_alpha"].fill_(torch.nan)
+        task.supernet.alphas["normal"].fill_(torch.nan)
     task.step(1, 0)
     with pytest.raises(NotFiniteError):
         task.genotype()  # part of the record of every epoch
@@ -114,11 +116,11 @@ def test_logits_that_are_not_finite_end_the_search_and_not_in_an_endless_loop() 
 
 def test_validation_takes_the_most_likely_operation() -> None:
     task = tiny_search("gdas")
-    mixture = task.method.plain_mixture(task)
-    assert mixture.active is not None
+    arch_weights = task.method.plain_arch_weights(task)
+    assert arch_weights.active is not None
     for kind, weights_eo in task.supernet.operation_weights().items():
-        assert torch.equal(mixture.operations[kind].argmax(-1), weights_eo.argmax(-1))
-        assert torch.equal(mixture.operations[kind] > 0, mixture.active[kind])
+        assert torch.equal(arch_weights.operations[kind].argmax(-1), weights_eo.argmax(-1))
+        assert torch.equal(arch_weights.operations[kind] > 0, arch_weights.active[kind])
 
 
 def test_the_memory_is_predicted_for_one_operation_of_an_edge() -> None:

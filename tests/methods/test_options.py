@@ -12,9 +12,9 @@ import yaml
 from adarts.cli.main import main
 from adarts.config.loading import search_config
 from adarts.config.settings import SearchConfig
+from adarts.engine.config_file import identity
 from adarts.errors import ConfigError
 from adarts.methods import canonical, create, published
-from adarts.runs.config_file import identity
 from adarts.searching import run_search
 from adarts.sweeping import grid
 

@@ -117,7 +117,7 @@ def test_what_the_loop_could_not_use_is_refused() -> None:
     for wrong, message in (
         (NoRecord, "has no record: it needs a class attribute info"),
         (Misspelled, "there is no hook 'operations_weights'; did you mean 'operation_weights'"),
-        (WrongArguments, r"penalty must take \(self, search, purpose, mixture\)"),
+        (WrongArguments, r"penalty must take \(self, search, purpose, arch_weights\)"),
         (NoFunction, "derive is a hook, so it must be a function"),
         (object(), "is not a subclass of adarts.methods.Method"),
         (recorded(replay="always"), "info.replay must be one of 'run', 'epoch', 'never', not 'always'"),

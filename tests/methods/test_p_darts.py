@@ -7,10 +7,10 @@ import torch
 
 from adarts.config.loading import search_config
 from adarts.config.settings import SearchConfig, SupernetSettings
-from adarts.methods import Moment, create, get_method, published
+from adarts.methods import Progress, create, get_method, published
 from adarts.methods.p_darts import derive_with_few_skips
 from adarts.methods.stages import skip_dropout
-from adarts.space import DARTS, NASBENCH201, derive
+from adarts.spaces import DARTS, NASBENCH201, derive
 from tiny import tiny_search
 
 SKIP, SEP = (DARTS.operations.index(name) for name in ("skip_connect", "sep_conv_3x3"))
@@ -41,7 +41,7 @@ def test_the_stages_at_scale_paper() -> None:
 
 
 def dropout(epoch: int, epochs: int = 25, warmup: int = 10) -> float:
-    return skip_dropout(0.7, Moment(0, epoch, epochs, 1, warmup), 15)
+    return skip_dropout(0.7, Progress(0, epoch, epochs, 1, warmup), 15)
 
 
 def test_the_published_points_of_the_dropout() -> None:
@@ -64,10 +64,10 @@ def test_every_stage_keeps_the_strongest_operations_of_the_one_before() -> None:
         net = task.supernet
         assert [row.nonzero().flatten().tolist() for row in net.active["reduction"]] == kept
         assert net.active["normal"].sum(1).tolist() == [count] * 14
-        assert net.logits["reduction_alpha"].abs().max() < 0.01  # fresh
+        assert net.alphas["reduction"].abs().max() < 0.01  # fresh
         alpha_eo = torch.randn(14, 8, generator=draws)
         with torch.no_grad():
-            net.logits["reduction_alpha"].copy_(alpha_eo)
+            net.alphas["reduction"].copy_(alpha_eo)
         ranked = [sorted(row, key=lambda o: -float(alpha_o[o])) for row, alpha_o in zip(kept, alpha_eo, strict=True)]
         kept = [sorted(row[: {8: 5, 5: 3, 3: 3}[count]]) for row in ranked]
         task.end_epoch(stage, dict(TOTALS))
@@ -113,11 +113,11 @@ def test_an_update_drops_in_the_second_stage_and_a_measurement_does_not() -> Non
     task.end_epoch(0, dict(TOTALS))
     task.go_to(1, 0)
     x_bchw, y_b = task.batch("weights")
-    mixture = task.method.mixture(task, "weights", x_bchw, y_b)
-    assert mixture.skip_dropout == 0.4
+    arch_weights = task.method.arch_weights(task, "weights", x_bchw, y_b)
+    assert arch_weights.skip_dropout == 0.4
     losses = []
     for seed in (1, 1, 2):
         torch.manual_seed(seed)
-        losses.append(task.loss(x_bchw, y_b, mixture)[0].item())
+        losses.append(task.loss(x_bchw, y_b, arch_weights)[0].item())
     assert losses[0] == losses[1] != losses[2]
-    assert task.method.plain_mixture(task).skip_dropout == 0
+    assert task.method.plain_arch_weights(task).skip_dropout == 0

@@ -21,7 +21,7 @@ def test_published_hyper_parameters_are_a_valid_configuration(name: str) -> None
 def test_the_designs_of_one_supernet() -> None:
     def design(name: str) -> tuple[object, ...]:
         edge = SearchConfig.model_validate({"method": name, **get_method(name).info.defaults}).edge
-        return edge.selector, edge.k, edge.attention, edge.normalisation
+        return edge.selector, edge.k, edge.attention, edge.normalization
 
     assert design("darts") == ("all", 1, False, False)
     assert design("pc-darts") == ("first", 4, False, True)

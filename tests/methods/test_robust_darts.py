@@ -11,10 +11,10 @@ from adarts.errors import ConfigError, Stopped
 from adarts.methods import create
 from adarts.methods.robust_darts import RobustDarts
 from adarts.searching import SearchTask
-from adarts.space import DARTS, Genotype, random_genotype
+from adarts.spaces import DARTS, Genotype, random_genotype
 from tiny import tiny_search
 
-ATTENTION = {"selector": "attention", "k": 2, "attention": True, "normalisation": True}
+ATTENTION = {"selector": "attention", "k": 2, "attention": True, "normalization": True}
 
 
 def method(**options: object) -> RobustDarts:
@@ -82,23 +82,23 @@ def test_measuring_changes_nothing_even_when_it_is_interrupted() -> None:
     before = copy.deepcopy(task.supernet.state_dict())
     task.supernet.eval()  # as after a validation
     first = task.method.curvature(task)
-    assert first == task.method.curvature(task) > task.config.logits.weight_decay
+    assert first == task.method.curvature(task) > task.config.alphas.weight_decay
     calls = iter(range(5))
 
     def stop() -> None:
         if next(calls, None) is None:
             raise Stopped("asked to stop", 130)
 
-    task.between = stop
+    task.check_stop = stop
     with pytest.raises(Stopped):
         task.method.curvature(task)
     for name, tensor in task.supernet.state_dict().items():
         assert torch.equal(tensor, before[name]), name
 
 
-def test_frozen_logits_are_not_measured_and_the_batch_stays_the_same() -> None:
+def test_frozen_alphas_are_not_measured_and_the_batch_stays_the_same() -> None:
     one, two = search(), search()
-    assert one.method.end_epoch(one) == {}
+    assert one.method.on_epoch_end(one) == {}
     for task in (one, two):
         task.go_to(1, 0)
     two.go_to(2, 0)
@@ -106,9 +106,9 @@ def test_frozen_logits_are_not_measured_and_the_batch_stays_the_same() -> None:
     assert one.method.curvature(one) == two.method.curvature(two)
 
 
-def test_the_logits_look_ahead_unless_told_otherwise() -> None:
-    assert tiny_search("robust-darts").method.logit_batches == ("logits", "weights")
+def test_the_alphas_look_ahead_unless_told_otherwise() -> None:
+    assert tiny_search("robust-darts").method.alpha_batches == ("alphas", "weights")
     config = search().config
-    assert create(config).logit_batches == ("logits",)
+    assert create(config).alpha_batches == ("alphas",)
     with pytest.raises(ConfigError, match=r"options.window: must be odd, not 4"):
         create(config.model_copy(update={"options": {"window": 4}}))

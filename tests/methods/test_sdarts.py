@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from adarts.methods import Moment
+from adarts.methods import Progress
 from adarts.methods.sdarts import SdartsAdv, SdartsRs, attack, drawn_nearby, simplex
 from adarts.searching import SearchTask
-from adarts.supernet import Mixture
+from adarts.supernet import ArchWeights
 from tiny import tiny_search
 
 UNIFORM = {"normal": torch.full((14, 8), 0.125)}
@@ -28,14 +28,14 @@ def go(method: str, **changes: object) -> SearchTask:
 
 def moved(task: SearchTask) -> Mapping[str, Tensor]:
     torch.manual_seed(0)
-    return task.method.mixture(task, "weights", *task.batch("weights")).operations
+    return task.method.arch_weights(task, "weights", *task.batch("weights")).operations
 
 
 def test_epsilon_has_the_published_values() -> None:
     method = SdartsRs(SdartsRs.Options())
-    assert method.epsilon(Moment(0, 0, 50, 1)) == pytest.approx(0.03)
-    assert method.epsilon(Moment(0, 25, 50, 1)) == pytest.approx(0.165)
-    assert method.epsilon(Moment(0, 50, 50, 1)) == pytest.approx(0.30)
+    assert method.epsilon(Progress(0, 0, 50, 1)) == pytest.approx(0.03)
+    assert method.epsilon(Progress(0, 25, 50, 1)) == pytest.approx(0.165)
+    assert method.epsilon(Progress(0, 50, 50, 1)) == pytest.approx(0.30)
     assert SdartsAdv.Options().steps == 7
 
 
@@ -80,16 +80,16 @@ def test_only_the_weights_learn_with_moved_operation_weights_and_only_with_activ
         active_eo[:, 3] = active_eo[5] = False
         net.set_active(kind, active_eo.tolist())
     clean = net.operation_weights()
-    logits = task.method.mixture(task, "logits", *task.batch("logits")).operations
+    alphas = task.method.arch_weights(task, "alphas", *task.batch("alphas")).operations
     for kind, q_eo in moved(task).items():
-        assert torch.equal(logits[kind], clean[kind])
+        assert torch.equal(alphas[kind], clean[kind])
         assert not q_eo[:, 3].any() and not q_eo[5].any()
         others = [edge for edge in range(14) if edge != 5]
         torch.testing.assert_close(q_eo[others].sum(1), torch.ones(13))
         assert (q_eo - clean[kind]).abs().max() > 0.05
 
 
-@pytest.mark.parametrize("edge", [{}, {"selector": "attention", "k": 4, "attention": True, "normalisation": True}])
+@pytest.mark.parametrize("edge", [{}, {"selector": "attention", "k": 4, "attention": True, "normalization": True}])
 def test_an_attack_raises_the_loss_and_changes_nothing(edge: dict[str, object]) -> None:
     task = go("sdarts-adv", edge=edge)
     net = task.supernet
@@ -108,7 +108,7 @@ def test_an_attack_raises_the_loss_and_changes_nothing(edge: dict[str, object]) 
     x_bchw, y_b = task.batch("weights")
     with torch.no_grad():
         clean, worst, drawn = (
-            task.loss(x_bchw, y_b, Mixture(operations, net.edge_weights()), selection=net.selection)[0]
+            task.loss(x_bchw, y_b, ArchWeights(operations, net.edge_weights()), selection=net.selection)[0]
             for operations in (
                 net.operation_weights(),
                 found,

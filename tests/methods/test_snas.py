@@ -5,22 +5,22 @@ import math
 import pytest
 import torch
 
-from adarts.methods import Moment
+from adarts.methods import Progress
 from adarts.methods.snas import Snas, price, prices
-from adarts.space import DARTS
+from adarts.spaces import DARTS
 from tiny import tiny_search
 
 
 def test_lambda_falls_from_1_to_0_03() -> None:
     method = Snas(Snas.Options())
-    assert [method.temperature(Moment(0, epoch, 150, 1)) for epoch in (0, 75, 150)] == pytest.approx([1, 0.515, 0.03])
-    assert method.temperature(Moment(0, 1, 2, 1)) == pytest.approx(0.515)
+    assert [method.temperature(Progress(0, epoch, 150, 1)) for epoch in (0, 75, 150)] == pytest.approx([1, 0.515, 0.03])
+    assert method.temperature(Progress(0, 1, 2, 1)) == pytest.approx(0.515)
 
 
-def test_the_logits_begin_at_1_with_a_deviation_of_0_01_from_the_seed() -> None:
-    logits = torch.cat(tiny_search("snas").supernet.logit_parameters())
-    assert logits.mean().item() == pytest.approx(1, abs=3e-3) and logits.std().item() == pytest.approx(0.01, rel=0.2)
-    assert torch.equal(logits, torch.cat(tiny_search("snas").supernet.logit_parameters()))
+def test_the_alphas_begin_at_1_with_a_deviation_of_0_01_from_the_seed() -> None:
+    alphas = torch.cat(tiny_search("snas").supernet.alpha_parameters())
+    assert alphas.mean().item() == pytest.approx(1, abs=3e-3) and alphas.std().item() == pytest.approx(0.01, rel=0.2)
+    assert torch.equal(alphas, torch.cat(tiny_search("snas").supernet.alpha_parameters()))
 
 
 def public(name: str, c: int, stride: int, side: int) -> tuple[int, int, int]:
@@ -71,25 +71,23 @@ def test_nothing_costs_nothing() -> None:
     assert all(price(nothing_eo, prices_leoc) == 0 for prices_leoc in prices(task.supernet, (16, 16)).values())
 
 
-def test_one_pass_over_all_images_moves_weights_and_logits() -> None:
+def test_one_pass_over_all_images_moves_weights_and_alphas() -> None:
     task = tiny_search("snas")
     assert len(task.weight_batches.indices) == 40 and task.steps(0) == 5
-    logits, weight = (
-        p.detach().clone() for p in (task.supernet.logits["normal_alpha"], task.supernet.stem.conv.weight)
-    )
+    alphas, weight = (p.detach().clone() for p in (task.supernet.alphas["normal"], task.supernet.stem.conv.weight))
     sums = task.step(0, 0)
-    assert torch.equal(logits, task.supernet.logits["normal_alpha"])  # warm-up
-    assert not torch.equal(weight, task.supernet.stem.conv.weight) and "logits_loss" not in sums
+    assert torch.equal(alphas, task.supernet.alphas["normal"])  # warm-up
+    assert not torch.equal(weight, task.supernet.stem.conv.weight) and "alphas_loss" not in sums
     task.step(1, 0)
-    assert not torch.equal(logits, task.supernet.logits["normal_alpha"])
+    assert not torch.equal(alphas, task.supernet.alphas["normal"])
     # Scale `paper` validates the supernet; here no image is held out for that.
     task = tiny_search("snas", search={"epochs": 4, "batch_size": 8, "warmup_epochs": 1, "validate_supernet": True})
     assert not task.validates
 
 
-def test_the_price_reaches_the_logits_and_makes_the_cells_cheaper() -> None:
+def test_the_price_reaches_the_alphas_and_makes_the_cells_cheaper() -> None:
     def paid(eta: float) -> float:
-        task = tiny_search("snas", options={"eta": eta}, logits={"learning_rate": 0.5})
+        task = tiny_search("snas", options={"eta": eta}, alphas={"learning_rate": 0.5})
         for step in range(4):
             task.step(1, step)
         weights = task.supernet.operation_weights()

@@ -13,7 +13,7 @@ from timm.layers.cbam import ChannelAttn
 def num_weights(**design) -> int:
     with torch.device("meta"):
         net = TextbookSupernet(channels=16, cells=8, num_classes=10, **design)
-    return sum(p.numel() for name, p in net.named_parameters() if not name.startswith("logits."))
+    return sum(p.numel() for name, p in net.named_parameters() if not name.startswith(("alphas.", "betas.")))
 
 
 def mixed_edge(selector: str, k: int, stride: int = 1, attention: bool = False, mask_scope: str = "batch") -> MixedEdge:
@@ -45,9 +45,9 @@ def test_golden_weight_counts(k, weights, edge_attention, node_attention):
     assert num_weights(k=k, attention_scope="node") == weights + node_attention
 
 
-def test_fourteen_edges_and_224_logits():
+def test_fourteen_edges_and_224_alphas():
     assert len(EDGES) == 14
-    assert sum(p.numel() for p in TextbookSupernet(4, 3, k=2).logits.parameters()) == 224
+    assert sum(p.numel() for p in TextbookSupernet(4, 3, k=2).alphas.parameters()) == 224
 
 
 def test_imports_only_torch():
@@ -151,8 +151,8 @@ def test_a_selection_cannot_be_forced_on_the_first_channels():
         edge(images(), None, WEIGHTS_O, torch.tensor([0, 2]))
 
 
-def test_edge_normalisation_is_a_softmax_over_the_edges_of_a_node():
-    weights = TextbookSupernet(4, 3, k=2, normalisation=True).edge_weights("normal")
+def test_edge_normalization_is_a_softmax_over_the_edges_of_a_node():
+    weights = TextbookSupernet(4, 3, k=2, normalization=True).edge_weights("normal")
     assert [round(w.sum().item(), 5) for w in weights.split([2, 3, 4, 5])] == [1.0] * 4
 
 
@@ -163,8 +163,8 @@ def test_k_must_divide_the_channels_and_factorized_reduce_needs_an_even_number()
         textbook.FactorizedReduce(4, 3)
 
 
-def test_first_order_gradients_reach_every_weight_and_every_logit_but_none():
-    net = TextbookSupernet(8, 3, k=2, normalisation=True).double()
+def test_first_order_gradients_reach_every_weight_and_every_alpha_but_none():
+    net = TextbookSupernet(8, 3, k=2, normalization=True).double()
     net(images(3)).square().sum().backward()
     missing = [name for name, p in net.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     assert missing == []

@@ -346,7 +346,7 @@ class TextbookSupernet(nn.Module):
         attention: bool = True,
         attention_scope: str = "edge",
         mask_scope: str = "batch",
-        normalisation: bool = False,
+        normalization: bool = False,
         auxiliary_skip: bool = False,
     ) -> None:
         super().__init__()
@@ -361,23 +361,23 @@ class TextbookSupernet(nn.Module):
             self.cells.append(Cell(inputs, channels, reduction, after_reduction, design))
             inputs, after_reduction = (inputs[1], NUM_NODES * channels), reduction
         self.classifier = nn.Linear(inputs[1], num_classes)
-        self.logits = nn.ParameterDict()
+        self.alphas, self.betas = nn.ParameterDict(), nn.ParameterDict()
         for kind in ("normal", "reduction"):
-            self.logits[f"{kind}_alpha"] = nn.Parameter(1e-3 * torch.randn(len(EDGES), len(OPERATIONS)))
-            if normalisation:
-                self.logits[f"{kind}_beta"] = nn.Parameter(1e-3 * torch.randn(len(EDGES)))
+            self.alphas[kind] = nn.Parameter(1e-3 * torch.randn(len(EDGES), len(OPERATIONS)))
+            if normalization:
+                self.betas[kind] = nn.Parameter(1e-3 * torch.randn(len(EDGES)))
         self.selection: SelectionByEdge = {}
 
     def operation_weights(self, kind: str) -> Tensor:
         """Eq. 2."""
-        return self.logits[f"{kind}_alpha"].softmax(dim=-1)
+        return self.alphas[kind].softmax(dim=-1)
 
     def edge_weights(self, kind: str) -> Tensor | None:
-        """PC-DARTS's edge normalisation: a softmax over the edges that enter a node."""
-        if f"{kind}_beta" not in self.logits:
+        """PC-DARTS's edge normalization: a softmax over the edges that enter a node."""
+        if kind not in self.betas:
             return None
         num_incoming = list(range(NUM_INPUTS, NUM_INPUTS + NUM_NODES))
-        return torch.cat([beta.softmax(dim=0) for beta in self.logits[f"{kind}_beta"].split(num_incoming)])
+        return torch.cat([beta.softmax(dim=0) for beta in self.betas[kind].split(num_incoming)])
 
     def forward(
         self,
@@ -385,7 +385,7 @@ class TextbookSupernet(nn.Module):
         selection: SelectionByEdge | None = None,
         operation_weights: dict[str, Tensor] | None = None,
     ) -> Tensor:
-        """Class scores; by the softmax of the logits, or by the weights that a method made of them."""
+        """Logits; by the softmax of the alphas, or by the weights that a method made of them."""
         given_weights = operation_weights or {}
         weights = {
             kind: (given_weights.get(kind, self.operation_weights(kind)), self.edge_weights(kind))

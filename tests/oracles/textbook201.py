@@ -1,7 +1,7 @@
 """The textbook supernet of NAS-Bench-201: the mixed edge of the other textbook with this space's operations and network.
 
 Six edges, one kind of cell without preprocessing, whose last node leaves it; two residual blocks halve the image. Pools have no
-normalisation. It imports torch and the other textbook alone.
+normalization. It imports torch and the other textbook alone.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class TextbookSupernet201(nn.Module):
     """Attention modules belong to the edges here."""
 
     def __init__(
-        self, channels: int, cells: int, num_classes: int, normalisation: bool = False, **design: object
+        self, channels: int, cells: int, num_classes: int, normalization: bool = False, **design: object
     ) -> None:
         super().__init__()
         from textbook import ChannelAttention
@@ -114,15 +114,16 @@ class TextbookSupernet201(nn.Module):
             self.cells.append(Cell201(channels, made, attention_of))
         self.last = nn.Sequential(nn.BatchNorm2d(channels), nn.ReLU())
         self.classifier = nn.Linear(channels, num_classes)
-        self.logits = nn.ParameterDict({"normal_alpha": nn.Parameter(torch.randn(6, 5))})
-        if normalisation:
-            self.logits["normal_beta"] = nn.Parameter(torch.randn(6))
+        self.alphas = nn.ParameterDict({"normal": nn.Parameter(torch.randn(6, 5))})
+        self.betas = nn.ParameterDict()
+        if normalization:
+            self.betas["normal"] = nn.Parameter(torch.randn(6))
 
     def forward(self, x_bchw: Tensor, selection: dict[tuple[int, int], Tensor] | None = None) -> Tensor:
-        weights_eo = self.logits["normal_alpha"].softmax(-1)
+        weights_eo = self.alphas["normal"].softmax(-1)
         edge_e = None
-        if "normal_beta" in self.logits:
-            edge_e = torch.cat([part.softmax(0) for part in self.logits["normal_beta"].split([1, 2, 3])])
+        if "normal" in self.betas:
+            edge_e = torch.cat([part.softmax(0) for part in self.betas["normal"].split([1, 2, 3])])
         x_bchw = self.stem(x_bchw)
         self.selection = {}
         for index, cell in enumerate(self.cells):

@@ -12,7 +12,7 @@ import torch
 import yaml
 
 from adarts.config.settings import SearchConfig, TrainConfig
-from adarts.space import DARTS, Space, derive, get_space, random_genotype
+from adarts.spaces import DARTS, Space, derive, get_space, random_genotype
 
 MakeRun = Callable[..., Path]
 
@@ -38,8 +38,8 @@ def search_record(epoch: int, beta: bool, skips: int, space: Space = DARTS) -> d
         "learning_rate": 0.025,
         "train_loss": 2.0 / (epoch + 1),
         "train_accuracy": 0.5,
-        "logits_loss": None if epoch == 0 else 2.1,
-        "logits_accuracy": None if epoch == 0 else 0.4,
+        "alphas_loss": None if epoch == 0 else 2.1,
+        "alphas_accuracy": None if epoch == 0 else 0.4,
         "skips": {"normal": skips, "reduction": 0},
         "weight_free": {"normal": skips, "reduction": 0},
         "entropy": dict.fromkeys(weights, 2.0),

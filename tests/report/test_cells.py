@@ -9,7 +9,7 @@ import pytest
 from adarts.errors import DataError
 from adarts.report import cell_svg, layout
 from adarts.report.layout import Arrow, Layout, graphviz_layout, layout_program, plain_layout
-from adarts.space import DARTS, CellGenotype, Genotype, random_genotype
+from adarts.spaces import DARTS, CellGenotype, Genotype, random_genotype
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -4,14 +4,14 @@ import re
 
 import pytest
 
+from adarts.models import OPERATIONS as KNOWN
 from adarts.report.charts import LARGE, Rule, Series, line_chart, percent, ticks
+from adarts.report.numbers import count, duration
 from adarts.report.palette import OPERATIONS, OTHERS, SURFACES, css_class, look
-from adarts.report.words import count, duration
-from adarts.space import OPERATIONS as KNOWN
 
 
-def luminance(colour: str) -> float:
-    channels = [int(colour[index : index + 2], 16) / 255 for index in (1, 3, 5)]
+def luminance(color: str) -> float:
+    channels = [int(color[index : index + 2], 16) / 255 for index in (1, 3, 5)]
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 

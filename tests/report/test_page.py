@@ -14,7 +14,7 @@ from adarts.errors import CheckpointError, ConfigError
 from adarts.report import write_report
 from adarts.report.charts import Rule
 from adarts.report.spaces import undecided_rule
-from adarts.space import DARTS, CellGenotype, Genotype, get_space
+from adarts.spaces import DARTS, CellGenotype, Genotype, get_space
 
 VOID = {"meta", "br"}
 HOSTILE = '"><script>alert(1)</script>&<img src=x onerror=alert(1)>'

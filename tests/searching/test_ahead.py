@@ -7,7 +7,7 @@ import copy
 import pytest
 import torch
 
-from adarts.capture import WARM_UP
+from adarts.engine.capture import WARM_UP
 from adarts.errors import NotFiniteError
 from adarts.searching import SearchTask
 from recording import Again, run_ahead
@@ -17,7 +17,7 @@ STEPS = 2 * WARM_UP  # so that both updates are replayed
 
 
 def carry_out(task: SearchTask, steps: range) -> list[dict[str, float]]:
-    """Epoch 0 moves the weights alone, epoch 1 the logits, too."""
+    """Epoch 0 moves the weights alone, epoch 1 the alphas, too."""
     sums = []
     for number in steps:
         epoch, step = divmod(number, STEPS)
@@ -29,7 +29,7 @@ def assert_equal(one: SearchTask, two: SearchTask) -> None:
     a, b = one.state_dict(), two.state_dict()
     for name, tensor in a["supernet"].items():
         assert torch.equal(tensor, b["supernet"][name]), name
-    for part in ("weight_optimiser", "logit_optimiser"):
+    for part in ("weight_optimizer", "alpha_optimizer"):
         for index, state in a[part]["state"].items():
             assert all(torch.equal(value, b[part]["state"][index][name]) for name, value in state.items()), part
     assert all(torch.equal(*pair) for pair in zip(a["selection"], b["selection"], strict=True))
@@ -82,7 +82,7 @@ def test_nothing_behind_a_loss_that_is_not_finite_reaches_a_checkpoint(monkeypat
     totals = task.step(1, 1)
     assert all(torch.equal(*pair) for pair in zip(before, weights, strict=True))
     for look in (task.state_dict, lambda: task.end_epoch(1, {name: float(v) for name, v in totals.items()})):
-        with pytest.raises(NotFiniteError, match=r"in one of the last .*learning rate .*logits from"):
+        with pytest.raises(NotFiniteError, match=r"in one of the last .*learning rate .*alphas from"):
             look()
     task.load_state_dict(good)
     task.step(1, 1)
@@ -99,6 +99,6 @@ def test_bfloat16_stays_close_to_float32(method: str) -> None:
         gradients.append(torch.cat([p.grad.flatten() for p in task.supernet.weight_parameters() if p.grad is not None]))
         assert all(p.dtype == torch.float32 and torch.isfinite(p).all() for p in task.supernet.parameters())
         assert all(b.dtype != torch.bfloat16 for b in task.supernet.buffers())
-    for name in ("loss", "logits_loss"):
+    for name in ("loss", "alphas_loss"):
         assert sums[1][name] == pytest.approx(sums[0][name], rel=0.02) and sums[1][name] != sums[0][name]
     assert (gradients[1] - gradients[0]).norm() < 0.2 * gradients[0].norm()

@@ -19,8 +19,8 @@ class Enough(Darts):
 
     info = MethodInfo("enough", "Enough", 2026, "none", "ends early", "1")
 
-    def end_epoch(self, search):
-        if search.moment.epoch == 1:
+    def on_epoch_end(self, search):
+        if search.progress.epoch == 1:
             search.stop("that was enough")
         return {"measured_number": 1.5, "note": "no number", "flag": True}
 '''

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from adarts.searching.monitors import channel_stability, collapse_warning, edge_margin, entropy, operation_margin
-from adarts.space import DARTS, CellGenotype, Genotype
+from adarts.spaces import DARTS, CellGenotype, Genotype
 from adarts.supernet import Selection
 
 

@@ -7,23 +7,23 @@ import pytest
 import torch
 
 from adarts.config.settings import SearchConfig
+from adarts.engine.forecast import Forecast, forecast
 from adarts.errors import ConfigError
-from adarts.forecast import Forecast, forecast
-from adarts.methods import Method, MethodInfo, Moment, Phase, create, get_method
+from adarts.methods import Method, MethodInfo, Phase, Progress, create, get_method
 from adarts.searching import SearchTask
 from adarts.searching.phases import checked_phases
 from adarts.searching.search import _predicted
-from adarts.space import CellGenotype, Genotype
+from adarts.spaces import CellGenotype, Genotype
 from adarts.testing import CPU
 from tiny import tiny_search
 
 
 def test_a_schedule_begins_behind_the_warm_up() -> None:
-    moments = [Moment(0, epoch, 8, 1, warmup_epochs=3) for epoch in range(8)]
-    assert [moment.done for moment in moments] == [0, 0, 0, 0, 0.2, 0.4, 0.6, 0.8]
-    assert [moment.progress for moment in moments] == [0, 0, 0, 0, 0.25, 0.5, 0.75, 1]
-    assert [moment.warm for moment in moments] == [False] * 3 + [True] * 5
-    assert Moment(0, 1, 2, 1, warmup_epochs=1).progress == 0  # the only epoch
+    progresses = [Progress(0, epoch, 8, 1, warmup_epochs=3) for epoch in range(8)]
+    assert [progress.fraction for progress in progresses] == [0, 0, 0, 0, 0.2, 0.4, 0.6, 0.8]
+    assert [progress.fraction_to_last for progress in progresses] == [0, 0, 0, 0, 0.25, 0.5, 0.75, 1]
+    assert [progress.past_warmup for progress in progresses] == [False] * 3 + [True] * 5
+    assert Progress(0, 1, 2, 1, warmup_epochs=1).progress == 0  # the only epoch
 
 
 def test_the_methods_that_follow_the_warm_up() -> None:
@@ -32,7 +32,7 @@ def test_the_methods_that_follow_the_warm_up() -> None:
     found = []
     for epoch in range(6):
         search.go_to(epoch, 0)
-        found.append(method.temperature(search.moment))  # type: ignore[attr-defined]
+        found.append(method.temperature(search.progress))  # type: ignore[attr-defined]
     assert found == pytest.approx([10, 10, 10, 10, 5.05, 0.1])
 
 
@@ -92,7 +92,7 @@ def test_a_search_that_stops_at_the_end_of_a_phase_keeps_its_supernet() -> None:
     totals = {"loss": 1.0, "correct": 1.0, "images": 1.0}
     net = task.supernet
     with torch.no_grad():
-        net.logits["normal_alpha"][:, 4] = 5.0
+        net.alphas["normal"][:, 4] = 5.0
     task.go_to(0, 0)
     task.stop("enough")
     record = task.end_epoch(0, totals)
@@ -108,13 +108,13 @@ def test_the_kind_of_step_changes_with_the_phase_and_with_the_warm_up() -> None:
     assert [task.workload(epoch) for epoch in (2, 3)] == [(1, False), (1, True)]
 
 
-def test_fair_darts_says_when_no_logit_can_reach_the_threshold() -> None:
+def test_fair_darts_says_when_no_alpha_can_reach_the_threshold() -> None:
     short = tiny_search("fair-darts")
-    said = short.method.caution(short)
+    said = short.method.budget_warning(short)
     assert said is not None and "reaches the threshold of 0.85" in said
     rate = float(said.split("take a rate of ")[1].split(" ")[0])
-    enough = tiny_search("fair-darts", logits={"learning_rate": rate})
-    assert enough.method.caution(enough) is None
+    enough = tiny_search("fair-darts", alphas={"learning_rate": rate})
+    assert enough.method.budget_warning(enough) is None
 
 
 def assert_equal_steps(one: SearchTask, two: SearchTask, epoch: int) -> None:
@@ -133,7 +133,7 @@ def test_the_forecast_is_of_all_phases_and_leaves_nothing_behind(method: str, mo
     def counted(task: SearchTask, device: torch.device, plan: Mapping[int, int]) -> Forecast | None:
         found = forecast(task, device, plan)
         assert found is not None
-        counts[task.moment.phase] = sum(plan.values())
+        counts[task.progress.phase] = sum(plan.values())
         return found
 
     monkeypatch.setattr("adarts.searching.search.forecast", counted)
@@ -148,5 +148,5 @@ def test_the_forecast_is_of_all_phases_and_leaves_nothing_behind(method: str, mo
 def test_a_later_phase_that_cannot_be_measured_is_not_forecast(monkeypatch: pytest.MonkeyPatch) -> None:
     task = tiny_search("p-darts", search={"epochs": 1, "batch_size": 8, "warmup_epochs": 0})
     first = forecast(task, CPU, {0: 1})
-    monkeypatch.setattr("adarts.searching.search.forecast", lambda task, *_: None if task.moment.phase else first)
-    assert _predicted(task, CPU) is None and task.moment.phase == 0
+    monkeypatch.setattr("adarts.searching.search.forecast", lambda task, *_: None if task.progress.phase else first)
+    assert _predicted(task, CPU) is None and task.progress.phase == 0

@@ -3,12 +3,13 @@
 import pytest
 import torch
 
-from adarts import updates
 from adarts.config.loading import search_config
+from adarts.engine import updates
 from adarts.errors import ConfigError
 from adarts.methods import get_method, list_methods, published
+from adarts.models import Network
 from adarts.searching import run_search
-from adarts.space import CellGenotype, Genotype, Network, get_space
+from adarts.spaces import CellGenotype, Genotype, get_space
 from adarts.testing import at, carry_out
 from adarts.truth import truth_of
 from tiny import tiny_search
@@ -28,9 +29,9 @@ def test_one_method_alone_is_not_defined_on_the_reduced_spaces() -> None:
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_searches_nasbench201(method: str) -> None:
     task = tiny_search(method, space="nasbench201", search=LOOP)
-    before = [logits.detach().clone() for logits in task.supernet.logit_parameters()]
+    before = [alphas.detach().clone() for alphas in task.supernet.alpha_parameters()]
     carry_out(task)
-    assert any(not torch.equal(a, b) for a, b in zip(before, task.supernet.logit_parameters(), strict=True))
+    assert any(not torch.equal(a, b) for a, b in zip(before, task.supernet.alpha_parameters(), strict=True))
     found = task.genotype()
     assert found.space == "nasbench201" and found.has_text
     assert Network(found, num_classes=3, channels=4, cells=3)(torch.randn(2, 3, 16, 16)).shape == (2, 3)
@@ -101,22 +102,22 @@ def test_every_epoch_says_what_the_cell_is_worth() -> None:
 
 
 def test_a_sample_that_leaves_nothing_moves_nothing_and_does_not_end_the_search() -> None:
-    """GDAS may draw `none` on every edge into the last node: then the loss hangs on no logit."""
+    """GDAS may draw `none` on every edge into the last node: then the loss hangs on no alpha."""
     task = tiny_search("gdas", space="nasbench201", search=LOOP)
     with torch.no_grad():
-        task.supernet.logits["normal_alpha"][:, 0] = 1000.0
+        task.supernet.alphas["normal"][:, 0] = 1000.0
     at(task, 1)
-    before = [logits.detach().clone() for logits in task.supernet.logit_parameters()]
-    sums = task.update_logits()
-    assert torch.isfinite(torch.as_tensor(sums["logits_loss"]))
-    assert all(torch.equal(a, b) for a, b in zip(before, task.supernet.logit_parameters(), strict=True))
+    before = [alphas.detach().clone() for alphas in task.supernet.alpha_parameters()]
+    sums = task.update_alphas()
+    assert torch.isfinite(torch.as_tensor(sums["alphas_loss"]))
+    assert all(torch.equal(a, b) for a, b in zip(before, task.supernet.alpha_parameters(), strict=True))
 
 
 def test_the_passes_of_an_update_see_the_same_noise() -> None:
     task = at(tiny_search("darts", space="s4"), 1)
     x_bchw, y_b = task.batch("weights")
-    mixture = task.method.plain_mixture(task)
-    assert torch.equal(task.loss(x_bchw, y_b, mixture)[1], task.loss(x_bchw, y_b, mixture)[1])
+    arch_weights = task.method.plain_arch_weights(task)
+    assert torch.equal(task.loss(x_bchw, y_b, arch_weights)[1], task.loss(x_bchw, y_b, arch_weights)[1])
 
 
 def test_an_unknown_space_is_refused_before_anything_is_read() -> None:

@@ -5,8 +5,8 @@ import copy
 import pytest
 import torch
 
+from adarts.engine.forecast import forecast
 from adarts.errors import CheckpointError, NotFiniteError
-from adarts.forecast import forecast
 from adarts.methods import Purpose
 from adarts.testing import at, moved, snapshot
 from tiny import tiny_search
@@ -16,35 +16,35 @@ from tiny import tiny_search
 def test_each_update_moves_its_own_parameters_alone(method: str) -> None:
     task = tiny_search(method)
     net = task.supernet
-    weights, logits = net.weight_parameters(), net.logit_parameters()
-    before = snapshot(weights), snapshot(logits)
-    at(task, 1).update_logits()
-    assert not any(moved(before[0], weights)) and all(moved(before[1], logits))
-    before = snapshot(weights), snapshot(logits)
+    weights, alphas = net.weight_parameters(), net.alpha_parameters()
+    before = snapshot(weights), snapshot(alphas)
+    at(task, 1).update_alphas()
+    assert not any(moved(before[0], weights)) and all(moved(before[1], alphas))
+    before = snapshot(weights), snapshot(alphas)
     at(task, 1).update_weights()
-    assert not any(moved(before[1], logits))
-    assert task._mixture is not None
+    assert not any(moved(before[1], alphas))
+    assert task._arch_weights is not None
     # What was not drawn was not computed either.
-    computed = [p for p in weights if task._mixture.active is None or p.grad is not None]
+    computed = [p for p in weights if task._arch_weights.active is None or p.grad is not None]
     assert sum(moved(before[0], weights)) > 0.95 * len(computed)
 
 
-def test_logits_are_frozen_in_the_warm_up_epochs() -> None:
+def test_alphas_are_frozen_in_the_warm_up_epochs() -> None:
     task = tiny_search()
-    before = snapshot(task.supernet.logit_parameters())
+    before = snapshot(task.supernet.alpha_parameters())
     sums = task.step(0, 0)
-    assert not any(moved(before, task.supernet.logit_parameters())) and "logits_loss" not in sums
+    assert not any(moved(before, task.supernet.alpha_parameters())) and "alphas_loss" not in sums
     sums = task.step(1, 0)
-    assert all(moved(before, task.supernet.logit_parameters())) and "logits_loss" in sums
+    assert all(moved(before, task.supernet.alpha_parameters())) and "alphas_loss" in sums
 
 
 def test_the_halves_share_no_image_and_both_are_used_up() -> None:
     task = tiny_search()
-    weights, logits = (set(b.indices.tolist()) for b in (task.weight_batches, task.logit_batches))
-    assert not weights & logits and len(weights) == len(logits) == 20
+    weights, alphas = (set(b.indices.tolist()) for b in (task.weight_batches, task.alpha_batches))
+    assert not weights & alphas and len(weights) == len(alphas) == 20
 
 
-@pytest.mark.parametrize("purpose", ["weights", "logits"])
+@pytest.mark.parametrize("purpose", ["weights", "alphas"])
 def test_short_epochs_go_on_with_the_images_that_are_left(purpose: Purpose) -> None:
     short = {"search": {"epochs": 6, "batch_size": 4, "warmup_epochs": 1, "max_steps": 2}}
     whole = {"search": {"epochs": 2, "batch_size": 4, "warmup_epochs": 1}}
@@ -72,7 +72,7 @@ def test_a_batch_in_parts_keeps_the_sums_and_stays_close_to_the_whole() -> None:
     assert parts.halve_batch() and parts.parts == 2
     a, b = whole.step(0, 0), parts.step(0, 0)
     assert a["images"] == b["images"] == 8
-    assert float(b["loss"]) == pytest.approx(float(a["loss"]), rel=0.2)  # the normalisation sees smaller batches
+    assert float(b["loss"]) == pytest.approx(float(a["loss"]), rel=0.2)  # the normalization sees smaller batches
     assert parts.halve_batch() and not parts.halve_batch()
 
 
@@ -121,6 +121,6 @@ def test_a_gradient_that_is_not_finite_stops_before_the_update() -> None:
     weights = task.supernet.weight_parameters()
     weights[0].register_hook(lambda gradient: gradient * float("inf"))
     before = snapshot(weights)
-    with pytest.raises(NotFiniteError, match=r"gradient of the weights .*learning rate .*logits from"):
+    with pytest.raises(NotFiniteError, match=r"gradient of the weights .*learning rate .*alphas from"):
         task.step(0, 0)
     assert not any(moved(before, weights))

@@ -15,33 +15,33 @@ from torch import Tensor
 
 from adarts import kernels, updates
 from adarts.config.settings import EdgeDesign, SupernetSettings
-from adarts.space import DARTS
-from adarts.supernet import Mixture, Selection, Supernet
+from adarts.spaces import DARTS
+from adarts.supernet import ArchWeights, Selection, Supernet
 from adarts.supernet.edges import node_sum
-from adarts.supernet.mixture import CellPlan, plan
+from adarts.supernet.plan import CellPlan, plan
 
 CHANNELS, CELLS, CLASSES, BATCH = 8, 3, 5, 3  # of three cells, the second and the third are reductions
 
 DESIGNS = {
     "darts": {"selector": "all", "k": 1, "attention": False},
     "darts+attention": {"selector": "all", "k": 1},
-    **{f"pc_darts-k{k}": {"selector": "first", "k": k, "attention": False, "normalisation": True} for k in (1, 2, 4)},
+    **{f"pc_darts-k{k}": {"selector": "first", "k": k, "attention": False, "normalization": True} for k in (1, 2, 4)},
     **{f"random-k{k}": {"selector": "random", "k": k, "attention": False} for k in (1, 2, 4)},
     **{f"adarts-k{k}": {"k": k} for k in (1, 2, 4)},
     **{f"adarts-node-k{k}": {"k": k, "attention_scope": "node"} for k in (1, 2, 4)},
     **{f"adarts-sample-k{k}": {"k": k, "mask_scope": "sample"} for k in (1, 2, 4)},
-    "adarts-normalised": {"k": 4, "normalisation": True},
-    "adarts-node-sample-normalised": {
+    "adarts-normalized": {"k": 4, "normalization": True},
+    "adarts-node-sample-normalized": {
         "k": 2,
         "attention_scope": "node",
         "mask_scope": "sample",
-        "normalisation": True,
+        "normalization": True,
     },
     "first+attention": {"selector": "first", "k": 2},
     "random+attention": {"selector": "random", "k": 4},
 }
 #: with an auxiliary skip connection beside the operations
-AUXILIARY = {f"auxiliary-k{k}": {"k": k, "auxiliary_skip": True, "normalisation": True} for k in (1, 4)}
+AUXILIARY = {f"auxiliary-k{k}": {"k": k, "auxiliary_skip": True, "normalization": True} for k in (1, 4)}
 
 
 @pytest.fixture(autouse=True, params=["native kernels", "torch"])
@@ -60,12 +60,12 @@ class Pair(NamedTuple):
 
 
 def make(design: str, dtype: torch.dtype) -> Pair:
-    """Both supernets with the same weights, logits far from uniform, and statistics that are not the initial ones."""
+    """Both supernets with the same weights, alphas far from uniform, and statistics that are not the initial ones."""
     options = {**DESIGNS, **AUXILIARY}[design]
     torch.manual_seed(0)
     textbook = TextbookSupernet(CHANNELS, CELLS, CLASSES, **options)
-    for logits in textbook.logits.values():
-        torch.nn.init.normal_(logits)
+    for alphas in textbook.alphas.values():
+        torch.nn.init.normal_(alphas)
     for name, buffer in textbook.named_buffers():
         if name.endswith(("running_mean", "running_var", "average")):
             torch.nn.init.uniform_(buffer, 0.5, 1.5)
@@ -156,7 +156,7 @@ def test_both_choose_the_same_channels_by_themselves(design: str) -> None:
 
 
 def some_active(each: int, generator: torch.Generator) -> Tensor:
-    """So many active operations on every edge; edges without any, and neighbours that agree, among them."""
+    """So many active operations on every edge; edges without any, and neighbors that agree, among them."""
     active = torch.rand(len(EDGES), len(OPERATIONS), generator=generator).argsort(1) < each
     active[3], active[6] = active[2], False
     return active
@@ -186,8 +186,8 @@ def test_what_is_not_active_is_worth_nothing_and_gets_nothing(design: str, each:
     if not sampled:
         for kind in active:
             supernet.set_active(kind, active[kind].tolist())
-    mixture = Mixture(ours, supernet.edge_weights(), active if sampled else None, auxiliary)
-    actual = supernet(x, mixture=mixture, selection=selection_of(textbook))
+    arch_weights = ArchWeights(ours, supernet.edge_weights(), active if sampled else None, auxiliary)
+    actual = supernet(x, arch_weights=arch_weights, selection=selection_of(textbook))
     actual.square().sum().backward()
     assert_close({"output": actual}, {"output": expected}, 1e-9)
 
@@ -205,31 +205,31 @@ def test_what_is_not_active_is_worth_nothing_and_gets_nothing(design: str, each:
             expected_gradients.pop(name)
             assert name not in found or not found.pop(name).any(), name
     assert_close(now, state, 1e-9)
-    logits = [name for name in found if name.startswith("logits.") and name.endswith("alpha")]
-    assert logits == []
-    assert_close(found, {name: g for name, g in expected_gradients.items() if not name.endswith("_alpha")}, 1e-9)
+    alphas = [name for name in found if name.startswith("alphas.")]
+    assert alphas == []
+    assert_close(found, {name: g for name, g in expected_gradients.items() if not name.startswith("alphas.")}, 1e-9)
     for kind, weight in ours.items():
         gradient = theirs[kind].grad * active[kind]
         assert_close({"weights": weight.grad}, {"weights": gradient}, 1e-9)
 
 
-def test_an_optimiser_leaves_alone_what_takes_no_part() -> None:
+def test_an_optimizer_leaves_alone_what_takes_no_part() -> None:
     """Two steps of SGD with momentum and decay, another operation active in each: as if each were a network of its own."""
     supernet = make("darts", torch.float64).supernet
     weights = supernet.weight_parameters()
-    optimiser = torch.optim.SGD(weights, 0.1, 0.9, weight_decay=0.1)
-    moved = updates.Moved(optimiser, "the weights")
+    optimizer = torch.optim.SGD(weights, 0.1, 0.9, weight_decay=0.1)
+    moved = updates.Moved(optimizer, "the weights")
     generator = torch.Generator().manual_seed(1)
     for _ in range(2):
         active = {kind: some_active(2, generator) for kind in supernet.space.cell_kinds}
-        mixture = Mixture(supernet.operation_weights(), None, active)
-        optimiser.zero_grad()
-        supernet(images(torch.float64), mixture=mixture).square().sum().backward()
-        before = {name: (p.detach().clone(), momentum(optimiser, p)) for name, p in supernet.named_parameters()}
+        arch_weights = ArchWeights(supernet.operation_weights(), None, active)
+        optimizer.zero_grad()
+        supernet(images(torch.float64), arch_weights=arch_weights).square().sum().backward()
+        before = {name: (p.detach().clone(), momentum(optimizer, p)) for name, p in supernet.named_parameters()}
         moved.step(supernet.movable(active))
         after = supernet.names.split({name: p.detach() for name, p in supernet.named_parameters()})
         old = supernet.names.split({name: p for name, (p, _) in before.items()})
-        memory = supernet.names.split({name: momentum(optimiser, p) for name, p in supernet.named_parameters()})
+        memory = supernet.names.split({name: momentum(optimizer, p) for name, p in supernet.named_parameters()})
         old_memory = supernet.names.split({name: m for name, (_, m) in before.items()})
         grads = supernet.canonical_gradients()
         for name in (name for name in after if ".operations." in name):
@@ -244,13 +244,13 @@ def test_an_optimiser_leaves_alone_what_takes_no_part() -> None:
                 assert torch.equal(after[name], old[name]) and torch.equal(memory[name], old_memory[name]), name
 
 
-def momentum(optimiser: torch.optim.SGD, parameter: Tensor) -> Tensor:
-    buffer = optimiser.state.get(parameter, {}).get("momentum_buffer")
+def momentum(optimizer: torch.optim.SGD, parameter: Tensor) -> Tensor:
+    buffer = optimizer.state.get(parameter, {}).get("momentum_buffer")
     return torch.zeros_like(parameter) if buffer is None else buffer.clone()
 
 
 SINGLE = ["darts", "darts+attention", "pc_darts-k4", "random-k2", "adarts-k1", "adarts-k2", "adarts-k4"]
-SINGLE += ["adarts-sample-k2", "adarts-normalised", "first+attention"]
+SINGLE += ["adarts-sample-k2", "adarts-normalized", "first+attention"]
 
 
 @pytest.mark.parametrize("design", SINGLE)

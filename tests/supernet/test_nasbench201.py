@@ -5,17 +5,17 @@ import torch
 from textbook201 import TextbookSupernet201
 
 from adarts.config.settings import EdgeDesign, SupernetSettings
-from adarts.space import NASBENCH201
+from adarts.spaces import NASBENCH201
 from adarts.supernet import Selection, Supernet
 
 DESIGNS = {
     "darts": {"selector": "all", "k": 1, "attention": False},
     "darts+attention": {"selector": "all", "k": 1},
-    "pc_darts": {"selector": "first", "k": 4, "attention": False, "normalisation": True},
+    "pc_darts": {"selector": "first", "k": 4, "attention": False, "normalization": True},
     "random": {"selector": "random", "k": 4, "attention": False},
     "adarts": {"k": 4},
     "adarts-sample": {"k": 2, "mask_scope": "sample"},
-    "adarts-normalised": {"k": 4, "normalisation": True},
+    "adarts-normalized": {"k": 4, "normalization": True},
 }
 
 

@@ -7,11 +7,11 @@ from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
 from adarts.config.settings import EdgeDesign, SupernetSettings
-from adarts.space import DARTS
+from adarts.spaces import DARTS
 from adarts.supernet import Supernet
 
 NAMES = ["darts", "darts+attention", "pc_darts-k2", "random-k4", "adarts-k2", "adarts-k4", "adarts-node-k4"]
-NAMES += ["adarts-sample-k2", "adarts-node-sample-normalised", "random+attention"]
+NAMES += ["adarts-sample-k2", "adarts-node-sample-normalized", "random+attention"]
 
 
 def make(design: str, recompute: bool) -> Supernet:
@@ -55,12 +55,12 @@ def test_nor_where_the_statistics_stand_still(design: str) -> None:
     assert_equal(found, two_passes(make(design, False), update_statistics=False))
 
 
-@pytest.mark.parametrize("frozen", ["weights", "logits"])
+@pytest.mark.parametrize("frozen", ["weights", "alphas"])
 def test_nor_where_only_one_kind_of_parameters_wants_a_gradient(frozen: str) -> None:
     found = []
     for recompute in (True, False):
         net = make("adarts-k4", recompute)
-        for parameter in net.weight_parameters() if frozen == "weights" else net.logit_parameters():
+        for parameter in net.weight_parameters() if frozen == "weights" else net.alpha_parameters():
             parameter.requires_grad_(False)
         found.append(two_passes(net))
     assert_equal(*found)

@@ -7,7 +7,7 @@ import torch
 
 from adarts.config.settings import EdgeDesign, SupernetSettings
 from adarts.errors import ConfigError
-from adarts.space import DARTS, get_space
+from adarts.spaces import DARTS, get_space
 from adarts.supernet import Supernet
 from adarts.supernet.edges import SourceEdges
 
@@ -31,16 +31,16 @@ def test_golden_sizes(k: int, weights: int, attention: int) -> None:
     for scope, share in (("edge", 14), ("node", 5)):
         with torch.device("meta"):
             net = Supernet(DARTS, SupernetSettings(), EdgeDesign(k=k, attention_scope=scope), num_classes=10)
-        sizes = {name: p.numel() for name, p in net.named_parameters() if not name.startswith("logits.")}
+        sizes = {name: p.numel() for name, p in net.named_parameters() if not name.startswith(("alphas.", "betas."))}
         of_attention = sum(n for name, n in sizes.items() if ".attention." in name)
         assert sum(sizes.values()) - of_attention == weights
         assert of_attention == attention * share // 14
-        assert sum(p.numel() for p in net.logit_parameters()) == 224
+        assert sum(p.numel() for p in net.alpha_parameters()) == 224
 
 
 @pytest.mark.parametrize("scope", ["edge", "node"])
 def test_state_dict_has_readable_names_and_round_trips(scope: str) -> None:
-    net, other = make(attention_scope=scope, normalisation=True), make(attention_scope=scope, normalisation=True)
+    net, other = make(attention_scope=scope, normalization=True), make(attention_scope=scope, normalization=True)
     for parameter in other.parameters():
         torch.nn.init.normal_(parameter)
     state = net.state_dict()

@@ -29,7 +29,7 @@ def test_all_combinations_with_the_first_seed_of_all_of_them_first() -> None:
 
 
 def test_a_point_is_the_search_that_its_settings_alone_would_be() -> None:
-    given = {**SMOKE, "logits": {"learning_rate": 6e-4}}  # the default of one method, but not of the other
+    given = {**SMOKE, "alphas": {"learning_rate": 6e-4}}  # the default of one method, but not of the other
     for point in grid({"method": ["darts", "adarts"], "seed": [3], "images.flip": [False]}, given):
         alone = search_config(published, **given, method=point.settings["method"], seed=3, images={"flip": False})
         assert point.config == alone

@@ -34,7 +34,7 @@ OUTCOMES = [
     done("darts", 1, 0, [8], train_accuracy=0.5, seconds=60.0),
     done("adarts", 4, 1, [2, 2, 1], train_accuracy=0.43, seconds=12.0),
     done("adarts", 4, 2, [0, 2], train_accuracy=0.46, seconds=17.0),  # stopped early
-    done("adarts", 2, 0, [3], train_accuracy=0.6, logits_accuracy=0.5, seconds=20.0),
+    done("adarts", 2, 0, [3], train_accuracy=0.6, alphas_accuracy=0.5, seconds=20.0),
     Outcome(point("adarts", 4, 3), "failed", "the loss is nan | really"),
     Outcome(point("darts", 1, 1), "waiting"),
     Outcome(point("darts", 2, 0), "failed", "no memory"),
@@ -52,7 +52,7 @@ def test_groups_by_method_and_settings() -> None:
     # 4, 1, 2: mean 7/3, squared distances 25/9 + 16/9 + 1/9 = 42/9, over 2: 7/3
     assert group.figures["skips.normal"] == Spread(3, pytest.approx(7 / 3), pytest.approx((7 / 3) ** 0.5))
     assert group.figures["train_accuracy"] == Spread(3, pytest.approx(0.43), pytest.approx(0.03))
-    assert "logits_accuracy" not in group.figures
+    assert "alphas_accuracy" not in group.figures
     assert found["darts", 1].figures["seconds"] == Spread(1, 60.0, None)
     assert found["darts", 1].collapsed == 1
 
@@ -67,7 +67,7 @@ def test_skips_by_epoch_are_means_over_the_seeds_that_came_so_far() -> None:
 
 
 def test_what_was_not_measured_is_left_out() -> None:
-    record = {"train_accuracy": 0.0, "logits_accuracy": None, "train_loss": 1.0}
+    record = {"train_accuracy": 0.0, "alphas_accuracy": None, "train_loss": 1.0}
     assert accuracies(record) == {"train_accuracy": 0.0}
 
 
@@ -88,7 +88,7 @@ def test_in_words(name: str, spread: Spread, words: str) -> None:
 def test_table_and_page() -> None:
     found = groups(OUTCOMES)
     head, rule, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in summary(found).splitlines()]
-    assert head == ["method", "edge.k", "n", "skips normal", "train", "seconds", "logits", "collapsed"]
+    assert head == ["method", "edge.k", "n", "skips normal", "train", "seconds", "alphas", "collapsed"]
     assert set("".join(rule)) == {"-"}
     assert rows[0] == ["adarts", "4", "3", "2.33 ± 1.53", "43.0 ± 3.0 %", "13.0 ± 3.6 s", "", "1 of 3"]
     assert rows[1] == ["darts", "1", "1", "8", "50.0 %", "60.0 s", "", "1 of 1"]

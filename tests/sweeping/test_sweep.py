@@ -16,9 +16,9 @@ import pytest
 
 import adarts
 from adarts.cli.main import main
+from adarts.engine.lock import Lock
 from adarts.errors import CheckpointError, ConfigError
 from adarts.experiments.stability import DRAWING
-from adarts.runs.lock import Lock
 from adarts.sweeping.sweep import _require_sweep_folder
 
 SMALL = ["--scale", "smoke", "--images.per-class", "4", "--images.size", "16", "--threads", "1"]
@@ -53,7 +53,7 @@ def test_failed_points_do_not_stop_the_others_and_finished_ones_stay(
     assert {figures[f"skips.{kind}"] for kind in ("normal", "reduction")} == set(summary["skips"].values())
     assert {kind: figures[f"weight_free.{kind}"] for kind in summary["skips"]} == epochs[-1]["weight_free"]
     assert figures["train_accuracy"] == epochs[-1]["train_accuracy"]
-    assert figures["logits_accuracy"] == epochs[-1]["logits_accuracy"]
+    assert figures["alphas_accuracy"] == epochs[-1]["alphas_accuracy"]
     assert figures["seconds"] == summary["seconds"]
     (group,) = found["groups"]
     assert group["skips_by_epoch"] == [{"epoch": i, "n": 1, **record["skips"]} for i, record in enumerate(epochs)]

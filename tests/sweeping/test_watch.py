@@ -13,7 +13,7 @@ from adarts.config.settings import SearchConfig
 from adarts.sweeping.grid import Point
 from adarts.sweeping.watch import Row, Watch, table
 
-RECORD = {"train_accuracy": 0.412, "logits_accuracy": None, "skips": {"normal": 2, "reduction": 1}}
+RECORD = {"train_accuracy": 0.412, "alphas_accuracy": None, "skips": {"normal": 2, "reduction": 1}}
 
 
 @pytest.fixture

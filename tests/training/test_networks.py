@@ -16,12 +16,12 @@ from adarts.cli.main import main
 from adarts.config.loading import train_config
 from adarts.data import load_images
 from adarts.errors import ConfigError, DataError, Stopped
+from adarts.models.baselines import builders
+from adarts.models.baselines.resnet import resnet
 from adarts.testing import CPU
 from adarts.training import load_model, recipe, run_training
 from adarts.training.model import network_of
 from adarts.training.task import TrainTask
-from adarts.zoo.baselines import builders
-from adarts.zoo.baselines.resnet import resnet
 
 TINY: dict[str, Any] = {"scale": "smoke", "network": {"name": "resnet110"}, "images": {"size": 16, "per_class": 4}}
 
@@ -39,7 +39,7 @@ def tiny(**training: Any) -> TrainTask:
 
 def tensors(task: TrainTask) -> list[Tensor]:
     state = task.state_dict()
-    return [*state["network"].values(), *(entry["momentum_buffer"] for entry in state["optimiser"]["state"].values())]
+    return [*state["network"].values(), *(entry["momentum_buffer"] for entry in state["optimizer"]["state"].values())]
 
 
 @pytest.mark.usefixtures("_shallow")

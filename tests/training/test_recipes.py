@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from adarts.config.loading import SCALES, to_yaml, train_config
-from adarts.config.settings import NetworkSettings, TrainConfig, TrainingSettings, WeightOptimiser
+from adarts.config.settings import NetworkSettings, TrainConfig, TrainingSettings, WeightOptimizer
+from adarts.engine.updates import learning_rate
 from adarts.errors import ConfigError
-from adarts.space import NASBENCH201, SPACES, random_genotype
+from adarts.spaces import NASBENCH201, SPACES, random_genotype
 from adarts.training import recipe
-from adarts.updates import learning_rate
 
 TEXT = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|"
 
@@ -151,21 +151,21 @@ def test_a_training_has_cells_or_a_network() -> None:
 
 
 def test_the_learning_rate_falls_to_a_tenth_at_each_milestone() -> None:
-    steps = WeightOptimiser(learning_rate=0.1, milestones=(0.5, 0.75))
+    steps = WeightOptimizer(learning_rate=0.1, milestones=(0.5, 0.75))
     rates = [learning_rate(steps, epoch, 164) for epoch in (0, 81, 82, 122, 123, 163)]
     assert rates == pytest.approx([0.1, 0.1, 0.01, 0.01, 0.001, 0.001])
     assert [learning_rate(steps, epoch, 4) for epoch in range(4)] == pytest.approx([0.1, 0.1, 0.01, 0.001])
     assert learning_rate(steps, 0.5, 4, warmup=1) == pytest.approx(0.05)
     # As floating-point numbers, 0.55 of 100 are a little more than 55.
-    late = WeightOptimiser(learning_rate=0.1, milestones=(0.55,))
+    late = WeightOptimizer(learning_rate=0.1, milestones=(0.55,))
     assert [learning_rate(late, epoch, 100) for epoch in (54, 55)] == pytest.approx([0.1, 0.01])
 
 
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        (lambda: WeightOptimiser(milestones=(0.5,), final_learning_rate=0.1), "there is none"),
-        (lambda: WeightOptimiser(milestones=(1.5,)), "less than 1"),
+        (lambda: WeightOptimizer(milestones=(0.5,), final_learning_rate=0.1), "there is none"),
+        (lambda: WeightOptimizer(milestones=(1.5,)), "less than 1"),
         (lambda: TrainingSettings(learning_rate_warmup=1, warmup_learning_rate=0.01), "choose one"),
     ],
 )

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from adarts.capture import WARM_UP
+from adarts.engine.capture import WARM_UP
 from adarts.errors import NotFiniteError
 from adarts.training.task import TrainTask
 from recording import Again, run_ahead
@@ -23,7 +23,7 @@ def carry_out(task: TrainTask, steps: range) -> list[dict[str, float]]:
 
 def tensors(task: TrainTask) -> list[Tensor]:
     state = task.state_dict()
-    momenta = [entry["momentum_buffer"] for entry in state["optimiser"]["state"].values()]
+    momenta = [entry["momentum_buffer"] for entry in state["optimizer"]["state"].values()]
     return [*state["network"].values(), *momenta]
 
 

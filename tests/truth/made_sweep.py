@@ -6,7 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
-from adarts.space import Genotype
+from adarts.spaces import Genotype
 
 SKIP = "|skip_connect~0|+|skip_connect~0|skip_connect~1|+|skip_connect~0|skip_connect~1|skip_connect~2|"
 HALF = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|skip_connect~1|skip_connect~2|"

@@ -14,9 +14,9 @@ from adarts.config.settings import RunSettings
 from adarts.errors import CheckpointError, ConfigError
 from adarts.experiments import correlation
 from adarts.experiments.correlation import Measured, agreement, correlate
-from adarts.searching.restore import restored
-from adarts.space import load_genotype
-from adarts.supernet import Mixture
+from adarts.searching.finished import restored
+from adarts.spaces import load_genotype
+from adarts.supernet import ArchWeights
 from adarts.truth import Truth, all_truths, best, lookup, truth_of
 
 HOW = RunSettings(device="cpu", threads=1)
@@ -71,7 +71,7 @@ def test_a_cell_is_measured_alone(finished_search: Path) -> None:
     with torch.no_grad():
         for arch in (CONV, best("cifar10").arch, NONE):
             alone = correlation._only(lookup(arch), None, 0.5, task.device)
-            among_all = Mixture(
+            among_all = ArchWeights(
                 alone.operations
             )  # every operation is computed, and all but one of an edge weigh nothing
             assert task.measure(alone) == pytest.approx(task.measure(among_all))
@@ -160,7 +160,7 @@ def test_what_cannot_be_compared(finished_search: Path, tmp_path: Path) -> None:
 def test_what_cannot_be_compared_is_refused_before_images_are_read(
     finished_search: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("adarts.searching.restore.load_images", lambda *_: pytest.fail("images were read"))
+    monkeypatch.setattr("adarts.searching.finished.load_images", lambda *_: pytest.fail("images were read"))
     for numbers in ({"number": 1}, {"weight": 0.0}):
         with pytest.raises(ConfigError, match=r"^--"):
             correlate(finished_search, how=HOW, **numbers)

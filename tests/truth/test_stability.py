@@ -10,7 +10,7 @@ from made_sweep import CONV, HALF, SKIP, make_sweep
 
 from adarts.errors import CheckpointError, DataError
 from adarts.experiments.stability import Found, equal_edges, group, stability
-from adarts.space import DARTS, Genotype, random_genotype
+from adarts.spaces import DARTS, Genotype, random_genotype
 from adarts.sweeping.results import Spread
 from adarts.truth import lookup
 

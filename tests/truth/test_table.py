@@ -14,7 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from adarts.errors import ConfigError, DataError
-from adarts.space import DARTS, NASBENCH201, CellGenotype, Genotype, random_genotype
+from adarts.spaces import DARTS, NASBENCH201, CellGenotype, Genotype, random_genotype
 from adarts.truth import DATA_SETS, all_truths, best, lookup, same_structure, sample, truth_of
 
 ALL_SKIP = "|skip_connect~0|+|skip_connect~0|skip_connect~1|+|skip_connect~0|skip_connect~1|skip_connect~2|"

@@ -11,7 +11,7 @@ import torch
 from made_sweep import CONV, SKIP, make_sweep
 
 from adarts.cli.main import main
-from adarts.space import DARTS, Genotype, random_genotype
+from adarts.spaces import DARTS, Genotype, random_genotype
 from adarts.truth import truth_of
 
 

@@ -14,15 +14,15 @@ from torch.nn import functional as F
 from adarts.config.loading import train_config
 from adarts.config.settings import NetworkSettings
 from adarts.errors import ConfigError
-from adarts.space import count_parameters
+from adarts.models import count_parameters
+from adarts.models.baselines import BASELINES, build
+from adarts.models.baselines.builders import BUILDERS
+from adarts.models.baselines.densenet import densenet
+from adarts.models.baselines.mobilenet_v2 import mobilenet_v2
+from adarts.models.baselines.parts import Classifier
+from adarts.models.baselines.resnet import Block, PaddedShortcut, resnet
+from adarts.models.baselines.vgg import vgg
 from adarts.training import recipe
-from adarts.zoo.baselines import BASELINES, build
-from adarts.zoo.baselines.builders import BUILDERS
-from adarts.zoo.baselines.densenet import densenet
-from adarts.zoo.baselines.mobilenet_v2 import mobilenet_v2
-from adarts.zoo.baselines.parts import Classifier
-from adarts.zoo.baselines.resnet import Block, PaddedShortcut, resnet
-from adarts.zoo.baselines.vgg import vgg
 
 SIZES = {
     "resnet110": (1_727_962, 1_733_812),
@@ -51,7 +51,7 @@ def test_sizes_to_the_digit(name: str) -> None:
 
 
 def test_sizes_of_other_members_of_the_families() -> None:
-    """Of ResNet-20 the number 272,474 is often quoted: with option B, two 1x1 convolutions and their normalisations."""
+    """Of ResNet-20 the number 272,474 is often quoted: with option B, two 1x1 convolutions and their normalizations."""
     resnets = {depth: size(lambda depth=depth: resnet(depth, 10)) for depth in (20, 32, 44, 56)}  # type: ignore[misc]
     assert resnets == {20: 269_722, 32: 464_154, 44: 658_586, 56: 853_018}
     assert resnets[20] + 16 * 32 + 32 * 64 + 2 * (32 + 64) == 272_474
@@ -148,7 +148,7 @@ def test_case_does_not_matter_in_names() -> None:
 
 
 def test_the_records_need_no_torch() -> None:
-    code = "import sys; from adarts.zoo.baselines import BASELINES; sys.exit('torch' in sys.modules)"
+    code = "import sys; from adarts.models.baselines import BASELINES; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -11,8 +11,8 @@ from torch import nn
 
 from adarts import zoo
 from adarts.errors import ConfigError
-from adarts.space import Network
-from adarts.zoo.baselines import BASELINES
+from adarts.models import Network
+from adarts.models.baselines import BASELINES
 
 timm = pytest.importorskip("timm")
 

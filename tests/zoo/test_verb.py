@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import pytest
 
 from adarts.cli.main import main
-from adarts.space import Genotype
+from adarts.spaces import Genotype
 from adarts.zoo import get
 
 

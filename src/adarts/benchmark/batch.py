@@ -21,7 +21,7 @@ PROBES = (8, 16, 32)
 CLOSE = 0.03
 """A batch that leaves at most this share of the memory unused is close enough to the largest."""
 LEAST = 2
-"""Batch normalisation needs two images."""
+"""Batch normalization needs two images."""
 
 
 @dataclass

@@ -16,7 +16,7 @@ from adarts.data import Augmentation, Batches
 
 CROP_PADDING = 4
 PIPELINES = {"crop, flip": 0.0, "crop, flip, cutout": 0.5}
-"""What is done besides the normalisation, and the cutout's side as a share of the image's: 16 of 32 pixels."""
+"""What is done besides the normalization, and the cutout's side as a share of the image's: 16 of 32 pixels."""
 _BATCHES = 20
 
 
@@ -91,6 +91,6 @@ def time_data(variant: Variant, conditions: Conditions, images: int = 50_000) ->
                 )
             ],
         ),
-        notes=["every pipeline ends with the normalisation; a step takes two batches"],
+        notes=["every pipeline ends with the normalization; a step takes two batches"],
         provenance=provenance(conditions.device),
     )

@@ -22,11 +22,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from adarts.capture import WARM_UP
+from adarts.engine.capture import WARM_UP
 from adarts.errors import AdartsError, OutOfMemoryError
 
 STEPS = 2
-"""Steps of a child: the optimisers have their state from the first one on. On a GPU the first ones come before the capture."""
+"""Steps of a child: the optimizers have their state from the first one on. On a GPU the first ones come before the capture."""
 MALLOC = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
 """The allocator's settings in a child; glibc's names, others ignore them."""
 
@@ -116,10 +116,10 @@ def _load_the_rest_of_torch() -> None:
     network = nn.Sequential(
         nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(4, 2)
     )
-    for optimiser in (torch.optim.SGD(network.parameters(), 0.1, 0.9), torch.optim.Adam(network.parameters())):
+    for optimizer in (torch.optim.SGD(network.parameters(), 0.1, 0.9), torch.optim.Adam(network.parameters())):
         network(torch.ones(2, 1, 4, 4)).sum().backward()
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimiser.step()
+        optimizer.step()
 
 
 def _idle() -> int:

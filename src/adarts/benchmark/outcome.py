@@ -14,11 +14,11 @@ from rich.console import Console
 
 from adarts import kernels
 from adarts.benchmark.timing import Say
-from adarts.capture import WARM_UP
 from adarts.config.loading import checked
 from adarts.config.settings import RunSettings
+from adarts.engine import environment, prepare_device, write_atomically
+from adarts.engine.capture import WARM_UP
 from adarts.errors import ConfigError
-from adarts.runs import environment, prepare_device, write_atomically
 
 MIB = 1 << 20
 

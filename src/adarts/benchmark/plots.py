@@ -120,17 +120,17 @@ def _text(x: float, y: float, text: str, style: str = "", anchor: str = "start")
 def _document(width: float, height: float, title: str, parts: Sequence[str]) -> str:
     width = max(width, 24 + 7 / 6 * _LETTER * len(title))
 
-    def colours(dark: int) -> str:
+    def colors(dark: int) -> str:
         ink, muted = _INKS[dark], _MUTED[dark]
         series = (look.dark if dark else look.light for look in _LOOKS)
-        rules = [f".s{number} {{ fill: {colour}; stroke: {colour}; }}" for number, colour in enumerate(series)]
+        rules = [f".s{number} {{ fill: {color}; stroke: {color}; }}" for number, color in enumerate(series)]
         rules += [f"text {{ fill: {ink}; }}", f".muted {{ fill: {muted}; }}", f".ground {{ fill: {SURFACES[dark]}; }}"]
         rules += [f".axis {{ stroke: {muted}; }}", f".grid {{ stroke: {muted}; stroke-opacity: 0.25; }}"]
         return " ".join(rules)
 
     style = (
         "text { font: 12px Helvetica, Arial, 'Liberation Sans', sans-serif; } .title { font-size: 14px; }"
-        f" {colours(0)} @media (prefers-color-scheme: dark) {{ {colours(1)} }} path {{ fill: none; }}"
+        f" {colors(0)} @media (prefers-color-scheme: dark) {{ {colors(1)} }} path {{ fill: none; }}"
         " text[class] { stroke: none; } .line { fill: none; stroke-width: 2; }"
     )
     return (

@@ -12,7 +12,7 @@ from adarts.benchmark.subjects import SearchStep
 from adarts.benchmark.timing import in_turn
 from adarts.benchmark.variants import Variant
 
-PARTS = ("logits", "weights", "both")
+PARTS = ("alphas", "weights", "both")
 
 
 def time_steps(variants: Sequence[Variant], conditions: Conditions, *, memory: bool = True) -> Outcome:
@@ -49,7 +49,7 @@ def time_steps(variants: Sequence[Variant], conditions: Conditions, *, memory: b
         title=title,
         settings={"repeats": conditions.repeats, "warmup": conditions.warmup, "threads": conditions.threads},
         records=records,
-        head=["variant", "logits", "weights", "both", "ratio", "by round"] + (["memory", "ratio"] if memory else []),
+        head=["variant", "alphas", "weights", "both", "ratio", "by round"] + (["memory", "ratio"] if memory else []),
         rows=[_row(record) for record in records],
         svg=bars_svg(title, groups),
         notes=["ratios are to the first variant: below 1 is faster or smaller; by round, the smallest and the largest"]

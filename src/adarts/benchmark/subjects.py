@@ -37,7 +37,7 @@ def synthetic(count: int, size: int) -> ImageData:
 
 
 class SearchStep:
-    """One step of a search after its warm-up: the logits' update, the weights' update, and the batches of both.
+    """One step of a search after its warm-up: the alphas' update, the weights' update, and the batches of both.
 
     Args:
         variant: which one.
@@ -79,8 +79,8 @@ class _TimedUpdates:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._search, name)
 
-    def update_logits(self) -> Sums:
-        return self._timed("logits", self._search.update_logits)
+    def update_alphas(self) -> Sums:
+        return self._timed("alphas", self._search.update_alphas)
 
     def update_weights(self) -> Sums:
         return self._timed("weights", self._search.update_weights)

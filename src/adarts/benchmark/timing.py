@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 
 Seconds = dict[str, float]
-"""Seconds of a step by its parts, e.g. logits, weights and both."""
+"""Seconds of a step by its parts, e.g. alphas, weights and both."""
 Step = Callable[[], Mapping[str, float]]
 """Does one step of something, and returns the seconds of its parts."""
 Say = Callable[[str], None]

@@ -19,7 +19,7 @@ from adarts.benchmark.variants import option
 from adarts.config.loading import checked, layered, validated
 from adarts.config.settings import NetworkSettings, RunSettings, TrainConfig, TrainingSettings
 from adarts.errors import ConfigError, nearest
-from adarts.space import Network
+from adarts.models import Network
 from adarts.training.model import resolve_genotype
 from adarts.training.task import TrainTask
 

@@ -57,8 +57,8 @@ class Edge:
     """edge or node."""
     mask_scope: str | None = None
     """batch or sample."""
-    normalisation: str | None = None
-    """Edge normalisation: yes or no."""
+    normalization: str | None = None
+    """Edge normalization: yes or no."""
     auxiliary_skip: str | None = None
     """A further skip connection beside the operations of every edge: yes or no."""
 
@@ -228,7 +228,7 @@ def _measure(form: How, conditions: Conditions) -> Outcome:
     from adarts.benchmark.growth import axes_of
     from adarts.benchmark.training import train_variants
     from adarts.benchmark.variants import NUMBERS, for_each_k, require_differences, values_of, whole_number
-    from adarts.searching.footprint import parse_memory
+    from adarts.searching.memory import parse_memory
 
     match form:
         case Step():

@@ -27,7 +27,7 @@ def run(words: list[str]) -> int:
     form = parse(Evaluate, words, "adarts evaluate")
     from adarts.config.loading import checked
     from adarts.config.settings import RunSettings
-    from adarts.runs import RunFolder
+    from adarts.engine import RunFolder
     from adarts.training import evaluate
 
     how = RunSettings(

@@ -34,7 +34,7 @@ def run(words: list[str]) -> int:
 
 def _find(reference: str) -> Path:
     """The folder of a run of either kind; where there is one of each, as for ``latest``, the newer."""
-    from adarts.runs import Kind, RunFolder
+    from adarts.engine import Kind, RunFolder
 
     found = []
     for kind in get_args(Kind):

@@ -22,10 +22,10 @@ def run(words: list[str]) -> int:
         return layered(SearchConfig, chosen, config_file, published)
 
     values, beside = parse_settings(SearchConfig, words, "adarts search", layers)
+    from adarts.engine import parse_time_limit
     from adarts.methods import canonical, create
-    from adarts.runs import parse_time_limit
     from adarts.searching import run_search
-    from adarts.searching.footprint import MemoryLimit
+    from adarts.searching.memory import MemoryLimit
     from adarts.searching.phases import checked_phases
 
     config = canonical(validated(SearchConfig, values))

@@ -40,7 +40,7 @@ class Cells:
 @dataclass(frozen=True)
 class Correlation:
     """Compare the supernet of a finished search in NAS-Bench-201 with the truth: measure a sample of cells with its shared
-    weights, on the images of the logits, and correlate.
+    weights, on the images of the alphas, and correlate.
     """
 
     run: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
@@ -99,8 +99,8 @@ def _correlation(form: Correlation) -> int:
 
     from adarts.config.loading import checked
     from adarts.config.settings import RunSettings
+    from adarts.engine import RunFolder
     from adarts.experiments.correlation import correlate, in_words
-    from adarts.runs import RunFolder
     from adarts.truth import DATA_SETS
 
     how = RunSettings(
@@ -194,7 +194,7 @@ def _find(word: str) -> Truth:
 
     if "|" in word:
         return lookup(word)
-    from adarts.runs import RunFolder  # what follows needs torch
+    from adarts.engine import RunFolder  # what follows needs torch
     from adarts.training.model import resolve_genotype
 
     if word.startswith("random:"):

@@ -12,12 +12,12 @@ import tyro
 
 from adarts.cli.options import parse
 from adarts.errors import ConfigError, DataError
-from adarts.zoo.catalogue import CELLS, CHANNELS
+from adarts.zoo.catalog import CELLS, CHANNELS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from adarts.space import Genotype
+    from adarts.spaces import Genotype
     from adarts.zoo import Record
 
 
@@ -122,8 +122,8 @@ def _table(found: Sequence[Record]) -> None:
 
 def _show(form: Show) -> int:
     from adarts.zoo import Entry, record
+    from adarts.zoo.create import count
     from adarts.zoo.drawing import cell_lines
-    from adarts.zoo.models import count
 
     found = record(form.name)
     drawn = found.genotype if isinstance(found, Entry) else None

@@ -120,8 +120,8 @@ class EdgeDesign(Settings):
     """One attention module for each edge, or one for each node, shared by the edges that leave it."""
     mask_scope: Literal["batch", "sample"] = "batch"
     """Choose the channels once for the whole batch, or for each image."""
-    normalisation: bool = False
-    """Edge normalisation: weigh the edges that enter a node by a softmax over learned beta (PC-DARTS)."""
+    normalization: bool = False
+    """Edge normalization: weigh the edges that enter a node by a softmax over learned beta (PC-DARTS)."""
     auxiliary_skip: bool = False
     """A further skip connection beside the operations of every edge, which a method weighs and no cell inherits (DARTS-)."""
 
@@ -148,7 +148,7 @@ class SupernetSettings(Settings):
     memory, more time."""
 
 
-class WeightOptimiser(Settings):
+class WeightOptimizer(Settings):
     """SGD with momentum on the weights; the learning rate falls along a cosine, or in steps."""
 
     learning_rate: PositiveFloat = 0.025
@@ -168,7 +168,7 @@ class WeightOptimiser(Settings):
     """Largest norm of the gradient of all weights together; inf does not clip."""
 
     @model_validator(mode="after")
-    def _one_schedule(self) -> WeightOptimiser:
+    def _one_schedule(self) -> WeightOptimizer:
         if self.milestones and self.final_learning_rate:
             raise ValueError(
                 "final_learning_rate is the end of a cosine, and with milestones there is none; remove one"
@@ -176,8 +176,8 @@ class WeightOptimiser(Settings):
         return self
 
 
-class LogitOptimiser(Settings):
-    """Adam on the architecture logits."""
+class AlphaOptimizer(Settings):
+    """Adam on the architecture alphas."""
 
     learning_rate: PositiveFloat = 6e-4
     """Learning rate, constant."""
@@ -188,7 +188,7 @@ class LogitOptimiser(Settings):
     weight_decay: NonNegativeFloat = 1e-3
     """L2 penalty, added to the gradient (Adam, not AdamW)."""
     clip: PositiveFloat | None = None
-    """Largest norm of the gradient of all logits together; none does not clip."""
+    """Largest norm of the gradient of all alphas together; none does not clip."""
 
 
 class LoopSettings(Settings):
@@ -197,19 +197,19 @@ class LoopSettings(Settings):
     epochs: PositiveInt = 80
     """Search epochs; of each phase, where a method has several."""
     batch_size: int = Field(default=96, ge=2)
-    """Images of one update, for weights and logits alike."""
+    """Images of one update, for weights and alphas alike."""
     warmup_epochs: NonNegativeInt = 15
-    """Epochs at the start, of each phase, in which the logits stay frozen."""
+    """Epochs at the start, of each phase, in which the alphas stay frozen."""
     max_steps: PositiveInt | None = None
     """Most steps of an epoch; the next one goes on with the images that are left. None goes once through all images."""
     validate_supernet: bool = False
-    """After every epoch, measure the supernet on the half of the images that the logits learn from."""
+    """After every epoch, measure the supernet on the half of the images that the alphas learn from."""
 
     @model_validator(mode="after")
-    def _logits_move(self) -> LoopSettings:
+    def _alphas_move(self) -> LoopSettings:
         if self.warmup_epochs >= self.epochs:
             raise ValueError(
-                f"all {self.epochs} epochs are warm-up, so the logits never move; "
+                f"all {self.epochs} epochs are warm-up, so the alphas never move; "
                 f"search.warmup_epochs must be below search.epochs, not {self.warmup_epochs}"
             )
         return self
@@ -230,8 +230,8 @@ class ImageSettings(Settings):
     """Share of the images kept for the test, for an image folder that has no train/ and test/."""
     max_broken: NonNegativeInt = 0
     """How many unreadable images are left out before the folder is refused."""
-    halves: Literal["stratified", "index"] = "stratified"
-    """How the search splits the training images between weights and logits: by seed, every class halved; or by index, as
+    split: Literal["stratified", "index"] = "stratified"
+    """How the search splits the training images between weights and alphas: by seed, every class halved; or by index, as
     the original DARTS code does with CIFAR."""
     crop_padding: NonNegativeInt = 4
     """Padding of the random crop, in pixels; 0 turns it off."""
@@ -351,8 +351,8 @@ class SearchConfig(Settings):
     edge: EdgeDesign = EdgeDesign()
     supernet: SupernetSettings = SupernetSettings()
     search: LoopSettings = LoopSettings()
-    weights: WeightOptimiser = WeightOptimiser()
-    logits: LogitOptimiser = LogitOptimiser()
+    weights: WeightOptimizer = WeightOptimizer()
+    alphas: AlphaOptimizer = AlphaOptimizer()
     images: ImageSettings = ImageSettings()
     run: SearchRunSettings = SearchRunSettings()
 
@@ -371,7 +371,7 @@ class TrainConfig(Settings):
     """Seed of everything random."""
     network: NetworkSettings = NetworkSettings()
     training: TrainingSettings = TrainingSettings()
-    weights: WeightOptimiser = WeightOptimiser(learning_rate=0.017)
+    weights: WeightOptimizer = WeightOptimizer(learning_rate=0.017)
     images: ImageSettings = ImageSettings(cutout=16)
     run: RunSettings = RunSettings()
 

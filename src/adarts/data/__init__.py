@@ -4,6 +4,6 @@ from adarts.data.augmentation import Augmentation
 from adarts.data.batches import Batches
 from adarts.data.images import ImageData, Images
 from adarts.data.load import load_images
-from adarts.data.splits import halves, hold_out
+from adarts.data.splits import hold_out, search_split
 
-__all__ = ["Augmentation", "Batches", "ImageData", "Images", "halves", "hold_out", "load_images"]
+__all__ = ["Augmentation", "Batches", "ImageData", "Images", "hold_out", "load_images", "search_split"]

@@ -1,8 +1,8 @@
-"""Random crop, flip, normalisation and cutout of a whole batch at once, each image by its own random numbers.
+"""Random crop, flip, normalization and cutout of a whole batch at once, each image by its own random numbers.
 
 Shapes: b images, h height, w width, c channels, r one row of pixels with its channels (w * c), n random numbers.
 
-Channels lie last in memory, so a pixel is a few neighbouring bytes and a row is one long vector; every step below works on
+Channels lie last in memory, so a pixel is a few neighboring bytes and a row is one long vector; every step below works on
 one of the two.
 """
 
@@ -17,10 +17,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from adarts.config.settings import ImageSettings
-from adarts.data.counter import below
+from adarts.data.hashed_random import below
 
 
-class Normalised(Protocol):
+class Normalized(Protocol):
     """Whatever knows its mean and standard deviation by channel, such as :class:`adarts.data.ImageData`."""
 
     @property
@@ -31,10 +31,10 @@ class Normalised(Protocol):
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What is done to the images of a batch. With crop, flip and cutout off it only normalises.
+    """What is done to the images of a batch. With crop, flip and cutout off it only normalizes.
 
-    The order is that of the DARTS recipe: crop out of a border of black pixels, flip, normalise, and a cutout whose pixels
-    are 0 after the normalisation, that is of the mean colour. The centre of the cutout is uniform over the image, so the
+    The order is that of the DARTS recipe: crop out of a border of black pixels, flip, normalize, and a cutout whose pixels
+    are 0 after the normalization, that is of the mean color. The center of the cutout is uniform over the image, so the
     square may hang over the border.
     """
 
@@ -48,13 +48,13 @@ class Augmentation:
     """Random numbers of one image: crop row, crop column, flip, cutout row, cutout column."""
 
     @classmethod
-    def of(cls, settings: ImageSettings, data: Normalised) -> Augmentation:
+    def of(cls, settings: ImageSettings, data: Normalized) -> Augmentation:
         """The augmentation of training that the settings ask for."""
         return cls(data.mean, data.std, settings.crop_padding, settings.flip, settings.cutout)
 
     @classmethod
-    def plain(cls, data: Normalised) -> Augmentation:
-        """Normalisation only, to measure accuracy."""
+    def plain(cls, data: Normalized) -> Augmentation:
+        """Normalization only, to measure accuracy."""
         return cls(data.mean, data.std)
 
     def __call__(self, pixels_bchw: Tensor, draws_bn: Tensor) -> Tensor:
@@ -62,7 +62,7 @@ class Augmentation:
 
         Args:
             pixels_bchw: uint8, best with the channels last in memory.
-            draws_bn: :attr:`NUM_DRAWS` numbers of every image, from :func:`adarts.data.counter.draws`.
+            draws_bn: :attr:`NUM_DRAWS` numbers of every image, from :func:`adarts.data.hashed_random.draws`.
 
         Returns:
             float32 (b, c, h, w), channels last in memory.
@@ -96,9 +96,9 @@ class Augmentation:
         return padded.view(-1, c).index_select(0, pixels.flatten()).view(b, h, w, c)
 
 
-def _square(centre: Tensor, side: int, length: int) -> Tensor:
-    """1.0 where the square lies along one axis (b, length), its centre uniform in [0, length), and 0.0 elsewhere."""
-    offset = torch.arange(length, device=centre.device) - below(centre, length)[:, None] + side // 2
+def _square(center: Tensor, side: int, length: int) -> Tensor:
+    """1.0 where the square lies along one axis (b, length), its center uniform in [0, length), and 0.0 elsewhere."""
+    offset = torch.arange(length, device=center.device) - below(center, length)[:, None] + side // 2
     return ((offset >= 0) & (offset < side)).float()
 
 

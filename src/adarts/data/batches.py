@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from adarts.data.augmentation import Augmentation
-from adarts.data.counter import draws
+from adarts.data.hashed_random import draws
 from adarts.data.images import Images
 from adarts.errors import ConfigError
 from adarts.seeding import derive_seed, generator

@@ -30,9 +30,9 @@ def measure(path: Path) -> tuple[int, int]:
 
 
 def decode(path: Path, size: int) -> NDArray[np.uint8]:
-    """The picture turned upright, its centre square scaled to a side of `size`, as RGB (size, size, 3).
+    """The picture turned upright, its center square scaled to a side of `size`, as RGB (size, size, 3).
 
-    Transparent parts become white; grey becomes RGB; 16 bits become 8.
+    Transparent parts become white; gray becomes RGB; 16 bits become 8.
 
     Raises:
         Unreadable: if it is broken, or holds something else than a picture.
@@ -68,7 +68,7 @@ def _opened(path: Path) -> Image.Image:
 
 
 def _rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):  # 16-bit grey, which convert() would clip to white
+    if image.mode.startswith("I"):  # 16-bit gray, which convert() would clip to white
         values = np.asarray(image).astype(np.int64)
         if values.min() < 0 or values.max() > 0xFFFF:
             raise Unreadable("32-bit pixels")

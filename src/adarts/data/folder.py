@@ -216,4 +216,4 @@ def _choose_size(sizes: Counter[Size], settings: ImageSettings) -> tuple[int, li
         return size, []
     had = f"{width}x{height}" if agree else f"{len(sizes)} different sizes"
     chosen = "" if settings.size else " (--images.size sets another side)"
-    return size, [f"images of {had} scaled and cropped at the centre to {size}x{size}{chosen}"]
+    return size, [f"images of {had} scaled and cropped at the center to {size}x{size}{chosen}"]

@@ -39,7 +39,7 @@ def load_images(source: str, settings: ImageSettings, seed: int) -> ImageData:
         train, test = (_scaled(part, settings.size, notes) for part in (train, test))
     if shared := shared_images(train, test):
         notes.append(f"{shared} of the test images stand in the training part too")
-    mean, std = found.normalisation or statistics(train)
+    mean, std = found.normalization or statistics(train)
     return ImageData(found.name, found.classes, train, test, mean, std, tuple(notes))
 
 

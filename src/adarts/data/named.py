@@ -59,7 +59,7 @@ def load_cifar(name: str, settings: ImageSettings) -> Source:
     parts = [
         Images(torch.from_numpy(part.data).permute(0, 3, 1, 2), torch.tensor(part.targets)) for part in (train, test)
     ]
-    return Source(name, tuple(train.classes), parts[0], parts[1], normalisation=(facts.mean, facts.std))
+    return Source(name, tuple(train.classes), parts[0], parts[1], normalization=(facts.mean, facts.std))
 
 
 def _trouble(reader: Any, root: Path) -> str | None:

@@ -17,7 +17,7 @@ class Source:
         train: the training part.
         test: the test part.
         notes: what was left out or changed.
-        normalisation: published mean and standard deviation by channel; none takes those of the training part.
+        normalization: published mean and standard deviation by channel; none takes those of the training part.
     """
 
     name: str
@@ -25,4 +25,4 @@ class Source:
     train: Images
     test: Images
     notes: tuple[str, ...] = ()
-    normalisation: tuple[tuple[float, ...], tuple[float, ...]] | None = None
+    normalization: tuple[tuple[float, ...], tuple[float, ...]] | None = None

@@ -1,4 +1,4 @@
-"""Seeded, stratified splits of labelled images. All return ascending int64 indices."""
+"""Seeded, stratified splits of labeled images. All return ascending int64 indices."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from adarts.errors import ConfigError
 from adarts.seeding import generator
 
 
-def halves(images: Images, settings: ImageSettings, seed: int) -> tuple[Tensor, Tensor]:
+def search_split(images: Images, settings: ImageSettings, seed: int) -> tuple[Tensor, Tensor]:
     """Split the training images of a search.
 
     Args:
         images: the training part.
-        settings: `halves` says how.
+        settings: `split` says how.
         seed: of the run.
 
     Returns:
-        The indices that the weights learn from, and those that the logits learn from.
+        The indices that the weights learn from, and those that the alphas learn from.
 
     Raises:
         ConfigError: if halves by index leave a class out of one half.
     """
-    if settings.halves == "index":
-        return _index_halves(images)
+    if settings.split == "index":
+        return _split_by_index(images)
     parts: tuple[list[Tensor], list[Tensor]] = ([], [])
     odd = 0  # the odd image of a class goes to either half in turn, so that the halves stay equal
-    for members in _shuffled_classes(images.labels, seed, "halves"):
+    for members in _shuffled_classes(images.labels, seed, "split"):
         middle = (len(members) + (odd % 2 == 0)) // 2
         odd += len(members) % 2
         parts[0].append(members[:middle])
@@ -65,10 +65,10 @@ def subset(images: Images, per_class: int, seed: int) -> Tensor:
     return _joined([members[:per_class] for members in _shuffled_classes(images.labels, seed, "subset")])
 
 
-def _index_halves(images: Images) -> tuple[Tensor, Tensor]:
+def _split_by_index(images: Images) -> tuple[Tensor, Tensor]:
     first, second = torch.arange(len(images)).split([len(images) // 2, len(images) - len(images) // 2])
     if set(images.labels[first].tolist()) != set(images.labels[second].tolist()):
-        raise ConfigError("halves by index would leave a class out of one half; use --images.halves stratified")
+        raise ConfigError("halves by index would leave a class out of one half; use --images.split stratified")
     return first, second
 
 

@@ -1,7 +1,7 @@
 """Whether a supernet knows which cells are good: its shared weights and the true accuracies of NAS-Bench-201, side by side.
 
 A seeded sample of cells, the one that the search found among them, is measured with the supernet's weights on the half of the
-images that the logits learned from. What is compared is the order: Spearman's rho and Kendall's tau.
+images that the alphas learned from. What is compared is the order: Spearman's rho and Kendall's tau.
 
 Shape suffixes: e edges, o operations.
 """
@@ -21,15 +21,15 @@ from torch import Tensor
 
 from adarts.config.settings import RunSettings, SearchConfig
 from adarts.data import Augmentation, Batches
+from adarts.engine import environment, read_config, write_atomically
+from adarts.engine.files import to_json
 from adarts.errors import ConfigError
 from adarts.report.scatter import Dot, scatter_svg
-from adarts.runs import environment, read_config, write_atomically
-from adarts.runs.files import to_json
 from adarts.searching import SearchTask
-from adarts.searching.restore import restored
-from adarts.space import NASBENCH201
-from adarts.space.arch_string import Nodes, read
-from adarts.supernet import Mixture
+from adarts.searching.finished import restored
+from adarts.spaces import NASBENCH201
+from adarts.spaces.arch_string import Nodes, read
+from adarts.supernet import ArchWeights
 from adarts.truth import DATA_SETS, Truth, all_truths, best, dataset_of, sample, truth_of
 from adarts.truth.ranks import kendall, spearman
 
@@ -105,13 +105,13 @@ def correlate(
         weight: of the one operation that every edge keeps. In the derived network it is 1; in the search the operations of
             an edge share 1.
         how: device, threads and kernels.
-        method: as in :func:`adarts.searching.restore.restored`.
+        method: as in :func:`adarts.searching.finished.restored`.
         watch: goes over the cells while they are measured, to show how far it is.
 
     Raises:
         ConfigError: a search in another space, a weight that is not positive, fewer than two cells (all before images are
             read), or a supernet that holds no other cell.
-        DataError, CheckpointError: as for :func:`adarts.searching.restore.restored`.
+        DataError, CheckpointError: as for :func:`adarts.searching.finished.restored`.
     """
     if not 0 < weight < math.inf:
         raise ConfigError(f"--weight {weight}: operations without a positive weight say nothing")
@@ -133,7 +133,7 @@ def correlate(
     chosen = [derived, *sample(min(number - 1, len(others)), seed, others)]
     task.validation = _as_learned(task)
     with torch.no_grad():
-        edges = task.method.plain_mixture(task).edges
+        edges = task.method.plain_arch_weights(task).edges
         measured = [Measured(truth, *task.measure(_only(truth, edges, weight, task.device))) for truth in watch(chosen)]
     agreements = {dataset: agreement(measured, dataset) for dataset in DATA_SETS}
     summary = {
@@ -235,17 +235,17 @@ def _operations(nodes: Nodes) -> list[int]:
     return [NASBENCH201.operations.index(names.get(edge, "none")) for edge in NASBENCH201.edges]
 
 
-def _only(truth: Truth, edges: Mapping[str, Tensor] | None, weight: float, device: torch.device) -> Mixture:
+def _only(truth: Truth, edges: Mapping[str, Tensor] | None, weight: float, device: torch.device) -> ArchWeights:
     """A pass through this cell alone: its operations have this weight, and nothing else is computed."""
     chosen_e = torch.tensor(_operations(read(truth.arch)), device=device)
     chosen_eo: Tensor = F.one_hot(chosen_e, len(NASBENCH201.operations))
-    return Mixture({_KIND: weight * chosen_eo.float()}, edges, {_KIND: chosen_eo.bool()})
+    return ArchWeights({_KIND: weight * chosen_eo.float()}, edges, {_KIND: chosen_eo.bool()})
 
 
 def _as_learned(task: SearchTask) -> Batches:
-    """The images of the logits as a search step sees them: augmented, in a random order, in batches of the same size.
+    """The images of the alphas as a search step sees them: augmented, in a random order, in batches of the same size.
 
-    The normalisations use the statistics of each batch, since those that the search gathered are of mixtures of operations. So a
+    The normalizations use the statistics of each batch, since those that the search gathered are of a mix of operations. So a
     batch must look like those that the weights learned with: not of one class, as in the order of some data sets, and not
     without the padding of the crops.
     """

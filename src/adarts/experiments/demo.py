@@ -60,5 +60,5 @@ def describe(result: DemoResult) -> str:
         size = f"{facts['parameters']:,} parameters, {facts['macs'] / 1e6:,.0f} million MACs"
         lines.append(f"  {name:<16} {run.test_accuracy:7.2%}   {size}")
     moved = "differ from" if result.search.summary["initial_genotype_differs"] else "equal"
-    lines += [f"the cells found {moved} those that the untrained logits named", f"report: {result.report}"]
+    lines += [f"the cells found {moved} those that the untrained alphas named", f"report: {result.report}"]
     return "\n".join(lines)

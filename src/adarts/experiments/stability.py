@@ -16,12 +16,12 @@ from typing import Any
 
 import torch
 
+from adarts.engine import write_atomically
+from adarts.engine.files import to_json
 from adarts.errors import CheckpointError, DataError
 from adarts.report.panels import Panel, panels_svg
 from adarts.report.reading import RunRecord, read_run
-from adarts.runs import write_atomically
-from adarts.runs.files import to_json
-from adarts.space import NASBENCH201, Genotype, derive, never_none
+from adarts.spaces import NASBENCH201, Genotype, derive, never_none
 from adarts.sweeping.grid import shown
 from adarts.sweeping.results import Spread
 from adarts.truth import DATA_SETS, Truth, all_truths, dataset_of, truth_of

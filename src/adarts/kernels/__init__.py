@@ -6,21 +6,21 @@ Whoever calls need not know which of the two runs; a test holds them equal.
 from adarts.kernels.build import Choice, Status, active, status, use, using
 from adarts.kernels.channels import Contribution, select, write_back
 from adarts.kernels.dense import channel_product, relu_product
-from adarts.kernels.norm import Normalisation, normalised_sum
+from adarts.kernels.norm import Normalization, normalized_sum
 from adarts.kernels.pool import global_pools, pools
 from adarts.kernels.separable import Separable, grouped_product, separable
 
 __all__ = [
     "Choice",
     "Contribution",
-    "Normalisation",
+    "Normalization",
     "Separable",
     "Status",
     "active",
     "channel_product",
     "global_pools",
     "grouped_product",
-    "normalised_sum",
+    "normalized_sum",
     "pools",
     "relu_product",
     "select",

@@ -1,4 +1,4 @@
-"""Weighted sums of batch-normalised feature maps: what closes every mixed edge, and plain batch normalisation."""
+"""Weighted sums of batch-normalized feature maps: what closes every mixed edge, and plain batch normalization."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from adarts.kernels.operators import call, channels_last, define, empty, native
 
 
 @dataclass(frozen=True)
-class Normalisation:
-    """How a feature map is normalised, per channel.
+class Normalization:
+    """How a feature map is normalized, per channel.
 
     Attributes:
         mean_n, var_n: running statistics; in training they follow the batch, or stay as they are when None.
-        training: normalise with the statistics of the batch instead of the running ones.
+        training: normalize with the statistics of the batch instead of the running ones.
         momentum: share of a new batch in the running statistics.
         eps: added to the variance.
     """
@@ -31,13 +31,13 @@ class Normalisation:
     eps: float = 1e-5
 
 
-def normalised_sum(
-    maps: Sequence[tuple[Tensor, Tensor | None, Normalisation | None]], bias_n: Tensor | None = None
+def normalized_sum(
+    maps: Sequence[tuple[Tensor, Tensor | None, Normalization | None]], bias_n: Tensor | None = None
 ) -> Tensor:
-    """Sum of feature maps, each normalised and then scaled: sum over k of gain_k * norm_k(z_k), plus a bias.
+    """Sum of feature maps, each normalized and then scaled: sum over k of gain_k * norm_k(z_k), plus a bias.
 
     Args:
-        maps: (feature map (B, n, H, W), gain (n,), normalisation); without a gain it is 1, without a normalisation the map
+        maps: (feature map (B, n, H, W), gain (n,), normalization); without a gain it is 1, without a normalization the map
             is only scaled.
         bias_n: added per channel.
 
@@ -50,7 +50,7 @@ def normalised_sum(
         gain_kn = torch.stack([z.new_ones(z.shape[1]) if gain is None else gain for z, gain, _ in maps])
         bias_n = None if bias_n is None else bias_n.contiguous()
         depends = [norm is not None and norm.training for norm in norms]
-        result: Tensor = torch.ops.adarts.normalised_sum(tensors, *statistics(tensors, norms), gain_kn, bias_n, depends)
+        result: Tensor = torch.ops.adarts.normalized_sum(tensors, *statistics(tensors, norms), gain_kn, bias_n, depends)
         return result
     total: Tensor | None = None
     for z, gain_n, norm in maps:
@@ -67,7 +67,7 @@ def normalised_sum(
     return total
 
 
-def _fits(maps: Sequence[tuple[Tensor, Tensor | None, Normalisation | None]], bias_n: Tensor | None) -> bool:
+def _fits(maps: Sequence[tuple[Tensor, Tensor | None, Normalization | None]], bias_n: Tensor | None) -> bool:
     """Whether maps, gains and bias are what the kernels take."""
     first = maps[0][0]
     shape, n = first.shape, first.shape[1]
@@ -79,8 +79,8 @@ def _fits(maps: Sequence[tuple[Tensor, Tensor | None, Normalisation | None]], bi
     return (bias_n is None or bias_n.numel() == n) and native(first, *tensors)
 
 
-def together(z_bnhw: Tensor, norms: Sequence[Normalisation | None]) -> bool:
-    """Whether one call takes these normalisations of maps like this one: they differ in their running statistics only."""
+def together(z_bnhw: Tensor, norms: Sequence[Normalization | None]) -> bool:
+    """Whether one call takes these normalizations of maps like this one: they differ in their running statistics only."""
     dtype, n, first = z_bnhw.dtype, z_bnhw.shape[1], None
     for norm in norms:
         if norm is None:
@@ -110,18 +110,18 @@ def together(z_bnhw: Tensor, norms: Sequence[Normalisation | None]) -> bool:
     return True
 
 
-def statistics(maps: Sequence[Tensor], norms: Sequence[Normalisation | None]) -> tuple[Tensor, Tensor]:
-    """Mean and 1/deviation (k, n) to normalise with; the running statistics follow. No gradient passes.
+def statistics(maps: Sequence[Tensor], norms: Sequence[Normalization | None]) -> tuple[Tensor, Tensor]:
+    """Mean and 1/deviation (k, n) to normalize with; the running statistics follow. No gradient passes.
 
     The caller has asked :func:`together`.
     """
-    normalised = [norm for norm in norms if norm is not None]
-    first = normalised[0] if normalised else Normalisation(None, None, True)
+    normalized = [norm for norm in norms if norm is not None]
+    first = normalized[0] if normalized else Normalization(None, None, True)
     mean_kn, inv_std_kn = torch.ops.adarts.statistics(
         [z.detach() for z in maps],
         [norm is not None for norm in norms],
-        [norm.mean_n for norm in normalised if norm.mean_n is not None],
-        [norm.var_n for norm in normalised if norm.var_n is not None],
+        [norm.mean_n for norm in normalized if norm.mean_n is not None],
+        [norm.var_n for norm in normalized if norm.var_n is not None],
         first.training,
         first.momentum,
         first.eps,
@@ -131,7 +131,7 @@ def statistics(maps: Sequence[Tensor], norms: Sequence[Normalisation | None]) ->
 
 def _statistics(
     z: list[Tensor],
-    normalised: list[bool],
+    normalized: list[bool],
     running_mean: list[Tensor],
     running_var: list[Tensor],
     training: bool,
@@ -144,8 +144,8 @@ def _statistics(
     if running_mean:
         for side, given in zip(running, (running_mean, running_var), strict=True):
             rest = iter(given)
-            side[:] = [next(rest) if is_one else None for is_one in normalised]
-    maps = [t if is_one else None for t, is_one in zip(z, normalised, strict=True)]
+            side[:] = [next(rest) if is_one else None for is_one in normalized]
+    maps = [t if is_one else None for t, is_one in zip(z, normalized, strict=True)]
     sizes = (z[0].numel() // n, n, len(z), int(training))
     call("statistics", z[0].dtype, *sizes, maps, *running, momentum, eps, mean, inv_std)
     return mean, inv_std
@@ -161,7 +161,7 @@ def _sum(
 ) -> Tensor:
     out = empty(z[0], *z[0].shape)
     n = out.shape[1]
-    call("normalised_sum", out.dtype, out.numel() // n, n, len(z), z, mean, inv_std, gain, bias, out)
+    call("normalized_sum", out.dtype, out.numel() // n, n, len(z), z, mean, inv_std, gain, bias, out)
     return out
 
 
@@ -173,7 +173,7 @@ def _remember(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 
 def _backward(ctx: Any, saved: Sequence[Tensor], g: Tensor) -> tuple[Any, ...]:
     mean, inv_std, gain, *z = saved
-    *gz, g_gain, g_bias = torch.ops.adarts.normalised_sum_backward(
+    *gz, g_gain, g_bias = torch.ops.adarts.normalized_sum_backward(
         channels_last(g), z, mean, inv_std, gain, ctx.batch_statistics
     )
     return gz, None, None, g_gain, g_bias if ctx.bias else None, None
@@ -186,7 +186,7 @@ def _sum_backward(
     out = _fake_sum_backward(g, z, mean)
     n, depends = g.shape[1], [int(b) for b in batch_statistics]
     sizes = (g.numel() // n, n, len(z))
-    call("normalised_sum_backward", g.dtype, *sizes, g, z, mean, inv_std, gain, depends, out[:-2], out[-2], out[-1])
+    call("normalized_sum_backward", g.dtype, *sizes, g, z, mean, inv_std, gain, depends, out[:-2], out[-2], out[-1])
     return out
 
 
@@ -195,19 +195,19 @@ def _fake_sum_backward(g: Tensor, z: list[Tensor], mean: Tensor, *_: Any) -> lis
 
 
 define(
-    "statistics(Tensor[] z, bool[] normalised, Tensor(a!)[] running_mean, Tensor(b!)[] running_var, bool training, "
+    "statistics(Tensor[] z, bool[] normalized, Tensor(a!)[] running_mean, Tensor(b!)[] running_var, bool training, "
     "float momentum, float eps) -> (Tensor, Tensor)",
     _statistics,
     _fake_statistics,
 )
 define(
-    "normalised_sum(Tensor[] z, Tensor mean, Tensor inv_std, Tensor gain, Tensor? bias, bool[] batch_statistics) -> Tensor",
+    "normalized_sum(Tensor[] z, Tensor mean, Tensor inv_std, Tensor gain, Tensor? bias, bool[] batch_statistics) -> Tensor",
     _sum,
     lambda z, *_: empty(z[0], *z[0].shape),
     (_remember, _backward),
 )
 define(
-    "normalised_sum_backward(Tensor g, Tensor[] z, Tensor mean, Tensor inv_std, Tensor? gain, bool[] batch_statistics) "
+    "normalized_sum_backward(Tensor g, Tensor[] z, Tensor mean, Tensor inv_std, Tensor? gain, bool[] batch_statistics) "
     "-> Tensor[]",
     _sum_backward,
     _fake_sum_backward,

@@ -1,4 +1,4 @@
-"""Several separable convolutions of one feature map: ReLU (or batch normalisation and ReLU), depthwise, pointwise."""
+"""Several separable convolutions of one feature map: ReLU (or batch normalization and ReLU), depthwise, pointwise."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from adarts.kernels.dense import channel_product
-from adarts.kernels.norm import Normalisation, normalised_sum, statistics, together
+from adarts.kernels.norm import Normalization, normalized_sum, statistics, together
 from adarts.kernels.operators import call, channels_last, define, empty, native
 
 _KERNELS = (3, 5, 7)
@@ -37,7 +37,7 @@ def separable(
     x_bnhw: Tensor,
     convolutions: Sequence[Separable],
     stride: int,
-    norm: Normalisation | None = None,
+    norm: Normalization | None = None,
 ) -> list[Tensor]:
     """Separable convolutions of ReLU(x), or of ReLU(norm(x)); same padding, square odd kernels.
 
@@ -45,14 +45,14 @@ def separable(
         x_bnhw: feature map.
         convolutions: their results have the same order.
         stride: of the depthwise convolutions; 2 halves the image, rounding up.
-        norm: normalisation before the ReLU.
+        norm: normalization before the ReLU.
 
     Returns:
         Feature maps (B, n, ceil(H / stride), ceil(W / stride)).
     """
     weights = [c.depthwise_n1kk for c in convolutions]
     if not (_fits(x_bnhw, convolutions) and stride in (1, 2) and (norm is None or together(x_bnhw, [norm]))):
-        x = F.relu(x_bnhw if norm is None else normalised_sum([(x_bnhw, None, norm)]))
+        x = F.relu(x_bnhw if norm is None else normalized_sum([(x_bnhw, None, norm)]))
         return [_torch(x, convolution, stride) for convolution in convolutions]
     fused = _fused(convolutions)
     x = channels_last(x_bnhw)
@@ -151,14 +151,14 @@ def _fake(x: Tensor, *arguments: Any) -> list[Tensor]:
 
 def _remember(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
     x, mean, inv_std, ctx.batch_statistics, depthwise, pointwise, ctx.dilation, ctx.stride = inputs
-    ctx.count, ctx.normalised = len(depthwise), mean is not None
+    ctx.count, ctx.normalized = len(depthwise), mean is not None
     ctx.weights = any(w.requires_grad for w in (*depthwise, *pointwise))
-    ctx.save_for_backward(x, *((mean, inv_std) if ctx.normalised else ()), *depthwise, *pointwise)
+    ctx.save_for_backward(x, *((mean, inv_std) if ctx.normalized else ()), *depthwise, *pointwise)
 
 
 def _backward(ctx: Any, saved: Sequence[Tensor], *gz: Tensor) -> tuple[Any, ...]:
     x, *rest = saved
-    mean, inv_std, *weights = rest if ctx.normalised else (None, None, *rest)
+    mean, inv_std, *weights = rest if ctx.normalized else (None, None, *rest)
     depthwise, pointwise = weights[: ctx.count], weights[ctx.count :]
     gx, *gw = torch.ops.adarts.separable_backward(
         x,
@@ -172,7 +172,7 @@ def _backward(ctx: Any, saved: Sequence[Tensor], *gz: Tensor) -> tuple[Any, ...]
         ctx.weights,
     )
     if mean is not None:
-        gx, _, _ = torch.ops.adarts.normalised_sum_backward(gx, [x], mean, inv_std, None, [ctx.batch_statistics])
+        gx, _, _ = torch.ops.adarts.normalized_sum_backward(gx, [x], mean, inv_std, None, [ctx.batch_statistics])
     g_weights = (gw[: ctx.count], gw[ctx.count :]) if ctx.weights else (None, None)
     return gx, None, None, None, *g_weights, None, None
 

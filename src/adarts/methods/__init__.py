@@ -18,15 +18,15 @@ from adarts.methods import (  # noqa: F401  (importing registers them)
     sdarts,
     snas,
 )
-from adarts.methods.base import Method, MethodInfo, Moment, Phase, Purpose, Search, Sums
+from adarts.methods.base import Method, MethodInfo, Phase, Progress, Purpose, Search, Sums
 from adarts.methods.registry import canonical, create, get_method, list_methods, published, register
 from adarts.methods.source_file import source_hash
 
 __all__ = [
     "Method",
     "MethodInfo",
-    "Moment",
     "Phase",
+    "Progress",
     "Purpose",
     "Search",
     "Sums",

@@ -5,7 +5,7 @@ from pydantic import NonNegativeFloat
 from adarts.methods.base import Method, MethodInfo
 from adarts.methods.darts_minus import DartsMinus
 from adarts.methods.registry import register
-from adarts.space import Genotype, derive, never_none
+from adarts.spaces import Genotype, derive, never_none
 from adarts.supernet import Supernet
 
 _PAPER = "Xue, Qin: Partial Connection Based on Channel Attention for Differentiable NAS, IEEE TII 2023"
@@ -29,17 +29,17 @@ class Adarts(Method):
 
 
 @register
-class AdartsEdgeNormalisation(Method):
-    """ADARTS with PC-DARTS's edge normalisation, which the paper's text leaves open."""
+class AdartsEdgeNormalization(Method):
+    """ADARTS with PC-DARTS's edge normalization, which the paper's text leaves open."""
 
     info = MethodInfo(
         name="adarts-en",
-        title="ADARTS with edge normalisation",
+        title="ADARTS with edge normalization",
         year=2023,
         paper=_PAPER,
         changes="as adarts; beta weighs the edges that enter a node",
         cost="as adarts",
-        defaults={"edge": {"normalisation": True}},
+        defaults={"edge": {"normalization": True}},
     )
 
 
@@ -56,7 +56,7 @@ class NeverNone(Method):
 class AdartsFixed(NeverNone):
     """ADARTS with fixed channels: attention scales all of them, as in ADARTS, but does not choose which ones pass.
 
-    The first C/k channels pass through the operations and the channels are shuffled after, as in PC-DARTS; no edge normalisation.
+    The first C/k channels pass through the operations and the channels are shuffled after, as in PC-DARTS; no edge normalization.
     `none` is never derived, also where the space's own rule lets it win an edge (NAS-Bench-201).
 
     It is not of the paper but of this project, made where the true accuracy of every cell is known: there the choice of channels
@@ -79,7 +79,7 @@ class AdartsAuxiliary(NeverNone, DartsMinus):
     """ADARTS with DARTS-'s auxiliary skip connection, which does not fade.
 
     It is there from the beginning to the end, beside the operations of every edge and before the same channels, so that the
-    logits need not choose a skip connection for the sake of the training. It wants well trained weights before the logits move: a
+    alphas need not choose a skip connection for the sake of the training. It wants well trained weights before the alphas move: a
     third of the epochs for the warm-up. `none` is never derived, also where the space's own rule lets it win an
     edge (NAS-Bench-201).
 

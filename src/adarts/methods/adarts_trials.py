@@ -16,8 +16,8 @@ from adarts.methods.adarts import NeverNone
 from adarts.methods.base import MethodInfo, Phase, Search, Sums
 from adarts.methods.registry import register
 from adarts.methods.stages import leave_out_none
-from adarts.space import Genotype, Space, derive, never_none
-from adarts.space.genotype import CellGenotype
+from adarts.spaces import Genotype, Space, derive, never_none
+from adarts.spaces.genotype import CellGenotype
 from adarts.supernet import Supernet
 
 _WHOLE = EdgeDesign(selector="all", k=1, attention=False)
@@ -30,7 +30,8 @@ class AdartsTrials(NeverNone):
     """ADARTS, which is believed about the convolutions alone; where a skip connection belongs is tried.
 
     As we suppose, the supernet cannot know what a skip connection is worth where it is the only one: three quarters of the
-    channels bypass the operations of every edge, and each mixture has one more identity in it. Its logits, at any rate, often
+    channels bypass the operations of every edge, and each edge has
+    one more identity in it. Its alphas, at any rate, often
     prefer operations without weights. Here the normal cell has one skip connection at most (P-DARTS bounds them), and no pool:
 
     * The search of ADARTS, without `none`, and in the normal cell with the operations that have weights alone.
@@ -89,9 +90,9 @@ class AdartsTrials(NeverNone):
         trial = Phase(self.options.epochs, 0, deep, _WHOLE, num_operations=1)
         return (search, *[trial] * (1 + len(space.edges)))
 
-    def begin(self, search: Search) -> None:
+    def on_phase_start(self, search: Search) -> None:
         """Leave out what the search does not choose; later let the cell of the trial alone be computed."""
-        net, trial = search.supernet, search.moment.phase - 1
+        net, trial = search.supernet, search.progress.phase - 1
         if trial < 0:
             leave_out_none(net)
             with_weights = [name not in net.space.weight_free for name in net.space.operations]
@@ -108,19 +109,19 @@ class AdartsTrials(NeverNone):
 
     def update(self, search: Search) -> Sums:
         """One step of the search; in a trial, of the weights alone."""
-        if search.moment.phase == 0:
+        if search.progress.phase == 0:
             return super().update(search)
         sums = search.update_weights()
         self._loss, self._images = self._loss + sums["loss"], self._images + sums["images"]
         return sums
 
-    def end_epoch(self, search: Search) -> dict[str, Any]:
+    def on_epoch_end(self, search: Search) -> dict[str, Any]:
         """Remember the loss of a trial that has ended."""
-        if search.moment.phase == 0:
+        if search.progress.phase == 0:
             return {}
-        trial = search.moment.phase - 1
+        trial = search.progress.phase - 1
         loss = float(self._loss / self._images)
-        if search.moment.is_last:
+        if search.progress.is_last:
             self.losses.append(loss)
         self._restart()
         return {"trial": trial, "tried": self.candidates[trial].to_dict()["cells"], "loss": loss}

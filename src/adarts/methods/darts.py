@@ -9,13 +9,13 @@ from adarts.methods.registry import register
 _PUBLISHED: Mapping[str, Mapping[str, Any]] = {
     "search": {"epochs": 50, "batch_size": 64, "warmup_epochs": 0},
     "weights": {"final_learning_rate": 0.001},
-    "logits": {"learning_rate": 3e-4},
+    "alphas": {"learning_rate": 3e-4},
 }
 
 
 @register
 class Darts(Method):
-    """Every channel passes through every operation; logits and weights are updated in turn."""
+    """Every channel passes through every operation; alphas and weights are updated in turn."""
 
     info = MethodInfo(
         name="darts",

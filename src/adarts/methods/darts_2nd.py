@@ -1,4 +1,4 @@
-"""DARTS of second order: the logits look one step of the weights ahead."""
+"""DARTS of second order: the alphas look one step of the weights ahead."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from adarts.engine.updates import Gradient
 from adarts.methods.base import Method, MethodInfo, Purpose, Search
+from adarts.methods.batch_gradient import BatchGradient, weights_of
 from adarts.methods.darts import Darts
-from adarts.methods.passes import Passes, weights_of
 from adarts.methods.registry import register
-from adarts.updates import Gradient
 
 RADIUS = 0.01
 """Distance of the weights from either point of the central difference."""
@@ -20,7 +20,7 @@ RADIUS = 0.01
 
 @register
 class Darts2nd(Method):
-    """The logits' gradient of the validation loss after one more step of the weights, which depends on the logits, too.
+    """The alphas' gradient of the validation loss after one more step of the weights, which depends on the alphas, too.
 
     With the weights w, their momentum v (0 before the first step) and learning rate xi, m = weights.momentum and
     wd = weights.weight_decay::
@@ -32,7 +32,7 @@ class Darts2nd(Method):
 
     h stands for the product of the mixed second derivative of L_train with u, so that no second derivative is computed. With the
     pass of the weights' own update, a step takes five forward and backward passes, and three copies of the weights. The step to
-    w' is not clipped, and is the optimiser's own with weights.nesterov, too. Edge weights (beta) are logits like alpha. ReLU and
+    w' is not clipped, and is the optimizer's own with weights.nesterov, too. Edge weights (beta) are alphas like alpha. ReLU and
     max pooling bend the loss: on few images, h owes more to the bends between w+ and w- than to the derivative at w. A smaller
     eps makes that worse, until no bend is left.
 
@@ -48,23 +48,23 @@ class Darts2nd(Method):
         title="DARTS, second order",
         year=2018,
         paper=Darts.info.paper,
-        changes="the logits look one step of the weights ahead",
+        changes="the alphas look one step of the weights ahead",
         cost="about 2.7 times DARTS: five passes a step in the place of two",
         defaults=Darts.info.defaults,
         replay="epoch",  # the learning rate is part of the formula
     )
 
-    logit_batches: tuple[Purpose, ...] = ("logits", "weights")
+    alpha_batches: tuple[Purpose, ...] = ("alphas", "weights")
 
-    def logit_gradient(self, search: Search) -> Gradient | None:
+    def alpha_gradient(self, search: Search) -> Gradient | None:
         """The gradient through one step of the weights."""
         return partial(self._unrolled, search)
 
     def _unrolled(self, search: Search, parts: int, *batches: Tensor) -> tuple[Tensor, Tensor]:
         net, rate = search.supernet, search.rate
         x_bchw, y_b, training_x_bchw, training_y_b = batches
-        validation = Passes(self, search, "logits", (x_bchw, y_b), parts)
-        training = Passes(self, search, "weights", (training_x_bchw, training_y_b), parts)
+        validation = BatchGradient(self, search, "alphas", (x_bchw, y_b), parts)
+        training = BatchGradient(self, search, "weights", (training_x_bchw, training_y_b), parts)
 
         weights = weights_of(net)
         tensors = list(weights.values())
@@ -78,9 +78,9 @@ class Darts2nd(Method):
         sides = []
         for move in (torch._foreach_add, torch._foreach_sub):
             beside = dict(zip(weights, move(tensors, direction), strict=True))
-            sides.append(training.gradient(beside, "logits", precise=True)[1])
-        for logits, own, plus, minus in zip(net.logit_parameters(), gradient, *sides, strict=True):
-            logits.grad = own - rate * (plus - minus) / (2 * eps)
+            sides.append(training.gradient(beside, "alphas", precise=True)[1])
+        for alphas, own, plus, minus in zip(net.alpha_parameters(), gradient, *sides, strict=True):
+            alphas.grad = own - rate * (plus - minus) / (2 * eps)
         return validation.loss, validation.correct
 
 

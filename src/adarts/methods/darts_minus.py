@@ -8,10 +8,10 @@ from typing import Literal
 from pydantic import NonNegativeFloat
 
 from adarts.config.settings import Settings
-from adarts.methods.base import Method, MethodInfo, Moment, Search
+from adarts.methods.base import Method, MethodInfo, Progress, Search
 from adarts.methods.darts import Darts
 from adarts.methods.registry import register
-from adarts.supernet import Mixture
+from adarts.supernet import ArchWeights
 
 
 @register
@@ -52,13 +52,15 @@ class DartsMinus(Method):
     options: Options
     weighs_auxiliary = True
 
-    def beta(self, moment: Moment) -> float:
+    def beta(self, progress: Progress) -> float:
         """Weight of the auxiliary skip connection, constant within an epoch."""
         initial, final = self.options.initial_weight, self.options.final_weight
-        left = (1 + math.cos(math.pi * moment.done)) / 2 if self.options.decay == "cosine" else 1 - moment.done
+        left = (
+            (1 + math.cos(math.pi * progress.fraction)) / 2 if self.options.decay == "cosine" else 1 - progress.fraction
+        )
         return final + (initial - final) * left
 
-    def plain_mixture(self, search: Search) -> Mixture:
-        """The softmax of the logits, and beta."""
+    def plain_arch_weights(self, search: Search) -> ArchWeights:
+        """The softmax of the alphas, and beta."""
         net = search.supernet
-        return Mixture(self.operation_weights(net), self.edge_weights(net), auxiliary=self.beta(search.moment))
+        return ArchWeights(self.operation_weights(net), self.edge_weights(net), auxiliary=self.beta(search.progress))

@@ -18,8 +18,8 @@ from adarts.methods.base import Method, MethodInfo, Phase, Search, Sums
 from adarts.methods.darts import Darts
 from adarts.methods.registry import register
 from adarts.seeding import generator
-from adarts.space import Space
-from adarts.supernet import Mixture, Supernet
+from adarts.spaces import Space
+from adarts.supernet import ArchWeights, Supernet
 
 Result = tuple[float, float]
 """Accuracy and, where that is equal, the negative loss: more is better."""
@@ -31,7 +31,7 @@ class DartsPt(Method):
 
     One decision after the other, in random order:
 
-    * An edge: the accuracy of the supernet on the half for the logits is measured without each of its operations in turn. The
+    * An edge: the accuracy of the supernet on the half for the alphas is measured without each of its operations in turn. The
       operation whose absence hurts most stays, the others go. `none` is no candidate.
     * A node, once all edges are decided: it is measured without each of its incoming edges in turn. The edge whose absence
       hurts least goes, and so on until two remain.
@@ -43,7 +43,7 @@ class DartsPt(Method):
     least one. 14 edges and three nodes that have a choice make 16 times as many. Until all is decided, the cells that are named
     are those of DARTS's rule, to which what is decided has the weight 1.
 
-    With `fixed_logits`, alpha stays 0, so that all operations weigh the same until they are decided (blank-PT).
+    With `fixed_alphas`, alpha stays 0, so that all operations weigh the same until they are decided (blank-PT).
 
     The public code decides for the normal cell before it measures the reduction cell; here both are measured in the same
     supernet, so that an interrupted measurement leaves nothing half decided. It also tunes for an epoch after the last decision.
@@ -65,7 +65,7 @@ class DartsPt(Method):
 
         tuning: PositiveFloat = 0.1
         """Epochs between two decisions, as a share of search.epochs; at least one."""
-        fixed_logits: bool = False
+        fixed_alphas: bool = False
         """Keep alpha at 0 (blank-PT)."""
 
     options: Options
@@ -76,22 +76,22 @@ class DartsPt(Method):
         epochs = self._tuning(search.epochs) * (len(_nodes(space)) + len(space.edges) - 1)
         return search, replace(search, epochs=epochs, warmup_epochs=0, fresh=False, rate_scale=0.1)
 
-    def begin(self, search: Search) -> None:
+    def on_phase_start(self, search: Search) -> None:
         """Set alpha to 0 if it is to stay there."""
-        if self.options.fixed_logits:
+        if self.options.fixed_alphas:
             with torch.no_grad():
-                for logits in search.supernet.logit_parameters():
-                    logits.zero_()
+                for alphas in search.supernet.alpha_parameters():
+                    alphas.zero_()
 
     def update(self, search: Search) -> Sums:
-        """One step of DARTS; with fixed logits, of the weights alone."""
-        return search.update_weights() if self.options.fixed_logits else super().update(search)
+        """One step of DARTS; with fixed alphas, of the weights alone."""
+        return search.update_weights() if self.options.fixed_alphas else super().update(search)
 
     def edge_weights(self, supernet: Supernet) -> Mapping[str, Tensor] | None:
         """Those of the supernet, and 0 for an edge that was taken away."""
         return self._edge_weights(supernet, supernet.active)
 
-    def end_epoch(self, search: Search) -> dict[str, Any]:
+    def on_epoch_end(self, search: Search) -> dict[str, Any]:
         """Decide for an edge or a node, where that is due."""
         net, number = search.supernet, self._decision(search)
         if number is None:
@@ -109,10 +109,10 @@ class DartsPt(Method):
 
     def _decision(self, search: Search) -> int | None:
         """The number of the decision that follows this epoch, if there is one."""
-        moment, tuning = search.moment, self._tuning(search.config.search.epochs)
-        if moment.phase == 0:
-            return 0 if moment.is_last else None
-        return (moment.epoch + 1) // tuning if (moment.epoch + 1) % tuning == 0 else None
+        progress, tuning = search.progress, self._tuning(search.config.search.epochs)
+        if progress.phase == 0:
+            return 0 if progress.is_last else None
+        return (progress.epoch + 1) // tuning if (progress.epoch + 1) % tuning == 0 else None
 
     def _decide_edge(self, search: Search, kind: str, edge: int) -> tuple[Tensor, dict[str, Any]]:
         """What is active when an edge keeps the operation that is missed most, and what was measured."""
@@ -152,7 +152,7 @@ class DartsPt(Method):
         active = {**net.active, kind: active_eo}
         operations = {**self.operation_weights(net)}
         operations[kind] = operations[kind] * active_eo
-        loss, accuracy = search.measure(Mixture(operations, self._edge_weights(net, active), active))
+        loss, accuracy = search.measure(ArchWeights(operations, self._edge_weights(net, active), active))
         return accuracy, -loss
 
     def _edge_weights(self, supernet: Supernet, active: Mapping[str, Tensor]) -> Mapping[str, Tensor] | None:

@@ -17,8 +17,8 @@ from adarts.config.settings import EdgeDesign, SearchConfig, Settings
 from adarts.methods.base import Method, MethodInfo, Phase, Purpose, Search
 from adarts.methods.registry import register
 from adarts.methods.stages import leave_out_none, strongest
-from adarts.space import Space
-from adarts.supernet import Mixture, Supernet
+from adarts.spaces import Space
+from adarts.supernet import ArchWeights, Supernet
 
 _KEPT = 4
 _WIDENED = 1.5
@@ -30,9 +30,9 @@ class DrNas(Method):
 
         theta ~ Dir(c),   c = ELU(alpha) + 1          drawn as gamma variables over their sum
 
-    There is no `none`. What keeps theta from hardening is a penalty on alpha: the L2 of `logits.weight_decay`, or with
+    There is no `none`. What keeps theta from hardening is a penalty on alpha: the L2 of `alphas.weight_decay`, or with
     `kl`, published as 1e-3, that times the divergence of the distributions of all edges from the uniform Dir(1); then set
-    `logits.weight_decay` to 0.
+    `alphas.weight_decay` to 0.
 
     The search has two phases; `search.epochs` are those of one. In the first, fewer channels pass through the operations, one
     in 6 for an `edge.k` of 4: the next divisor of the channels that is at least 1.5 times `edge.k`. Then each edge keeps the
@@ -76,7 +76,7 @@ class DrNas(Method):
         first = Phase(loop.epochs, loop.warmup_epochs, config.supernet, narrow, num_operations=operations)
         return first, replace(first, edge=config.edge, num_operations=_KEPT)
 
-    def begin(self, search: Search) -> None:
+    def on_phase_start(self, search: Search) -> None:
         """Leave `none` out; later keep the strongest operations, and take over what was learned."""
         net, before = search.supernet, search.previous
         if before is None:
@@ -86,22 +86,22 @@ class DrNas(Method):
         for kind, weights_eo in self.operation_weights(before).items():
             net.set_active(kind, strongest(weights_eo, before.active[kind], _KEPT))
 
-    def plain_mixture(self, search: Search) -> Mixture:
+    def plain_arch_weights(self, search: Search) -> ArchWeights:
         """The mean of the distribution."""
         net = search.supernet
         means = {kind: _shares(c_eo, net.active[kind]) for kind, c_eo in self._concentrations(net).items()}
-        return Mixture(means, self.edge_weights(net))
+        return ArchWeights(means, self.edge_weights(net))
 
-    def mixture(self, search: Search, purpose: Purpose, x_bchw: Tensor, y_b: Tensor) -> Mixture:
+    def arch_weights(self, search: Search, purpose: Purpose, x_bchw: Tensor, y_b: Tensor) -> ArchWeights:
         """A sample of the distribution."""
         net = search.supernet
         samples = {
             kind: _shares(torch.distributions.Gamma(c_eo, torch.ones_like(c_eo)).rsample(), net.active[kind])
             for kind, c_eo in self._concentrations(net).items()
         }
-        return Mixture(samples, self.edge_weights(net))
+        return ArchWeights(samples, self.edge_weights(net))
 
-    def penalty(self, search: Search, purpose: Purpose, mixture: Mixture) -> Tensor | None:
+    def penalty(self, search: Search, purpose: Purpose, arch_weights: ArchWeights) -> Tensor | None:
         """The divergence of the distributions of all edges from Dir(1)."""
         if purpose == "weights" or not self.options.kl:
             return None
@@ -113,7 +113,7 @@ class DrNas(Method):
         """Kind -> c (edges, operations)."""
         kinds = supernet.space.cell_kinds
         # An alpha below -16 would come out as 0, which is no parameter of a distribution.
-        return {kind: (F.elu(supernet.logits[f"{kind}_alpha"]) + 1).clamp(min=1e-6) for kind in kinds}
+        return {kind: (F.elu(supernet.alphas[kind]) + 1).clamp(min=1e-6) for kind in kinds}
 
 
 def divergence(concentration_eo: Tensor, active_eo: Tensor) -> Tensor:

@@ -20,8 +20,8 @@ from adarts.methods.base import Method, MethodInfo, Phase, Purpose, Search, Sums
 from adarts.methods.gumbel import gumbel_softmax
 from adarts.methods.registry import register
 from adarts.methods.stages import since_warmup, skip_dropout, strongest
-from adarts.space import Genotype, Space, derive
-from adarts.supernet import Mixture, Supernet
+from adarts.spaces import Genotype, Space, derive
+from adarts.supernet import ArchWeights, Supernet
 
 _PUBLISHED_EPOCHS = 140  # behind the warm-up
 
@@ -34,20 +34,20 @@ class EoiNas(Method):
 
         Z = softmax((alpha + G) / tau),   tau = 5 in the warm-up of 20 epochs, then 5 * 0.965^(epoch - 20)
 
-    The weights are updated first, then the logits. Seven times, every 20 epochs, each edge drops the operation of the least
+    The weights are updated first, then the alphas. Seven times, every 20 epochs, each edge drops the operation of the least
     importance::
 
         I = softmax(alpha) + 0.5 A / (F + 1)
 
-    F counts the passes for the logits since the last drop in which the operation had the largest weight of its edge, and A is
+    F counts the passes for the alphas since the last drop in which the operation had the largest weight of its edge, and A is
     the mean accuracy, from 0 to 1, in these passes. The seventh drop, from two operations to one, is the derivation: I ranks
     both operations and edges, and `none` goes first. With other epochs than the published 160, each drop follows a seventh of
     those behind the warm-up, and tau falls to the same value; drops that meet in one epoch are carried out at once. Skip
     connections have the dropout of P-DARTS, from 0.1.
 
-    The public code counts F in the passes for the weights but files A under the samples of those for the logits; F begins at 0
+    The public code counts F in the passes for the weights but files A under the samples of those for the alphas; F begins at 0
     after every drop, so that an operation that is not sampled is worth NaN or infinity; A is a percentage, of the last such
-    pass; and what an edge keeps of its logits is looked up in the list of the first edge. Here A and F belong to the same
+    pass; and what an edge keeps of its alphas is looked up in the list of the first edge. Here A and F belong to the same
     passes, and both begin anew after a drop. With A up to 1, and after hundreds of passes, the second term of I is small.
     """
 
@@ -61,7 +61,7 @@ class EoiNas(Method):
         defaults={
             "edge": {"selector": "all", "k": 1, "attention": False},
             "search": {"epochs": 160, "batch_size": 64, "warmup_epochs": 20},
-            "logits": {"clip": 5.0},
+            "alphas": {"clip": 5.0},
         },
         replay="never",
     )
@@ -83,38 +83,36 @@ class EoiNas(Method):
         (phase,) = super().phases(config, space)
         return (replace(phase, skip_dropout=True),)
 
-    def begin(self, search: Search) -> None:
+    def on_phase_start(self, search: Search) -> None:
         """Nothing is gathered yet."""
-        alphas = {kind: search.supernet.logits[f"{kind}_alpha"] for kind in search.supernet.space.cell_kinds}
-        #: kind -> passes for the logits since the last drop in which an operation was sampled (edges, operations)
+        alphas = {kind: search.supernet.alphas[kind] for kind in search.supernet.space.cell_kinds}
+        #: kind -> passes for the alphas since the last drop in which an operation was sampled (edges, operations)
         self.samples = {kind: torch.zeros_like(alpha_eo, requires_grad=False) for kind, alpha_eo in alphas.items()}
         #: kind -> sum of the accuracies of these passes
         self.accuracy = {kind: torch.zeros_like(alpha_eo, requires_grad=False) for kind, alpha_eo in alphas.items()}
-        #: kind -> the sample of the last pass for the logits (edges, operations)
+        #: kind -> the sample of the last pass for the alphas (edges, operations)
         self._sampled: Mapping[str, Tensor] = {}
 
     def temperature(self, search: Search) -> float:
         """Tau, constant within an epoch."""
-        later = since_warmup(search.moment, _PUBLISHED_EPOCHS)
+        later = since_warmup(search.progress, _PUBLISHED_EPOCHS)
         return self.options.temperature * math.pow(self.options.decay, later)
 
-    def mixture(self, search: Search, purpose: Purpose, x_bchw: Tensor, y_b: Tensor) -> Mixture:
+    def arch_weights(self, search: Search, purpose: Purpose, x_bchw: Tensor, y_b: Tensor) -> ArchWeights:
         """All operations, weighed by a sample."""
         net, tau = search.supernet, self.temperature(search)
-        weights = {
-            kind: gumbel_softmax(net.logits[f"{kind}_alpha"], active_eo, tau) for kind, active_eo in net.active.items()
-        }
-        if purpose == "logits":
+        weights = {kind: gumbel_softmax(net.alphas[kind], active_eo, tau) for kind, active_eo in net.active.items()}
+        if purpose == "alphas":
             self._sampled = {kind: F.one_hot(w_eo.argmax(-1), w_eo.shape[-1]) for kind, w_eo in weights.items()}
-        return Mixture(weights, self.edge_weights(net), skip_dropout=self._dropout(search))
+        return ArchWeights(weights, self.edge_weights(net), skip_dropout=self._dropout(search))
 
     def update(self, search: Search) -> Sums:
-        """First the weights, then the logits; and remember how good the sample was."""
+        """First the weights, then the alphas; and remember how good the sample was."""
         sums = search.update_weights()
-        if not search.logits_active:
+        if not search.alphas_active:
             return sums
-        sums |= search.update_logits()
-        accuracy = sums["logits_correct"] / sums["logits_images"]
+        sums |= search.update_alphas()
+        accuracy = sums["alphas_correct"] / sums["alphas_images"]
         for kind, sampled_eo in self._sampled.items():
             self.samples[kind] += sampled_eo
             self.accuracy[kind] += sampled_eo * accuracy
@@ -128,7 +126,7 @@ class EoiNas(Method):
             result[kind] = weights_eo + 0.5 * mean_eo / (self.samples[kind] + 1) * supernet.active[kind]
         return result
 
-    def end_epoch(self, search: Search) -> dict[str, Any]:
+    def on_epoch_end(self, search: Search) -> dict[str, Any]:
         """Drop what is due."""
         net = search.supernet
         count = self._remaining(search, len(net.space.operations))
@@ -141,9 +139,9 @@ class EoiNas(Method):
         if _most_active(net) > count:
             for kind, scores_eo in importance.items():
                 net.set_active(kind, strongest(scores_eo, net.active[kind], count))
-            search.restart_logits()
-            if not search.moment.is_last:  # the derivation is a drop, too
-                self.begin(search)
+            search.restart_alphas()
+            if not search.progress.is_last:  # the derivation is a drop, too
+                self.on_phase_start(search)
         return {**record, "operations": _most_active(net)}
 
     def derive(self, supernet: Supernet) -> Genotype:
@@ -162,12 +160,12 @@ class EoiNas(Method):
 
     def _remaining(self, search: Search, operations: int) -> int:
         """Operations of an edge behind this epoch; two at the end, since the last drop is the derivation."""
-        moment, warmup = search.moment, search.moment.warmup_epochs
-        drops = max(0, (operations - 1) * (moment.epoch + 1 - warmup) // (moment.epochs - warmup))
+        progress, warmup = search.progress, search.progress.warmup_epochs
+        drops = max(0, (operations - 1) * (progress.epoch + 1 - warmup) // (progress.epochs - warmup))
         return max(2, operations - drops)
 
     def _dropout(self, search: Search) -> float:
-        return skip_dropout(self.options.dropout, search.moment, _PUBLISHED_EPOCHS)
+        return skip_dropout(self.options.dropout, search.progress, _PUBLISHED_EPOCHS)
 
 
 def _most_active(supernet: Supernet) -> int:

@@ -13,25 +13,25 @@ from adarts.config.settings import Settings
 from adarts.methods.base import Method, MethodInfo, Purpose, Search
 from adarts.methods.registry import register
 from adarts.methods.stages import leave_out_none
-from adarts.space import Genotype, at_least, derive
-from adarts.supernet import Mixture, Supernet
-from adarts.supernet.mixture import masked_mean
+from adarts.spaces import Genotype, at_least, derive
+from adarts.supernet import ArchWeights, Supernet
+from adarts.supernet.plan import masked_mean
 
 
 @register
 class FairDarts(Method):
     """Every operation has a weight of its own between 0 and 1, and a second loss drives it to either end.
 
-    With logits alpha, and without the operation `none`::
+    With alphas alpha, and without the operation `none`::
 
         edge(x) = sum_o sigmoid(alpha_o) o(x)
-        L_logits = L_val + w01 * L01      L01 = -mean over all edges and operations (sigmoid(alpha) - 0.5)^2
+        L_alphas = L_val + w01 * L01      L01 = -mean over all edges and operations (sigmoid(alpha) - 0.5)^2
 
-    The logits begin at 0. A node keeps what the rule of DARTS names, the best operation of each of its two strongest edges, but
+    The alphas begin at 0. A node keeps what the rule of DARTS names, the best operation of each of its two strongest edges, but
     only with a weight of at least 0.85. A node may be left with one pair or none; then it is no output of the cell, and what
     would read it is left out. A cell of which nothing remains keeps its strongest operation on an input, and the search says
-    so. A logit must rise by 1.73 to reach 0.85, 578 of Adam's steps of 0.003 in one direction: shorter searches need a larger
-    logits.learning_rate or a lower threshold.
+    so. An alpha must rise by 1.73 to reach 0.85, 578 of Adam's steps of 0.003 in one direction: shorter searches need a larger
+    alphas.learning_rate or a lower threshold.
 
     The public code adds L01 to the loss of the weights as well, where it moves nothing. Its parameter counts contain the
     auxiliary head; those of this package do not.
@@ -48,7 +48,7 @@ class FairDarts(Method):
             "edge": {"selector": "all", "k": 1, "attention": False},
             "search": {"epochs": 50, "batch_size": 128, "warmup_epochs": 0},
             "weights": {"learning_rate": 0.005, "final_learning_rate": 0.001},
-            "logits": {"learning_rate": 3e-3, "beta1": 0.9},
+            "alphas": {"learning_rate": 3e-3, "beta1": 0.9},
         },
     )
 
@@ -62,40 +62,38 @@ class FairDarts(Method):
 
     options: Options
 
-    def caution(self, search: Search) -> str | None:
-        """Whether the logits can reach the threshold at all."""
-        phase, rate = search.moment, search.config.logits.learning_rate
+    def budget_warning(self, search: Search) -> str | None:
+        """Whether the alphas can reach the threshold at all."""
+        phase, rate = search.progress, search.config.alphas.learning_rate
         steps = (phase.epochs - phase.warmup_epochs) * phase.steps
-        largest = 1 / (1 + math.exp(-steps * rate))  # Adam moves a logit by its learning rate at most, or little more
+        largest = 1 / (1 + math.exp(-steps * rate))  # Adam moves an alpha by its learning rate at most, or little more
         if largest >= self.options.threshold:
             return None
         needed = math.log(self.options.threshold / (1 - self.options.threshold)) / steps
         return (
-            f"in {steps} steps of logits.learning_rate {rate:g} no weight rises above {largest:.2f}, so none reaches the "
+            f"in {steps} steps of alphas.learning_rate {rate:g} no weight rises above {largest:.2f}, so none reaches the "
             f"threshold of {self.options.threshold:g}, and cells are left empty; take a rate of {2 * needed:.1g} or more, "
             "or a lower threshold"
         )
 
-    def begin(self, search: Search) -> None:
+    def on_phase_start(self, search: Search) -> None:
         """Leave `none` out, and let every weight begin at one half."""
         net = search.supernet
         leave_out_none(net)
         for kind in net.space.cell_kinds:
             with torch.no_grad():
-                net.logits[f"{kind}_alpha"].zero_()
+                net.alphas[kind].zero_()
 
     def operation_weights(self, supernet: Supernet) -> Mapping[str, Tensor]:
-        """Sigmoid of the logits of the active operations."""
-        return {
-            kind: supernet.logits[f"{kind}_alpha"].sigmoid() * active_eo for kind, active_eo in supernet.active.items()
-        }
+        """Sigmoid of the alphas of the active operations."""
+        return {kind: supernet.alphas[kind].sigmoid() * active_eo for kind, active_eo in supernet.active.items()}
 
-    def penalty(self, search: Search, purpose: Purpose, mixture: Mixture) -> Tensor | None:
-        """w01 * L01, on the loss of the logits."""
+    def penalty(self, search: Search, purpose: Purpose, arch_weights: ArchWeights) -> Tensor | None:
+        """w01 * L01, on the loss of the alphas."""
         if purpose == "weights":
             return None
         active = search.supernet.active
-        weights_eo = torch.cat([mixture.operations[kind] for kind in active])
+        weights_eo = torch.cat([arch_weights.operations[kind] for kind in active])
         return -self.options.w01 * masked_mean((weights_eo - 0.5).square(), torch.cat(list(active.values())))
 
     def derive(self, supernet: Supernet) -> Genotype:

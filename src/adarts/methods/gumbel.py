@@ -9,12 +9,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from adarts.supernet.mixture import masked_softmax
+from adarts.supernet.plan import masked_softmax
 
 
-def gumbel_softmax(logits_eo: Tensor, active_eo: Tensor, temperature: float) -> Tensor:
-    """softmax((logits + G) / temperature) over the active operations, with G = -log(E), E exponential, anew in every call."""
-    return masked_softmax((logits_eo + _gumbel(logits_eo)) / temperature, active_eo)
+def gumbel_softmax(alpha_eo: Tensor, active_eo: Tensor, temperature: float) -> Tensor:
+    """softmax((alphas + G) / temperature) over the active operations, with G = -log(E), E exponential, anew in every call."""
+    return masked_softmax((alpha_eo + _gumbel(alpha_eo)) / temperature, active_eo)
 
 
 def straight_through(weights_eo: Tensor) -> tuple[Tensor, Tensor]:
@@ -28,7 +28,7 @@ def straight_through(weights_eo: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _gumbel(like: Tensor) -> Tensor:
-    # An exponential variable may come out as 0 or infinite in finite precision. Only the noise is drawn again: logits that
+    # An exponential variable may come out as 0 or infinite in finite precision. Only the noise is drawn again: alphas that
     # are not finite themselves must end the search, not keep it here.
     while True:
         noise = -torch.empty_like(like, requires_grad=False).exponential_().log()

@@ -13,8 +13,8 @@ from adarts.config.settings import SearchConfig, Settings
 from adarts.methods.base import Method, MethodInfo, Phase, Purpose, Search
 from adarts.methods.registry import register
 from adarts.methods.stages import skip_dropout, strongest
-from adarts.space import Genotype, Space, derive
-from adarts.supernet import Mixture, Supernet
+from adarts.spaces import Genotype, Space, derive
+from adarts.supernet import ArchWeights, Supernet
 
 _DEPTHS = (5, 11, 17)
 _BLOCKS = 3  # of cells between two residual reductions, where a space has these
@@ -25,7 +25,7 @@ _SKIP = "skip_connect"
 
 @register
 class PDarts(Method):
-    """Three stages, each with a fresh supernet and fresh logits; `search.epochs` are those of one stage::
+    """Three stages, each with a fresh supernet and fresh alphas; `search.epochs` are those of one stage::
 
         stage   cells   operations of an edge   p0
         1       5       8 -> 5                  0.0
@@ -67,7 +67,7 @@ class PDarts(Method):
             "edge": {"selector": "all", "k": 1, "attention": False},
             "supernet": {"cells": 5},
             "search": {"epochs": 25, "batch_size": 96, "warmup_epochs": 10},
-            "logits": {"clip": 5.0},
+            "alphas": {"clip": 5.0},
         },
         replay="never",
     )
@@ -98,20 +98,20 @@ class PDarts(Method):
 
         return tuple(map(stage, depths(config.supernet.cells, space), _OPERATIONS))
 
-    def begin(self, search: Search) -> None:
+    def on_phase_start(self, search: Search) -> None:
         """Keep the strongest operations of the stage before."""
         before = search.previous
         if before is None:
             return
         for kind, weights_eo in self.operation_weights(before).items():
-            kept = strongest(weights_eo, before.active[kind], _OPERATIONS[search.moment.phase])
+            kept = strongest(weights_eo, before.active[kind], _OPERATIONS[search.progress.phase])
             search.supernet.set_active(kind, kept)
 
-    def mixture(self, search: Search, purpose: Purpose, x_bchw: Tensor, y_b: Tensor) -> Mixture:
-        """The softmax of the logits, with dropout on skip connections."""
-        return replace(super().mixture(search, purpose, x_bchw, y_b), skip_dropout=self._dropout(search))
+    def arch_weights(self, search: Search, purpose: Purpose, x_bchw: Tensor, y_b: Tensor) -> ArchWeights:
+        """The softmax of the alphas, with dropout on skip connections."""
+        return replace(super().arch_weights(search, purpose, x_bchw, y_b), skip_dropout=self._dropout(search))
 
-    def end_epoch(self, search: Search) -> dict[str, Any]:
+    def on_epoch_end(self, search: Search) -> dict[str, Any]:
         """Say how strong the dropout was, and what the restriction hides."""
         net = search.supernet
         kind = net.space.cell_kinds[0]
@@ -125,8 +125,8 @@ class PDarts(Method):
 
     def _dropout(self, search: Search) -> float:
         options = self.options
-        initial = (options.dropout1, options.dropout2, options.dropout3)[search.moment.phase]
-        return skip_dropout(initial, search.moment, _PUBLISHED_EPOCHS)
+        initial = (options.dropout1, options.dropout2, options.dropout3)[search.progress.phase]
+        return skip_dropout(initial, search.progress, _PUBLISHED_EPOCHS)
 
 
 def depths(cells: int, space: Space) -> list[int]:

@@ -1,4 +1,4 @@
-"""PC-DARTS: partial channel connections with edge normalisation."""
+"""PC-DARTS: partial channel connections with edge normalization."""
 
 from adarts.methods.base import Method, MethodInfo
 from adarts.methods.registry import register
@@ -16,10 +16,10 @@ class PcDarts(Method):
         title="PC-DARTS",
         year=2019,
         paper="Xu et al.: PC-DARTS: Partial Channel Connections for Memory-Efficient Architecture Search, ICLR 2020",
-        changes="the first quarter of the channels, channel shuffle, edge normalisation, 15 frozen epochs",
+        changes="the first quarter of the channels, channel shuffle, edge normalization, 15 frozen epochs",
         cost="about a quarter of DARTS's memory in the operations",
         defaults={
-            "edge": {"selector": "first", "k": 4, "attention": False, "normalisation": True},
+            "edge": {"selector": "first", "k": 4, "attention": False, "normalization": True},
             "search": {"epochs": 50, "batch_size": 256, "warmup_epochs": 15},
             "weights": {"learning_rate": 0.1},
         },

@@ -1,4 +1,4 @@
-"""RobustDARTS's early stopping: the search ends when the validation loss becomes too sharp in the logits."""
+"""RobustDARTS's early stopping: the search ends when the validation loss becomes too sharp in the alphas."""
 
 from __future__ import annotations
 
@@ -10,36 +10,36 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_va
 from torch import Tensor
 
 from adarts.config.settings import Settings
+from adarts.engine.updates import Gradient
 from adarts.methods.base import MethodInfo, Search
+from adarts.methods.batch_gradient import BatchGradient, weights_of
 from adarts.methods.curvature import largest_eigenvalue
 from adarts.methods.darts import Darts
 from adarts.methods.darts_2nd import Darts2nd
-from adarts.methods.passes import Passes, weights_of
 from adarts.methods.registry import register
-from adarts.space import Genotype
+from adarts.spaces import Genotype
 from adarts.supernet import Supernet
-from adarts.updates import Gradient
 
 PUBLISHED_EPOCHS = 50
 """Of the search that the numbers of epochs belong to."""
 STEP = 1.0
-"""Distance in the space of all logits, from which curvature is seen: far enough for many bends of ReLUs to average out."""
+"""Distance in the space of all alphas, from which curvature is seen: far enough for many bends of ReLUs to average out."""
 
 
 @register
 class RobustDarts(Darts2nd):
     """DARTS that watches the curvature of the validation loss, and goes back to where that began to grow (DARTS-ES).
 
-    Every second epoch, with l_i the i-th value of the largest eigenvalue of the Hessian with respect to all logits, on one
+    Every second epoch, with l_i the i-th value of the largest eigenvalue of the Hessian with respect to all alphas, on one
     validation batch that is drawn once::
 
-        l_i  = max eig ( d^2 L_val(w, alpha) / d alpha^2 )  +  logits.weight_decay
+        l_i  = max eig ( d^2 L_val(w, alpha) / d alpha^2 )  +  alphas.weight_decay
         m_i  = mean of l_(i-2) ... l_(i+2)
         stop when  m_i / m_(i-4) > 1.3   and value i-4 is of epoch 10 or later (from 0); known two values after i
 
     The cells are then those of value i-4. The public code adds the weight decay, too: it counts it to the loss. The numbers of
-    epochs, 2 and 10, are those of a search of 50 epochs in which the logits move; others scale them, to whole epochs. A search
-    with fewer than nine values, such as one whose logits move for less than nine epochs, never stops early.
+    epochs, 2 and 10, are those of a search of 50 epochs in which the alphas move; others scale them, to whole epochs. A search
+    with fewer than nine values, such as one whose alphas move for less than nine epochs, never stops early.
 
     The eigenvalue comes from differences of gradients (``adarts.methods.curvature``), since native kernels have no second
     derivative. That is less exact than second derivatives: of 32 photographs in three cells of 8 channels it was 0.027, 0.042
@@ -63,7 +63,7 @@ class RobustDarts(Darts2nd):
         """When to measure and when to stop."""
 
         second_order: bool = True
-        """Logits that look one step ahead, as in the published searches."""
+        """Alphas that look one step ahead, as in the published searches."""
         every: PositiveInt = 2
         """Epochs from one eigenvalue to the next, of 50."""
         earliest: NonNegativeInt = 10
@@ -87,25 +87,25 @@ class RobustDarts(Darts2nd):
     def __init__(self, options: Settings) -> None:
         super().__init__(options)
         if not self.options.second_order:
-            self.logit_batches = ("logits",)
+            self.alpha_batches = ("alphas",)
         #: epoch, eigenvalue and cells, in order
         self.measured: list[dict[str, Any]] = []
         #: which of them the search goes back to
         self.kept: int | None = None
 
-    def begin(self, search: Search) -> None:
+    def on_phase_start(self, search: Search) -> None:
         """Draw the batch that all eigenvalues are measured on."""
-        self.batch = search.batch("logits")
+        self.batch = search.batch("alphas")
 
-    def logit_gradient(self, search: Search) -> Gradient | None:
+    def alpha_gradient(self, search: Search) -> Gradient | None:
         """That of DARTS, of second or first order."""
-        return super().logit_gradient(search) if self.options.second_order else None
+        return super().alpha_gradient(search) if self.options.second_order else None
 
-    def end_epoch(self, search: Search) -> dict[str, Any]:
+    def on_epoch_end(self, search: Search) -> dict[str, Any]:
         """Measure, and stop if that says so."""
-        moment, warmup = search.moment, search.moment.warmup_epochs
-        every, earliest = self.schedule(moment.epochs - warmup)
-        epoch = moment.epoch - warmup
+        progress, warmup = search.progress, search.progress.warmup_epochs
+        every, earliest = self.schedule(progress.epochs - warmup)
+        epoch = progress.epoch - warmup
         if epoch < 0 or epoch % every:
             return {}
         value = self.curvature(search)
@@ -137,25 +137,25 @@ class RobustDarts(Darts2nd):
         """The largest eigenvalue of the Hessian of the validation loss, with the weight decay."""
         net = search.supernet
         net.train()
-        logits, weights = net.logit_parameters(), weights_of(net)
-        passes = Passes(self, search, "logits", self.batch, search.parts)
-        point_n = _flat(logits).detach()
+        alphas, weights = net.alpha_parameters(), weights_of(net)
+        passes = BatchGradient(self, search, "alphas", self.batch, search.parts)
+        point_n = _flat(alphas).detach()
 
         def gradient(at_n: Tensor) -> Tensor:
-            search.between()
-            _write(logits, at_n)
-            return _flat(passes.gradient(weights, "logits", precise=True)[1])
+            search.check_stop()
+            _write(alphas, at_n)
+            return _flat(passes.gradient(weights, "alphas", precise=True)[1])
 
-        for parameter in logits:
+        for parameter in alphas:
             parameter.requires_grad_()
         try:
             found = largest_eigenvalue(gradient, point_n, step=STEP)
         finally:
-            _write(logits, point_n)
-        return found.value + search.config.logits.weight_decay
+            _write(alphas, point_n)
+        return found.value + search.config.alphas.weight_decay
 
     def derive(self, supernet: Supernet) -> Genotype:
-        """The cells of the epoch that the search went back to; before, those that the logits name."""
+        """The cells of the epoch that the search went back to; before, those that the alphas name."""
         if self.kept is not None:
             return Genotype.from_dict(self.measured[self.kept]["genotype"])
         return super().derive(supernet)

@@ -10,10 +10,10 @@ from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor
 
 from adarts.config.settings import Settings
-from adarts.methods.base import Method, MethodInfo, Moment, Purpose, Search
+from adarts.methods.base import Method, MethodInfo, Progress, Purpose, Search
 from adarts.methods.darts import Darts
 from adarts.methods.registry import register
-from adarts.supernet import Mixture, Selection
+from adarts.supernet import ArchWeights, Selection
 
 _PAPER = "Chen, Hsieh: Stabilizing Differentiable Architecture Search via Perturbation-based Regularization, ICML 2020"
 
@@ -23,9 +23,9 @@ Weights = Mapping[str, Tensor]
 
 @register
 class SdartsRs(Method):
-    """The weights learn with operation weights that are moved at random; the logits learn with clean ones.
+    """The weights learn with operation weights that are moved at random; the alphas learn with clean ones.
 
-    In the update of the weights, with the softmax p of the logits and u drawn evenly from [-eps, eps]::
+    In the update of the weights, with the softmax p of the alphas and u drawn evenly from [-eps, eps]::
 
         q   = simplex(p + u)
         eps = epsilon + (final_epsilon - epsilon) * (share of the epochs behind the warm-up that are done; 0.03 to 0.3)
@@ -56,36 +56,36 @@ class SdartsRs(Method):
 
     options: Options
 
-    def mixture(self, search: Search, purpose: Purpose, x_bchw: Tensor, y_b: Tensor) -> Mixture:
-        """Moved operation weights for the weights, clean ones for the logits."""
-        clean = super().mixture(search, purpose, x_bchw, y_b)
-        if purpose == "logits":
+    def arch_weights(self, search: Search, purpose: Purpose, x_bchw: Tensor, y_b: Tensor) -> ArchWeights:
+        """Moved operation weights for the weights, clean ones for the alphas."""
+        clean = super().arch_weights(search, purpose, x_bchw, y_b)
+        if purpose == "alphas":
             return clean
         with torch.no_grad():
             moved = self.moved(search, clean, x_bchw, y_b)
-        return Mixture(moved, clean.edges)
+        return ArchWeights(moved, clean.edges)
 
-    def moved(self, search: Search, clean: Mixture, x_bchw: Tensor, y_b: Tensor) -> Weights:
+    def moved(self, search: Search, clean: ArchWeights, x_bchw: Tensor, y_b: Tensor) -> Weights:
         """The moved operation weights."""
-        return drawn_nearby(clean.operations, search.supernet.active, self.epsilon(search.moment))
+        return drawn_nearby(clean.operations, search.supernet.active, self.epsilon(search.progress))
 
-    def epsilon(self, moment: Moment) -> float:
+    def epsilon(self, progress: Progress) -> float:
         """Largest change of an operation weight in this epoch."""
-        return self.options.epsilon + (self.options.final_epsilon - self.options.epsilon) * moment.done
+        return self.options.epsilon + (self.options.final_epsilon - self.options.epsilon) * progress.fraction
 
 
 @register
 class SdartsAdv(SdartsRs):
-    """The weights learn with the worst operation weights nearby; the logits learn with clean ones.
+    """The weights learn with the worst operation weights nearby; the alphas learn with clean ones.
 
-    In the update of the weights, from the softmax p of the logits, L the training loss of the batch at hand::
+    In the update of the weights, from the softmax p of the alphas, L the training loss of the batch at hand::
 
         q_0 = simplex(p + u),   u even in [-eps, eps]
         q_i = simplex(p + clip(q_(i-1) + 2 eps / steps * sign(grad_q L(q_(i-1))) - p, -eps, eps)),   i = 1 .. steps
 
     and p itself where L(q_steps) is not above L(p); ``simplex`` and eps as in ``sdarts-rs``, 7 steps. Dividing by the sum may
     lead further than eps away, as in the public code. Only gradients of the operation weights are computed. During the attack
-    the supernet is in evaluation mode, so that running statistics normalise, and do not move. All its passes use the channels
+    the supernet is in evaluation mode, so that running statistics normalize, and do not move. All its passes use the channels
     that attention chooses in the first one, on the same images: with others, the loss would change without an attack. Of a
     batch that is worked off in parts, each part is attacked by itself.
     """
@@ -109,7 +109,7 @@ class SdartsAdv(SdartsRs):
 
     options: Options
 
-    def moved(self, search: Search, clean: Mixture, x_bchw: Tensor, y_b: Tensor) -> Weights:
+    def moved(self, search: Search, clean: ArchWeights, x_bchw: Tensor, y_b: Tensor) -> Weights:
         """What the attack finds."""
         net = search.supernet
         frozen = {name: parameter.detach() for name, parameter in net.named_parameters()}
@@ -117,14 +117,14 @@ class SdartsAdv(SdartsRs):
 
         def loss(operations: Weights) -> Tensor:
             nonlocal selection
-            mixture = Mixture(operations, clean.edges)
-            found, _ = search.loss(x_bchw, y_b, mixture, parameters=frozen, selection=selection or "batch")
+            arch_weights = ArchWeights(operations, clean.edges)
+            found, _ = search.loss(x_bchw, y_b, arch_weights, parameters=frozen, selection=selection or "batch")
             selection = selection or net.selection
             return found
 
         net.eval()
         try:
-            return attack(loss, clean.operations, net.active, self.epsilon(search.moment), self.options.steps)
+            return attack(loss, clean.operations, net.active, self.epsilon(search.progress), self.options.steps)
         finally:
             net.train()
 

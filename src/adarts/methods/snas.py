@@ -7,19 +7,20 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat
 from torch import Tensor
 
 from adarts.config.settings import Settings
-from adarts.methods.base import Method, MethodInfo, Moment, Purpose, Search, Sums
+from adarts.methods.base import Method, MethodInfo, Progress, Purpose, Search, Sums
 from adarts.methods.gumbel import gumbel_softmax
 from adarts.methods.registry import register
+from adarts.models import operation_cost
 from adarts.seeding import generator
-from adarts.space import Genotype, decided_edges, derive, operation_cost
-from adarts.supernet import Mixture, Supernet
+from adarts.spaces import Genotype, decided_edges, derive
+from adarts.supernet import ArchWeights, Supernet
 
 
 @register
 class Snas(Method):
     """Every pass weighs the operations by a sample of a distribution that hardens; one backward pass trains everything.
 
-    With logits log alpha of an edge and Gumbel noise G, drawn anew for every pass and shared by all cells of a kind::
+    With alphas log alpha of an edge and Gumbel noise G, drawn anew for every pass and shared by all cells of a kind::
 
         Z = softmax((log alpha + G) / lambda)      edge(x) = sum_o Z_o o(x)
         L = CE + eta * (mean over normal cells R + mean over reduction cells R)
@@ -28,12 +29,12 @@ class Snas(Method):
     size, MACs and access (numbers read and written) are those of an edge's operations, weighed by Z; below 1 they count as 1.
     They are taken at the width of the cell in the supernet and at the size of the images. A pool has a MAC for every pixel of
     its window. lambda falls along a line from 1 to 0.03, which it reaches after the last epoch (150 of 150 as published). The
-    logits begin at N(1, 0.01). There are no halves: weights and logits learn from the same batch of all training images. Every
+    alphas begin at N(1, 0.01). There are no halves: weights and alphas learn from the same batch of all training images. Every
     edge keeps its best operation, `none` included; nodes that nothing enters vanish.
 
     The public code validates with the test set while it searches; here the test set is not touched. It offers two further
     forms of the price, one with a Concrete density whose constant is that of seven operations for eight; they are left out, and
-    so is its drop path of 0.3 in the supernet. Its plain SGD on the logits on a single GPU is left out, too: this is its
+    so is its drop path of 0.3 in the supernet. Its plain SGD on the alphas on a single GPU is left out, too: this is its
     distributed form, with Adam.
     """
 
@@ -48,7 +49,7 @@ class Snas(Method):
             "edge": {"selector": "all", "k": 1, "attention": False},
             "search": {"epochs": 150, "batch_size": 64, "warmup_epochs": 0},
             "weights": {"final_learning_rate": 0.001},
-            "logits": {"learning_rate": 3e-4, "clip": 10.0},
+            "alphas": {"learning_rate": 3e-4, "clip": 10.0},
         },
         replay="never",
     )
@@ -66,40 +67,39 @@ class Snas(Method):
     options: Options
     single_level = True
 
-    def begin(self, search: Search) -> None:
-        """Draw the logits, and find out what every operation costs."""
+    def on_phase_start(self, search: Search) -> None:
+        """Draw the alphas, and find out what every operation costs."""
         net = search.supernet
-        draws = generator(search.config.seed, "snas logits")
+        draws = generator(search.config.seed, "snas alphas")
         with torch.no_grad():
             for kind in net.space.cell_kinds:
-                alpha_eo = net.logits[f"{kind}_alpha"]
+                alpha_eo = net.alphas[kind]
                 alpha_eo.copy_(1 + 0.01 * torch.randn(alpha_eo.shape, generator=draws))
         images_bchw, _ = search.batch("weights")
         height, width = images_bchw.shape[2:]
         self._prices = {kind: p.to(images_bchw.device) for kind, p in prices(net, (height, width)).items()}
 
-    def temperature(self, moment: Moment) -> float:
+    def temperature(self, progress: Progress) -> float:
         """lambda, constant within an epoch."""
         first, last = self.options.first_temperature, self.options.last_temperature
-        return first + (last - first) * moment.done
+        return first + (last - first) * progress.fraction
 
-    def mixture(self, search: Search, purpose: Purpose, x_bchw: Tensor, y_b: Tensor) -> Mixture:
+    def arch_weights(self, search: Search, purpose: Purpose, x_bchw: Tensor, y_b: Tensor) -> ArchWeights:
         """All operations, weighed by a sample."""
-        net, temperature = search.supernet, self.temperature(search.moment)
+        net, temperature = search.supernet, self.temperature(search.progress)
         weights = {
-            kind: gumbel_softmax(net.logits[f"{kind}_alpha"], active_eo, temperature)
-            for kind, active_eo in net.active.items()
+            kind: gumbel_softmax(net.alphas[kind], active_eo, temperature) for kind, active_eo in net.active.items()
         }
-        return Mixture(weights, self.edge_weights(net))
+        return ArchWeights(weights, self.edge_weights(net))
 
-    def penalty(self, search: Search, purpose: Purpose, mixture: Mixture) -> Tensor:
+    def penalty(self, search: Search, purpose: Purpose, arch_weights: ArchWeights) -> Tensor:
         """The price of the sample."""
-        kinds = [price(mixture.operations[kind], prices_leoc) for kind, prices_leoc in self._prices.items()]
+        kinds = [price(arch_weights.operations[kind], prices_leoc) for kind, prices_leoc in self._prices.items()]
         return self.options.eta * torch.stack(kinds).sum()
 
     def update(self, search: Search) -> Sums:
         """One pass for both; in warm-up epochs for the weights alone."""
-        return search.update_both() if search.logits_active else search.update_weights()
+        return search.update_both() if search.alphas_active else search.update_weights()
 
     def derive(self, supernet: Supernet) -> Genotype:
         """The best operation of every edge, where that is not `none`."""

@@ -10,7 +10,7 @@ import math
 import torch
 from torch import Tensor
 
-from adarts.methods.base import Moment
+from adarts.methods.base import Progress
 from adarts.supernet import Supernet
 
 
@@ -31,7 +31,7 @@ def leave_out_none(supernet: Supernet) -> None:
         supernet.set_active(kind, (active_eo.cpu() & something).tolist())
 
 
-def skip_dropout(initial: float, moment: Moment, published: int) -> float:
+def skip_dropout(initial: float, progress: Progress, published: int) -> float:
     """The probability that an element of a skip connection is dropped, in an epoch of a stage.
 
     In the warm-up p0 * (epochs - 1 - epoch) / epochs; afterwards p0 * exp(-0.2 t), t being the epochs since the warm-up,
@@ -39,14 +39,14 @@ def skip_dropout(initial: float, moment: Moment, published: int) -> float:
 
     Args:
         initial: p0.
-        moment: where the stage stands.
+        progress: where the stage stands.
         published: epochs of the published stage behind its warm-up.
     """
-    if not moment.warm:
-        return initial * (moment.epochs - 1 - moment.epoch) / moment.epochs
-    return initial * math.exp(-0.2 * since_warmup(moment, published))
+    if not progress.past_warmup:
+        return initial * (progress.epochs - 1 - progress.epoch) / progress.epochs
+    return initial * math.exp(-0.2 * since_warmup(progress, published))
 
 
-def since_warmup(moment: Moment, published: int) -> float:
+def since_warmup(progress: Progress, published: int) -> float:
     """Epochs since the warm-up, stretched so that all there are behind it count as the published number of them."""
-    return moment.done * published
+    return progress.fraction * published

@@ -1,4 +1,4 @@
-"""Drawings of cells in the manner of the DARTS papers: boxes from left to right, arrows labelled by their operation."""
+"""Drawings of cells in the manner of the DARTS papers: boxes from left to right, arrows labeled by their operation."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from adarts.errors import DataError, nearest
 from adarts.report.layout import BOX_HEIGHT, BOX_WIDTH, Arrow, Point, lay_out
 from adarts.report.templates import ENVIRONMENT
-from adarts.space import CellGenotype, Genotype, get_space
+from adarts.spaces import CellGenotype, Genotype, get_space
 
 
 def node_label(index: int, num_inputs: int, num_nodes: int) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""Line charts as plain geometry; `templates/chart.html` draws them as SVG in the colours of the page."""
+"""Line charts as plain geometry; `templates/chart.html` draws them as SVG in the colors of the page."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Value = float | int | None
 
 @dataclass(frozen=True)
 class Series:
-    """Values by epoch; a None is a gap. The CSS class gives the colour and dashes."""
+    """Values by epoch; a None is a gap. The CSS class gives the color and dashes."""
 
     label: str
     css: str

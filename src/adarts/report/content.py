@@ -15,11 +15,11 @@ from markupsafe import Markup
 from adarts.errors import DataError
 from adarts.report.cells import cell_svg, node_label, node_text
 from adarts.report.charts import SMALL, Chart, Series, line_chart, number, percent
+from adarts.report.numbers import count, duration, exact, grouped
 from adarts.report.palette import css_class
 from adarts.report.reading import RunRecord
 from adarts.report.spaces import collapse_rule, space_of, undecided_rule
-from adarts.report.words import count, duration, exact, grouped
-from adarts.space import Genotype, Space, get_space
+from adarts.spaces import Genotype, Space, get_space
 
 Row = tuple[str, str]
 
@@ -175,7 +175,7 @@ def chart_groups(run: RunRecord) -> list[ChartGroup]:
     space = space_of(run)
     if run.kind == "search" and space is not None:
         warmup = run.setting("search", "warmup_epochs") or 0
-        frozen = " The logits are frozen in the shaded epochs." if warmup else ""
+        frozen = " The alphas are frozen in the shaded epochs." if warmup else ""
         groups.append(
             ChartGroup(
                 "Skip connections by epoch",
@@ -223,7 +223,7 @@ def epochs_of(run: RunRecord) -> list[int]:
 def _learning(run: RunRecord) -> list[Chart]:
     parts = {
         "train": "weights" if run.kind == "search" else "training",
-        "logits": "logits",
+        "alphas": "alphas",
         "supernet": "supernet, validated",
         "validation": "held-out",
     }
@@ -327,7 +327,7 @@ def _edges(run: RunRecord, space: Space, genotype: Genotype, kind: str) -> list[
 
 
 def edge_weights(run: RunRecord) -> list[tuple[str, list[Chart]]]:
-    """For each cell kind a chart for every node: the weights of the edges that enter it (edge normalisation)."""
+    """For each cell kind a chart for every node: the weights of the edges that enter it (edge normalization)."""
     if run.genotype is None or not run.metrics or "edge_weights" not in run.metrics[-1]:
         return []
     space = get_space(run.genotype.space)

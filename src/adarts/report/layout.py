@@ -30,7 +30,7 @@ class Arrow:
 
 @dataclass(frozen=True)
 class Layout:
-    """Where things stand, in points from the top left corner: box centres, Bézier points and label centres of the arrows."""
+    """Where things stand, in points from the top left corner: box centers, Bézier points and label centers of the arrows."""
 
     width: float
     height: float
@@ -95,7 +95,7 @@ def _read_plain(plain: str, arrows: Sequence[Arrow]) -> Layout:
             count = int(fields[2])
             numbers = [72 * float(field) for field in fields[3 : 3 + 2 * count]]
             curve = [(x, -y) for x, y in zip(numbers[::2], numbers[1::2], strict=True)]
-            rest = fields[3 + 2 * count :]  # label, x, y (only if there is a label), style, colour
+            rest = fields[3 + 2 * count :]  # label, x, y (only if there is a label), style, color
             label = (72 * float(rest[1]), -72 * float(rest[2])) if len(rest) == 5 else None
             found[int(fields[0]), int(fields[1])].append((curve, label))
     # Arrows between the same two boxes keep their order.

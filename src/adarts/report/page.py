@@ -6,16 +6,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from adarts.engine import write_atomically
 from adarts.errors import ConfigError
 from adarts.report import content
 from adarts.report.charts import Chart, Series, line_chart, number, percent
+from adarts.report.numbers import count, duration
 from adarts.report.palette import OPERATIONS
 from adarts.report.reading import RunRecord, read_run
 from adarts.report.spaces import collapse_rule, space_of
 from adarts.report.templates import ENVIRONMENT
-from adarts.report.words import count, duration
-from adarts.runs import write_atomically
-from adarts.space import get_space
+from adarts.spaces import get_space
 
 
 def write_report(run_dirs: Sequence[Path], path: Path | None = None) -> Path:
@@ -141,7 +141,7 @@ def _common_charts(runs: Sequence[RunRecord], letters: Sequence[str], kind: str)
 
 
 def _operations(runs: Sequence[RunRecord]) -> list[str]:
-    """All operations that the page may show, for its legend and its colours."""
+    """All operations that the page may show, for its legend and its colors."""
     names = dict.fromkeys(OPERATIONS)
     for run in runs:
         if run.genotype:

@@ -1,7 +1,7 @@
-"""Colours of the operations, the same in every drawing and curve.
+"""Colors of the operations, the same in every drawing and curve.
 
-Operations without weights are warm (and grey for `none`), the convolutions cool; the larger kernel of a family is dashed, so
-that colour is never the only sign. Every colour has a contrast of at least 4.5 to the ground it stands on, light and dark.
+Operations without weights are warm (and gray for `none`), the convolutions cool; the larger kernel of a family is dashed, so
+that color is never the only sign. Every color has a contrast of at least 4.5 to the ground it stands on, light and dark.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ SURFACES = ("#ffffff", "#1b2027")
 
 @dataclass(frozen=True)
 class Look:
-    """How an operation is drawn: its colour on a light and on a dark ground, and its dash pattern (empty is solid)."""
+    """How an operation is drawn: its color on a light and on a dark ground, and its dash pattern (empty is solid)."""
 
     light: str
     dark: str

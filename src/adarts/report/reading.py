@@ -11,9 +11,9 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, FiniteFloat, ValidationError
 
 from adarts.config.loading import read_yaml
+from adarts.engine import Kind, Metrics
 from adarts.errors import CheckpointError, ConfigError, DataError
-from adarts.runs import Kind, Metrics
-from adarts.space import SPACES, Genotype
+from adarts.spaces import SPACES, Genotype
 
 T = TypeVar("T")
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from adarts.report.charts import Rule
 from adarts.report.reading import RunRecord
-from adarts.space import Space, get_space
+from adarts.spaces import Space, get_space
 
 
 def space_of(run: RunRecord) -> Space | None:

@@ -1,4 +1,4 @@
-"""The search: alternating updates of weights and logits, and what is measured meanwhile."""
+"""The search: alternating updates of weights and alphas, and what is measured meanwhile."""
 
 from adarts.searching.search import SearchResult, run_search
 from adarts.searching.task import SearchTask

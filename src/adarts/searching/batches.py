@@ -5,26 +5,26 @@ from __future__ import annotations
 import torch
 
 from adarts.config.settings import SearchConfig
-from adarts.data import Augmentation, Batches, ImageData, halves
+from adarts.data import Augmentation, Batches, ImageData, search_split
 
 
 def search_batches(
     config: SearchConfig, data: ImageData, single_level: bool, device: torch.device
 ) -> tuple[Batches, Batches, Batches]:
-    """The batches of the weights, those of the logits, and those that the supernet is measured on.
+    """The batches of the weights, those of the alphas, and those that the supernet is measured on.
 
     Args:
         config: of the search.
         data: its images.
-        single_level: weights and logits learn from the same images, all of them; otherwise from a half each, and the supernet is
-            measured on that of the logits.
+        single_level: weights and alphas learn from the same images, all of them; otherwise from a half each, and the supernet is
+            measured on that of the alphas.
         device: of the run.
     """
-    of_weights, of_logits = halves(data.train, config.images, config.seed)
+    of_weights, of_alphas = search_split(data.train, config.images, config.seed)
     if single_level:
-        of_weights = of_logits = torch.cat((of_weights, of_logits))
+        of_weights = of_alphas = torch.cat((of_weights, of_alphas))
     augmentation = Augmentation.of(config.images, data)
-    weights, logits = (
+    weights, alphas = (
         Batches(
             data.train,
             part,
@@ -33,25 +33,25 @@ def search_batches(
             purpose=purpose,
             augmentation=augmentation,
             device=device,
-            drop_last=True,  # static shapes, and no tiny batch for the normalisation
+            drop_last=True,  # static shapes, and no tiny batch for the normalization
         )
-        for part, purpose in ((of_weights, "weights"), (of_logits, "logits"))
+        for part, purpose in ((of_weights, "weights"), (of_alphas, "alphas"))
     )
     validation = Batches(
         data.train,
-        of_logits,
+        of_alphas,
         batch_size=2 * config.search.batch_size,
         seed=config.seed,
         purpose="validation",
         augmentation=Augmentation.plain(data),
         device=device,
         drop_last=False,
-        shuffle=True,  # always in the same order: a folder's own is by class, and a batch of one class normalises itself away
+        shuffle=True,  # always in the same order: a folder's own is by class, and a batch of one class normalizes itself away
     )
-    return weights, logits, validation
+    return weights, alphas, validation
 
 
-def epoch_steps(config: SearchConfig, weights: Batches, logits: Batches) -> tuple[int, int]:
+def epoch_steps(config: SearchConfig, weights: Batches, alphas: Batches) -> tuple[int, int]:
     """The steps of an epoch, and those of a pass through the images.
 
     An epoch may be shorter than a pass; the next one then goes on where it ended.
@@ -59,7 +59,7 @@ def epoch_steps(config: SearchConfig, weights: Batches, logits: Batches) -> tupl
     Args:
         config: of the search.
         weights: the batches of the weights.
-        logits: the batches of the logits.
+        alphas: the batches of the alphas.
     """
-    whole = min(len(weights), len(logits))
+    whole = min(len(weights), len(alphas))
     return min(whole, config.search.max_steps or whole), whole

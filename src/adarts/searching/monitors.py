@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from adarts.space import NASBENCH201, Genotype, Space
+from adarts.spaces import NASBENCH201, Genotype, Space
 from adarts.supernet import Selection
 from adarts.truth import DATA_SETS, dataset_of, truth_of
 

@@ -9,7 +9,7 @@ from adarts.data import ImageData
 from adarts.errors import ConfigError
 from adarts.methods import Method, Phase
 from adarts.seeding import derive_seed
-from adarts.space import get_space
+from adarts.spaces import get_space
 from adarts.supernet import Supernet, require_k
 
 
@@ -29,7 +29,7 @@ def checked_phases(config: SearchConfig, method: Method) -> tuple[Phase, ...]:
     for index, phase in enumerate(phases):
         try:
             if phase.warmup_epochs >= phase.epochs:
-                raise ConfigError(f"all {phase.epochs} epochs are warm-up, so the logits never move")
+                raise ConfigError(f"all {phase.epochs} epochs are warm-up, so the alphas never move")
             require_k(phase.supernet.channels, phase.edge)
         except ConfigError as error:
             where = f"phase {index + 1} of method '{name}': " if len(phases) > 1 else ""
@@ -38,7 +38,7 @@ def checked_phases(config: SearchConfig, method: Method) -> tuple[Phase, ...]:
 
 
 def build_supernet(config: SearchConfig, phase: Phase, index: int, data: ImageData) -> Supernet:
-    """The supernet of a phase, with weights and logits drawn from the seed of the search.
+    """The supernet of a phase, with weights and alphas drawn from the seed of the search.
 
     Args:
         config: of the search.

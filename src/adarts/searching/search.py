@@ -11,17 +11,18 @@ import torch
 
 from adarts.config.settings import SearchConfig
 from adarts.data import ImageData, load_images
-from adarts.forecast import Forecast, forecast
+from adarts.engine import RunFolder, StopSignals, carry_out, out_of_memory_named
+from adarts.engine.forecast import Forecast, forecast
+from adarts.engine.tables import table
 from adarts.methods import canonical, create, source_hash
+from adarts.models import count_macs
 from adarts.report import cell_svg, write_report
-from adarts.runs import RunFolder, StopSignals, carry_out, out_of_memory_named
-from adarts.runs.tables import table
 from adarts.searching.earlier import require_same_course
-from adarts.searching.footprint import MemoryLimit, Workload
+from adarts.searching.memory import MemoryLimit, Workload
 from adarts.searching.monitors import collapse_warning, truth
 from adarts.searching.phases import checked_phases
 from adarts.searching.task import SearchTask
-from adarts.space import Genotype, count_macs
+from adarts.spaces import Genotype
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class SearchResult:
 
     Attributes:
         run_dir: the run folder.
-        genotype: the cells named by the logits after the last epoch.
+        genotype: the cells named by the alphas after the last epoch.
         summary: what ``summary.json`` holds.
     """
 
@@ -71,11 +72,11 @@ def _search(config: SearchConfig) -> SearchResult:
     tight = [limit.check(Workload.of(config, phase, data, device), device) for phase in task.phases]
     with RunFolder.open("search", f"{data.name}-{method.info.name}", config, facts) as run:
         if not run.finished:
-            task.between = run.stop_if_asked
+            task.check_stop = run.stop_if_asked
             for warning in dict.fromkeys(filter(None, tight)):
                 run.warn(warning)
-            if caution := method.caution(task):
-                run.warn(caution)
+            if budget_warning := method.budget_warning(task):
+                run.warn(budget_warning)
             if config.search.validate_supernet and not task.validates:
                 run.warn(f"the supernet is not validated: {method.info.title} learns from all training images")
             with run.signals.deferred():  # a signal that meets the measurement of steps leaves them half undone
@@ -95,7 +96,7 @@ def _announce(run: RunFolder, task: SearchTask, data: ImageData, device: torch.d
     run.log(table("data", data.table()))
     shape = (1, data.in_channels, *data.image_size)
     steps, phase = task.steps(0), task.phases[0]
-    weights, logits = ([p.numel() for p in those] for those in (net.weight_parameters(), net.logit_parameters()))
+    weights, alphas = ([p.numel() for p in those] for those in (net.weight_parameters(), net.alpha_parameters()))
     run.log(
         table(
             "search",
@@ -103,7 +104,7 @@ def _announce(run: RunFolder, task: SearchTask, data: ImageData, device: torch.d
                 ("method", f"{task.method.info.title}, 1/{phase.edge.k} of the channels"),
                 ("space", net.space.title),
                 ("supernet", f"{phase.supernet.cells} cells, {phase.supernet.channels} channels"),
-                ("weights", f"{sum(weights):,} parameters, {sum(logits)} logits"),
+                ("weights", f"{sum(weights):,} parameters, {sum(alphas)} alphas"),
                 ("MACs", f"{count_macs(net, shape) / 1e6:,.0f} million an image"),
                 (
                     "steps",

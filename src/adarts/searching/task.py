@@ -12,18 +12,18 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.func import functional_call
 
-from adarts import updates
-from adarts.capture import Recorder, recorder
 from adarts.config.settings import SearchConfig
 from adarts.data import ImageData
+from adarts.engine import updates
+from adarts.engine.capture import Recorder, recorder
 from adarts.errors import ConfigError, DataError, NotFiniteError
-from adarts.methods import Method, Moment, Phase, Purpose, Sums
+from adarts.methods import Method, Phase, Progress, Purpose, Sums
 from adarts.searching.batches import epoch_steps, search_batches
 from adarts.searching.monitors import channel_stability, monitor, truth_in_words
 from adarts.searching.phases import build_supernet, checked_phases
 from adarts.seeding import derive_seed, generator
-from adarts.space import Genotype
-from adarts.supernet import Mixture, Selection, Supernet
+from adarts.spaces import Genotype
+from adarts.supernet import ArchWeights, Selection, Supernet
 
 
 class SearchTask:
@@ -39,7 +39,7 @@ class SearchTask:
     def __init__(self, config: SearchConfig, data: ImageData, method: Method, device: torch.device) -> None:
         self.config, self.data, self.method, self.device = config, data, method, device
         #: called between the batches of a long measurement; it may raise to stop the run
-        self.between: Callable[[], None] = lambda: None
+        self.check_stop: Callable[[], None] = lambda: None
         updates.fix_arithmetic(device)
         self.phases = checked_phases(config, method)
         self.epochs = sum(phase.epochs for phase in self.phases)
@@ -49,8 +49,8 @@ class SearchTask:
         #: a method that learns from all images leaves none to validate its supernet on
         self.validates = config.search.validate_supernet and not method.single_level
         batches = search_batches(config, data, method.single_level, device)
-        self.weight_batches, self.logit_batches, self.validation = batches
-        self._steps, self._pass = epoch_steps(config, self.weight_batches, self.logit_batches)
+        self.weight_batches, self.alpha_batches, self.validation = batches
+        self._steps, self._pass = epoch_steps(config, self.weight_batches, self.alpha_batches)
         #: a batch is worked off in so many parts where memory is short
         self.parts = 1
         self.fingerprint = data.fingerprint
@@ -61,22 +61,22 @@ class SearchTask:
     # ------------------------------------------------------------------------------------------------------- phases
 
     def enter(self, index: int) -> None:
-        """Begin a phase: its supernet, its optimisers, and what the method does first."""
+        """Begin a phase: its supernet, its optimizers, and what the method does first."""
         self._build(index)
-        self.method.begin(self)
+        self.method.on_phase_start(self)
         self.previous = None
 
     def _build(self, index: int) -> None:
         phase = self.phases[index]
-        self.moment = Moment(index, 0, phase.epochs, self.steps(0), phase.warmup_epochs)
+        self.progress = Progress(index, 0, phase.epochs, self.steps(0), phase.warmup_epochs)
         if phase.fresh or index == 0:
             self.previous = getattr(self, "supernet", None)
             self.supernet = build_supernet(self.config, phase, index, self.data).to(self.device)
-        weights, logits = self.supernet.weight_parameters(), self.supernet.logit_parameters()
-        self.weight_optimiser = updates.sgd(weights, self.config.weights)
-        self.logit_optimiser = updates.adam(logits, self.config.logits)
-        #: the mixture of the last pass
-        self._mixture: Mixture | None = None
+        weights, alphas = self.supernet.weight_parameters(), self.supernet.alpha_parameters()
+        self.weight_optimizer = updates.sgd(weights, self.config.weights)
+        self.alpha_optimizer = updates.adam(alphas, self.config.alphas)
+        #: the architecture weights of the last pass
+        self._arch_weights: ArchWeights | None = None
         self._make_updates(self._recorder(phase))
         #: what the selector `random` draws from, of the current step
         self.generator: torch.Generator | None = None
@@ -94,21 +94,21 @@ class SearchTask:
         return recorder(self.config.run, self.device)
 
     def _make_updates(self, record: Recorder | None) -> None:
-        weights, logits = self.supernet.weight_parameters(), self.supernet.logit_parameters()
-        clip = self.config.logits.clip
-        of_weights = updates.Moved(self.weight_optimiser, "the weights", self.config.weights.clip)
-        of_logits = updates.Moved(self.logit_optimiser, "the logits", float("inf") if clip is None else clip)
+        weights, alphas = self.supernet.weight_parameters(), self.supernet.alpha_parameters()
+        clip = self.config.alphas.clip
+        of_weights = updates.Moved(self.weight_optimizer, "the weights", self.config.weights.clip)
+        of_alphas = updates.Moved(self.alpha_optimizer, "the alphas", float("inf") if clip is None else clip)
         make = partial(updates.Update, masks=self._masks, recorder=record)
         gradient = updates.backward(partial(self._loss, purpose="weights"))
-        self.weight_update = make(of_weights, gradient=gradient, frozen=logits, observe=self._selected)
-        self.joint_update = make(of_weights, of_logits, gradient=gradient, observe=self._selected)
-        own = self.method.logit_gradient(self)
-        self.logit_update = make(
-            of_logits, gradient=own or updates.backward(partial(self._loss, purpose="logits")), frozen=weights
+        self.weight_update = make(of_weights, gradient=gradient, frozen=alphas, observe=self._selected)
+        self.joint_update = make(of_weights, of_alphas, gradient=gradient, observe=self._selected)
+        own = self.method.alpha_gradient(self)
+        self.alpha_update = make(
+            of_alphas, gradient=own or updates.backward(partial(self._loss, purpose="alphas")), frozen=weights
         )
 
     def _updates(self) -> tuple[updates.Update, ...]:
-        return self.weight_update, self.logit_update, self.joint_update
+        return self.weight_update, self.alpha_update, self.joint_update
 
     # --------------------------------------------------------------------------------------------- what the driver asks
 
@@ -117,16 +117,16 @@ class SearchTask:
 
     def go_to(self, epoch: int, step: int) -> None:
         """Make a step the current one; its batches and what is drawn in it follow from its number."""
-        moment = self._moment(epoch)
-        if self.method.info.replay == "epoch" and moment != self.moment:
+        progress = self._progress(epoch)
+        if self.method.info.replay == "epoch" and progress != self.progress:
             self._forget()
-        self.epoch, self._step, self.moment = epoch, step, moment
+        self.epoch, self._step, self.progress = epoch, step, progress
         self.rate = self._learning_rate(epoch)
         self.generator = generator(self.config.seed, "channels", epoch, step)
 
     def workload(self, epoch: int) -> tuple[int, bool]:
-        moment = self._moment(epoch)
-        return moment.phase, moment.warm
+        progress = self._progress(epoch)
+        return progress.phase, progress.past_warmup
 
     def step(self, epoch: int, step: int) -> Sums:
         self.supernet.train()
@@ -141,19 +141,19 @@ class SearchTask:
             "learning_rate": self._learning_rate(epoch),
             "train_loss": totals["loss"] / totals["images"],
             "train_accuracy": totals["correct"] / totals["images"],
-            "logits_loss": None,
-            "logits_accuracy": None,
+            "alphas_loss": None,
+            "alphas_accuracy": None,
         }
-        if "logits_images" in totals:
-            record["logits_loss"] = totals["logits_loss"] / totals["logits_images"]
-            record["logits_accuracy"] = totals["logits_correct"] / totals["logits_images"]
+        if "alphas_images" in totals:
+            record["alphas_loss"] = totals["alphas_loss"] / totals["alphas_images"]
+            record["alphas_accuracy"] = totals["alphas_correct"] / totals["alphas_images"]
         if self.validates:
             record["supernet_loss"], record["supernet_accuracy"] = self._validate()
         # Measurements may be stopped between two batches; from here on the state changes.
         self.go_to(epoch, 0)
         self._draws = derive_seed(self.config.seed, "draws", "end", epoch)
         with self._drawing():
-            own = self.method.end_epoch(self)
+            own = self.method.on_epoch_end(self)
         net, genotype = self.supernet, self.genotype()
         with torch.no_grad():
             record |= monitor(net.space, genotype, self.method.operation_weights(net), self.method.edge_weights(net))
@@ -166,16 +166,16 @@ class SearchTask:
         if own:
             record["method"] = own
         if len(self.phases) > 1:
-            record["phase"] = self.moment.phase
+            record["phase"] = self.progress.phase
         self.selection_before = self.selection
-        if self.moment.is_last and self.moment.phase + 1 < len(self.phases) and self.stopped is None:
-            self.enter(self.moment.phase + 1)
+        if self.progress.is_last and self.progress.phase + 1 < len(self.phases) and self.stopped is None:
+            self.enter(self.progress.phase + 1)
         return record
 
     def describe(self, record: Mapping[str, Any]) -> str:
         line = f"train {record['train_loss']:.3f} / {record['train_accuracy']:.1%}"
-        if record["logits_loss"] is not None:
-            line += f"  logits {record['logits_loss']:.3f} / {record['logits_accuracy']:.1%}"
+        if record["alphas_loss"] is not None:
+            line += f"  alphas {record['alphas_loss']:.3f} / {record['alphas_accuracy']:.1%}"
         if "supernet_accuracy" in record:
             line += f"  supernet {record['supernet_accuracy']:.1%}"
         skips = " + ".join(str(n) for n in record["skips"].values())
@@ -187,13 +187,13 @@ class SearchTask:
     def state_dict(self) -> dict[str, Any]:
         self._check()
         return {
-            "phase": self.moment.phase,
+            "phase": self.progress.phase,
             "epochs": self.epochs,
             "stopped": self.stopped,
             "supernet": dict(self.supernet.state_dict()),
             "active": {kind: active.tolist() for kind, active in self.supernet.active.items()},
-            "weight_optimiser": self.weight_optimiser.state_dict(),
-            "logit_optimiser": self.logit_optimiser.state_dict(),
+            "weight_optimizer": self.weight_optimizer.state_dict(),
+            "alpha_optimizer": self.alpha_optimizer.state_dict(),
             "method": self.method.state_dict(),
             "parts": self.parts,
             "selection": self.selection.cells,
@@ -204,7 +204,7 @@ class SearchTask:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         updates.require_same_images(self.fingerprint, state["data"])
-        if state["phase"] != self.moment.phase:
+        if state["phase"] != self.progress.phase:
             # The supernet of the last phase that had a new one; later phases went on with it.
             fresh = [index for index in range(state["phase"] + 1) if self.phases[index].fresh or index == 0]
             self._build(fresh[-1])
@@ -215,8 +215,8 @@ class SearchTask:
         self.supernet.load_state_dict(state["supernet"])
         for kind, active in state["active"].items():
             self.supernet.set_active(kind, active)
-        updates.load_optimiser(self.weight_optimiser, state["weight_optimiser"])
-        updates.load_optimiser(self.logit_optimiser, state["logit_optimiser"])
+        updates.load_optimizer(self.weight_optimizer, state["weight_optimizer"])
+        updates.load_optimizer(self.alpha_optimizer, state["alpha_optimizer"])
         self._forget()
         self.method.load_state_dict(state["method"])
         self.parts = state["parts"]
@@ -225,14 +225,14 @@ class SearchTask:
         self.initial_genotype = Genotype.from_dict(state["initial_genotype"])
 
     def halve_batch(self) -> bool:
-        if self.config.search.batch_size // (2 * self.parts) < 2:  # batch normalisation needs two images
+        if self.config.search.batch_size // (2 * self.parts) < 2:  # batch normalization needs two images
             return False
         self.parts *= 2
         self.selection, self.selection_before = Selection(), Selection()  # of batches of another size
         return True
 
     def genotype(self) -> Genotype:
-        """The cells that the logits name now.
+        """The cells that the alphas name now.
 
         Raises:
             ConfigError: the method names cells that are not of the space.
@@ -247,18 +247,18 @@ class SearchTask:
     # ---------------------------------------------------------------------------------------------- what a method asks
 
     @property
-    def logits_active(self) -> bool:
-        return self.moment.warm
+    def alphas_active(self) -> bool:
+        return self.progress.past_warmup
 
     def batch(self, purpose: Purpose) -> tuple[Tensor, Tensor]:
-        batches = self.logit_batches if purpose == "logits" else self.weight_batches
+        batches = self.alpha_batches if purpose == "alphas" else self.weight_batches
         return batches.batch(*divmod(self.epoch * self._steps + self._step, self._pass))
 
-    def update_logits(self) -> Sums:
-        self._draws = derive_seed(self.config.seed, "draws", "logits", self.epoch, self._step)
-        batches = [tensor for purpose in self.method.logit_batches for tensor in self.batch(purpose)]
-        sums = self.logit_update(self.config.logits.learning_rate, self.parts, *batches)
-        return {f"logits_{name}": value for name, value in sums.items()}
+    def update_alphas(self) -> Sums:
+        self._draws = derive_seed(self.config.seed, "draws", "alphas", self.epoch, self._step)
+        batches = [tensor for purpose in self.method.alpha_batches for tensor in self.batch(purpose)]
+        sums = self.alpha_update(self.config.alphas.learning_rate, self.parts, *batches)
+        return {f"alphas_{name}": value for name, value in sums.items()}
 
     def update_weights(self) -> Sums:
         return self._move_weights(self.weight_update)
@@ -276,7 +276,7 @@ class SearchTask:
         self,
         x_bchw: Tensor,
         y_b: Tensor,
-        mixture: Mixture,
+        arch_weights: ArchWeights,
         *,
         parameters: Mapping[str, Tensor] | None = None,
         selection: Literal["batch", "average"] | Selection = "batch",
@@ -284,7 +284,7 @@ class SearchTask:
         precise: bool = False,
     ) -> tuple[Tensor, Tensor]:
         arguments = {
-            "mixture": mixture,
+            "arch_weights": arch_weights,
             "selection": selection,
             "update_statistics": update_statistics,
             "generator": self.generator,
@@ -294,59 +294,59 @@ class SearchTask:
             torch.manual_seed(derive_seed(self._draws, "noise"))
         with updates.autocast("float32" if precise else self.config.run.precision, x_bchw.device):
             if parameters is None:
-                scores = self.supernet(x_bchw, **arguments)
+                logits = self.supernet(x_bchw, **arguments)
             else:
-                scores = functional_call(self.supernet, dict(parameters), (x_bchw,), arguments)
-        scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
-        return F.cross_entropy(scores, y_b), scores
+                logits = functional_call(self.supernet, dict(parameters), (x_bchw,), arguments)
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        return F.cross_entropy(logits, y_b), logits
 
-    def measure(self, mixture: Mixture) -> tuple[float, float]:
+    def measure(self, arch_weights: ArchWeights) -> tuple[float, float]:
         self.supernet.train()
         self.generator = generator(self.config.seed, "validation channels")
 
-        def scores(x_bchw: Tensor) -> Tensor:
+        def logits(x_bchw: Tensor) -> Tensor:
             return self.supernet(  # type: ignore[no-any-return]
-                x_bchw, mixture=mixture, update_statistics=False, generator=self.generator
+                x_bchw, arch_weights=arch_weights, update_statistics=False, generator=self.generator
             )
 
-        return updates.measure(scores, self._validation_batches(), self.between)
+        return updates.measure(logits, self._validation_batches(), self.check_stop)
 
     def momentum(self) -> dict[str, Tensor]:
-        state = self.weight_optimiser.state
+        state = self.weight_optimizer.state
         named = self.supernet.named_parameters()
         return {name: state[p]["momentum_buffer"] for name, p in named if "momentum_buffer" in state.get(p, {})}
 
-    def restart_logits(self) -> None:
-        self.logit_optimiser.state.clear()
+    def restart_alphas(self) -> None:
+        self.alpha_optimizer.state.clear()
         self._forget()
 
     def stop(self, reason: str) -> None:
         self.epochs, self.stopped = self.epoch + 1, reason
 
-    def _moment(self, epoch: int) -> Moment:
+    def _progress(self, epoch: int) -> Progress:
         """Where an epoch stands in the current phase."""
-        index, phase = self.moment.phase, self.phases[self.moment.phase]
+        index, phase = self.progress.phase, self.phases[self.progress.phase]
         begin = sum(before.epochs for before in self.phases[:index])
-        return Moment(index, epoch - begin, phase.epochs, self.steps(epoch), phase.warmup_epochs)
+        return Progress(index, epoch - begin, phase.epochs, self.steps(epoch), phase.warmup_epochs)
 
     def _learning_rate(self, epoch: int) -> float:
-        moment, phase = self._moment(epoch), self.phases[self.moment.phase]
-        return phase.rate_scale * updates.learning_rate(self.config.weights, moment.epoch, moment.epochs)
+        progress, phase = self._progress(epoch), self.phases[self.progress.phase]
+        return phase.rate_scale * updates.learning_rate(self.config.weights, progress.epoch, progress.epochs)
 
     def _loss(self, x_bchw: Tensor, y_b: Tensor, purpose: Purpose) -> tuple[Tensor, ...]:
         if self._draws_inside:
             torch.manual_seed(self._draws)  # the same for all parts of a batch
-        mixture = self._mixture = self.method.mixture(self, purpose, x_bchw, y_b)
-        # The logits' batches would only disturb the averages that belong to the weights.
-        loss, scores = self.loss(x_bchw, y_b, mixture, update_statistics=purpose == "weights")
-        penalty = self.method.penalty(self, purpose, mixture)
-        return (loss, scores) if penalty is None else (loss, scores, penalty)
+        arch_weights = self._arch_weights = self.method.arch_weights(self, purpose, x_bchw, y_b)
+        # The alphas' batches would only disturb the averages that belong to the weights.
+        loss, logits = self.loss(x_bchw, y_b, arch_weights, update_statistics=purpose == "weights")
+        penalty = self.method.penalty(self, purpose, arch_weights)
+        return (loss, logits) if penalty is None else (loss, logits, penalty)
 
     def _selected(self) -> list[Tensor]:
         return self.supernet.selection.cells
 
     def _masks(self) -> updates.Masks:
-        return self.supernet.movable(None if self._mixture is None else self._mixture.active)
+        return self.supernet.movable(None if self._arch_weights is None else self._arch_weights.active)
 
     @property
     def _draws_inside(self) -> bool:
@@ -378,9 +378,9 @@ class SearchTask:
         try:
             yield
         except NotFiniteError as error:
-            logits = torch.cat([p.detach().flatten() for p in self.supernet.logit_parameters()])
+            alphas = torch.cat([p.detach().flatten() for p in self.supernet.alpha_parameters()])
             raise NotFiniteError(
-                f"{error} (learning rate {self.rate:.3g}, logits from {logits.min():.3g} to {logits.max():.3g})"
+                f"{error} (learning rate {self.rate:.3g}, alphas from {alphas.min():.3g} to {alphas.max():.3g})"
             ) from None
 
     def _validation_batches(self) -> Iterator[tuple[Tensor, Tensor]]:
@@ -391,9 +391,9 @@ class SearchTask:
         # Only the selector `random` draws; its choice is the same in every epoch.
         draws = generator(self.config.seed, "validation channels")
         with torch.no_grad():
-            mixture = self.method.plain_mixture(self)
+            arch_weights = self.method.plain_arch_weights(self)
         return updates.measure(
-            lambda x: net(x, mixture=mixture, selection="average", generator=draws),
+            lambda x: net(x, arch_weights=arch_weights, selection="average", generator=draws),
             self._validation_batches(),
-            self.between,
+            self.check_stop,
         )

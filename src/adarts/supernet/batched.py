@@ -2,7 +2,7 @@
 
 Every parameter and buffer has the edge as its first axis: slice ``[e]`` is what the edge-by-edge textbook holds for edge e.
 A feature map of E edges has E·c channels, edge by edge; since convolutions here are depthwise or block-diagonal and batch
-normalisation is per channel, the edges never mix.
+normalization is per channel, the edges never mix.
 
 Shape suffixes in this room: b batch, c channels of one edge, C channels of the node, n = E·c, h w, e edges, o operations.
 """
@@ -72,9 +72,9 @@ def separable_weights(depthwise: Depthwise, pointwise: Pointwise, rows: Rows) ->
 
 
 class BatchNorm(nn.Module):
-    """Statistics of a batch normalisation without affine parameters of its own, for every edge.
+    """Statistics of a batch normalization without affine parameters of its own, for every edge.
 
-    It is not applied here: the normalisation that closes an operation is folded into the weighted sum over the operations
+    It is not applied here: the normalization that closes an operation is folded into the weighted sum over the operations
     (the weight of the operation, alpha times beta, is its affine weight), one within an operation into the next convolution.
     """
 
@@ -89,13 +89,13 @@ class BatchNorm(nn.Module):
         # Same meaning and name as in torch's own module, so that the supernet switches both kinds alike.
         self.track_running_stats = True
 
-    def normalisation(self, rows: Rows) -> kernels.Normalisation:
-        """What the next feature map is to be normalised with; counts a batch if the statistics are to follow it."""
+    def normalization(self, rows: Rows) -> kernels.Normalization:
+        """What the next feature map is to be normalized with; counts a batch if the statistics are to follow it."""
         update = self.training and self.track_running_stats
         if update:
             some(self.num_batches_tracked, rows).add_(1)
         running = update or not self.training
-        return kernels.Normalisation(
+        return kernels.Normalization(
             some(self.running_mean, rows).view(-1) if running else None,
             some(self.running_var, rows).view(-1) if running else None,
             self.training,

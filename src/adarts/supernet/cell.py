@@ -7,9 +7,10 @@ from torch import Tensor, nn
 
 from adarts.config.settings import EdgeDesign
 from adarts.errors import ConfigError
-from adarts.space import FactorizedReduce, ReLUConvBN, Space
+from adarts.models import FactorizedReduce, ReLUConvBN
+from adarts.spaces import Space
 from adarts.supernet.edges import Addend, SourceEdges, node_sum
-from adarts.supernet.mixture import CellPlan
+from adarts.supernet.plan import CellPlan
 
 
 def require_k(channels: int, design: EdgeDesign) -> None:

@@ -12,12 +12,12 @@ from torch import Tensor, nn
 
 from adarts import kernels
 from adarts.config.settings import EdgeDesign
-from adarts.space import Space
+from adarts.spaces import Space
 from adarts.supernet import selection as select
 from adarts.supernet.attention import ChannelAttention
 from adarts.supernet.batched import per_channel
-from adarts.supernet.mixture import CellPlan, Group
 from adarts.supernet.operations import BATCHED, Features, skip
+from adarts.supernet.plan import CellPlan, Group
 
 
 class SourceEdges(nn.Module):
@@ -32,7 +32,7 @@ class SourceEdges(nn.Module):
         allowed: for every edge that leaves it, which operations the edge may have. An operation that none of them may have is
             not made; one that some may have is made for all, so that the edges stay side by side.
         stride: 2 for the inputs of a reduction cell.
-        space: its operations, in the order of the logits.
+        space: its operations, in the order of the alphas.
         design: which channels enter, and attention.
     """
 
@@ -48,7 +48,7 @@ class SourceEdges(nn.Module):
         self.attention = ChannelAttention(num_modules, channels, design.k) if design.attention else None
         self.operations = nn.ModuleDict(
             {
-                name: BATCHED[name](num_edges, self.selected, stride, space.normalised_pools)
+                name: BATCHED[name](num_edges, self.selected, stride, space.normalized_pools)
                 for name, allowed_e in zip(space.operations, zip(*allowed, strict=True), strict=True)
                 if name != "none" and any(allowed_e)
             }
@@ -149,7 +149,7 @@ class SourceEdges(nn.Module):
             size = (math.ceil(side / self.stride) for side in x_bnhw.shape[2:])
             return x_bnhw.new_zeros(*x_bnhw.shape[:2], *size).contiguous(memory_format=torch.channels_last)
         results = [operation(features) for operation in operations]
-        return kernels.normalised_sum([(z, gain, norm) for (z, norm), gain in zip(results, gains, strict=True)])
+        return kernels.normalized_sum([(z, gain, norm) for (z, norm), gain in zip(results, gains, strict=True)])
 
 
 #: what an edge adds to its target: a feature map, or the parts of one with partial connection

@@ -1,4 +1,4 @@
-"""The supernet: every mixed edge holds all candidate operations, weighed by the architecture logits."""
+"""The supernet: every mixed edge holds all candidate operations, weighed by the architecture alphas."""
 
 from __future__ import annotations
 
@@ -11,19 +11,24 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from adarts.config.settings import EdgeDesign, SupernetSettings
-from adarts.space import Space
-from adarts.space.operations import BatchNorm2d, ResidualReduction
+from adarts.models.operations import BatchNorm2d, ResidualReduction
+from adarts.spaces import Space
 from adarts.supernet.batched import BatchNorm
 from adarts.supernet.canonical import Names
 from adarts.supernet.cell import SearchCell
 from adarts.supernet.edges import SourceEdges
-from adarts.supernet.mixture import CellPlan, Mixture, Plan, masked_softmax, plan
+from adarts.supernet.plan import ArchWeights, CellPlan, Plan, masked_softmax, plan
 from adarts.supernet.recompute import recomputed
 from adarts.supernet.selection import AttentionSource, Selection
 
 
+def is_alpha(name: str) -> bool:
+    """Whether a parameter of a supernet is an architecture parameter, an alpha or a beta, by its name."""
+    return name.startswith(("alphas.", "betas."))
+
+
 class Stem(nn.Module):
-    """3x3 convolution and affine batch normalisation; with those between and behind the cells, the only affine ones."""
+    """3x3 convolution and affine batch normalization; with those between and behind the cells, the only affine ones."""
 
     def __init__(self, channels_in: int, channels: int) -> None:
         super().__init__()
@@ -38,12 +43,12 @@ class Supernet(nn.Module):
     """The network that is searched; section II of the paper, with the edge design of section III as data.
 
     Its state dict has readable names by cell, edge and operation (:mod:`adarts.supernet.canonical`), and contains the
-    logits.
+    alphas.
 
     Args:
         space: what can be found.
         settings: width and depth, and whether cells are recomputed in the backward pass.
-        design: which channels enter the operations, attention, edge normalisation.
+        design: which channels enter the operations, attention, edge normalization.
         num_classes: width of the classifier.
         in_channels: channels of the images.
 
@@ -75,15 +80,16 @@ class Supernet(nn.Module):
             self.cell_channels.append(channels)
             self.cells.append(SearchCell(space, outputs, channels, kind, index - 1 in reductions, design))
             outputs = (outputs[1], len(space.outputs) * channels)
-        #: cells that end in a sum need a normalisation before the classifier
+        #: cells that end in a sum need a normalization before the classifier
         self.last = nn.Identity() if space.all_nodes else nn.Sequential(BatchNorm2d(outputs[1]), nn.ReLU())
         self.classifier = nn.Linear(outputs[1], num_classes)
         num_edges = len(space.edges)
-        self.logits = nn.ParameterDict()
+        #: the architecture parameters by kind of cell: alphas of the operations (edges, operations), betas of the edges (edges,)
+        self.alphas, self.betas = nn.ParameterDict(), nn.ParameterDict()
         for kind in space.cell_kinds:
-            self.logits[f"{kind}_alpha"] = nn.Parameter(1e-3 * torch.randn(num_edges, len(space.operations)))
-            if design.normalisation:
-                self.logits[f"{kind}_beta"] = nn.Parameter(1e-3 * torch.randn(num_edges))
+            self.alphas[kind] = nn.Parameter(1e-3 * torch.randn(num_edges, len(space.operations)))
+            if design.normalization:
+                self.betas[kind] = nn.Parameter(1e-3 * torch.randn(num_edges))
         #: what is active as Python knows it, without asking a device, and what a pass computes then
         self._active: dict[str, list[list[bool]]] = {}
         self._plans: dict[str, Plan] = {}
@@ -98,12 +104,12 @@ class Supernet(nn.Module):
         self.register_load_state_dict_pre_hook(_from_canonical)  # type: ignore[no-untyped-call]
 
     def weight_parameters(self) -> list[nn.Parameter]:
-        """All parameters that are not architecture logits; the attention modules count as weights."""
-        return [parameter for name, parameter in self.named_parameters() if not name.startswith("logits.")]
+        """All parameters that are not architecture alphas; the attention modules count as weights."""
+        return [parameter for name, parameter in self.named_parameters() if not is_alpha(name)]
 
-    def logit_parameters(self) -> list[nn.Parameter]:
-        """The architecture logits: alpha, and beta with edge normalisation."""
-        return list(self.logits.values())
+    def alpha_parameters(self) -> list[nn.Parameter]:
+        """The architecture parameters: alphas, and betas with edge normalization."""
+        return [*self.alphas.values(), *self.betas.values()]
 
     def search_cells(self) -> Iterator[SearchCell]:
         """The cells, in order."""
@@ -136,15 +142,15 @@ class Supernet(nn.Module):
 
     def operation_weights(self) -> dict[str, Tensor]:
         """Softmax of alpha over the active operations of each edge (eq. 2): kind -> (edges, operations)."""
-        return {kind: masked_softmax(self.logits[f"{kind}_alpha"], active) for kind, active in self.active.items()}
+        return {kind: masked_softmax(self.alphas[kind], active) for kind, active in self.active.items()}
 
     def edge_weights(self) -> dict[str, Tensor] | None:
-        """Softmax of beta over the edges that enter each node: kind -> (edges,); None without edge normalisation."""
-        if not self.design.normalisation:
+        """Softmax of beta over the edges that enter each node: kind -> (edges,); None without edge normalization."""
+        if not self.design.normalization:
             return None
         entering = [len(self.space.incoming(target)) for target in self.space.targets]
         return {
-            kind: torch.cat([F.softmax(part, 0) for part in self.logits[f"{kind}_beta"].split(entering)])
+            kind: torch.cat([F.softmax(part, 0) for part in self.betas[kind].split(entering)])
             for kind in self.space.cell_kinds
         }
 
@@ -152,32 +158,32 @@ class Supernet(nn.Module):
         self,
         x_bchw: Tensor,
         *,
-        mixture: Mixture | None = None,
+        arch_weights: ArchWeights | None = None,
         selection: AttentionSource | Selection = "batch",
         update_statistics: bool = True,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Class scores (B, classes).
+        """Logits (B, classes).
 
         Args:
             x_bchw: images.
-            mixture: weights of operations and edges; none takes the softmax of the logits.
+            arch_weights: weights of operations and edges; none takes the softmax of the alphas.
             selection: where attention's choice of channels comes from, or the channels themselves.
-            update_statistics: whether running statistics of the normalisations and of the attention follow this batch, in
+            update_statistics: whether running statistics of the normalizations and of the attention follow this batch, in
                 training mode.
             generator: what the selector `random` draws from.
         """
-        if mixture is None:
-            mixture = Mixture(self.operation_weights(), self.edge_weights())
+        if arch_weights is None:
+            arch_weights = ArchWeights(self.operation_weights(), self.edge_weights())
         self._track_statistics(update_statistics)
         plans = {
             kind: CellPlan(
-                self._groups(kind, mixture.active),
+                self._groups(kind, arch_weights.active),
                 "batch" if isinstance(selection, Selection) else selection,
                 self.training and update_statistics,
                 generator,
-                mixture.auxiliary,
-                mixture.skip_dropout,
+                arch_weights.auxiliary,
+                arch_weights.skip_dropout,
             )
             for kind in self.space.cell_kinds
         }
@@ -186,11 +192,11 @@ class Supernet(nn.Module):
         s0 = s1 = self.stem(x_bchw.contiguous(memory_format=torch.channels_last))
         for index, (kind, cell) in enumerate(zip(self.kinds, self.search_cells(), strict=True)):
             given = selection.cells[index] if isinstance(selection, Selection) else None
-            beta_e = None if mixture.edges is None else mixture.edges[kind]
+            beta_e = None if arch_weights.edges is None else arch_weights.edges[kind]
             if str(index) in self.reductions:
                 s1 = self.reductions[str(index)](s1)
             run = partial(recomputed, cell) if self.recompute else cell
-            s2, chosen = run(s0, s1, mixture.operations[kind], beta_e, given, plans[kind])
+            s2, chosen = run(s0, s1, arch_weights.operations[kind], beta_e, given, plans[kind])
             s0, s1 = s1, s2
             used.append(chosen)
         self.selection = Selection(used)
@@ -199,10 +205,10 @@ class Supernet(nn.Module):
     def movable(self, active: Mapping[str, Tensor] | None) -> dict[nn.Parameter, Tensor]:
         """Which entries of the parameters take part in a pass, where that is not all or none of them.
 
-        An optimiser must leave the other entries alone: no momentum, no decay.
+        An optimizer must leave the other entries alone: no momentum, no decay.
 
         Args:
-            active: as in :class:`Mixture`.
+            active: as in :class:`ArchWeights`.
 
         Returns:
             Parameter -> bool that broadcasts to its shape.
@@ -224,7 +230,7 @@ class Supernet(nn.Module):
                         masks[parameter] = mask_e.view(-1, *[1] * (parameter.dim() - 1))
         for kind, own in self._active.items():
             if not all(map(all, own)):
-                masks[self.logits[f"{kind}_alpha"]] = self.get_buffer(f"active_{kind}")
+                masks[self.alphas[kind]] = self.get_buffer(f"active_{kind}")
         if active is None:
             self._movable = masks
         return masks

@@ -1,7 +1,7 @@
 """The candidate operations in their batched form: each runs once for all edges that leave a node.
 
-Every operation ends in its own batch normalisation (without affine parameters), except the identity, `none`, noise, and the
-pool of NAS-Bench-201. An operation returns its feature map before that normalisation, and the normalisation: both are applied
+Every operation ends in its own batch normalization (without affine parameters), except the identity, `none`, noise, and the
+pool of NAS-Bench-201. An operation returns its feature map before that normalization, and the normalization: both are applied
 in the weighted sum over all operations. `none` has no form here: it contributes nothing and only takes its share in the
 softmax.
 """
@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from adarts import kernels
 from adarts.supernet.batched import BatchNorm, Dense, Depthwise, Pointwise, Rows, separable_weights
 
-#: a feature map, and how it is to be normalised
-Result = tuple[Tensor, kernels.Normalisation | None]
+#: a feature map, and how it is to be normalized
+Result = tuple[Tensor, kernels.Normalization | None]
 
 
 class Features:
@@ -81,8 +81,8 @@ class SeparableConv(nn.Module):
     def forward(self, features: Features) -> Result:
         rows = features.rows
         second = separable_weights(self.depthwise2, self.pointwise2, rows)
-        (x,) = kernels.separable(features.convolved(self), [second], 1, self.norm1.normalisation(rows))
-        return x, self.norm2.normalisation(rows)
+        (x,) = kernels.separable(features.convolved(self), [second], 1, self.norm1.normalization(rows))
+        return x, self.norm2.normalization(rows)
 
 
 class DilatedConv(nn.Module):
@@ -98,7 +98,7 @@ class DilatedConv(nn.Module):
         return separable_weights(self.depthwise, self.pointwise, rows)
 
     def forward(self, features: Features) -> Result:
-        return features.convolved(self), self.norm.normalisation(features.rows)
+        return features.convolved(self), self.norm.normalization(features.rows)
 
 
 class MaxPool(nn.Module):
@@ -109,18 +109,18 @@ class MaxPool(nn.Module):
         self.norm = BatchNorm(num_edges, channels)
 
     def forward(self, features: Features) -> Result:
-        return features.pools[0], self.norm.normalisation(features.rows)
+        return features.pools[0], self.norm.normalization(features.rows)
 
 
 class AvgPool(nn.Module):
     """3x3 average pooling that does not count the padding, then BN, in spaces that have it behind their pools."""
 
-    def __init__(self, num_edges: int, channels: int, normalised: bool) -> None:
+    def __init__(self, num_edges: int, channels: int, normalized: bool) -> None:
         super().__init__()
-        self.norm = BatchNorm(num_edges, channels) if normalised else None
+        self.norm = BatchNorm(num_edges, channels) if normalized else None
 
     def forward(self, features: Features) -> Result:
-        return features.pools[1], None if self.norm is None else self.norm.normalisation(features.rows)
+        return features.pools[1], None if self.norm is None else self.norm.normalization(features.rows)
 
 
 class Convolution(nn.Module):
@@ -132,7 +132,7 @@ class Convolution(nn.Module):
         self.norm = BatchNorm(num_edges, channels)
 
     def forward(self, features: Features) -> Result:
-        return self.conv(features.rectified, features.rows), self.norm.normalisation(features.rows)
+        return self.conv(features.rectified, features.rows), self.norm.normalization(features.rows)
 
 
 class Identity(nn.Module):
@@ -167,7 +167,7 @@ class FactorizedReduce(nn.Module):
         odd = self.conv2(F.relu(F.pad(x, (0, width % 2, 0, height % 2))[:, :, 1::2, 1::2]), features.rows)
         # Each edge's channels are its two halves one after the other.
         parts = [t.unflatten(1, (-1, conv.weight.shape[1])) for t, conv in ((even, self.conv1), (odd, self.conv2))]
-        return torch.cat(parts, 2).flatten(1, 2), self.norm.normalisation(features.rows)
+        return torch.cat(parts, 2).flatten(1, 2), self.norm.normalization(features.rows)
 
 
 def skip(num_edges: int, channels: int, stride: int) -> nn.Module:
@@ -175,16 +175,16 @@ def skip(num_edges: int, channels: int, stride: int) -> nn.Module:
     return Identity() if stride == 1 else FactorizedReduce(num_edges, channels)
 
 
-#: name -> (edges, channels, stride, whether pools are normalised) -> batched module
+#: name -> (edges, channels, stride, whether pools are normalized) -> batched module
 BATCHED: dict[str, Callable[[int, int, int, bool], nn.Module]] = {
-    "noise": lambda e, c, s, normalised: Noise(),
-    "max_pool_3x3": lambda e, c, s, normalised: MaxPool(e, c),
-    "avg_pool_3x3": lambda e, c, s, normalised: AvgPool(e, c, normalised),
-    "skip_connect": lambda e, c, s, normalised: skip(e, c, s),
-    "sep_conv_3x3": lambda e, c, s, normalised: SeparableConv(e, c, 3),
-    "sep_conv_5x5": lambda e, c, s, normalised: SeparableConv(e, c, 5),
-    "dil_conv_3x3": lambda e, c, s, normalised: DilatedConv(e, c, 3),
-    "dil_conv_5x5": lambda e, c, s, normalised: DilatedConv(e, c, 5),
-    "nor_conv_1x1": lambda e, c, s, normalised: Convolution(e, c, 1),
-    "nor_conv_3x3": lambda e, c, s, normalised: Convolution(e, c, 3),
+    "noise": lambda e, c, s, normalized: Noise(),
+    "max_pool_3x3": lambda e, c, s, normalized: MaxPool(e, c),
+    "avg_pool_3x3": lambda e, c, s, normalized: AvgPool(e, c, normalized),
+    "skip_connect": lambda e, c, s, normalized: skip(e, c, s),
+    "sep_conv_3x3": lambda e, c, s, normalized: SeparableConv(e, c, 3),
+    "sep_conv_5x5": lambda e, c, s, normalized: SeparableConv(e, c, 5),
+    "dil_conv_3x3": lambda e, c, s, normalized: DilatedConv(e, c, 3),
+    "dil_conv_5x5": lambda e, c, s, normalized: DilatedConv(e, c, 5),
+    "nor_conv_1x1": lambda e, c, s, normalized: Convolution(e, c, 1),
+    "nor_conv_3x3": lambda e, c, s, normalized: Convolution(e, c, 3),
 }

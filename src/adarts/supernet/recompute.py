@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.func import functional_call
 from torch.utils.checkpoint import checkpoint
 
-from adarts.supernet.mixture import CellPlan
+from adarts.supernet.plan import CellPlan
 
 if TYPE_CHECKING:
     from adarts.supernet.cell import SearchCell
@@ -42,7 +42,7 @@ def recomputed(
         if s1_bchw.device.type == "cpu":
             _give_back()
         # The repetition takes the channels that were chosen, and follows the batch in copies of all statistics, which are
-        # thrown away. To switch the statistics off would change what the normalisation keeps for its gradient.
+        # thrown away. To switch the statistics off would change what the normalization keeps for its gradient.
         copies = {name: buffer.clone() for name, buffer in cell.named_buffers()}
         state = {**parameters, **copies}
         return functional_call(cell, state, (*inputs, chosen, plan), tie_weights=False)  # type: ignore[no-any-return]

@@ -19,12 +19,12 @@ import torch
 from adarts.config.loading import checked, layered, merge, setting_names, validated
 from adarts.config.settings import ImageSettings, SearchConfig, names_code
 from adarts.data import load_images
+from adarts.engine.config_file import identity
 from adarts.errors import ConfigError, DataError
 from adarts.methods import canonical, create, published
-from adarts.runs.config_file import identity
 from adarts.searching import SearchTask
-from adarts.searching.footprint import MemoryLimit
-from adarts.space import get_space
+from adarts.searching.memory import MemoryLimit
+from adarts.spaces import get_space
 
 _MOST = 10_000  # points; more are a slip of the pen, such as a seed range with a digit too many
 

@@ -55,7 +55,7 @@ def page(title: str, outcomes: Sequence[Outcome], found: Sequence[Group], facts:
         f"Python {machine['python']}, {machine['started']}",
         "",
         "Mean ± sample standard deviation over the seeds, after the last epoch. The accuracies are those of the supernet in "
-        "training, on the images of the weights (train) and of the logits, and measured after the epoch (supernet).",
+        "training, on the images of the weights (train) and of the alphas, and measured after the epoch (supernet).",
         "",
         summary(found),
         "",

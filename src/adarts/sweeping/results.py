@@ -13,7 +13,7 @@ from adarts.sweeping.grid import Point
 
 State = Literal["waiting", "running", "finished", "failed", "stopped"]
 
-_ACCURACIES = ("train_accuracy", "logits_accuracy", "supernet_accuracy")
+_ACCURACIES = ("train_accuracy", "alphas_accuracy", "supernet_accuracy")
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def finished(point: Point, folder: Path) -> Outcome:
 
 
 def accuracies(record: Mapping[str, Any]) -> dict[str, float]:
-    """Those that a metrics record has: of the last epoch on the images of the weights and of the logits, of the supernet."""
+    """Those that a metrics record has: of the last epoch on the images of the weights and of the alphas, of the supernet."""
     return {name: record[name] for name in _ACCURACIES if record.get(name) is not None}
 
 

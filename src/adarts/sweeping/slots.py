@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-_LEASH = Path(__file__).with_name("leash.py")
+_CHILD = Path(__file__).with_name("child.py")
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _PATIENCE = 10.0  # seconds that children get to end at once before they are killed
 
@@ -116,12 +116,12 @@ class Slots:
                 child.process.wait()
 
     def _start(self, job: Job, cores: Sequence[int]) -> _Child:
-        leash = [sys.executable, "-P", str(_LEASH), str(os.getpid()), ",".join(map(str, cores))]
+        child = [sys.executable, "-P", str(_CHILD), str(os.getpid()), ",".join(map(str, cores))]
         environment = {**os.environ, **dict.fromkeys(_THREADS, str(self._threads)), "PYTHONUNBUFFERED": "1"}
         with job.log.open("ab") as log:
             began = log.tell()
             process = subprocess.Popen(
-                [*leash, *job.command],
+                [*child, *job.command],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -25,10 +25,10 @@ from rich.console import Console
 
 from adarts.config.loading import to_yaml
 from adarts.config.settings import SearchConfig
+from adarts.engine import RunFolder, StopSignals, environment, parse_time_limit, write_atomically
+from adarts.engine.files import refuse, to_json
+from adarts.engine.lock import Lock, require_free
 from adarts.errors import AdartsError, CheckpointError, ConfigError, Stopped
-from adarts.runs import RunFolder, StopSignals, environment, parse_time_limit, write_atomically
-from adarts.runs.files import refuse, to_json
-from adarts.runs.lock import Lock, require_free
 from adarts.sweeping.grid import Point, require_possible
 from adarts.sweeping.pages import content, page, summary
 from adarts.sweeping.results import Outcome, finished, groups

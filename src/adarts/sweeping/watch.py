@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from adarts.report.words import duration
-from adarts.runs import Metrics
+from adarts.engine import Metrics
+from adarts.report.numbers import duration
 from adarts.sweeping.grid import Point
 from adarts.sweeping.pages import figures_in_words
 from adarts.sweeping.results import State, accuracies

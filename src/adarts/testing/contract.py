@@ -19,9 +19,10 @@ from torch import Tensor
 from adarts.config.settings import SearchConfig
 from adarts.methods import Method, Purpose
 from adarts.methods.registry import check, published_by
+from adarts.models import Network
 from adarts.searching import SearchTask
-from adarts.space import Genotype, Network
-from adarts.supernet import Mixture
+from adarts.spaces import Genotype
+from adarts.supernet import ArchWeights, is_alpha
 from adarts.testing.searches import (
     Epoch,
     add,
@@ -33,13 +34,13 @@ from adarts.testing.searches import (
     moved,
     small_search,
     snapshot,
-    update_logits,
+    update_alphas,
     with_negatives,
 )
 
 EDGES: Mapping[str, Mapping[str, Any]] = {
-    "all channels": {"selector": "all", "k": 1, "attention": False, "normalisation": False},
-    "attention": {"selector": "attention", "k": 4, "attention": True, "normalisation": True},
+    "all channels": {"selector": "all", "k": 1, "attention": False, "normalization": False},
+    "attention": {"selector": "attention", "k": 4, "attention": True, "normalization": True},
 }
 """Designs of the mixed edge that a method meets besides its own."""
 
@@ -65,14 +66,14 @@ class MethodContract:
 
     Attributes:
         method: the class under test.
-        steps_to_every_logit: search steps within which every active logit has received a gradient; more than 1 where a pass
+        steps_to_every_alpha: search steps within which every active alpha has received a gradient; more than 1 where a pass
             samples.
         edges: the designs of the mixed edge that the method works with, besides its own.
         settings: what is changed in the small searches here, section by section.
     """
 
     method: ClassVar[type[Method]]
-    steps_to_every_logit: ClassVar[int] = 1
+    steps_to_every_alpha: ClassVar[int] = 1
     edges: ClassVar[Mapping[str, Mapping[str, Any]]] = EDGES
     settings: ClassVar[Mapping[str, Any]] = {}
 
@@ -84,13 +85,13 @@ class MethodContract:
         """Such a search that was carried out; the same one for all tests of a class."""
         return _finished(type(self))  # type: ignore[arg-type]  # mypy asks the class for the hash of an instance
 
-    def oracle(self, search: SearchTask, x_bchw: Tensor, mixture: Mixture) -> Tensor:
-        """Class scores by a supernet that is independent of the package's, for those who have one.
+    def oracle(self, search: SearchTask, x_bchw: Tensor, arch_weights: ArchWeights) -> Tensor:
+        """Class logits by a supernet that is independent of the package's, for those who have one.
 
         Args:
             search: its supernet has just made the same pass, so that its selection of channels is known.
             x_bchw: images in float64.
-            mixture: weights of the pass; gradients flow through them to the logits of the search.
+            arch_weights: weights of the pass; gradients flow through them to the alphas of the search.
         """
         raise SkipTest("no oracle at hand")
 
@@ -109,39 +110,39 @@ class MethodContract:
 
     # ------------------------------------------------------------------------------------------------------ the updates
 
-    def test_the_update_of_the_weights_leaves_the_logits_alone(self) -> None:
+    def test_the_update_of_the_weights_leaves_the_alphas_alone(self) -> None:
         search = at(self.search(), 1)
         if self.method.single_level:
             raise SkipTest("moves both with one update")
-        weights, logits = snapshot(search.supernet.weight_parameters()), snapshot(search.supernet.logit_parameters())
+        weights, alphas = snapshot(search.supernet.weight_parameters()), snapshot(search.supernet.alpha_parameters())
         search.update_weights()
-        assert not any(moved(logits, search.supernet.logit_parameters())), "the weights' update moved logits"
+        assert not any(moved(alphas, search.supernet.alpha_parameters())), "the weights' update moved alphas"
         assert any(moved(weights, search.supernet.weight_parameters())), "the weights' update moved no weight"
 
-    def test_the_update_of_the_logits_leaves_the_weights_alone(self) -> None:
+    def test_the_update_of_the_alphas_leaves_the_weights_alone(self) -> None:
         search = at(self.search(), 1)
         if self.method.single_level:
             raise SkipTest("moves both with one update")
         net = search.supernet
         weights, buffers = snapshot(net.weight_parameters()), snapshot(net.buffers())
-        logits = snapshot(net.logit_parameters())
-        search.update_logits()
-        assert not any(moved(weights, net.weight_parameters())), "the logits' update moved weights"
-        assert not any(moved(buffers, net.buffers())), "the logits' update moved running statistics"
-        assert any(moved(logits, net.logit_parameters())), "the logits' update moved no logit"
+        alphas = snapshot(net.alpha_parameters())
+        search.update_alphas()
+        assert not any(moved(weights, net.weight_parameters())), "the alphas' update moved weights"
+        assert not any(moved(buffers, net.buffers())), "the alphas' update moved running statistics"
+        assert any(moved(alphas, net.alpha_parameters())), "the alphas' update moved no alpha"
 
     def test_each_update_learns_from_its_half_of_the_images(self) -> None:
         if self.method.single_level:
             raise SkipTest("learns from all images at once")
         search = self.search()
         halves: dict[Purpose, Tensor] = {
-            "logits": search.logit_batches.indices,
+            "alphas": search.alpha_batches.indices,
             "weights": search.weight_batches.indices,
         }
         learns: dict[tuple[Purpose, Purpose], bool] = {
-            ("logits", "logits"): True,
-            ("logits", "weights"): "weights" in search.method.logit_batches,
-            ("weights", "logits"): False,
+            ("alphas", "alphas"): True,
+            ("alphas", "weights"): "weights" in search.method.alpha_batches,
+            ("weights", "alphas"): False,
             ("weights", "weights"): True,
         }
         known = gradients(search)
@@ -151,7 +152,7 @@ class MethodContract:
             wrong = "learns" if found else "does not learn"
             assert found == expected, f"the update of the {update} {wrong} from the half for the {half}"
 
-    def test_every_active_logit_receives_a_finite_gradient(self) -> None:
+    def test_every_active_alpha_receives_a_finite_gradient(self) -> None:
         self._require_gradients()
 
     def test_a_penalty_is_that_of_the_batch_in_however_many_parts(self) -> None:
@@ -169,22 +170,21 @@ class MethodContract:
             own[::2, own[0].nonzero()[-1]] = False  # one operation less on every second edge
         for kind, own in active.items():
             net.set_active(kind, own.tolist())
-        before = {name: logits.detach().clone() for name, logits in net.logits.items()}
+        before = {name: alphas.detach().clone() for name, alphas in net.alphas.items()}
         at(search, 1)
         self.method.update(search.method, search)
         for kind, own in active.items():
-            name = f"{kind}_alpha"
-            assert torch.equal(net.logits[name][~own], before[name][~own]), f"{kind}: logits that are not active moved"
+            assert torch.equal(net.alphas[kind][~own], before[kind][~own]), f"{kind}: alphas that are not active moved"
             weights = search.method.operation_weights(net)[kind]
             assert not weights[~own].any(), f"{kind}: operations that are not active have weights"
 
     # --------------------------------------------------------------------------------------------- the state, the result
 
-    def test_the_logits_rest_in_the_warm_up_and_move_behind_it(self) -> None:
+    def test_the_alphas_rest_in_the_warm_up_and_move_behind_it(self) -> None:
         epochs = self.finished().epochs
         early = [number for number, epoch in enumerate(epochs) if epoch.moved and not epoch.warm]
-        assert not early, f"the logits moved in the epochs {early}, which are warm-up"
-        assert any(epoch.moved for epoch in epochs), "the logits never moved"
+        assert not early, f"the alphas moved in the epochs {early}, which are warm-up"
+        assert any(epoch.moved for epoch in epochs), "the alphas never moved"
 
     def test_a_resumed_search_is_the_uninterrupted_one(self) -> None:
         whole, parts = self.finished(), self.search()
@@ -235,36 +235,37 @@ class MethodContract:
         x_bchw, y_b = search.batch("weights")
         x_bchw = x_bchw.double()
         torch.manual_seed(0)
-        mixture = search.method.mixture(search, "logits", x_bchw, y_b)
-        mixture = replace(mixture, skip_dropout=0.0)  # what is drawn, no oracle can know
-        scores = net(x_bchw, mixture=mixture, update_statistics=False)
-        expected = self.oracle(search, x_bchw, mixture)
-        torch.testing.assert_close(scores, expected, rtol=1e-9, atol=1e-9)
-        logits = [search.supernet.logits[f"{kind}_alpha"] for kind in net.space.cell_kinds]
-        direction = torch.randn_like(scores)
-        ours, theirs = (torch.autograd.grad(y, logits, direction, retain_graph=True) for y in (scores, expected))
+        arch_weights = search.method.arch_weights(search, "alphas", x_bchw, y_b)
+        arch_weights = replace(arch_weights, skip_dropout=0.0)  # what is drawn, no oracle can know
+        logits = net(x_bchw, arch_weights=arch_weights, update_statistics=False)
+        expected = self.oracle(search, x_bchw, arch_weights)
+        torch.testing.assert_close(logits, expected, rtol=1e-9, atol=1e-9)
+        alphas = [search.supernet.alphas[kind] for kind in net.space.cell_kinds]
+        direction = torch.randn_like(logits)
+        ours, theirs = (torch.autograd.grad(y, alphas, direction, retain_graph=True) for y in (logits, expected))
         for mine, other in zip(ours, theirs, strict=True):
             torch.testing.assert_close(mine, other, rtol=1e-7, atol=1e-9)
 
     # -------------------------------------------------------------------------------------------- what some of them share
 
     def _require_gradients(self, **changes: Any) -> SearchTask:
-        """A search whose logits were all reached within :attr:`steps_to_every_logit`: alpha, and beta where edges are weighed."""
-        steps = self.steps_to_every_logit
+        """A search whose alphas were all reached within :attr:`steps_to_every_alpha`: alpha, and beta where edges are weighed."""
+        steps = self.steps_to_every_alpha
         search = self.search(search={"epochs": 2 + steps}, **changes)
         net = search.supernet
-        reached = {name: torch.zeros_like(logits, dtype=torch.bool) for name, logits in net.logits.items()}
+        named = {name: p for name, p in net.named_parameters() if is_alpha(name)}
+        reached = {name: torch.zeros_like(p, dtype=torch.bool) for name, p in named.items()}
         for step in range(steps):
             at(search, 1 + step // search.steps(0), step % search.steps(0))
-            update_logits(search)
-            for name, logits in net.logits.items():
-                if logits.grad is not None:
-                    assert torch.isfinite(logits.grad).all(), f"{name}: a gradient that is not finite"
-                    reached[name] |= logits.grad != 0
-        wanted = {f"{kind}_alpha": active for kind, active in net.active.items()}
-        if net.design.normalisation:  # an edge that enters its node alone has the weight 1, whatever its beta
+            update_alphas(search)
+            for name, alphas in named.items():
+                if alphas.grad is not None:
+                    assert torch.isfinite(alphas.grad).all(), f"{name}: a gradient that is not finite"
+                    reached[name] |= alphas.grad != 0
+        wanted = {f"alphas.{kind}": active for kind, active in net.active.items()}
+        if net.design.normalization:  # an edge that enters its node alone has the weight 1, whatever its beta
             rivals = torch.tensor([len(net.space.incoming(target)) > 1 for _, target in net.space.edges])
-            wanted |= {f"{kind}_beta": rivals for kind in net.space.cell_kinds}
+            wanted |= {f"betas.{kind}": rivals for kind in net.space.cell_kinds}
         for name, wanted_here in wanted.items():
             missing = (wanted_here & ~reached[name]).nonzero().tolist()
             assert not missing, (
@@ -273,22 +274,22 @@ class MethodContract:
         return search
 
     def _effect_of_the_penalty(self, parts: int) -> Tensor:
-        """What the penalty adds to the gradient of the logits, for a batch that is worked off in so many parts.
+        """What the penalty adds to the gradient of the alphas, for a batch that is worked off in so many parts.
 
-        The normalisation sees other batches in the parts, so that the gradients of the loss differ; but not their difference.
+        The normalization sees other batches in the parts, so that the gradients of the loss differ; but not their difference.
         """
         found = []
         for penalty in (nullcontext(), patch.object(self.method, "penalty", return_value=None)):
             with penalty:
-                search = self.search(search={"epochs": 3}, logits={"clip": None})
-                logits = search.supernet.logit_parameters()
+                search = self.search(search={"epochs": 3}, alphas={"clip": None})
+                alphas = search.supernet.alpha_parameters()
                 torch.manual_seed(0)
                 with torch.no_grad():
-                    for tensor in logits:
+                    for tensor in alphas:
                         tensor.add_(torch.randn_like(tensor))  # some penalties vanish where a search begins
                 search.parts = parts
-                update_logits(at(search, 2))  # and some grow with the epochs
-                found.append(gradient(logits))
+                update_alphas(at(search, 2))  # and some grow with the epochs
+                found.append(gradient(alphas))
         return found[0] - found[1]
 
 

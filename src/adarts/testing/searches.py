@@ -32,7 +32,7 @@ class Epoch:
 
     Attributes:
         warm: whether the warm-up was over.
-        moved: whether its steps moved any logit.
+        moved: whether its steps moved any alpha.
     """
 
     warm: bool
@@ -66,12 +66,12 @@ def carry_out(search: SearchTask) -> list[Epoch]:
     """Carry a search out to its end."""
     epochs: list[Epoch] = []
     while len(epochs) < search.epochs:  # a method may stop earlier than it was planned
-        number, logits = len(epochs), search.supernet.logit_parameters()
-        before = snapshot(logits)
+        number, alphas = len(epochs), search.supernet.alpha_parameters()
+        before = snapshot(alphas)
         totals: dict[str, float] = {}
         for step in range(search.steps(number)):
             add(totals, search.step(number, step))
-        epochs.append(Epoch(search.moment.warm, any(moved(before, logits))))
+        epochs.append(Epoch(search.progress.past_warmup, any(moved(before, alphas))))
         search.end_epoch(number, totals)
     return epochs
 
@@ -97,7 +97,7 @@ def assert_equal_states(one: Any, other: Any, where: str = "state") -> None:
     elif isinstance(one, Mapping):
         assert set(one) == set(other), where
         for key, value in one.items():
-            if key == "param_groups":  # how an optimiser works, not what it has gathered; a learning rate is set anew
+            if key == "param_groups":  # how an optimizer works, not what it has gathered; a learning rate is set anew
                 continue
             assert_equal_states(value, other[key], f"{where}.{key}")
     elif isinstance(one, list | tuple):
@@ -108,9 +108,9 @@ def assert_equal_states(one: Any, other: Any, where: str = "state") -> None:
         assert one == other, where
 
 
-def update_logits(search: SearchTask) -> None:
-    """The update that moves the logits."""
-    search.update_both() if search.method.single_level else search.update_logits()
+def update_alphas(search: SearchTask) -> None:
+    """The update that moves the alphas."""
+    search.update_both() if search.method.single_level else search.update_alphas()
 
 
 def gradient(parameters: Iterable[Tensor]) -> Tensor:
@@ -119,17 +119,17 @@ def gradient(parameters: Iterable[Tensor]) -> Tensor:
 
 
 def gradients(search: SearchTask) -> dict[Purpose, Tensor]:
-    """Those of an update of the logits, and of an update of the weights with the same logits."""
-    weights, logits = search.supernet.weight_parameters(), search.supernet.logit_parameters()
-    before = snapshot(logits)
+    """Those of an update of the alphas, and of an update of the weights with the same alphas."""
+    weights, alphas = search.supernet.weight_parameters(), search.supernet.alpha_parameters()
+    before = snapshot(alphas)
     torch.manual_seed(0)
-    at(search, 1).update_logits()
-    of_logits = gradient(logits)
+    at(search, 1).update_alphas()
+    of_alphas = gradient(alphas)
     with torch.no_grad():
-        for tensor, old in zip(logits, before, strict=True):
+        for tensor, old in zip(alphas, before, strict=True):
             tensor.copy_(old)
     at(search, 1).update_weights()
-    return {"logits": of_logits, "weights": gradient(weights)}
+    return {"alphas": of_alphas, "weights": gradient(weights)}
 
 
 def with_negatives(search: SearchTask, indices: Tensor) -> SearchTask:

@@ -15,11 +15,11 @@ from adarts import zoo
 from adarts.config.settings import NetworkSettings
 from adarts.data import ImageData
 from adarts.errors import ConfigError, DataError
+from adarts.models import Network, baselines
+from adarts.models.baselines.parts import Classifier
 from adarts.seeding import fresh_weights
-from adarts.space import Genotype, Network, get_space, load_genotype, random_genotype
-from adarts.zoo import baselines
-from adarts.zoo.baselines.parts import Classifier
-from adarts.zoo.models import create_model
+from adarts.spaces import Genotype, get_space, load_genotype, random_genotype
+from adarts.zoo.create import create_model
 
 MODEL_WEIGHTS, MODEL_FACTS = "model.safetensors", "model.json"
 
@@ -127,7 +127,7 @@ def model_files(
     Args:
         network: trained.
         settings: that it was built by.
-        data: what it was trained on; its classes and normalisation belong to the model.
+        data: what it was trained on; its classes and normalization belong to the model.
     """
     weights: dict[str, Tensor] = {
         name: tensor.detach().cpu().contiguous()
@@ -156,7 +156,7 @@ def model_files(
 
 
 def load_model(folder: str | Path) -> tuple[Network | Classifier, dict[str, Any]]:
-    """A trained network in evaluation mode, and its facts (classes, image size, normalisation).
+    """A trained network in evaluation mode, and its facts (classes, image size, normalization).
 
     Raises:
         DataError: the files are missing, damaged, or do not fit together.

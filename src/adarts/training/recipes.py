@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from adarts.models.baselines import get_baseline
 from adarts.training.model import resolve_genotype
-from adarts.zoo.baselines import get_baseline
 
 Layer = Mapping[str, Mapping[str, Any]]
 

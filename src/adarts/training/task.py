@@ -12,13 +12,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from adarts import updates
-from adarts.capture import recorder
 from adarts.config.settings import TrainConfig
 from adarts.data import Augmentation, Batches, ImageData, Images, hold_out
+from adarts.engine import updates
+from adarts.engine.capture import recorder
+from adarts.models import DropPath, Network
+from adarts.models.baselines.parts import Classifier
 from adarts.seeding import derive_seed, generator
-from adarts.space import DropPath, Network
-from adarts.zoo.baselines.parts import Classifier
 
 WARM_ERROR = 0.8
 """The warm-up at a small learning rate ends with the epoch whose training error is below this (He et al., section 4.2)."""
@@ -39,14 +39,14 @@ class TrainTask:
     ) -> None:
         self.config, self.data, self.network, self.device = config, data, network, device
         #: called between the batches of a long measurement; it may raise to stop the run
-        self.between: Callable[[], None] = lambda: None
+        self.check_stop: Callable[[], None] = lambda: None
         self.epochs = config.training.epochs
         #: whether the network draws random numbers in a forward pass
         self.draws = isinstance(network, Network) and network.draws
         updates.fix_arithmetic(device)
-        self.optimiser = updates.sgd(list(network.parameters()), config.weights)
+        self.optimizer = updates.sgd(list(network.parameters()), config.weights)
         self.update = updates.Update(
-            updates.Moved(self.optimiser, "the weights", config.weights.clip),
+            updates.Moved(self.optimizer, "the weights", config.weights.clip),
             gradient=updates.backward(self._loss),
             recorder=None if self.draws else recorder(config.run, device),
         )
@@ -59,7 +59,7 @@ class TrainTask:
             purpose="training",
             augmentation=Augmentation.of(config.images, data),
             device=device,
-            drop_last=True,  # a last batch of one image has no statistics to normalise with
+            drop_last=True,  # a last batch of one image has no statistics to normalize with
         )
         self.held_out = held_out
         #: a batch is worked off in so many parts where memory is short
@@ -97,13 +97,13 @@ class TrainTask:
         config = self.config
         with updates.autocast(config.run.precision, x_bchw.device):
             output = self.network(x_bchw, *(scales.transpose(0, 1) for scales in scales_bp111))
-        scores, auxiliary = output if isinstance(output, tuple) else (output, None)
-        scores, smoothing = scores.float(), config.training.label_smoothing
-        loss = F.cross_entropy(scores, y_b, label_smoothing=smoothing)
+        logits, auxiliary = output if isinstance(output, tuple) else (output, None)
+        logits, smoothing = logits.float(), config.training.label_smoothing
+        loss = F.cross_entropy(logits, y_b, label_smoothing=smoothing)
         if auxiliary is not None:
             extra = F.cross_entropy(auxiliary.float(), y_b, label_smoothing=smoothing)
             loss = loss + config.network.auxiliary_weight * extra
-        return loss, scores
+        return loss, logits
 
     def end_epoch(self, epoch: int, totals: dict[str, float]) -> dict[str, Any]:
         self.update.check()
@@ -130,7 +130,7 @@ class TrainTask:
         self.update.check()
         return {
             "network": dict(self.network.state_dict()),
-            "optimiser": self.optimiser.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
             "parts": self.parts,
             "warm": self.warm,
             "last_record": self.last_record,
@@ -140,19 +140,19 @@ class TrainTask:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         updates.require_same_images(self.data.fingerprint, state["data"])
         self.network.load_state_dict(state["network"])
-        updates.load_optimiser(self.optimiser, state["optimiser"])
+        updates.load_optimizer(self.optimizer, state["optimizer"])
         self.update.forget()
         self.parts, self.last_record = state["parts"], state["last_record"]
         self.warm = state.get("warm", True)  # older trainings had no such warm-up
 
     def halve_batch(self) -> bool:
-        if self.batches.batch_size // (2 * self.parts) < 2:  # batch normalisation needs two images
+        if self.batches.batch_size // (2 * self.parts) < 2:  # batch normalization needs two images
             return False
         self.parts *= 2
         return True
 
     def measure(self, images: Images, indices: Tensor) -> tuple[float, float]:
-        """Mean loss and accuracy on images that are only normalised."""
+        """Mean loss and accuracy on images that are only normalized."""
         batches = Batches(
             images,
             indices,
@@ -165,7 +165,7 @@ class TrainTask:
             shuffle=False,
         )
         self.network.eval()
-        return updates.measure(self.network, (batches.batch(0, step) for step in range(len(batches))), self.between)
+        return updates.measure(self.network, (batches.batch(0, step) for step in range(len(batches))), self.check_stop)
 
     def _learning_rate(self, moment: float, epoch: int) -> float:
         """The rate falls with the epochs, as in the paper's code family; only a linear warm-up moves with the steps."""

@@ -9,15 +9,16 @@ from typing import Any
 
 import torch
 
-from adarts import updates
 from adarts.config.settings import RunSettings, TrainConfig
 from adarts.data import Augmentation, Batches, ImageData, load_images
+from adarts.engine import RunFolder, StopSignals, carry_out, out_of_memory_named, prepare_device, read_config, updates
+from adarts.engine.forecast import forecast
+from adarts.engine.tables import table
 from adarts.errors import ConfigError
-from adarts.forecast import forecast
+from adarts.models import Network, cost
+from adarts.models.baselines import get_baseline
 from adarts.report import cell_svg, write_report
-from adarts.runs import RunFolder, StopSignals, carry_out, out_of_memory_named, prepare_device, read_config
-from adarts.runs.tables import table
-from adarts.space import Genotype, Network, cost, load_genotype
+from adarts.spaces import Genotype, load_genotype
 from adarts.training.model import (
     MODEL_FACTS,
     MODEL_WEIGHTS,
@@ -27,7 +28,6 @@ from adarts.training.model import (
     resolve_genotype,
 )
 from adarts.training.task import TrainTask
-from adarts.zoo.baselines import get_baseline
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def _train(config: TrainConfig) -> TrainResult:
             elif kept != genotype:
                 run.log(f"this run keeps the cells that it began with; {config.genotype} holds other ones now")
                 task = _task(config, data, kept, device)
-            task.between = run.stop_if_asked
+            task.check_stop = run.stop_if_asked
             with run.signals.deferred():  # a signal that meets the measurement of steps leaves them half undone
                 _announce(run, task)
             carry_out(task, run, config.run)

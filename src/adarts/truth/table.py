@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from adarts.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
-    from adarts.space import Genotype
+    from adarts.spaces import Genotype
 
 DATA_SETS = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
 """The data sets on which every cell was trained, and what people call them."""
@@ -113,8 +113,8 @@ def lookup(arch: str) -> Truth:
     known = _by_arch().get(arch.strip())
     if known is not None:
         return known
-    from adarts.space.arch_string import read, write  # these load torch
-    from adarts.space.limits import check_size
+    from adarts.spaces.arch_string import read, write  # these load torch
+    from adarts.spaces.limits import check_size
 
     check_size(arch)
     return _by_arch()[write(read(arch))]
@@ -126,8 +126,8 @@ def truth_of(genotype: Genotype) -> Truth:
     Raises:
         DataError: it is no cell of NAS-Bench-201.
     """
-    from adarts.space import NASBENCH201
-    from adarts.space.arch_string import write
+    from adarts.spaces import NASBENCH201
+    from adarts.spaces.arch_string import write
 
     genotype.require_within(NASBENCH201)
     return _by_arch()[write(genotype.cells["normal"].nodes)]

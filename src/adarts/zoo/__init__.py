@@ -6,6 +6,6 @@
 Importing the room loads no torch, so that its records can be listed at once.
 """
 
-from adarts.zoo.catalogue import Entry, Record, entries, find, get, names, nearest_names, record, records, select
+from adarts.zoo.catalog import Entry, Record, entries, find, get, names, nearest_names, record, records, select
 
 __all__ = ["Entry", "Record", "entries", "find", "get", "names", "nearest_names", "record", "records", "select"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from adarts.space import Genotype, get_space
+from adarts.spaces import Genotype, get_space
 
 
 def cell_lines(genotype: Genotype, kind: str) -> list[str]:

@@ -57,7 +57,7 @@ TABLE = (
         6.66,
         28.05,
         "vgg19_bn",
-        "It is VGG-19 with batch normalisation and one linear layer; 20.1 M is its size with 100 classes.",
+        "It is VGG-19 with batch normalization and one linear layer; 20.1 M is its size with 100 classes.",
     ),
     Row(
         "MobileNetV2",

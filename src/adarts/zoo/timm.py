@@ -23,10 +23,9 @@ except ImportError:
     raise ImportError("adarts.zoo.timm needs timm: pip install 'adarts[timm]'") from None
 
 from adarts.errors import ConfigError
-from adarts.space import DropPath, Network
-from adarts.zoo import baselines
-from adarts.zoo.baselines.parts import Classifier
-from adarts.zoo.catalogue import CELLS, CHANNELS, entries, get
+from adarts.models import DropPath, Network, baselines
+from adarts.models.baselines.parts import Classifier
+from adarts.zoo.catalog import CELLS, CHANNELS, entries, get
 
 __all__: list[str] = []  # timm adds what it registers
 
@@ -85,19 +84,19 @@ class _Model(nn.Module):
         raise NotImplementedError
 
     def forward_head(self, features_bchw: Tensor, pre_logits: bool = False) -> Tensor:
-        """Class scores of a feature map, or with ``pre_logits`` what is classified."""
+        """Logits of a feature map, or with ``pre_logits`` what is classified."""
         if not self.global_pool:
             return features_bchw
         pooled_bc = F.dropout(features_bchw.mean((2, 3)), self.drop_rate, self.training)
         return pooled_bc if pre_logits else self.classifier(pooled_bc)
 
     def forward(self, x_bchw: Tensor) -> Tensor:
-        """Class scores."""
+        """Logits."""
         return self.forward_head(self.forward_features(x_bchw))
 
 
 class CellModel(_Model, Network):
-    """A network of published cells; its weights have the names that they have in :class:`adarts.space.Network`."""
+    """A network of published cells; its weights have the names that they have in :class:`adarts.spaces.Network`."""
 
     def __init__(
         self,
@@ -124,12 +123,12 @@ class CellModel(_Model, Network):
         return self.features(x_bchw, scales)[0]
 
     def forward(self, x_bchw: Tensor, path_scales_pb111: Tensor | None = None) -> Tensor:
-        """Class scores; drop path is the model's own, so no factors are taken."""
+        """Logits; drop path is the model's own, so no factors are taken."""
         return _Model.forward(self, x_bchw)
 
 
 class HandDesignedModel(_Model, Classifier):
-    """A hand-designed network; its weights have the names that they have in :mod:`adarts.zoo.baselines`."""
+    """A hand-designed network; its weights have the names that they have in :mod:`adarts.models.baselines`."""
 
     def __init__(
         self,

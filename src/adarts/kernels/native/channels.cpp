@@ -51,7 +51,7 @@ void select_backward(int64_t batch, int64_t pixels, int64_t C, int64_t n, bool p
         T* __restrict target = gx + (b * pixels + p) * C;
         for (int64_t j = 0; j < n; j++) sums[j] += gradient[j] * source[places[j]];
         std::fill_n(target, C, T(0));
-        // Two edges may have chosen the same channel: this loop cannot be vectorised.
+        // Two edges may have chosen the same channel: this loop cannot be vectorized.
         for (int64_t j = 0; j < n; j++) target[places[j]] += gradient[j] * factor[j];
       }
     }

@@ -1,4 +1,4 @@
-// Batch normalisation of several feature maps and their weighted sum: statistics, sum, backward pass. All maps of one call
+// Batch normalization of several feature maps and their weighted sum: statistics, sum, backward pass. All maps of one call
 // have the same shape: (pixels of all images, n).
 #include <cmath>
 
@@ -46,12 +46,12 @@ void moments(int64_t pixels, int64_t n, const T* z, T* mean, T* variance, int th
         Vector<T> sum{}, squares{};
         int64_t rows = 0, t = first;
         for (; t + V <= last; t += L, rows++) sum += load(z + t);
-        const Vector<T> centre = rows ? sum / T(rows) : sum;
+        const Vector<T> center = rows ? sum / T(rows) : sum;
         for (t = first; t + V <= last; t += L) {
-          const Vector<T> d = load(z + t) - centre;
+          const Vector<T> d = load(z + t) - center;
           squares += d * d;
         }
-        for (int64_t l = 0; l < V; l++) part[v + l].add(rows, centre[l], squares[l]);
+        for (int64_t l = 0; l < V; l++) part[v + l].add(rows, center[l], squares[l]);
         for (int64_t l = 0; t + l < last; l++) part[v + l].add(1, z[t + l], 0);  // the map's last, incomplete vector
       }
   });
@@ -61,8 +61,8 @@ void moments(int64_t pixels, int64_t n, const T* z, T* mean, T* variance, int th
   for (int64_t c = 0; c < n; c++) mean[c] = all[c].mean, variance[c] = all[c].squares / all[c].count;
 }
 
-// Mean and 1/deviation (count, n) to normalise every map with. The statistics of the batch (training), which the running ones
-// follow if they are given; or the running ones. A map that is null is not normalised: mean 0, deviation 1.
+// Mean and 1/deviation (count, n) to normalize every map with. The statistics of the batch (training), which the running ones
+// follow if they are given; or the running ones. A map that is null is not normalized: mean 0, deviation 1.
 template <class T>
 void statistics(int64_t pixels, int64_t n, int64_t count, bool training, const T* const* z, T* const* running_mean,
                 T* const* running_var, double momentum, double eps, T* mean, T* inv_std, int threads) {
@@ -132,12 +132,12 @@ void gradient_sums(int64_t pixels, int64_t n, int64_t count, const T* g, const T
         const int64_t first = tile * tile_rows * L + v, last = std::min((tile + 1) * tile_rows * L, tiles.total);
         for (int64_t k = -1; k < count; k++) {
           Vector<T> sum{};
-          const Vector<T> centre = k < 0 ? Vector<T>{} : load(means[k].data() + v);
+          const Vector<T> center = k < 0 ? Vector<T>{} : load(means[k].data() + v);
           int64_t t = first;
-          for (; t + V <= last; t += L) sum += k < 0 ? load(g + t) : load(g + t) * (load(z[k] + t) - centre);
+          for (; t + V <= last; t += L) sum += k < 0 ? load(g + t) : load(g + t) * (load(z[k] + t) - center);
           for (int64_t l = 0; l < V; l++) part[(k + 1) * L + v + l] += sum[l];
           for (int64_t l = 0; t + l < last; l++)
-            part[(k + 1) * L + v + l] += k < 0 ? g[t + l] : g[t + l] * (z[k][t + l] - centre[l]);
+            part[(k + 1) * L + v + l] += k < 0 ? g[t + l] : g[t + l] * (z[k][t + l] - center[l]);
         }
       }
   });
@@ -181,7 +181,7 @@ void gradients(int64_t pixels, int64_t n, int64_t count, const T* g, const T* co
 
 // out = sum over k of gain[k] * (z[k] - mean[k]) * inv_std[k], plus bias (or nothing, if null).
 template <class T>
-void normalised_sum(int64_t pixels, int64_t n, int64_t count, const T* const* z, const T* mean, const T* inv_std, const T* gain,
+void normalized_sum(int64_t pixels, int64_t n, int64_t count, const T* const* z, const T* mean, const T* inv_std, const T* gain,
                     const T* bias, T* out, int threads) {
   Array<T> factor(count * n), shift(n);
   if (bias) std::copy_n(bias, n, shift.begin());
@@ -195,17 +195,17 @@ void normalised_sum(int64_t pixels, int64_t n, int64_t count, const T* const* z,
 
 // Its gradients; where the statistics are those of the batch (depends[k]), they too depend on the map. gain null: all 1.
 template <class T>
-void normalised_sum_backward(int64_t pixels, int64_t n, int64_t count, const T* g, const T* const* z, const T* mean,
+void normalized_sum_backward(int64_t pixels, int64_t n, int64_t count, const T* g, const T* const* z, const T* mean,
                              const T* inv_std, const T* gain, const int64_t* depends, T* const* gz, T* g_gain, T* g_bias,
                              int threads) {
   Array<T> sums((count + 1) * n), a(count * n), b(count * n), c(count * n);
   gradient_sums(pixels, n, count, g, z, mean, sums.data(), threads);
   std::copy_n(sums.begin(), n, g_bias);
   for (int64_t i = 0; i < count * n; i++) {
-    const T centred = sums[n + i], s = inv_std[i];
-    g_gain[i] = s * centred;
+    const T centerd = sums[n + i], s = inv_std[i];
+    g_gain[i] = s * centerd;
     a[i] = gain ? gain[i] * s : s;
-    b[i] = depends[i / n] ? -a[i] * s * s * centred / pixels : T(0);
+    b[i] = depends[i / n] ? -a[i] * s * s * centerd / pixels : T(0);
     c[i] = depends[i / n] ? -a[i] * sums[i % n] / pixels - b[i] * mean[i] : T(0);
   }
   gradients(pixels, n, count, g, z, depends, a.data(), b.data(), c.data(), gz, threads);
@@ -221,16 +221,16 @@ void normalised_sum_backward(int64_t pixels, int64_t n, int64_t count, const T* 
       adarts::statistics(pixels, n, count, training, z, running_mean, running_var, momentum, eps, mean, inv_std, threads);  \
     });                                                                                                                     \
   }                                                                                                                         \
-  extern "C" int adarts_normalised_sum_##suffix(int64_t pixels, int64_t n, int64_t count, const T* const* z,                \
+  extern "C" int adarts_normalized_sum_##suffix(int64_t pixels, int64_t n, int64_t count, const T* const* z,                \
                                                  const T* mean, const T* inv_std, const T* gain, const T* bias, T* out,     \
                                                  int64_t threads) {                                                         \
-    return adarts::guarded([&] { adarts::normalised_sum(pixels, n, count, z, mean, inv_std, gain, bias, out, threads); });  \
+    return adarts::guarded([&] { adarts::normalized_sum(pixels, n, count, z, mean, inv_std, gain, bias, out, threads); });  \
   }                                                                                                                         \
-  extern "C" int adarts_normalised_sum_backward_##suffix(                                                                   \
+  extern "C" int adarts_normalized_sum_backward_##suffix(                                                                   \
       int64_t pixels, int64_t n, int64_t count, const T* g, const T* const* z, const T* mean, const T* inv_std,             \
       const T* gain, const int64_t* depends, T* const* gz, T* g_gain, T* g_bias, int64_t threads) {                         \
     return adarts::guarded([&] {                                                                                            \
-      adarts::normalised_sum_backward(pixels, n, count, g, z, mean, inv_std, gain, depends, gz, g_gain, g_bias, threads);   \
+      adarts::normalized_sum_backward(pixels, n, count, g, z, mean, inv_std, gain, depends, gz, g_gain, g_bias, threads);   \
     });                                                                                                                     \
   }
 ADARTS_NORM(float, float32)

@@ -70,7 +70,7 @@ void pools(const Shape& s, const T* x, T* largest, T* average, uint8_t* tap_of_l
       Index* __restrict w = which.data();
       std::fill_n(m, length, -std::numeric_limits<T>::infinity());
       std::fill_n(a, length, T(0));
-      std::fill_n(w, length, Index(4));  // the centre is always inside
+      std::fill_n(w, length, Index(4));  // the center is always inside
       for_taps(s, i, [&](int tap, int64_t out, int64_t in, int64_t count) {
         const T* __restrict from = image + in;
         for (int64_t t = 0; t < count; t++) {

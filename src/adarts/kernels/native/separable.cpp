@@ -1,6 +1,6 @@
 // Several depthwise convolutions of one feature map, each followed by a pointwise one within groups of c channels.
 //
-// The image is copied once into a padded buffer with its ReLU (or scale, shift and ReLU: a batch normalisation) applied on the
+// The image is copied once into a padded buffer with its ReLU (or scale, shift and ReLU: a batch normalization) applied on the
 // way; all convolutions read that buffer, which stays in the cache. Between depthwise and pointwise nothing leaves the cache
 // either, and nothing of it is kept: the backward pass computes it again.
 #include <type_traits>
@@ -12,8 +12,8 @@ namespace {
 
 constexpr int unroll = 8;  // vectors of one row at a time: each weight is loaded once for all of them
 
-// One image with a border. With stride 2 the even and the odd columns lie apart, so that the pixels which neighbouring
-// outputs read are neighbours too.
+// One image with a border. With stride 2 the even and the odd columns lie apart, so that the pixels which neighboring
+// outputs read are neighbors too.
 struct Padded {
   int64_t height, width, n, border, stride;
   int64_t columns() const { return (width + 2 * border + stride - 1) / stride; }
@@ -311,7 +311,7 @@ struct Group {
   }
 };
 
-// A normalisation, (x - mean) * inv_std, as scale and shift along a row; both are empty without one.
+// A normalization, (x - mean) * inv_std, as scale and shift along a row; both are empty without one.
 template <class T>
 Array<T> repeated_scale(const Group<T>& g, const T* inv_std) {
   return inv_std ? repeated(inv_std, g.n, g.width * g.n) : Array<T>();
@@ -351,7 +351,7 @@ void forward(const Group<T>& g, const T* x, const T* mean, const T* inv_std, T* 
   });
 }
 
-// Gradients: gx of what the ReLU was applied to (of the normalised x, if there is a normalisation), and of all weights if gw is given:
+// Gradients: gx of what the ReLU was applied to (of the normalized x, if there is a normalization), and of all weights if gw is given:
 // for each convolution its depthwise (n, k, k) and then, if it has one, its pointwise (n / c, out, in).
 template <class T>
 void backward(const Group<T>& g, const T* x, const T* mean, const T* inv_std, const T* const* gz, T* gx, T* const* g_depthwise,

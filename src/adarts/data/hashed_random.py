@@ -1,0 +1,55 @@
+"""Random numbers that belong to an image: a pure function of (key, image index), whatever else is in the batch.
+
+A counter-based hash (the finalizer of splitmix64) stands in the place of a generator, so that an image is augmented alike in
+any batch, in any order, on any device, and after a resume.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+BITS = 31
+"""Bits of one draw: small enough that a draw times a range still fits into an int64."""
+
+
+def _signed(value: int) -> int:
+    """The int64 with the bits of an unsigned 64-bit number; torch's int64 wraps around as the hash needs."""
+    return value - (1 << 64) if value >= 1 << 63 else value
+
+
+_GAMMA = _signed(0x9E3779B97F4A7C15)
+_FIRST = _signed(0xBF58476D1CE4E5B9)
+_SECOND = _signed(0x94D049BB133111EB)
+
+
+def _shift(x: Tensor, bits: int) -> Tensor:
+    """Shift right without copying the sign."""
+    return (x >> bits) & ((1 << (64 - bits)) - 1)
+
+
+def _mix(x: Tensor) -> Tensor:
+    x = (x ^ _shift(x, 30)) * _FIRST
+    x = (x ^ _shift(x, 27)) * _SECOND
+    return x ^ _shift(x, 31)
+
+
+def draws(key: int, indices: Tensor, count: int) -> Tensor:
+    """Random numbers of every image.
+
+    Args:
+        key: what they are for, from :func:`adarts.seeding.derive_seed`.
+        indices: the images' indices (b,).
+        count: how many numbers an image needs.
+
+    Returns:
+        int64 (b, count), uniform in [0, 2^31).
+    """
+    image = _mix((indices + 1) * _GAMMA + key)
+    number = torch.arange(1, count + 1, device=indices.device) * _GAMMA
+    return _shift(_mix(image[:, None] + number), 64 - BITS)
+
+
+def below(draws: Tensor, limit: int) -> Tensor:
+    """Turn draws into integers, uniform in [0, limit)."""
+    return (draws * limit) >> BITS

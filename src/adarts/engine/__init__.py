@@ -1,0 +1,36 @@
+"""Carrying out a run so that it survives: folder, lock, metrics, checkpoints, signals, progress, and the driver.
+
+A verb writes a :class:`Task` (what one step does) and says::
+
+    device = RunFolder.check("search", config)  # before images are read
+    with RunFolder.open("search", "cifar10-adarts", config) as run:
+        if not run.finished:
+            carry_out(task, run, config.run)
+            run.finish(summary)
+"""
+
+from adarts.engine.config_file import read_config
+from adarts.engine.driver import Task, carry_out
+from adarts.engine.environment import environment, prepare_device
+from adarts.engine.files import write_atomically
+from adarts.engine.folder import RunFolder
+from adarts.engine.locate import Kind, unfinished
+from adarts.engine.memory import out_of_memory_named
+from adarts.engine.metrics import Metrics
+from adarts.engine.signals import StopSignals, parse_time_limit
+
+__all__ = [
+    "Kind",
+    "Metrics",
+    "RunFolder",
+    "StopSignals",
+    "Task",
+    "carry_out",
+    "environment",
+    "out_of_memory_named",
+    "parse_time_limit",
+    "prepare_device",
+    "read_config",
+    "unfinished",
+    "write_atomically",
+]

@@ -1,0 +1,151 @@
+"""Checkpoints that are either whole or known to be damaged, with the previous one kept.
+
+A checkpoint is a torch file followed by the sha256 of its bytes: one flipped bit of a torch file alone loads silently
+as wrong numbers. Reading accepts tensors and plain containers only, never code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from adarts.engine.config_file import completed, differing_keys
+from adarts.engine.files import sync_folder, write_atomically
+from adarts.errors import CheckpointError
+
+_FORMAT = 1
+_SEAL = b"adarts-sha256:"
+_SEAL_LENGTH = len(_SEAL) + 64
+
+
+class Checkpoints:
+    """The files `last.pt` and `previous.pt` of a run.
+
+    Args:
+        folder: where they lie.
+        config: the configuration that a checkpoint must have been made with, as plain containers.
+        defaults: of all settings, for those that are younger than a checkpoint.
+        warn: tells the user of a damaged checkpoint.
+
+    Attributes:
+        folder: where they lie.
+        loaded: the file that :meth:`load` took.
+    """
+
+    def __init__(
+        self, folder: Path, config: Mapping[str, Any], defaults: Mapping[str, Any], warn: Callable[[str], None]
+    ) -> None:
+        self.folder = folder
+        self._next, self._last, self._previous = (folder / f"{name}.pt" for name in ("next", "last", "previous"))
+        self.loaded = self._last
+        self._config, self._defaults = dict(config), defaults
+        self._warn = warn
+
+    def save(self, state: Mapping[str, Any]) -> None:
+        """Write a new last checkpoint; the one before stays as the previous one.
+
+        Args:
+            state: tensors, numbers, texts and plain containers.
+
+        Raises:
+            CheckpointError: it cannot be written; the earlier ones are as they were.
+            TypeError: the state holds something that could not be read again.
+        """
+        buffer = io.BytesIO()
+        torch.save({"format": _FORMAT, "config": self._config, "state": dict(state)}, buffer)
+        body = buffer.getbuffer()
+        if not self._last.exists() and not self._previous.exists():
+            try:
+                _load(io.BytesIO(body))
+            except Exception as error:
+                raise TypeError(f"the state to be saved is not plain: {error}") from error
+        write_atomically(self._next, body, _SEAL + hashlib.sha256(body).hexdigest().encode())
+        with self._refusals():
+            self._rotate()
+
+    def load(self) -> dict[str, Any] | None:
+        """The state of the newest checkpoint that is whole; none if there has never been one.
+
+        Raises:
+            CheckpointError: all are damaged or cannot be read, or they belong to another configuration.
+        """
+        with self._refusals():
+            if self._next.exists():
+                self._rotate()  # a process was killed between the writing and the renaming
+            there = [path for path in (self._last, self._previous) if path.exists()]
+        problems: list[str] = []
+        for path in there:
+            try:
+                content = _read(path)
+            except CheckpointError as error:
+                problems.append(str(error))
+                continue
+            if keys := differing_keys(completed(content["config"], self._defaults), self._config):
+                raise CheckpointError(f"{path} was made with another configuration: {', '.join(keys)} differ")
+            if problems:
+                with self._refusals():
+                    self._set_aside()
+                self._warn(f"{problems[0]}; using the previous checkpoint {path}")
+            self.loaded = path
+            state: dict[str, Any] = content["state"]
+            return state
+        if problems:
+            raise CheckpointError(f"no checkpoint can be used: {'; '.join(problems)}")
+        return None
+
+    def _rotate(self) -> None:
+        if self._last.exists():
+            self._last.replace(self._previous)
+        self._next.replace(self._last)
+        sync_folder(self.folder)
+
+    def _set_aside(self) -> None:
+        """Move a damaged last checkpoint away, lest the next save takes it for a good previous one."""
+        self._last.replace(self._last.with_suffix(".damaged"))
+
+    @contextmanager
+    def _refusals(self) -> Iterator[None]:
+        """Make one line of what the drive refuses."""
+        try:
+            yield
+        except OSError as error:
+            raise CheckpointError(f"cannot use {self.folder}: {error.strerror or error}") from error
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from error
+    if not data:
+        raise CheckpointError(f"{path} is empty")
+    body, seal = memoryview(data)[:-_SEAL_LENGTH], data[-_SEAL_LENGTH:]
+    if seal != _SEAL + hashlib.sha256(body).hexdigest().encode():
+        raise CheckpointError(f"{path} is damaged: its checksum does not fit ({len(data):,} bytes)")
+    try:
+        content = _load(io.BytesIO(body))
+    except Exception as error:  # a hostile file may fail in any way
+        raise CheckpointError(f"{path} is refused: it holds more than tensors and plain containers") from error
+    if not _is_checkpoint(content):
+        raise CheckpointError(f"{path} is not a checkpoint of this version of adarts")
+    checkpoint: dict[str, Any] = content
+    return checkpoint
+
+
+def _is_checkpoint(content: Any) -> bool:
+    return (
+        isinstance(content, dict)
+        and isinstance(content.get("format"), int)
+        and content["format"] == _FORMAT
+        and all(isinstance(content.get(key), dict) for key in ("config", "state"))
+    )
+
+
+def _load(file: io.BytesIO) -> Any:
+    return torch.load(file, map_location="cpu", weights_only=True)

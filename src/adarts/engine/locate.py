@@ -1,0 +1,132 @@
+"""Where run folders lie: looked at before there is any work, found, made."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Literal
+
+from adarts.config.settings import SearchConfig, TrainConfig
+from adarts.engine.config_file import CONFIG_FILE, differing_keys, identity, read_config
+from adarts.engine.files import refuse
+from adarts.engine.lock import require_free
+from adarts.errors import CheckpointError
+
+Kind = Literal["search", "train"]
+
+CHECKPOINTS, ENVIRONMENT, SUMMARY = "checkpoints", "environment.json", "summary.json"
+
+
+def require_usable(kind: Kind, config: SearchConfig | TrainConfig) -> None:
+    """Refuse what could not become the folder of this run; nothing is made.
+
+    Raises:
+        CheckpointError: the folder is in use, cannot be written, or is of another configuration.
+    """
+    try:
+        path = _existing(kind, config)
+        if path is None:
+            _require_writable(config.run.run_dir or config.run.runs / kind)
+            return
+        _require_writable(path)
+        _require_writable(path / CHECKPOINTS)
+        require_free(path)
+        if (path / CONFIG_FILE).exists():
+            require_same(path, config)
+    except OSError as error:
+        refuse(config.run.run_dir or config.run.runs / kind, error, 0)
+
+
+def require_same(path: Path, config: SearchConfig | TrainConfig) -> None:
+    """Refuse the folder of a run of another configuration, with the names of the settings that differ."""
+    if keys := differing_keys(identity(read_config(path, type(config))), identity(config)):
+        raise CheckpointError(f"{path} is a run of another configuration: {', '.join(keys)} differ")
+
+
+def unfinished(kind: Kind, config: SearchConfig | TrainConfig) -> Path | None:
+    """The folder of the run that will go on; none if a new one begins, or a finished one is shown.
+
+    Raises:
+        CheckpointError: there is no run to resume, or the folder is that of something else.
+    """
+    path = _existing(kind, config)
+    there = path is not None and (path / CONFIG_FILE).exists() and not (path / SUMMARY).exists()
+    return path if there else None
+
+
+def locate(kind: Kind, label: str, config: SearchConfig | TrainConfig) -> Path:
+    """The folder to work in; it exists on return.
+
+    Raises:
+        CheckpointError: it cannot be made, is the folder of something else, or there is no run to resume.
+    """
+    settings, parent = config.run, config.run.runs / kind
+    try:
+        path = _existing(kind, config) or settings.run_dir
+        if path is not None:
+            path.mkdir(parents=True, exist_ok=True)
+            return path
+        parent.mkdir(parents=True, exist_ok=True)
+        return _new(parent, label)
+    except OSError as error:
+        refuse(settings.run_dir or parent, error, 0)
+
+
+def run_folders(parent: Path) -> list[Path]:
+    """Run folders by time."""
+    if not parent.is_dir():
+        return []
+    return sorted(path for path in parent.iterdir() if not path.is_symlink() and (path / CONFIG_FILE).is_file())
+
+
+def _existing(kind: Kind, config: SearchConfig | TrainConfig) -> Path | None:
+    """The folder that is there already and that `config.run` means; none if a new one is to be made."""
+    path = config.run.run_dir
+    if path is None:
+        return _newest(config.run.runs / kind, config) if config.run.resume else None
+    if not path.exists():
+        return None
+    inside = {entry.name for entry in path.iterdir() if not entry.name.startswith(".")}
+    # A run that was killed at its very beginning has no config.yaml yet, but nothing that is not ours either.
+    if CONFIG_FILE not in inside and inside - {CHECKPOINTS, ENVIRONMENT}:
+        raise CheckpointError(f"{path} is not a run folder, and not empty; choose another --run-dir")
+    return path
+
+
+def _newest(parent: Path, config: SearchConfig | TrainConfig) -> Path:
+    """The newest unfinished run of this configuration, else the newest finished one: `--resume` may be repeated."""
+    same = []
+    for path in reversed(run_folders(parent)):
+        with suppress(CheckpointError):  # an unreadable neighbor is none of our business, nor is another run
+            require_same(path, config)
+            same.append(path)
+    same.sort(key=lambda path: (path / SUMMARY).exists())
+    if not same:
+        raise CheckpointError(f"no run of this configuration under {parent} to resume; leave out --resume to start one")
+    return same[0]
+
+
+def _require_writable(path: Path) -> None:
+    """Raise OSError unless files can be made in this folder, or in the one that it would be made in."""
+    folder = next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.exists())
+    with TemporaryFile(
+        dir=folder, prefix="."
+    ):  # only trying tells of all reasons: permissions, a read-only drive, a full one
+        pass
+
+
+def _new(parent: Path, label: str) -> Path:
+    label = re.sub(r"[^A-Za-z0-9._-]+", "-", label).strip("-.")
+    name = f"{datetime.now():%Y%m%d-%H%M%S}-{label}"
+    number = 1
+    while True:
+        path = parent / (name if number == 1 else f"{name}-{number}")
+        try:
+            path.mkdir()
+        except FileExistsError:
+            number += 1
+        else:
+            return path

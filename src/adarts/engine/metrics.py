@@ -1,0 +1,85 @@
+"""The metrics of a run: one JSON record an epoch, the same bytes however often the run was interrupted."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from adarts.engine.files import append, refuse
+from adarts.errors import CheckpointError, NotFiniteError
+
+
+class Metrics:
+    """The file `metrics.jsonl`. A last line without its end, left by a killed process, does not count."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._num_records = len(self._lines())
+
+    def __len__(self) -> int:
+        return self._num_records
+
+    def append(self, record: Mapping[str, Any]) -> None:
+        """Add a record; it holds nothing that another run of the same configuration would not find too, so no times.
+
+        Raises:
+            NotFiniteError: a value is NaN or infinite, which JSON does not know.
+        """
+        try:
+            line = json.dumps(record, ensure_ascii=False, allow_nan=False)
+        except ValueError as error:
+            values = ", ".join(f"{name}={value}" for name, value in record.items() if not _is_json({name: value}))
+            raise NotFiniteError(f"the epoch's metrics are not finite: {values[:500]}") from error
+        append(self.path, line.encode() + b"\n")
+        self._num_records += 1
+
+    def read(self) -> list[dict[str, Any]]:
+        """All records.
+
+        Raises:
+            CheckpointError: a line is not JSON.
+        """
+        records = []
+        for number, line in enumerate(self._lines(), start=1):
+            try:
+                records.append(json.loads(line))
+            except ValueError as error:
+                raise CheckpointError(f"{self.path}, line {number}: not a JSON record ({error})") from error
+        return records
+
+    def truncate(self, count: int) -> None:
+        """Keep the first `count` records: what came after the checkpoint will come again.
+
+        Raises:
+            CheckpointError: there are fewer.
+        """
+        lines = self._lines()
+        if len(lines) < count:
+            raise CheckpointError(f"{self.path}: {len(lines)} records, but the checkpoint was written after {count}")
+        size = sum(len(line) for line in lines[:count])
+        if self.path.exists() and self.path.stat().st_size != size:
+            try:
+                os.truncate(self.path, size)
+            except OSError as error:
+                refuse(self.path, error, 0)
+        self._num_records = count
+
+    def _lines(self) -> list[bytes]:
+        try:
+            content = self.path.read_bytes()
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise CheckpointError(f"cannot read {self.path}: {error.strerror or error}") from error
+        return [line for line in content.splitlines(keepends=True) if line.endswith(b"\n")]
+
+
+def _is_json(value: Any) -> bool:
+    try:
+        json.dumps(value, allow_nan=False)
+    except ValueError:
+        return False
+    return True

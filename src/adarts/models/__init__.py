@@ -1,0 +1,21 @@
+"""Torch modules of fixed networks: operations, the network of a genotype, hand-designed networks, and what they cost."""
+
+from adarts.models.cost import Cost, OperationCost, cost, count_macs, count_parameters, operation_cost
+from adarts.models.network import DropPath, Network
+from adarts.models.operations import OPERATIONS, FactorizedReduce, ReLUConvBN, ResidualReduction, build_operation
+
+__all__ = [
+    "OPERATIONS",
+    "Cost",
+    "DropPath",
+    "FactorizedReduce",
+    "Network",
+    "OperationCost",
+    "ReLUConvBN",
+    "ResidualReduction",
+    "build_operation",
+    "cost",
+    "count_macs",
+    "count_parameters",
+    "operation_cost",
+]

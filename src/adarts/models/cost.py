@@ -1,0 +1,117 @@
+"""What a network costs: parameters, and multiply-accumulate operations (MACs) for one image.
+
+MACs are half the operations that torch's own counter sees in convolutions and linear layers. Other counters differ by a
+few per cent, so a figure is only comparable with figures of the same counter.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import FlopCounterMode
+
+from adarts.models.network import Network
+from adarts.models.operations import build_operation
+
+
+@dataclass(frozen=True)
+class Cost:
+    """The cost of a network.
+
+    Attributes:
+        parameters: all parameters but the auxiliary head's, as the field counts.
+        auxiliary_parameters: those of the auxiliary head, which only training uses.
+        macs: multiply-accumulate operations for one image, outside training.
+    """
+
+    parameters: int
+    auxiliary_parameters: int
+    macs: int
+
+
+@dataclass(frozen=True)
+class OperationCost:
+    """The cost of one operation for one image, without its normalizations.
+
+    Attributes:
+        parameters: weights of its convolutions.
+        macs: multiply-accumulate operations; a pool has one for each pixel of its window.
+        accesses: numbers that are read and written: feature maps, and weights.
+    """
+
+    parameters: int
+    macs: int
+    accesses: int
+
+
+def cost(network: nn.Module, image_size: tuple[int, int] | int) -> Cost:
+    """The cost of a network at an image size, (height, width) or the side of a square; nothing is computed.
+
+    Args:
+        network: of a genotype or another one, whose first weight is that of the convolution that reads the images.
+        image_size: of the images.
+    """
+    head = network.auxiliary_head if isinstance(network, Network) else None
+    auxiliary = 0 if head is None else count_parameters(head)
+    in_channels = next(network.parameters()).shape[1]
+    height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
+    macs = count_macs(network, (1, in_channels, height, width))
+    return Cost(count_parameters(network) - auxiliary, auxiliary, macs)
+
+
+def count_parameters(module: nn.Module) -> int:
+    """Number of parameters of a module."""
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def count_macs(module: nn.Module, input_shape: tuple[int, ...]) -> int:
+    """MACs of a module outside training, counted on a copy on the meta device."""
+    module = copy.deepcopy(module).to("meta").eval()
+    counter = FlopCounterMode(display=False)
+    with torch.no_grad(), counter:
+        module(torch.empty(input_shape, device="meta"))
+    return counter.get_total_flops() // 2
+
+
+@cache  # a supernet asks for the same ones again and again
+def operation_cost(name: str, channels: int, stride: int, image_size: tuple[int, int]) -> OperationCost:
+    """The cost of an operation on a feature map of a size (height, width); nothing is computed."""
+    operation = build_operation(name, channels, stride, affine=False).to("meta").eval()
+    x_bchw = torch.empty(1, channels, *image_size, device="meta")
+    with torch.no_grad(), _Work() as work:
+        operation(x_bchw)
+    # An identity is no operator, but its node reads the feature map all the same.
+    copied = 2 * x_bchw.numel() if isinstance(operation, nn.Identity) else 0
+    return OperationCost(count_parameters(operation), work.macs, work.accesses + copied)
+
+
+class _Work(TorchDispatchMode):
+    """Counts what convolutions, products and pools do."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.macs = self.accesses = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        aten = torch.ops.aten
+        if func is aten.convolution.default:
+            _, weight, *_ = args
+            self._add(result, args[:2], weight[0].numel())
+        elif func is aten.mm.default:  # a pointwise convolution in the native kernels' form
+            self._add(result, args, args[0].shape[1])
+        elif func in (aten.avg_pool2d.default, aten.max_pool2d_with_indices.default):
+            _, window, *_ = args
+            self._add(result if isinstance(result, Tensor) else result[0], args[:1], math.prod(window))
+        return result
+
+    def _add(self, result: Tensor, read: tuple[Tensor, ...], window: int) -> None:
+        self.macs += result.numel() * window
+        self.accesses += result.numel() + sum(tensor.numel() for tensor in read)

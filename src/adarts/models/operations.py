@@ -1,0 +1,239 @@
+"""The operations of a cell as modules of a fixed network.
+
+Every operation keeps the number of channels, and with stride 2 brings a side of n pixels to ceil(n / 2), so that all
+of them agree in shape at any image size. Convolutions have no bias; no ReLU works in place, since several operations
+read the same feature map.
+
+Shape suffixes: b batch, c channels, h height, w width.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from adarts import kernels
+from adarts.errors import ConfigError, nearest
+
+
+class Zero(nn.Module):
+    """The operation `none`: zeros."""
+
+    def __init__(self, stride: int) -> None:
+        super().__init__()
+        self.stride = stride
+
+    def forward(self, x_bchw: Tensor) -> Tensor:
+        """Zeros of the strided shape."""
+        return torch.zeros_like(x_bchw[:, :, :: self.stride, :: self.stride])
+
+
+class Noise(nn.Module):
+    """Standard normal noise of the strided shape, whatever the input (S4); it comes from torch's own generator."""
+
+    def __init__(self, stride: int) -> None:
+        super().__init__()
+        self.stride = stride
+
+    def forward(self, x_bchw: Tensor) -> Tensor:
+        """Noise, drawn anew."""
+        return torch.randn_like(x_bchw[:, :, :: self.stride, :: self.stride], requires_grad=False)
+
+
+class BatchNorm2d(nn.BatchNorm2d):
+    """torch's batch normalization, through the native kernel where there is one."""
+
+    def forward(self, x_bchw: Tensor) -> Tensor:
+        """Normalize; in training with the statistics of the batch, which the running ones follow."""
+        self._check_input_dim(x_bchw)
+        update = self.training and self.track_running_stats
+        if update and self.num_batches_tracked is not None:
+            self.num_batches_tracked.add_(1)
+        running = update or not self.training
+        assert self.momentum is not None
+        norm = kernels.Normalization(
+            self.running_mean if running else None,
+            self.running_var if running else None,
+            self.training,
+            self.momentum,
+            self.eps,
+        )
+        return kernels.normalized_sum([(x_bchw, self.weight, norm)], self.bias)
+
+
+class FactorizedReduce(nn.Module):
+    """Halves the image with two 1x1 convolutions of stride 2, on the pixels (0, 0) and (1, 1) of every 2x2 block.
+
+    Args:
+        in_channels: channels that enter.
+        out_channels: channels that leave; even, since either convolution makes half of them.
+        affine: whether the batch normalization has a weight and a bias.
+
+    Raises:
+        ConfigError: ``out_channels`` is odd.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, affine: bool = True) -> None:
+        super().__init__()
+        if out_channels % 2:
+            raise ConfigError(f"a halving skip connection needs an even number of channels, not {out_channels}")
+        self.conv1 = nn.Conv2d(in_channels, out_channels // 2, 1, stride=2, bias=False)
+        self.conv2 = nn.Conv2d(in_channels, out_channels // 2, 1, stride=2, bias=False)
+        self.norm = BatchNorm2d(out_channels, affine=affine)
+
+    def forward(self, x_bchw: Tensor) -> Tensor:
+        """ReLU, both convolutions, normalization."""
+        x_bchw = F.relu(x_bchw)
+        height, width = x_bchw.shape[2:]
+        # The last 2x2 block of an odd side has no second pixel: a zero stands for it.
+        shifted_bchw = F.pad(x_bchw, (-1, width % 2, -1, height % 2))
+        y_bchw: Tensor = self.norm(torch.cat([self.conv1(x_bchw), self.conv2(shifted_bchw)], dim=1))
+        return y_bchw
+
+
+class ReLUConvBN(nn.Sequential):
+    """ReLU, convolution, batch normalization."""
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel: int = 1, affine: bool = True, stride: int = 1
+    ) -> None:
+        super().__init__()
+        self.relu = nn.ReLU()
+        self.conv = nn.Conv2d(in_channels, out_channels, kernel, stride, padding=kernel // 2, bias=False)
+        self.norm = BatchNorm2d(out_channels, affine=affine)
+
+    def forward(self, x_bchw: Tensor) -> Tensor:
+        """All three, the first two in one kernel if the convolution is pointwise."""
+        weight = self.conv.weight
+        pointwise = weight.shape[-1] == self.conv.stride[0] == 1
+        y = kernels.relu_product(x_bchw, weight.flatten(1)) if pointwise else self.conv(self.relu(x_bchw))
+        return self.norm(y)  # type: ignore[no-any-return]
+
+
+class ResidualReduction(nn.Module):
+    """Halves the image between two stages of NAS-Bench-201: two 3x3 convolutions, and a shortcut without normalization."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.conv1 = ReLUConvBN(in_channels, out_channels, 3, stride=2)
+        self.conv2 = ReLUConvBN(out_channels, out_channels, 3)
+        # Of an odd side, the last window holds what there is: convolutions round up, too.
+        self.pool = nn.AvgPool2d(2, 2, ceil_mode=True)
+        self.shortcut = nn.Conv2d(in_channels, out_channels, 1, bias=False)
+
+    def forward(self, x_bchw: Tensor) -> Tensor:
+        """The sum of both ways."""
+        y_bchw: Tensor = self.shortcut(self.pool(x_bchw)) + self.conv2(self.conv1(x_bchw))
+        return y_bchw
+
+
+class DepthwiseSeparable(nn.Sequential):
+    """ReLU, depthwise convolution, 1x1 convolution, batch normalization."""
+
+    def __init__(self, channels: int, kernel: int, stride: int, dilation: int, affine: bool) -> None:
+        padding = dilation * (kernel - 1) // 2
+        super().__init__()
+        self.relu = nn.ReLU()
+        self.depthwise = nn.Conv2d(channels, channels, kernel, stride, padding, dilation, groups=channels, bias=False)
+        self.pointwise = nn.Conv2d(channels, channels, 1, bias=False)
+        self.norm = BatchNorm2d(channels, affine=affine)
+
+    def forward(self, x_bchw: Tensor) -> Tensor:
+        """All four, the first two in one kernel."""
+        convolution = kernels.Separable(self.depthwise.weight, None, self.depthwise.dilation[0])
+        (y_bchw,) = kernels.separable(x_bchw, [convolution], self.depthwise.stride[0])
+        return self.norm(self.pointwise(y_bchw))  # type: ignore[no-any-return]
+
+
+def _max_pool(kernel: int) -> Callable[[int, int, bool], nn.Module]:
+    return lambda channels, stride, affine: nn.MaxPool2d(kernel, stride, padding=kernel // 2)
+
+
+def _normalized_max_pool(channels: int, stride: int, affine: bool) -> nn.Module:
+    return nn.Sequential(nn.MaxPool2d(3, stride, padding=1), BatchNorm2d(channels, affine=affine))
+
+
+def _avg_pool(channels: int, stride: int, affine: bool) -> nn.Module:
+    return nn.AvgPool2d(3, stride, padding=1, count_include_pad=False)
+
+
+def _skip(channels: int, stride: int, affine: bool) -> nn.Module:
+    return nn.Identity() if stride == 1 else FactorizedReduce(channels, channels, affine)
+
+
+def _separable(kernel: int) -> Callable[[int, int, bool], nn.Module]:
+    return lambda channels, stride, affine: nn.Sequential(
+        DepthwiseSeparable(channels, kernel, stride, 1, affine), DepthwiseSeparable(channels, kernel, 1, 1, affine)
+    )
+
+
+def _dilated(kernel: int) -> Callable[[int, int, bool], nn.Module]:
+    return lambda channels, stride, affine: DepthwiseSeparable(channels, kernel, stride, 2, affine)
+
+
+def _convolution(kernel: int) -> Callable[[int, int, bool], nn.Module]:
+    return lambda channels, stride, affine: ReLUConvBN(channels, channels, kernel, affine, stride)
+
+
+def _crossed(kernel: int, groups: int = 1) -> Callable[[int, int, bool], nn.Module]:
+    """ReLU, a convolution along the rows, one along the columns, normalization; each halves the side along which it goes."""
+    side = kernel // 2
+
+    def build(channels: int, stride: int, affine: bool) -> nn.Module:
+        divided = math.gcd(groups, channels)  # at a width that cannot be divided so often, as often as it can
+        return nn.Sequential(
+            nn.ReLU(),
+            nn.Conv2d(channels, channels, (1, kernel), (1, stride), (0, side), groups=divided, bias=False),
+            nn.Conv2d(channels, channels, (kernel, 1), (stride, 1), (side, 0), groups=divided, bias=False),
+            BatchNorm2d(channels, affine=affine),
+        )
+
+    return build
+
+
+def _grouped_crossed(channels: int, stride: int, affine: bool) -> nn.Module:
+    return nn.Sequential(_crossed(3, groups=8)(channels, stride, affine), ReLUConvBN(channels, channels, 1, affine))
+
+
+OPERATIONS: dict[str, Callable[[int, int, bool], nn.Module]] = {
+    "none": lambda channels, stride, affine: Zero(stride),
+    "noise": lambda channels, stride, affine: Noise(stride),
+    "max_pool_3x3": _max_pool(3),
+    "avg_pool_3x3": _avg_pool,
+    "skip_connect": _skip,
+    "sep_conv_3x3": _separable(3),
+    "sep_conv_5x5": _separable(5),
+    "sep_conv_7x7": _separable(7),
+    "dil_conv_3x3": _dilated(3),
+    "dil_conv_5x5": _dilated(5),
+    "nor_conv_1x1": _convolution(1),
+    "nor_conv_3x3": _convolution(3),
+    "max_pool_5x5": _max_pool(5),  # α-ADARTS
+    "conv_3x1_1x3": _crossed(3),  # SETN
+    "conv_7x1_1x7": _crossed(7),  # AmoebaNet
+    # The reduction cell that GDAS fixes by hand in its variant FRC consists of these two.
+    "grouped_conv_3x1_1x3": _grouped_crossed,
+    "norm_max_pool_3x3": _normalized_max_pool,
+}
+"""What a genotype may name: (channels, stride, affine) -> module; for published cells more than the spaces search."""
+
+
+def build_operation(name: str, channels: int, stride: int, affine: bool = True) -> nn.Module:
+    """An operation as it stands in a fixed network (a supernet normalizes its pools besides).
+
+    Args:
+        name: a key of :data:`OPERATIONS`.
+        channels: channels that enter and leave.
+        stride: 1, or 2 to halve the image.
+        affine: whether batch normalizations have a weight and a bias.
+
+    Raises:
+        ConfigError: there is no such operation, or it cannot have this number of channels.
+    """
+    if name not in OPERATIONS:
+        raise ConfigError(f"unknown operation {name!r}{nearest(name, OPERATIONS)}")
+    return OPERATIONS[name](channels, stride, affine)

@@ -1,0 +1,53 @@
+"""A finished search as it stood after its last epoch, to be asked further questions."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from adarts.config.settings import RunSettings, SearchConfig, names_code
+from adarts.data import load_images
+from adarts.engine import prepare_device, read_config
+from adarts.engine.checkpoints import Checkpoints
+from adarts.engine.config_file import identity
+from adarts.errors import CheckpointError, ConfigError
+from adarts.methods import canonical, create
+from adarts.searching.task import SearchTask
+from adarts.spaces import Genotype
+
+
+def restored(run_dir: Path, how: RunSettings, method: str | None = None) -> tuple[SearchTask, Genotype]:
+    """The search of a run folder after its last epoch, and the cells that it found.
+
+    Args:
+        run_dir: of a finished search.
+        how: device, threads and kernels; the rest is as the search had it.
+        method: the search's method, said again: one that is a class in a file is executed only when somebody says so.
+
+    Raises:
+        ConfigError: the method would execute a file, or the device is not there.
+        DataError: the images are gone.
+        CheckpointError: the search is not finished, or its images, configuration or checkpoint are not what they were.
+    """
+    if not (run_dir / "summary.json").is_file():
+        command = f"adarts search --config {run_dir / 'config.yaml'} --run-dir {run_dir}"
+        raise CheckpointError(f"{run_dir}: this search is not finished; continue it with: {command}")
+    config = read_config(run_dir, SearchConfig)
+    if names_code(config.method) and method != config.method:
+        raise ConfigError(f"the search executed the file of its method; to let it be again: --method {config.method}")
+    circumstances = {name: getattr(how, name) for name in ("device", "threads", "kernels")}
+    config = canonical(config.model_copy(update={"run": config.run.model_copy(update=circumstances)}))
+    device = prepare_device(config.run)
+    task = SearchTask(config, load_images(config.data, config.images, config.seed), create(config), device)
+    checkpoints = Checkpoints(run_dir / "checkpoints", identity(config), identity(SearchConfig()), lambda text: None)
+    state = checkpoints.load()
+    if state is None:
+        raise CheckpointError(f"{run_dir}: there is no checkpoint in {checkpoints.folder}")
+    try:
+        task.load_state_dict(state["task"])
+        if state["epoch"] != task.epochs:
+            raise CheckpointError(f"{run_dir}: the checkpoint of the last epoch is damaged; what is left is older")
+        genotype = Genotype.from_dict(json.loads((run_dir / "summary.json").read_bytes())["genotype"])
+    except (KeyError, RuntimeError, TypeError, ValueError, OSError) as error:
+        raise CheckpointError(f"{run_dir}: the search cannot be restored: {str(error).splitlines()[0]}") from error
+    return task, genotype

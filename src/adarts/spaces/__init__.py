@@ -1,0 +1,24 @@
+"""What can be found: the spaces as data, genotypes and their written forms, derivation."""
+
+from adarts.spaces.derivation import at_least, decided_edges, derive, never_none, strongest_edges, strongest_pairs
+from adarts.spaces.description import Space
+from adarts.spaces.genotype import CellGenotype, Genotype, load_genotype, random_genotype
+from adarts.spaces.spaces import DARTS, NASBENCH201, SPACES, get_space
+
+__all__ = [
+    "DARTS",
+    "NASBENCH201",
+    "SPACES",
+    "CellGenotype",
+    "Genotype",
+    "Space",
+    "at_least",
+    "decided_edges",
+    "derive",
+    "get_space",
+    "load_genotype",
+    "never_none",
+    "random_genotype",
+    "strongest_edges",
+    "strongest_pairs",
+]

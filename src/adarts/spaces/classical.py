@@ -1,0 +1,184 @@
+"""The textual genotypes of the DARTS code family: reader, writers.
+
+DARTS, PC-DARTS and nearly all others write pairs (operation, source), two a node, and the concatenated nodes as a list or a
+range: ``Genotype(normal=[('sep_conv_3x3', 1), ...], normal_concat=range(2, 6), reduce=[...], reduce_concat=range(2, 6))``.
+FairDARTS writes triples (operation, node, source), any number a node. Its network leaves out what reads a node that nothing
+enters, and such a node is no output of its cell, whatever the concatenation says; so that may be left out.
+
+The text is checked word by word, then parsed to a syntax tree of which only the expected shape is read. Nothing is
+evaluated.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Mapping
+
+from adarts.errors import DataError
+from adarts.spaces.limits import short
+from adarts.spaces.spaces import DARTS
+
+KINDS = {"normal": "normal", "reduction": "reduce"}
+"""Our name of a cell kind, and the text's."""
+
+PAIRS = 2
+"""Pairs of a node; the text is a flat list of them."""
+
+MAX_NODE = 99
+"""Highest number of a node; a few characters of text must not ask for a thousand of them."""
+
+_Cell = tuple[tuple[tuple[tuple[str, int], ...], ...], tuple[int, ...]]
+
+_ASSIGNMENT = r"(?:[A-Za-z_]\w{0,60}\s*=\s*(?=Genotype\b))?"
+_WORDS = "|".join(["Genotype", "range", "list", *KINDS.values(), *(f"{name}_concat" for name in KINDS.values())])
+_TOKENS = re.compile(
+    _ASSIGNMENT + rf"(?:\s+|(?:{_WORDS})\b|\d{{1,4}}\b|'\w{{1,40}}'|\"\w{{1,40}}\"|[()\[\],=])*", re.ASCII
+)
+
+
+def read(text: str) -> dict[str, _Cell]:
+    """The (nodes, concat) of each cell kind; the operations and numbers are not checked here.
+
+    Raises:
+        DataError: the text is anything but one genotype.
+    """
+    text = text.strip()
+    tokens = _TOKENS.match(text)
+    end = tokens.end() if tokens else 0
+    if end != len(text):
+        raise DataError(f"genotype: neither JSON nor Genotype(normal=...), at {short(text[end : end + 40])}")
+    try:
+        body = ast.parse(text).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise DataError(f"genotype: not a well-formed Genotype(...): {short(text)}") from None
+    match body:
+        case [ast.Expr(value=expression)] | [ast.Assign(targets=[ast.Name()], value=expression)]:
+            keywords = _keywords(expression)
+        case _:
+            raise DataError(f"genotype: expected one Genotype(...), not {short(text)}")
+    fields = {str(keyword.arg): keyword.value for keyword in keywords}
+    lists, concats = set(KINDS.values()), {f"{name}_concat" for name in KINDS.values()}
+    if len(fields) != len(keywords) or set(fields) - concats != lists:
+        found = sorted(str(keyword.arg) for keyword in keywords)
+        raise DataError(f"genotype: expected the fields {', '.join(sorted(lists | concats))}, not {short(found)}")
+    for name in sorted(concats - set(fields)):
+        if not _is_of_triples(fields[name.removesuffix("_concat")]):
+            raise DataError(f"genotype: the field {name} is missing")
+    return {kind: _cell(name, fields[name], fields.get(f"{name}_concat")) for kind, name in KINDS.items()}
+
+
+def write(cells: Mapping[str, _Cell]) -> str:
+    """The text of cells that have two pairs a node; the inverse of :func:`read`."""
+    fields = []
+    for kind, name in KINDS.items():
+        nodes, concat = cells[kind]
+        fields.append(f"{name}={[pair for pairs in nodes for pair in pairs]}, {name}_concat={list(concat)}")
+    return f"Genotype({', '.join(fields)})"
+
+
+def write_triples(cells: Mapping[str, _Cell]) -> str:
+    """The text in triples of cells that put out every node that something enters; the inverse of :func:`read`.
+
+    Raises:
+        DataError: a cell puts out other nodes, or what it has cannot be told from the triples.
+    """
+    fields = []
+    for kind, name in KINDS.items():
+        nodes, concat = cells[kind]
+        triples = [
+            (operation, node, source)
+            for node, pairs in enumerate(nodes, DARTS.num_inputs)
+            for operation, source in pairs
+        ]
+        if _of_triples(triples) != (nodes, concat):
+            raise DataError(f"genotype: triples cannot say the nodes and outputs of the {kind} cell; use the JSON form")
+        fields.append(f"{name}={triples}")
+    return f"Genotype({', '.join(fields)})"
+
+
+def _keywords(tree: ast.expr) -> list[ast.keyword]:
+    match tree:
+        case ast.Call(func=ast.Name(id="Genotype"), args=[], keywords=keywords):
+            return keywords
+    raise DataError(f"genotype: expected Genotype(normal=..., ...) at {_place(tree)}")
+
+
+def _cell(name: str, tree: ast.expr, concat: ast.expr | None) -> _Cell:
+    """The nodes of a cell and its outputs."""
+    if concat is None or _is_of_triples(tree):
+        given = None if concat is None else _concat(name, concat)
+        return _of_triples([_triple(name, item) for item in _items(name, tree)], given)
+    pairs = [_pair(name, item) for item in _items(name, tree)]
+    if len(pairs) % PAIRS:
+        raise DataError(f"genotype: '{name}' has {len(pairs)} pairs; the textual form has two a node")
+    nodes = tuple(tuple(pairs[first : first + PAIRS]) for first in range(0, len(pairs), PAIRS))
+    return nodes, _concat(name, concat)
+
+
+def _of_triples(triples: list[tuple[str, int, int]], concat: tuple[int, ...] | None = None) -> _Cell:
+    """The cell of triples (operation, node, source), which has as many nodes as the space, or more."""
+    numbers = {node for _, node, _ in triples}
+    if not all(DARTS.num_inputs <= node <= MAX_NODE for node in numbers):
+        raise DataError(f"genotype: triples lead to the nodes {short(sorted(numbers))}, not all from 2 to {MAX_NODE}")
+    nodes, filled = [], set(range(DARTS.num_inputs))
+    for node in range(DARTS.num_inputs, max(numbers | set(DARTS.targets)) + 1):
+        # A source that is not before its node stays, for the genotype to refuse.
+        entering = [(name, source) for name, to, source in triples if to == node]
+        nodes.append(tuple((name, source) for name, source in entering if source in filled or not 0 <= source < node))
+        filled |= {node} if nodes[-1] else set()
+    outputs = filled.difference(range(DARTS.num_inputs))
+    return tuple(nodes), tuple(node for node in (sorted(outputs) if concat is None else concat) if node in outputs)
+
+
+def _items(name: str, tree: ast.expr) -> list[ast.expr]:
+    if not isinstance(tree, ast.List | ast.Tuple):
+        raise DataError(f"genotype: '{name}' must be a list of (operation, source) pairs, at {_place(tree)}")
+    return tree.elts
+
+
+def _is_of_triples(tree: ast.expr) -> bool:
+    match tree:
+        case ast.List(elts=[first, *_]) | ast.Tuple(elts=[first, *_]):
+            return isinstance(first, ast.List | ast.Tuple) and len(first.elts) == 3
+    return False
+
+
+def _triple(name: str, tree: ast.expr) -> tuple[str, int, int]:
+    match tree:
+        case ast.Tuple(elts=[operation, to, source]) | ast.List(elts=[operation, to, source]):
+            match operation, to, source:
+                case ast.Constant(value=str(word)), ast.Constant(value=int(node)), ast.Constant(value=int(number)):
+                    return word, node, number
+    raise DataError(f"genotype: '{name}' must hold (operation, node, source) triples, at {_place(tree)}")
+
+
+def _pair(name: str, tree: ast.expr) -> tuple[str, int]:
+    match tree:
+        case ast.Tuple(elts=[operation, source]) | ast.List(elts=[operation, source]):
+            match operation, source:
+                case ast.Constant(value=str(word)), ast.Constant(value=int(number)):
+                    return word, number
+    raise DataError(f"genotype: '{name}' must hold (operation, source) pairs, at {_place(tree)}")
+
+
+def _concat(name: str, tree: ast.expr) -> tuple[int, ...]:
+    match tree:
+        case ast.Call(func=ast.Name(id="list"), args=[inner], keywords=[]):
+            return _concat(name, inner)
+        case ast.Call(func=ast.Name(id="range"), args=[*bounds], keywords=[]) if 1 <= len(bounds) <= 2:
+            return tuple(range(*(_integer(name, bound) for bound in bounds)))
+        case ast.List(elts=items) | ast.Tuple(elts=items):
+            return tuple(_integer(name, item) for item in items)
+    raise DataError(f"genotype: '{name}_concat' must be a list of node numbers, at {_place(tree)}")
+
+
+def _integer(name: str, tree: ast.expr) -> int:
+    match tree:
+        case ast.Constant(value=int(number)):
+            return number
+    raise DataError(f"genotype: '{name}_concat' must hold node numbers, at {_place(tree)}")
+
+
+def _place(tree: ast.expr) -> str:
+    return f"line {tree.lineno}, column {tree.col_offset + 1}"

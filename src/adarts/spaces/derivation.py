@@ -1,0 +1,186 @@
+"""From architecture weights to a genotype: what a node keeps of its candidates, and how the nodes become cells.
+
+A rule says what a node keeps. :func:`strongest_edges` is that of DARTS (eq. 6 of the ADARTS paper), with PC-DARTS's product
+where edges are weighed. `none` takes its share of the softmax, and so weakens an edge, but is never emitted: it would delete
+the edge.
+
+Some rules may leave a node without any pair. It then is no output of the cell, and what would read it is left out, too. A cell
+of which nothing remains keeps its strongest pair on an input: the fallback, which the genotype's remarks name.
+
+A space that keeps every edge has the best operation of each, `none` included, unless a method leaves it out
+(:func:`never_none`). A node that nothing enters is zero there.
+
+Shape suffixes: e edges, o operations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import groupby
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from adarts.errors import NotFiniteError
+from adarts.spaces.description import Space
+from adarts.spaces.genotype import CellGenotype, Genotype
+
+
+class Candidate(NamedTuple):
+    """An operation on one of the edges that enter a node.
+
+    Attributes:
+        operation: its name; `none` is a candidate, too.
+        source: the node that the edge leaves.
+        weight: of the operation.
+        strength: the weight, times that of the edge.
+    """
+
+    operation: str
+    source: int
+    weight: float
+    strength: float
+
+
+Rule = Callable[[Space, Sequence[Candidate]], Sequence[Candidate]]
+"""What a node keeps of all its candidates, which are ordered by source, then as the operations of the space."""
+
+
+def strongest_edges(space: Space, candidates: Sequence[Candidate]) -> list[Candidate]:
+    """The best operation of each edge, on the strongest edges: the rule of DARTS."""
+    if space.kept_edges is None:
+        return _something(_best_of_each_edge(candidates))
+    return _by_strength(_best_of_each_edge(_something(candidates)))[: space.kept_edges]
+
+
+def never_none(space: Space, candidates: Sequence[Candidate]) -> list[Candidate]:
+    """The rule of DARTS also where a space keeps every edge: the best operation of each that is not `none`."""
+    return strongest_edges(space, _something(candidates))
+
+
+def strongest_pairs(space: Space, candidates: Sequence[Candidate]) -> list[Candidate]:
+    """The strongest pairs of operation and edge, as many as edges are kept, also on the same edge: the rule of GDAS."""
+    if space.kept_edges is None:
+        return strongest_edges(space, candidates)
+    return _by_strength(_something(candidates))[: space.kept_edges]
+
+
+def decided_edges(space: Space, candidates: Sequence[Candidate]) -> list[Candidate]:
+    """The best operation of every edge; an edge that is best without one vanishes: the rule of SNAS."""
+    if space.kept_edges is None:
+        return strongest_edges(space, candidates)
+    return _by_strength(_something(_best_of_each_edge(candidates)))
+
+
+def at_least(threshold: float) -> Rule:
+    """The rule of DARTS, but only operations whose weight reaches a threshold stay: the rule of FairDARTS."""
+
+    def rule(space: Space, candidates: Sequence[Candidate]) -> list[Candidate]:
+        return [kept for kept in strongest_edges(space, candidates) if kept.weight >= threshold]
+
+    return rule
+
+
+def derive(
+    space: Space,
+    op_weights: Mapping[str, Tensor],
+    edge_weights: Mapping[str, Tensor] | None = None,
+    rule: Rule = strongest_edges,
+) -> Genotype:
+    """The genotype that the weights of a search name.
+
+    Args:
+        space: the space that was searched.
+        op_weights: for each cell kind the operation weights (edges, operations), after the softmax.
+        edge_weights: for each cell kind the edge weights (edges), after the softmax; they change only which edges stay.
+        rule: what a node keeps.
+
+    Raises:
+        NotFiniteError: a weight is NaN or infinite.
+    """
+    cells, remarks = {}, []
+    for kind in space.cell_kinds:
+        nodes = _candidates(space, kind, op_weights[kind], None if edge_weights is None else edge_weights[kind])
+        cells[kind] = _cell(space, {target: rule(space, node) for target, node in nodes.items()})
+        left_out = [target for target in space.targets if target not in cells[kind].concat]
+        if space.kept_edges is None:
+            if not _reached(space, cells[kind]):
+                remarks.append(
+                    f"{kind} cell: nothing reaches its last node, so the network says the same of every image"
+                )
+        elif not cells[kind].concat:
+            # `max` takes the first of equals: the lower target, source and operation.
+            target, only = max(
+                (
+                    (target, c)
+                    for target, node in nodes.items()
+                    for c in _something(node)
+                    if c.source < space.num_inputs
+                ),
+                key=lambda found: found[1].strength,
+            )
+            cells[kind] = _cell(space, {target: [only]})
+            remarks.append(
+                f"the search left the {kind} cell empty; only its strongest operation was kept, {only.operation} from node "
+                f"{only.source} to node {target}"
+            )
+        elif left_out:
+            remarks.append(f"{kind} cell: nothing enters node {' and '.join(map(str, left_out))}, so it is left out")
+    return Genotype(cells, space.name, tuple(remarks))
+
+
+def _candidates(
+    space: Space, kind: str, op_weights_eo: Tensor, edge_weights_e: Tensor | None
+) -> dict[int, list[Candidate]]:
+    """The candidates of every node."""
+    if op_weights_eo.shape != (len(space.edges), len(space.operations)):
+        raise ValueError(f"{kind} cell: operation weights of shape {tuple(op_weights_eo.shape)}")
+    weights_eo = op_weights_eo.detach().double().cpu()
+    strengths_eo = weights_eo
+    if edge_weights_e is not None:
+        strengths_eo = weights_eo * edge_weights_e.detach().double().cpu().unsqueeze(1)
+    if not torch.isfinite(strengths_eo).all():
+        raise NotFiniteError(f"{kind} cell: the architecture weights are not finite, so no genotype can be derived")
+    rows = [
+        [Candidate(operation, source, *figures) for operation, *figures in zip(space.operations, *both, strict=True)]
+        for (source, _), *both in zip(space.edges, weights_eo.tolist(), strengths_eo.tolist(), strict=True)
+    ]
+    return {target: [c for edge in space.incoming(target) for c in rows[edge]] for target in space.targets}
+
+
+def _cell(space: Space, kept: Mapping[int, Sequence[Candidate]]) -> CellGenotype:
+    """The cell of what the nodes keep, without what would read a node that nothing enters; it may be empty."""
+    if space.kept_edges is None:
+        return CellGenotype(
+            tuple(tuple((c.operation, c.source) for c in node) for node in kept.values()), space.outputs
+        )
+    filled = set(range(space.num_inputs))
+    nodes = []
+    for target in space.targets:
+        nodes.append(tuple((c.operation, c.source) for c in kept.get(target, ()) if c.source in filled))
+        if nodes[-1]:
+            filled.add(target)
+    return CellGenotype(tuple(nodes), tuple(target for target in space.targets if target in filled))
+
+
+def _reached(space: Space, cell: CellGenotype) -> bool:
+    """Whether an input of a cell reaches its last node."""
+    filled = set(range(space.num_inputs))
+    for target, pairs in zip(space.targets, cell.nodes, strict=True):
+        if any(source in filled for _, source in pairs):
+            filled.add(target)
+    return space.targets[-1] in filled
+
+
+def _something(candidates: Iterable[Candidate]) -> list[Candidate]:
+    return [candidate for candidate in candidates if candidate.operation != "none"]
+
+
+def _best_of_each_edge(candidates: Iterable[Candidate]) -> list[Candidate]:
+    return [max(edge, key=lambda c: c.weight) for _, edge in groupby(candidates, key=lambda c: c.source)]
+
+
+def _by_strength(candidates: Iterable[Candidate]) -> list[Candidate]:
+    # Python's sort is stable, so that at a tie the lower source stands first.
+    return sorted(candidates, key=lambda c: -c.strength)

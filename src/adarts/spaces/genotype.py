@@ -1,0 +1,323 @@
+"""The genotype: which operations connect which nodes, in every kind of cell.
+
+It is plain data with two written forms: a versioned JSON object, which says everything, and a text. In the DARTS spaces that is
+the field's classical one, ``Genotype(normal=[('sep_conv_3x3', 1), ...], normal_concat=[2, 3, 4, 5], reduce=[...],
+reduce_concat=[...])``, two pairs a node; in NAS-Bench-201 the benchmark's, ``|nor_conv_3x3~0|+|none~0|skip_connect~1|+|...|``.
+FairDARTS's triples and NAS-Bench-301's configurations are read, too, and written on request.
+Nothing is ever evaluated, and whatever is wrong with it ends in a :class:`~adarts.errors.DataError` of one line.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import compress
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from adarts.errors import ConfigError, DataError, nearest
+from adarts.seeding import generator
+from adarts.spaces import arch_string, classical, nasbench301
+from adarts.spaces.description import Space
+from adarts.spaces.limits import SIZE_LIMIT, check_size, short
+from adarts.spaces.operation_names import OPERATION_NAMES
+from adarts.spaces.spaces import DARTS, NASBENCH201, get_space
+
+FORMAT = "adarts-genotype"
+VERSION = 1
+
+Pair = tuple[str, int]
+"""An operation and the node that it reads."""
+
+
+@dataclass(frozen=True)
+class CellGenotype:
+    """One kind of cell.
+
+    Attributes:
+        nodes: for each intermediate node its (operation, source) pairs, whose sum it is; any number, also repeated.
+        concat: the nodes whose concatenation leaves the cell.
+    """
+
+    nodes: tuple[tuple[Pair, ...], ...]
+    concat: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Genotype:
+    """The cells of a network.
+
+    Attributes:
+        cells: one :class:`CellGenotype` for each cell kind of the space.
+        space: name of the space it lives in.
+        remarks: what people should know of how it was found, in words; no part of any written form, nor of the comparison.
+
+    Raises:
+        DataError: an unknown space, operation or cell kind, a source that does not exist before its node, or an output
+            or source that no pair enters.
+    """
+
+    cells: Mapping[str, CellGenotype]
+    space: str = "darts"
+    remarks: tuple[str, ...] = field(default=(), compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "cells", dict(self.cells))
+        try:
+            space = get_space(self.space)
+        except ConfigError as error:
+            raise DataError(f"genotype: {error}") from None
+        if set(self.cells) != set(space.cell_kinds):
+            found, needed = short(sorted(self.cells)), ", ".join(space.cell_kinds)
+            raise DataError(f"genotype: it has the cells {found}; space '{space.name}' needs {needed}")
+        for kind, cell in self.cells.items():
+            _check_cell(kind, cell, space)
+
+    def __hash__(self) -> int:
+        return hash((self.space, tuple(sorted((kind, cell) for kind, cell in self.cells.items()))))
+
+    def require_within(self, space: Space) -> None:
+        """Refuse cells that a search of the space cannot have found.
+
+        Raises:
+            DataError: another space, an operation that is no candidate of it, `none`, or another number of nodes.
+        """
+        if self.space != space.name:
+            raise DataError(f"the genotype is of the space '{self.space}', not of '{space.name}'")
+        for kind, cell in self.cells.items():
+            if len(cell.nodes) != space.num_nodes:
+                raise DataError(
+                    f"the {kind} cell has {len(cell.nodes)} nodes; those of '{space.name}' have {space.num_nodes}"
+                )
+            for node, pairs in zip(space.targets, cell.nodes, strict=True):
+                for operation, source in pairs:
+                    row = space.allowed(kind)[space.edges.index((source, node))]
+                    if operation == "none" or operation not in compress(space.operations, row):
+                        edge = f"the edge from node {source} to node {node} of the {kind} cell"
+                        written = operation == "none" and space.kept_edges is None
+                        why = "which is said by leaving the pair out" if written else "which it may not have"
+                        raise DataError(f"{edge} has the operation '{operation}', {why} in '{space.name}'")
+
+    def num_operations(self, kind: str, *names: str) -> int:
+        """How many pairs of a cell have one of these operations."""
+        return sum(operation in names for pairs in self.cells[kind].nodes for operation, _ in pairs)
+
+    def num_weight_free(self, kind: str) -> int:
+        """How many pairs of a cell have an operation without weights."""
+        return self.num_operations(kind, *get_space(self.space).weight_free)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form as an object, to be part of a larger file."""
+        cells = {
+            kind: {"nodes": [[list(pair) for pair in pairs] for pairs in cell.nodes], "concat": list(cell.concat)}
+            for kind, cell in self.cells.items()
+        }
+        return {"format": FORMAT, "version": VERSION, "space": self.space, "cells": cells}
+
+    @classmethod
+    def from_dict(cls, document: object) -> Genotype:
+        """Reads :meth:`to_dict`'s form, a configuration of NAS-Bench-301, or a result of it.
+
+        Raises:
+            DataError: it is not a genotype, or a wrong one.
+        """
+        if isinstance(document, Mapping):
+            configuration = document.get(nasbench301.RESULT, document)
+            if isinstance(configuration, Mapping) and nasbench301.is_configuration(configuration):
+                nodes = nasbench301.read(configuration)
+                return cls({kind: CellGenotype(nodes[kind], DARTS.outputs) for kind in nodes})
+        fields = _fields(document, "genotype", {"format", "version", "space", "cells"})
+        if fields["format"] != FORMAT:
+            raise DataError(f"genotype: the format is {short(fields['format'])}, not '{FORMAT}'")
+        if fields["version"] != VERSION:
+            raise DataError(f"genotype: version {short(fields['version'])} is unknown; this adarts reads {VERSION}")
+        if not isinstance(fields["space"], str):
+            raise DataError(f"genotype: the space must be a name, not {short(fields['space'])}")
+        if not isinstance(fields["cells"], Mapping):
+            raise DataError(f"genotype: 'cells' must be an object, not {short(fields['cells'])}")
+        return cls({kind: _read_cell(kind, cell) for kind, cell in fields["cells"].items()}, fields["space"])
+
+    def to_json(self) -> str:
+        """The JSON form, one pair list of a node a line."""
+        return json.dumps(self.to_dict(), indent=1) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Genotype:
+        """Reads the JSON form, or that of NAS-Bench-301.
+
+        Raises:
+            DataError: the text is not JSON, or not a genotype.
+        """
+        check_size(text)
+        try:
+            document = json.loads(text)
+        except ValueError as error:
+            raise DataError(f"genotype: not JSON: {short(str(error))}") from None
+        return cls.from_dict(document)
+
+    @property
+    def has_text(self) -> bool:
+        """Whether a textual form can say this: the classical one is of the space `darts`, with two pairs a node."""
+        if self.space != DARTS.name:
+            return self.space == NASBENCH201.name
+        pairs = (pairs for cell in self.cells.values() for pairs in cell.nodes)
+        return set(self.cells) == set(classical.KINDS) and all(len(p) == classical.PAIRS for p in pairs)
+
+    def to_text(self) -> str:
+        """The textual form of the space: the classical one, or that of NAS-Bench-201.
+
+        Raises:
+            DataError: the space has none, or a node has not exactly two pairs, as the classical one needs.
+        """
+        if self.space == NASBENCH201.name:
+            return arch_string.write(self.cells["normal"].nodes)
+        if self.space != DARTS.name:
+            raise DataError(f"genotype: the space '{self.space}' has no textual form; use the JSON form")
+        if not self.has_text:
+            raise DataError("genotype: the textual form needs two pairs a node; use the JSON form")
+        return classical.write({kind: (cell.nodes, cell.concat) for kind, cell in self.cells.items()})
+
+    def to_triples(self) -> str:
+        """The text in triples (operation, node, source), as FairDARTS writes cells: for any number of pairs a node.
+
+        Raises:
+            DataError: another space, or a cell puts out other nodes than those that something enters.
+        """
+        self._require_darts("triples")
+        return classical.write_triples({kind: (cell.nodes, cell.concat) for kind, cell in self.cells.items()})
+
+    def to_nasbench301(self) -> dict[str, str]:
+        """The configuration that NAS-Bench-301 calls this; the order of a node's pairs is no part of it.
+
+        Raises:
+            DataError: the benchmark has no such cells.
+        """
+        self._require_darts("NAS-Bench-301")
+        for kind, cell in self.cells.items():
+            if cell.concat != DARTS.outputs:
+                raise DataError(
+                    f"genotype: the {kind} cell puts out {short(cell.concat)}; in NAS-Bench-301 all nodes are"
+                )
+        return nasbench301.write({kind: cell.nodes for kind, cell in self.cells.items()})
+
+    def _require_darts(self, what: str) -> None:
+        if self.space != DARTS.name:
+            raise DataError(f"genotype: {what} cannot say a cell of the space '{self.space}'; use the JSON form")
+
+    @classmethod
+    def from_text(cls, text: str) -> Genotype:
+        """Reads the classical textual form or FairDARTS's triples, optionally with ``NAME =`` before it, or NAS-Bench-201's.
+
+        Raises:
+            DataError: the text is anything else, or names what does not exist.
+        """
+        check_size(text)
+        if text.lstrip().startswith("|"):
+            cell = CellGenotype(arch_string.read(text), NASBENCH201.outputs)
+            return cls({"normal": cell}, NASBENCH201.name)
+        return cls({kind: CellGenotype(nodes, concat) for kind, (nodes, concat) in classical.read(text).items()})
+
+
+def load_genotype(path: str | Path) -> Genotype:
+    """Reads a genotype file of either form.
+
+    Raises:
+        DataError: the file cannot be read, or holds no genotype.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            content = file.read(SIZE_LIMIT + 1)
+        text = content.decode("utf-8-sig")
+        return Genotype.from_json(text) if text.lstrip().startswith("{") else Genotype.from_text(text)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not a text file"
+        raise DataError(f"cannot read the genotype file {str(path)!r}: {reason}") from None
+    except DataError as error:
+        raise DataError(f"{str(path)!r}: {error}") from None
+
+
+def random_genotype(space: Space, seed: int) -> Genotype:
+    """Cells whose nodes have different edges, drawn uniformly, with operations other than `none`, drawn uniformly.
+
+    Where a space keeps every edge, `none` is drawn, too.
+    """
+    random = generator(seed, "random genotype", space.name)
+
+    def draw_node(kind: str, target: int) -> tuple[Pair, ...]:
+        pairs = []
+        for source in sorted(torch.randperm(target, generator=random)[: space.num_kept(target)].tolist()):
+            allowed = compress(space.operations, space.allowed(kind)[space.edges.index((source, target))])
+            operations = [name for name in allowed if name != "none" or space.kept_edges is None]
+            pairs.append((operations[torch.randint(len(operations), (), generator=random)], source))
+        return tuple(pair for pair in pairs if pair[0] != "none")
+
+    cells = {
+        kind: CellGenotype(tuple(draw_node(kind, target) for target in space.targets), space.outputs)
+        for kind in space.cell_kinds
+    }
+    return Genotype(cells, space.name)
+
+
+def _check_cell(kind: str, cell: CellGenotype, space: Space) -> None:
+    """Raises a DataError unless the cell can be built."""
+    num_inputs = space.num_inputs
+    filled = set(range(num_inputs))
+    if space.kept_edges is None:  # every cell of such a space has all its nodes and edges
+        if len(cell.nodes) != space.num_nodes or cell.concat != space.outputs:
+            raise DataError(
+                f"genotype: a cell of '{space.name}' has {space.num_nodes} nodes and the output {space.outputs}"
+            )
+        if any(len({source for _, source in pairs}) != len(pairs) for pairs in cell.nodes):
+            raise DataError(f"genotype: {kind} cell: an edge of '{space.name}' has one operation")
+    for node, pairs in enumerate(cell.nodes, start=num_inputs):
+        for operation, source in pairs:
+            if operation not in OPERATION_NAMES:
+                hint = nearest(operation[:60], OPERATION_NAMES)
+                raise DataError(f"genotype: {kind} cell, node {node}: unknown operation {short(operation)}{hint}")
+            if not 0 <= source < node:
+                known = f"0 to {node - 1}"
+                raise DataError(
+                    f"genotype: {kind} cell, node {node}: source {short(source)} is not before it ({known})"
+                )
+            if source not in filled and space.kept_edges is not None:  # otherwise it is zero
+                raise DataError(f"genotype: {kind} cell, node {node}: nothing enters its source {source}")
+        if pairs:
+            filled.add(node)
+    last = num_inputs + len(cell.nodes) - 1
+    if not cell.concat or len(set(cell.concat)) != len(cell.concat):
+        raise DataError(f"genotype: {kind} cell: concat must name different nodes, not {short(cell.concat)}")
+    for node in cell.concat:
+        if not num_inputs <= node <= last:
+            raise DataError(f"genotype: {kind} cell: concat names node {short(node)}, outside {num_inputs} to {last}")
+        if node not in filled and space.kept_edges is not None:
+            raise DataError(f"genotype: {kind} cell: concat names node {node}, which nothing enters")
+
+
+def _fields(document: object, what: str, names: set[str]) -> Mapping[str, Any]:
+    if not isinstance(document, Mapping):
+        raise DataError(f"{what}: expected an object, not {short(document)}")
+    if set(document) != names:
+        found, needed = short(sorted(map(str, document))), ", ".join(sorted(names))
+        raise DataError(f"{what}: expected the fields {needed}, not {found}")
+    return document
+
+
+def _read_cell(kind: str, document: object) -> CellGenotype:
+    what = f"genotype: cell {short(kind)}"
+    fields = _fields(document, what, {"nodes", "concat"})
+    nodes, concat = fields["nodes"], fields["concat"]
+    if not isinstance(concat, list) or not all(type(node) is int for node in concat):
+        raise DataError(f"{what}: concat must be a list of node numbers, not {short(concat)}")
+    if not isinstance(nodes, list) or not all(isinstance(pairs, list) for pairs in nodes):
+        raise DataError(f"{what}: nodes must be a list of lists of pairs, not {short(nodes)}")
+    return CellGenotype(tuple(tuple(_read_pair(what, pair) for pair in pairs) for pairs in nodes), tuple(concat))
+
+
+def _read_pair(what: str, pair: object) -> Pair:
+    match pair:
+        case [str(operation), int(source)] if type(source) is int:
+            return operation, source
+    raise DataError(f"{what}: expected a pair [operation, source], not {short(pair)}")

@@ -1,0 +1,22 @@
+"""The names of the operations that a genotype may hold; :mod:`adarts.models.operations` says what each computes."""
+
+OPERATION_NAMES: set[str] = {
+    "none",
+    "noise",
+    "max_pool_3x3",
+    "avg_pool_3x3",
+    "skip_connect",
+    "sep_conv_3x3",
+    "sep_conv_5x5",
+    "sep_conv_7x7",
+    "dil_conv_3x3",
+    "dil_conv_5x5",
+    "nor_conv_1x1",
+    "nor_conv_3x3",
+    "max_pool_5x5",
+    "conv_3x1_1x3",
+    "conv_7x1_1x7",
+    "grouped_conv_3x1_1x3",
+    "norm_max_pool_3x3",
+}
+"""For published cells more than the spaces search; registering an operation adds its name."""

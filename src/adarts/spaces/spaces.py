@@ -1,0 +1,115 @@
+"""The search spaces, each a description."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from adarts.errors import ConfigError, nearest
+from adarts.spaces.description import Space
+
+DARTS = Space(
+    name="darts",
+    title="DARTS",
+    operations=(
+        "none",
+        "max_pool_3x3",
+        "avg_pool_3x3",
+        "skip_connect",
+        "sep_conv_3x3",
+        "sep_conv_5x5",
+        "dil_conv_3x3",
+        "dil_conv_5x5",
+    ),
+    cell_kinds=("normal", "reduction"),
+    num_inputs=2,
+    num_nodes=4,
+    kept_edges=2,
+    weight_free=frozenset({"none", "max_pool_3x3", "avg_pool_3x3", "skip_connect"}),
+    max_skips=2,  # the criterion of DARTS+ and P-DARTS
+)
+
+NASBENCH201 = Space(
+    name="nasbench201",
+    title="NAS-Bench-201 (NATS-Bench topology)",
+    operations=("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3"),
+    cell_kinds=("normal",),
+    num_inputs=1,
+    num_nodes=3,
+    kept_edges=None,
+    weight_free=frozenset({"none", "skip_connect", "avg_pool_3x3"}),
+    max_skips=3,  # more than half of the six edges
+    reduction_kind=None,
+    stem_multiplier=1,
+    all_nodes=False,
+    preprocessed=False,
+    normalized_pools=False,
+)
+"""Dong, Yang: NAS-Bench-201, ICLR 2020. The true accuracy of all 15,625 cells is known (:mod:`adarts.truth`)."""
+
+# Zela et al.: Understanding and Robustifying Differentiable Architecture Search, ICLR 2020: spaces in which DARTS fails. In the
+# first, every edge chooses between two operations of its own.
+_MAX, _AVG, _SKIP = "max_pool_3x3", "avg_pool_3x3", "skip_connect"
+_SEP3, _DIL3, _DIL5 = "sep_conv_3x3", "dil_conv_3x3", "dil_conv_5x5"
+_S1_NORMAL = (
+    (_SKIP, _DIL3),
+    (_SKIP, _DIL5),
+    (_SKIP, _DIL5),
+    (_SKIP, _SEP3),
+    (_SKIP, _DIL3),
+    (_MAX, _SKIP),
+    (_SKIP, _SEP3),
+    (_SKIP, _SEP3),
+    (_SKIP, _DIL3),
+    (_SKIP, _SEP3),
+    (_MAX, _SKIP),
+    (_SKIP, _DIL3),
+    (_DIL3, _DIL5),
+    (_DIL3, _DIL5),
+)
+_S1_REDUCTION = (
+    (_MAX, _AVG),
+    (_MAX, _DIL3),
+    (_MAX, _AVG),
+    (_MAX, _AVG),
+    (_SKIP, _DIL5),
+    (_MAX, _AVG),
+    (_MAX, _SEP3),
+    (_SKIP, _DIL3),
+    (_SKIP, _DIL5),
+    (_MAX, _AVG),
+    (_MAX, _AVG),
+    (_SKIP, _DIL5),
+    (_SKIP, _DIL5),
+    (_SKIP, _DIL5),
+)
+S1 = replace(
+    DARTS,
+    name="s1",
+    title="S1: two operations for each edge",
+    operations=(_MAX, _AVG, _SKIP, _SEP3, _DIL3, _DIL5),
+    candidates=(_S1_NORMAL, _S1_REDUCTION),
+)
+S2 = replace(DARTS, name="s2", title="S2: skip or sep_conv_3x3", operations=(_SKIP, _SEP3))
+S3 = replace(DARTS, name="s3", title="S3: none, skip or sep_conv_3x3", operations=("none", _SKIP, _SEP3))
+
+
+S4 = replace(
+    DARTS,
+    name="s4",
+    title="S4: noise or sep_conv_3x3",
+    operations=("noise", _SEP3),
+    weight_free=DARTS.weight_free | {"noise"},
+)
+
+SPACES = {space.name: space for space in (DARTS, NASBENCH201, S1, S2, S3, S4)}
+
+
+def get_space(name: str) -> Space:
+    """The space of a name.
+
+    Raises:
+        ConfigError: there is no such space.
+    """
+    if name not in SPACES:
+        raise ConfigError(f"unknown search space {name[:60]!r}{nearest(name[:60], SPACES)}")
+    return SPACES[name]

@@ -1,0 +1,208 @@
+"""What the zoo holds, by name: where it comes from, what was published of it, how large it is.
+
+The data of the published cells are `genotypes.json` beside this module. A published figure that no source of ours gives is
+missing there, not guessed; the number of parameters is that of our own network, at the size at which the field compares: 36
+channels, 20 cells, 10 classes, no auxiliary head.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, Literal
+
+from adarts.config.settings import folded
+from adarts.errors import ConfigError
+from adarts.models.baselines.catalog import BASELINES
+from adarts.zoo.table1 import TABLE
+
+if TYPE_CHECKING:
+    from adarts.spaces import Genotype
+
+CHANNELS, CELLS, CLASSES = 36, 20, 10
+"""The network whose parameters are counted."""
+
+_TABLE_1 = "Table I of the ADARTS paper"
+
+Order = Literal["name", "year", "error", "size"]
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is known of a network.
+
+    Attributes:
+        name: by which it is listed.
+        title: as people call it.
+        method: that found it.
+        paper: of the method; None where the origin is not known.
+        year: of the paper.
+        source: repository and file with its text.
+        source_name: that its source gives it, as good as its name to find it; with the method before it where several sources
+            would give the same.
+        cifar10_error: published test error in per cent; None where no source gives one for this very network.
+        cifar100_error: the same on CIFAR-100.
+        size: published number of parameters in millions.
+        figures: who published the errors and the size.
+        parameters: of our network, for 10 classes; of cells with 36 channels and 20 cells.
+        remarks: what people should know.
+    """
+
+    name: str
+    title: str
+    method: str
+    paper: str | None
+    year: int | None
+    source: str | None
+    source_name: str | None
+    cifar10_error: float | None
+    cifar100_error: float | None
+    size: float | None
+    figures: str | None
+    parameters: int
+    remarks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Entry(Record):
+    """Published cells.
+
+    Attributes:
+        document: the cells in the JSON form of a genotype.
+    """
+
+    document: Mapping[str, Any] = field(repr=False, hash=False)
+
+    @cached_property
+    def genotype(self) -> Genotype:
+        """The cells."""
+        from adarts.spaces import Genotype
+
+        return Genotype.from_dict(self.document)
+
+
+def entries() -> tuple[Entry, ...]:
+    """All published cells, methods and their cells in the order of the data."""
+    return tuple(_catalog().values())
+
+
+def names() -> tuple[str, ...]:
+    """Their names."""
+    return tuple(_catalog())
+
+
+def records() -> tuple[Record, ...]:
+    """All published cells, then the hand-designed networks."""
+    printed = {name: {row.size for row in TABLE if row.ours == name} for name in BASELINES}
+    designed = (
+        Record(
+            name=baseline.name,
+            title=baseline.title,
+            method="designed by hand",
+            paper=baseline.paper,
+            year=baseline.year,
+            source=None,
+            source_name=None,
+            cifar10_error=baseline.cifar10_error,
+            cifar100_error=baseline.cifar100_error,
+            size=baseline.size,
+            figures=_TABLE_1 if baseline.size in printed[baseline.name] else f"{_TABLE_1}, the size by its own paper",
+            parameters=baseline.parameters,
+            remarks=(baseline.note,) if baseline.note else (),
+        )
+        for baseline in BASELINES.values()
+    )
+    return (*entries(), *designed)
+
+
+def record(name: str) -> Record:
+    """The record of published cells or a hand-designed network, by a name as for :func:`find`.
+
+    Raises:
+        ConfigError: there is none; with the nearest names.
+    """
+    designed = {each.name: each for each in records() if not isinstance(each, Entry)}
+    found = find(name) or designed.get(folded(name))
+    if found is None:
+        raise ConfigError(f"unknown network '{name[:60]}'{_hint(name)}")
+    return found
+
+
+def select(text: str | None = None, order: Order = "name") -> list[Record]:
+    """The records in whose names, title, method or paper a text stands, in an order; what is not known stands last."""
+    found = [
+        each
+        for each in records()
+        if text is None or any(text.lower() in (part or "").lower() for part in _searched(each))
+    ]
+    keys: dict[Order, Callable[[Record], Any]] = {
+        "name": lambda r: r.name.lower(),
+        "year": lambda r: r.year,
+        "error": lambda r: r.cifar10_error,
+        "size": lambda r: r.parameters,
+    }
+    key = keys[order]
+    return sorted(found, key=lambda r: (key(r) is None, key(r) or 0, r.name.lower()))
+
+
+def _searched(each: Record) -> tuple[str | None, ...]:
+    return each.name, each.source_name, each.title, each.method, each.paper
+
+
+def find(name: str) -> Entry | None:
+    """The entry of a name, here or in its source, whatever the case, with ``-`` as good as ``_``; None if there is none."""
+    return _by_name().get(folded(name))
+
+
+def get(name: str) -> Entry:
+    """As :func:`find`.
+
+    Raises:
+        ConfigError: there is none; with the nearest names.
+    """
+    entry = find(name)
+    if entry is None:
+        raise ConfigError(f"unknown genotype '{name[:60]}'{_hint(name, designed=False)}")
+    return entry
+
+
+def nearest_names(name: str, designed: bool = True) -> list[str]:
+    """The one or two names that come nearest to a name; those in the sources if no other is near; none if none is near.
+
+    Args:
+        name: that nothing has.
+        designed: whether hand-designed networks count, too.
+    """
+    listed = [*names(), *(BASELINES if designed else ())]
+    in_sources = [each.source_name for each in entries() if each.source_name]
+    for known, cutoff in ((listed, 0.6), (in_sources, 0.8)):
+        keys = {folded(each): each for each in known}
+        close = difflib.get_close_matches(folded(name[:60]), keys, n=2, cutoff=cutoff)
+        if close:
+            return [keys[key] for key in close]
+    return []
+
+
+def _hint(name: str, designed: bool = True) -> str:
+    """What may have been meant, for a message."""
+    close = nearest_names(name, designed)
+    return f"; did you mean {' or '.join(map(repr, close))}?" if close else "; `adarts zoo` lists what there is"
+
+
+@cache
+def _catalog() -> dict[str, Entry]:
+    document = json.loads((files("adarts.zoo") / "genotypes.json").read_text(encoding="utf-8"))
+    found = (
+        Entry(remarks=tuple(record.pop("remarks")), document=record.pop("genotype"), **record)
+        for record in document["entries"]
+    )
+    return {entry.name: entry for entry in found}
+
+
+@cache
+def _by_name() -> dict[str, Entry]:
+    return {folded(name): entry for entry in entries() for name in (entry.name, entry.source_name) if name}

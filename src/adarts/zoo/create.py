@@ -1,0 +1,106 @@
+"""Networks by name: published cells in the network of their space, and hand-designed networks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from numbers import Integral
+from typing import Any
+
+import torch
+from torch import nn
+
+from adarts.errors import ConfigError
+from adarts.models import Network, baselines, cost
+from adarts.seeding import fresh_weights
+from adarts.zoo.catalog import CELLS, CHANNELS, Entry, record
+
+SMALLEST_DESIGNED = 16
+"""Smallest side of an image for hand-designed networks: less than that some of them halve to nothing."""
+
+
+def create_model(
+    name: str,
+    num_classes: int = 10,
+    channels: int | None = None,
+    cells: int | None = None,
+    in_channels: int = 3,
+    image_size: int | tuple[int, int] = 32,
+    auxiliary: bool = False,
+    seed: int | None = None,
+) -> nn.Module:
+    """A network of the zoo, with fresh weights.
+
+    Args:
+        name: of published cells, here or in their source, or of a hand-designed network, whatever its case; `adarts zoo` lists
+            them.
+        num_classes: classes to tell apart.
+        channels: C of the first cells, 36 if not given. Hand-designed networks have their own widths.
+        cells: number of cells, 20 if not given.
+        in_channels: channels of the images.
+        image_size: of the images, (height, width) or the side of a square. The network is the same for any size; one that is too
+            small for it is refused here, not in training.
+        auxiliary: with the auxiliary head, which works in training only.
+        seed: of the weights; none draws from torch's global random state.
+
+    Raises:
+        ConfigError: there is no such network, or it cannot be of this size.
+    """
+    sides = _sides(image_size)
+    with fresh_weights(seed):
+        return _build(name, num_classes, channels, cells, in_channels, sides, auxiliary)
+
+
+def count(
+    name: str, num_classes: int = 10, channels: int | None = None, cells: int | None = None, image_size: int = 32
+) -> tuple[int, int]:
+    """Parameters of a network of the zoo, and its multiply-accumulate operations for one image; nothing is computed.
+
+    Args:
+        name: as for :func:`create_model`, like the sizes.
+        num_classes: classes to tell apart.
+        channels: C of the first cells.
+        cells: number of cells.
+        image_size: side of the images in pixels.
+
+    Raises:
+        ConfigError: there is no such network, or it cannot be of this size.
+    """
+    with torch.device("meta"):
+        model = create_model(name, num_classes, channels, cells, image_size=image_size)
+    size = cost(model, image_size)
+    return size.parameters, size.macs
+
+
+def _build(
+    name: str,
+    num_classes: int,
+    channels: int | None,
+    cells: int | None,
+    in_channels: int,
+    sides: tuple[int, int],
+    auxiliary: bool,
+) -> nn.Module:
+    found = record(name)
+    if isinstance(found, Entry):
+        _require(found.name, sides, smallest=1)
+        sizes = (CHANNELS if channels is None else channels, CELLS if cells is None else cells)
+        return Network(found.genotype, num_classes, *sizes, in_channels, auxiliary)
+    _require(found.name, sides, smallest=SMALLEST_DESIGNED)
+    if channels is not None or cells is not None or auxiliary:
+        raise ConfigError(
+            f"{found.name} is designed by hand: it has its own widths and depth, no cells and no auxiliary head"
+        )
+    return baselines.build(found.name, num_classes, in_channels)
+
+
+def _sides(image_size: Any) -> tuple[int, int]:
+    """(height, width), in whole numbers of any kind."""
+    sides = tuple(image_size) if isinstance(image_size, Sequence) else (image_size, image_size)
+    if len(sides) != 2 or not all(isinstance(side, Integral) for side in sides):
+        raise ConfigError(f"image_size is (height, width) or one side, in whole pixels, not {repr(image_size)[:60]}")
+    return sides
+
+
+def _require(name: str, sides: tuple[int, int], smallest: int) -> None:
+    if min(sides) < smallest:
+        raise ConfigError(f"{name} takes images from {smallest}x{smallest} pixels on, not {sides[0]}x{sides[1]}")
