@@ -17,7 +17,6 @@ from adarts.engine.tables import table
 from adarts.methods import canonical, create, source_hash
 from adarts.models import count_macs
 from adarts.report import cell_svg, write_report
-from adarts.searching.earlier import require_same_course
 from adarts.searching.memory import MemoryLimit, Workload
 from adarts.searching.monitors import collapse_warning, truth
 from adarts.searching.phases import checked_phases
@@ -64,7 +63,6 @@ def _search(config: SearchConfig) -> SearchResult:
     facts = {"method_source": source_hash(type(method))}
     checked_phases(config, method)
     device = RunFolder.check("search", config)  # refused before images are read
-    require_same_course(config)
     limit = MemoryLimit.of(config.run.memory_limit)
     data = load_images(config.data, config.images, config.seed)
     # Everything that can be refused is refused before there is a folder.
