@@ -117,7 +117,7 @@ class Registry(Generic[T]):
         except (Exception, SystemExit) as error:  # the user's own code
             raise ConfigError(f"{self.kind} '{text}': {path} cannot be loaded: {in_one_line(error)}") from error
         if not hasattr(module, name):
-            there = [other for other, value in vars(module).items() if self._fits(value)]
+            there = [other for other in vars(module) if not other.startswith("_")]
             raise ConfigError(f"{self.kind} '{text}': {path} has no '{name}'{nearest(name, there)}")
         thing: T = getattr(module, name)
         try:
@@ -125,13 +125,6 @@ class Registry(Generic[T]):
         except TypeError as error:
             raise ConfigError(f"{self.kind} '{text}': {error}") from error
         return thing
-
-    def _fits(self, value: object) -> bool:
-        try:
-            self.check(value)
-        except TypeError:
-            return False
-        return True
 
 
 def _package(point: EntryPoint) -> str:
