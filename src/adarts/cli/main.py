@@ -11,6 +11,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
+import adarts
 from adarts.errors import AdartsError, ConfigError, nearest
 
 VERBS = {
@@ -83,9 +84,7 @@ def _dispatch(words: list[str]) -> int:
         print(_HELP)
         return 0 if words else 2
     if words[0] == "--version":
-        from importlib.metadata import version
-
-        print(f"adarts {version('adarts')}")
+        print(f"adarts {adarts.__version__}")
         return 0
     if words[0] not in VERBS:
         kind = "option" if words[0].startswith("-") else "verb"

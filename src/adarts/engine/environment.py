@@ -11,7 +11,6 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from datetime import datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +66,7 @@ def environment(device: torch.device, precision: str = "float32") -> dict[str, A
     return {
         "started": datetime.now().astimezone().isoformat(timespec="seconds"),
         "command": _command(),
-        "adarts": metadata.version("adarts"),
+        "adarts": adarts.__version__,
         "git_commit": _git_commit(),
         "python": platform.python_version(),
         "torch": torch.__version__,

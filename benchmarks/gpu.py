@@ -1,0 +1,234 @@
+#!/usr/bin/env python
+"""A search step on a GPU: its time, its peak of memory, its kernels, and what the machine could do at best.
+
+    python benchmarks/gpu.py --out DIR --public PC-DARTS --budget-s 240
+
+The most important comes first, and `DIR/gpu.json` is written after each result, so that whatever ends the program loses nothing
+that was measured; `DIR/kernels.txt` has the longest kernels. A step of ours is one of many that run ahead of the GPU; the
+textbook and the public code look at their loss after every update, as their loops do. Without a GPU everything runs on the
+CPU, to try it out: `--device cpu --batch 4 --channels 8 --cells 3 --size 16`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import statistics
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from steps import Design, Step
+from torch.profiler import ProfilerActivity, profile
+
+from adarts.config.settings import RunSettings
+from adarts.engine import environment, prepare_device
+from adarts.engine.capture import WARM_UP
+from adarts.engine.files import write_atomically
+from adarts.engine.updates import fix_arithmetic
+from adarts.errors import AdartsError
+
+REPEATS, SECONDS_OF_A_REPEAT = 5, 0.4
+
+
+def cases(adarts: Design, public: Path | None) -> Iterator[tuple[str, Design, bool]]:
+    """Name, step, and whether its kernels are counted; ADARTS at K = 4 first."""
+    pc = replace(adarts, method="pc-darts")
+    yield "adarts float32 graphs", adarts, True
+    yield "adarts bfloat16 graphs", replace(adarts, precision="bfloat16"), True
+    yield "adarts float32 textbook", replace(adarts, code="textbook"), True
+    yield "pc-darts float32 graphs", pc, True
+    if public is not None:
+        yield "pc-darts float32 public", replace(pc, code=str(public)), True
+    yield "adarts float32 eager", replace(adarts, capture=False), True
+    yield "adarts bfloat16 eager", replace(adarts, precision="bfloat16", capture=False), True
+    large = replace(pc, batch=round(adarts.batch * 256 / 96))
+    yield f"pc-darts float32 graphs batch {large.batch}", large, False
+    if public is not None:
+        yield f"pc-darts float32 public batch {large.batch}", replace(large, code=str(public)), False
+        for one in (pc, large):  # with all that its own loop allows cuDNN
+            yield f"pc-darts tf32 public batch {one.batch}", replace(one, code=str(public), precision="tf32"), False
+    yield f"pc-darts bfloat16 graphs batch {large.batch}", replace(large, precision="bfloat16"), False
+    for k in (1, 2, 8):
+        yield f"adarts K={k} float32 graphs", replace(adarts, k=k), False
+    yield "pc-darts bfloat16 graphs", replace(pc, precision="bfloat16"), False
+    yield "darts float32 graphs", replace(adarts, method="darts"), False
+    for k in (1, 2, 8):
+        yield f"adarts K={k} bfloat16 graphs", replace(adarts, k=k, precision="bfloat16"), False
+    yield "pc-darts float32 textbook", replace(pc, code="textbook"), False
+
+
+class Clock:
+    """Wall-clock seconds, after what was asked of the device is done; and whether the budget is used up."""
+
+    def __init__(self, device: torch.device, budget: float) -> None:
+        self.device, self.end = device, time.perf_counter() + budget
+
+    def __call__(self) -> float:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        return time.perf_counter()
+
+    @property
+    def is_over(self) -> bool:
+        return time.perf_counter() > self.end
+
+    def block(self, function: Step, count: int) -> float:
+        """Seconds of one call in a block of many."""
+        begin = self()
+        for _ in range(count):
+            function()
+        return (self() - begin) / count
+
+
+def ceilings(clock: Clock) -> dict[str, float]:
+    """Bytes a second of a copy on the device, read and written, and floating-point operations a second of a matrix product."""
+    gpu = clock.device.type == "cuda"
+    random = torch.Generator(clock.device).manual_seed(0)
+    source = torch.randint(
+        0, 256, (1 << (32 if gpu else 24),), dtype=torch.uint8, device=clock.device, generator=random
+    )
+    target = torch.empty_like(source)
+    found = {"copy_bytes_per_second": 2 * len(source) / best(clock, lambda: target.copy_(source))}
+    side = 8192 if gpu else 256
+    for precision in (torch.float32, torch.bfloat16):
+        a, b = torch.randn(2, side, side, device=clock.device, generator=random).to(precision).unbind()
+        name = f"matmul_{str(precision).removeprefix('torch.')}_flops"
+        found[name] = 2 * side**3 / best(clock, lambda a=a, b=b: a @ b)
+    return found
+
+
+def best(clock: Clock, function: Step) -> float:
+    clock.block(function, 3)
+    return statistics.median(clock.block(function, 5) for _ in range(5))
+
+
+def measure(design: Design, clock: Clock) -> tuple[dict[str, Any], Step]:
+    """Seconds of a step, each repeat the mean over a block of steps, and on a GPU the peak of memory; and the step itself."""
+    gpu = clock.device.type == "cuda"
+    gc.collect()
+    if gpu:
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(clock.device)
+    before = torch.cuda.memory_allocated(clock.device) if gpu else 0
+    step = design.step(clock.device)
+    warm_up = WARM_UP + 2 if design.code == "adarts" and design.capture and gpu else 2
+    clock.block(step, warm_up)
+    count = max(1, min(20, round(SECONDS_OF_A_REPEAT / clock.block(step, 1))))
+    repeats: list[float] = []
+    while len(repeats) < REPEATS and not (repeats and clock.is_over):
+        repeats.append(clock.block(step, count))
+    record = {
+        "seconds": statistics.median(repeats),
+        "repeats": [round(value, 6) for value in repeats],
+        "steps_a_repeat": count,
+        "peak_bytes": torch.cuda.max_memory_allocated(clock.device) - before if gpu else None,
+        "reserved_bytes": torch.cuda.max_memory_reserved(clock.device) if gpu else None,
+    }
+    return record, step
+
+
+def kernels_of(step: Step, clock: Clock) -> tuple[dict[str, float], str]:
+    """How many kernels and copies a step consists of and how long they run, by torch's profiler; and a table of them."""
+    kind = "CUDA" if clock.device.type == "cuda" else "CPU"
+    with profile(activities=[getattr(ProfilerActivity, kind)]) as profiled:
+        step()
+        clock()
+    rows = [
+        (event.self_device_time_total if kind == "CUDA" else event.self_cpu_time_total, event.count, event.key[:160])
+        for event in profiled.key_averages()
+        if event.device_type.name == kind and not event.key.startswith(("Optimizer.", "ProfilerStep"))
+    ]
+    copies = sum(count for _, count, name in rows if name.startswith(("Memcpy", "Memset")))
+    found = {
+        "kernels": sum(count for _, count, _ in rows) - copies,
+        "copies": copies,
+        "kernel_seconds": sum(microseconds for microseconds, _, _ in rows) / 1e6,
+    }
+    lines = [
+        f"{microseconds / 1e3:9.3f} ms {count:6d}  {name}" for microseconds, count, name in sorted(rows)[::-1][:60]
+    ]
+    return found, "\n".join(lines) + "\n"
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True, help="folder of the results")
+    parser.add_argument("--public", type=Path, help="folder of the public PC-DARTS code, with its model_search.py")
+    parser.add_argument(
+        "--only", nargs="+", default=[""], metavar="TEXT", help="cases whose name has one of these in it"
+    )
+    parser.add_argument("--budget-s", type=float, default=240, help="begin nothing after so many seconds")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument("--batch", type=int, default=96)
+    parser.add_argument("--channels", type=int, default=16)
+    parser.add_argument("--cells", type=int, default=8)
+    parser.add_argument("--size", type=int, default=32, help="side of the images")
+    return parser.parse_args()
+
+
+def run(options: argparse.Namespace) -> None:
+    device = prepare_device(RunSettings(device=options.device))
+    fix_arithmetic(device)
+    clock = Clock(device, options.budget_s)
+    design = Design(batch=options.batch, channels=options.channels, cells=options.cells, size=options.size)
+    chosen = [case for case in cases(design, options.public) if any(text in case[0] for text in options.only)]
+    for _, one, _ in chosen:
+        if one.code == "adarts":
+            one.config()  # what cannot work is refused before anything is measured
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / "kernels.txt").unlink(missing_ok=True)
+    results: list[dict[str, Any]] = []
+    found = {"environment": environment(device), "ceilings": None, "results": results}
+
+    def save() -> None:
+        write_atomically(options.out / "gpu.json", (json.dumps(found, indent=1) + "\n").encode())
+
+    found["ceilings"] = ceilings(clock)
+    print("  ".join(f"{name} {value:.4g}" for name, value in found["ceilings"].items()), flush=True)
+    save()
+    for number, (name, one, counted) in enumerate(chosen):
+        if clock.is_over:
+            print(f"the budget is used up; not measured: {', '.join(name for name, _, _ in chosen[number:])}")
+            return
+        try:
+            record, step = measure(one, clock)
+            results.append({"name": name, **record, "design": asdict(one)})
+            save()
+            if counted:
+                figures, table = kernels_of(step, clock)
+                results[-1] |= figures
+                with (options.out / "kernels.txt").open("a") as file:
+                    file.write(f"{name}\n{table}\n")
+                save()
+        except (RuntimeError, AdartsError, ImportError) as error:  # one that fails must not cost those after it
+            results.append({"name": name, "error": f"{type(error).__name__}: {error}"})
+            save()
+        print(_line(results[-1]), flush=True)
+        record = step = None
+    print("all is measured")
+
+
+def _line(record: dict[str, Any]) -> str:
+    if "error" in record:
+        return f"{record['name']:40} {record['error'][:160]}"
+    line = f"{record['name']:40} {1e3 * record['seconds']:9.2f} ms  {(record['peak_bytes'] or 0) / 1e6:8,.0f} MB"
+    return line + (f"  {record['kernels']:6,} kernels" if "kernels" in record else "")
+
+
+def main() -> int:
+    try:
+        run(parse())
+    except AdartsError as error:
+        print("gpu:", error, file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
