@@ -11,8 +11,8 @@ import pytest
 
 from adarts.cli.main import main
 from adarts.errors import ConfigError
-from adarts.methods import get_method, list_methods, register, registry, source_hash
-from adarts.methods.registry import survey
+from adarts.methods import get_method, list_methods, register, source_hash
+from adarts.methods.registry import METHODS, survey
 
 EXAMPLE = (Path(__file__).parents[2] / "examples" / "sharpening.py").read_text()
 Install = Callable[..., Path]
@@ -21,7 +21,7 @@ Install = Callable[..., Path]
 @pytest.fixture
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
     """Installs a package with a module of its name, and entry points; the registry forgets it after the test."""
-    monkeypatch.setattr(registry, "_METHODS", dict(registry._METHODS))
+    monkeypatch.setattr(METHODS, "known", dict(METHODS.known))
 
     def installed(package: str, entry_points: dict[str, str], *methods: str, text: str = EXAMPLE) -> Path:
         folder = tmp_path / package

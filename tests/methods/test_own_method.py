@@ -136,7 +136,7 @@ def test_what_the_loop_could_not_use_is_refused() -> None:
     [
         (None, "M", "there is no file"),
         ("x = 1 +", "M", "cannot be loaded: SyntaxError"),
-        ("class Mine: pass", "Min", "has no class 'Min'; did you mean 'Mine'"),
+        ("class Mine: pass", "Min", "has no 'Min'; did you mean 'Mine'"),
         ("class Mine: pass", "Mine", "is not a subclass"),
     ],
 )

@@ -20,7 +20,7 @@ from adarts.methods import (  # noqa: F401  (importing registers them)
 )
 from adarts.methods.base import Method, MethodInfo, Phase, Progress, Purpose, Search, Sums
 from adarts.methods.registry import canonical, create, get_method, list_methods, published, register
-from adarts.methods.source_file import source_hash
+from adarts.source_file import source_hash
 
 __all__ = [
     "Method",

@@ -5,24 +5,19 @@ from __future__ import annotations
 import difflib
 import inspect
 import warnings
-from collections.abc import Mapping, Sequence
-from importlib.metadata import EntryPoint, entry_points
+from collections.abc import Mapping
 from typing import Any, TypeVar, get_args, get_type_hints
 
 from pydantic_core import to_jsonable_python
 
 from adarts.config.loading import checked, merge, validated
-from adarts.config.settings import SearchConfig, Settings, names_code
+from adarts.config.settings import SearchConfig, Settings
 from adarts.errors import ConfigError, nearest
 from adarts.methods.base import HOOKS, Method, MethodInfo
-from adarts.methods.source_file import from_file, in_one_line
-
-ENTRY_POINTS = "adarts.methods"
-"""The group of entry points under which an installed package offers its methods."""
+from adarts.registry import Registry
 
 M = TypeVar("M", bound=type[Method])
 
-_METHODS: dict[str, type[Method]] = {}
 _REPLAY = get_args(get_type_hints(MethodInfo)["replay"])
 
 
@@ -34,10 +29,7 @@ def register(method: M) -> M:
         TypeError: it is no method, has no record, or a hook of it does not take what the loop gives.
     """
     check(method)
-    name = method.info.name
-    if name in _METHODS:
-        raise ValueError(f"a method named '{name}' is registered already: {_METHODS[name].__qualname__}")
-    _METHODS[name] = method
+    METHODS.add(method.info.name, method)
     return method
 
 
@@ -88,22 +80,16 @@ def _check_hook(who: str, mine: object, base: object) -> None:
         raise TypeError(f"{who} must take ({', '.join(wanted)})") from None
 
 
+METHODS: Registry[type[Method]] = Registry("method", "adarts.methods", check, lambda method: method.info.name)
+
+
 def get_method(name: str) -> type[Method]:
     """The method of a name, or of a class in a file, written ``path/to/file.py:Class``; that file is executed.
 
     Raises:
         ConfigError: there is none, with the nearest name; or it cannot be loaded, with the reason.
     """
-    if names_code(name):
-        return _from_file(name)
-    if name not in _METHODS:
-        offers = _offers()
-        if name in offers:
-            return _load(name, offers[name])
-        survey()  # a package may register more names than it offers
-    if name not in _METHODS:
-        raise ConfigError(f"unknown method '{name}'{nearest(name, {*_METHODS, *offers})}")
-    return _METHODS[name]
+    return METHODS.get(name)
 
 
 def create(config: SearchConfig) -> Method:
@@ -160,13 +146,8 @@ def list_methods() -> list[MethodInfo]:
 
 def survey() -> tuple[list[type[Method]], list[str]]:
     """All methods, sorted by year and name, and why others that packages offer are not among them, one line each."""
-    problems = []
-    for name, points in _offers().items():
-        try:
-            _load(name, points)
-        except ConfigError as error:  # somebody else's fault, for which the other methods should not suffer
-            problems.append(str(error))
-    return sorted(_METHODS.values(), key=lambda method: (method.info.year, method.info.name)), problems
+    problems = METHODS.survey()
+    return sorted(METHODS.known.values(), key=lambda method: (method.info.year, method.info.name)), problems
 
 
 def _options(method: type[Method], config: SearchConfig) -> Settings:
@@ -189,49 +170,3 @@ def _options(method: type[Method], config: SearchConfig) -> Settings:
 def _without_none(options: Mapping[str, Any]) -> dict[str, Any]:
     """A configuration cannot give None to an option; that one may be None is said by leaving it out."""
     return {name: value for name, value in options.items() if value is not None}
-
-
-def _offers() -> dict[str, list[EntryPoint]]:
-    """What installed packages offer, by name; nothing is loaded."""
-    offers: dict[str, list[EntryPoint]] = {}
-    for point in entry_points(group=ENTRY_POINTS):
-        offers.setdefault(point.name, []).append(point)
-    return offers
-
-
-def _load(name: str, points: Sequence[EntryPoint]) -> type[Method]:
-    """The method that an installed package offers by a name; it is registered.
-
-    Raises:
-        ConfigError: it cannot be loaded, or the name is not its own or not its alone.
-    """
-    point, packages = points[0], sorted({_package(point) for point in points})
-    if len({point.value for point in points}) > 1:
-        which = " and ".join(f"'{package}'" for package in packages)
-        raise ConfigError(f"method '{name}' of the package {which}: one name for two methods; uninstall all but one")
-    who = f"method '{name}' of the package '{packages[0]}'"
-    try:
-        method: type[Method] = point.load()
-        check(method)
-    except (Exception, SystemExit) as error:  # somebody else's code may raise whatever it likes
-        raise ConfigError(f"{who} cannot be loaded: {in_one_line(error)}") from error
-    own = method.info.name
-    if own != name:
-        raise ConfigError(f"{who} is called '{own}' in its record; entry point and record must agree")
-    known = _METHODS.setdefault(name, method)
-    if known is not method:
-        raise ConfigError(f"{who}: the name is taken by {known.__module__}.{known.__qualname__}")
-    return known
-
-
-def _package(point: EntryPoint) -> str:
-    return point.dist.name if point.dist else point.value
-
-
-def _from_file(text: str) -> type[Method]:
-    method = from_file(text)
-    try:
-        check(method)
-    except TypeError as error:
-        raise ConfigError(f"method '{text}': {error}") from error
-    return method  # type: ignore[return-value]

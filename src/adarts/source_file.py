@@ -1,0 +1,73 @@
+"""Modules from files: each file is executed once, as it is on disk, and what was executed can be told again by its hash."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import sys
+from importlib.machinery import SourceFileLoader
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+
+_MODULES: dict[Path, ModuleType] = {}
+"""What was executed, by the one path that all spellings of it lead to."""
+
+
+class _Loader(SourceFileLoader):
+    """Compiles what is in the file now, not what Python may have kept of it, and remembers its hash."""
+
+    sha256: str | None = None
+
+    def get_code(self, fullname: str) -> object:  # type: ignore[override]
+        source = self.get_data(self.path)
+        self.sha256 = hashlib.sha256(source).hexdigest()
+        return self.source_to_code(source, self.path)
+
+
+def execute(path: Path) -> ModuleType:
+    """The module that a file is; it is executed at the first call alone. Whatever its code raises is passed on."""
+    path = path.resolve()
+    if path not in _MODULES:
+        # Two files may have one name, in two folders; and what is in `sys.modules` must not be another's.
+        name = f"adarts_file_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+        spec = spec_from_file_location(name, path, loader=_Loader(name, str(path)))
+        assert spec is not None and spec.loader is not None
+        module = module_from_spec(spec)
+        sys.modules[name] = module  # dataclasses and pydantic look their own module up there
+        try:
+            spec.loader.exec_module(module)
+        except BaseException:
+            del sys.modules[name]
+            raise
+        _MODULES[path] = module
+    return _MODULES[path]
+
+
+def file_hash(path: Path) -> str | None:
+    """The sha256 of the text that was executed of a file, whatever it holds by now; None if it was not."""
+    module = _MODULES.get(path.resolve())
+    return None if module is None else _hash(module)
+
+
+def source_hash(thing: type) -> str | None:
+    """The sha256 of the file that a class stands in; None for the package's own, and for one that stands in no file."""
+    if thing.__module__.partition(".")[0] == "adarts":
+        return None
+    module = sys.modules.get(thing.__module__)
+    if module is not None and (executed := _hash(module)):
+        return executed
+    try:
+        return hashlib.sha256(Path(inspect.getfile(thing)).read_bytes()).hexdigest()
+    except (TypeError, OSError):  # typed into a notebook
+        return None
+
+
+def in_one_line(error: BaseException) -> str:
+    """The kind of an error in somebody else's code, and the first line of what it says."""
+    return f"{type(error).__name__}: {error}".splitlines()[0]
+
+
+def _hash(module: ModuleType) -> str | None:
+    loader = getattr(module, "__loader__", None)
+    return loader.sha256 if isinstance(loader, _Loader) else None
