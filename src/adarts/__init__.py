@@ -18,6 +18,18 @@ if TYPE_CHECKING:
 
     from torch import nn
 
+    from adarts.config.settings import (
+        AlphaOptimizer,
+        EdgeDesign,
+        ImageSettings,
+        LoopSettings,
+        NetworkSettings,
+        RunSettings,
+        SearchRunSettings,
+        SupernetSettings,
+        TrainingSettings,
+        WeightOptimizer,
+    )
     from adarts.models import Network
     from adarts.searching import SearchResult
     from adarts.spaces import Genotype
@@ -28,21 +40,73 @@ __version__ = "0.1.0"
 __all__ = ["build", "create_model", "search", "sweep", "train"]
 
 
-def search(**settings: Any) -> SearchResult:
-    """Search for cells; see :func:`adarts.config.loading.search_config` for the settings (``data``, ``method``, ``scale``, …)."""
-    from adarts.config.loading import search_config
-    from adarts.methods import published
-    from adarts.searching import run_search
+def search(
+    data: str | None = None,
+    *,
+    method: str | None = None,
+    scale: str | None = None,
+    space: str | None = None,
+    seed: int | None = None,
+    options: Mapping[str, bool | float | str] | None = None,
+    edge: Mapping[str, Any] | EdgeDesign | None = None,
+    supernet: Mapping[str, Any] | SupernetSettings | None = None,
+    search: Mapping[str, Any] | LoopSettings | None = None,
+    weights: Mapping[str, Any] | WeightOptimizer | None = None,
+    alphas: Mapping[str, Any] | AlphaOptimizer | None = None,
+    images: Mapping[str, Any] | ImageSettings | None = None,
+    run: Mapping[str, Any] | SearchRunSettings | None = None,
+    config_file: Path | str | None = None,
+) -> SearchResult:
+    """Search for cells.
 
-    return run_search(search_config(published, **settings))
+    What is not given follows from the configuration file, the scale, the method and the defaults, in this order
+    (``docs/architecture.md``, "Where settings come from"). A section holds any of its settings: ``search={"epochs": 3}``; of a
+    settings object, those that were set count.
+
+    Args:
+        data: ``signs`` (embedded, the default), ``cifar10``, ``cifar100`` or ``folder:PATH``.
+        method: the search method, by default ``adarts``; ``adarts methods`` lists them; ``file.py:Class`` is one of your own.
+        scale: the budget, from ``smoke`` (seconds) to ``paper`` (the default); ``adarts configs`` lists them.
+        space: what is searched: ``darts`` (the default), ``nasbench201``, ``s1`` to ``s4``.
+        seed: of everything random; 0 by default.
+        options: the method's own settings; ``adarts methods show NAME`` lists them.
+        edge: the design of the mixed edges.
+        supernet: the network that is searched.
+        search: epochs, batch size and warm-up.
+        weights: the optimizer of the weights.
+        alphas: the optimizer of the alphas.
+        images: which images, and what is done to them.
+        run: where and how: folder, device, threads, time limit.
+        config_file: a YAML file with some or all settings, such as another run's ``config.yaml``.
+
+    Raises:
+        AdartsError: one line that says what cannot work; :func:`adarts.searching.run_search` lists the kinds.
+    """
+    given = _given(locals())
+    from adarts.searching import run_search, search_config
+
+    return run_search(search_config(**given))
 
 
 def sweep(
     vary: Mapping[str, Sequence[Any]],
     slots: int = 1,
     sweep_dir: Path | str | None = None,
+    *,
+    data: str | None = None,
+    method: str | None = None,
+    scale: str | None = None,
+    space: str | None = None,
+    seed: int | None = None,
+    options: Mapping[str, bool | float | str] | None = None,
+    edge: Mapping[str, Any] | EdgeDesign | None = None,
+    supernet: Mapping[str, Any] | SupernetSettings | None = None,
+    search: Mapping[str, Any] | LoopSettings | None = None,
+    weights: Mapping[str, Any] | WeightOptimizer | None = None,
+    alphas: Mapping[str, Any] | AlphaOptimizer | None = None,
+    images: Mapping[str, Any] | ImageSettings | None = None,
+    run: Mapping[str, Any] | SearchRunSettings | None = None,
     config_file: Path | str | None = None,
-    **settings: Any,
 ) -> SweepResult:
     """Search with every combination of what varies, each in a process and a run folder of its own.
 
@@ -50,27 +114,60 @@ def sweep(
         vary: the values of each setting that varies, by its dotted name: ``{"method": ["darts", "adarts"], "seed": range(3)}``.
         slots: searches at once.
         sweep_dir: the folder; what is finished there stays, the rest is continued.
-        config_file: as for :func:`search`, as are the settings that hold for all of them.
+        data, method, scale, space, seed, options, edge, supernet, search, weights, alphas, images, run, config_file: what holds
+            for all of them, as for :func:`search`.
+
+    Raises:
+        AdartsError: one line that says what cannot work; :func:`adarts.sweeping.run_sweep` lists the kinds.
     """
+    given = _given(locals(), "vary", "slots", "sweep_dir", "config_file")
     from pathlib import Path
 
     from adarts.sweeping import grid, run_sweep
 
-    return run_sweep(grid(vary, settings, config_file), slots, None if sweep_dir is None else Path(sweep_dir))
+    return run_sweep(grid(vary, given, config_file), slots, None if sweep_dir is None else Path(sweep_dir))
 
 
-def train(genotype: Genotype | str | Path | None = None, **settings: Any) -> TrainResult:
-    """Train the network of a genotype, or with ``network={"name": "resnet110"}`` a hand-designed one.
+def train(
+    genotype: Genotype | str | Path | None = None,
+    *,
+    data: str | None = None,
+    scale: str | None = None,
+    seed: int | None = None,
+    network: Mapping[str, Any] | NetworkSettings | None = None,
+    training: Mapping[str, Any] | TrainingSettings | None = None,
+    weights: Mapping[str, Any] | WeightOptimizer | None = None,
+    images: Mapping[str, Any] | ImageSettings | None = None,
+    run: Mapping[str, Any] | RunSettings | None = None,
+    config_file: Path | str | None = None,
+) -> TrainResult:
+    """Train the network of a genotype, or with ``network={"name": "resnet110"}`` a hand-designed one, and test it once.
 
-    See :func:`adarts.config.loading.train_config` for the settings; with neither, the cells of the latest search are trained.
+    What is not given follows from the configuration file, the scale, the recipe of the cells and the defaults, in this order.
+
+    Args:
+        genotype: the cells: what a search found, a search run's folder, a genotype file or its text, a name of the zoo,
+            ``random:SEED``; by default those of the latest search.
+        data: ``signs`` (embedded, the default), ``cifar10``, ``cifar100`` or ``folder:PATH``.
+        scale: the budget, from ``smoke`` (seconds) to ``paper`` (the default); ``adarts configs`` lists them.
+        seed: of everything random; 0 by default.
+        network: width, depth, drop path and auxiliary head; or the name of a hand-designed network.
+        training: epochs, batch size and what else is said of the loop.
+        weights: the optimizer.
+        images: which images, and what is done to them.
+        run: where and how: folder, device, threads, time limit.
+        config_file: a YAML file with some or all settings, such as another run's ``config.yaml``.
+
+    Raises:
+        AdartsError: one line that says what cannot work; :func:`adarts.training.run_training` lists the kinds.
     """
-    from adarts.config.loading import train_config
+    given = _given(locals())
     from adarts.spaces import Genotype
-    from adarts.training import recipe, run_training
+    from adarts.training import run_training, train_config
 
     if genotype is not None:
-        settings["genotype"] = genotype.to_json() if isinstance(genotype, Genotype) else str(genotype)
-    return run_training(train_config(recipe, **settings))
+        given["genotype"] = genotype.to_json() if isinstance(genotype, Genotype) else str(genotype)
+    return run_training(train_config(**given))
 
 
 def build(
@@ -95,3 +192,8 @@ def create_model(
     from adarts.zoo.create import create_model as create
 
     return create(name, num_classes, channels, cells, in_channels, image_size, **options)
+
+
+def _given(arguments: Mapping[str, Any], *own: str) -> dict[str, Any]:
+    """The settings among a call's arguments: None leaves one to the layers below."""
+    return {name: value for name, value in arguments.items() if value is not None and name not in own}

@@ -53,7 +53,7 @@ def test_the_command_line_knows_the_whole_edge_design() -> None:
         ({"cells": "9999999999999999"}, "--cells: a whole number"),
         ({"kernels": "fast"}, "--kernels must be 'auto' or 'torch'"),
         ({"precision": "int8"}, "--precision must be 'float32' or 'bfloat16'"),
-        ({"edge.k": "3"}, "k=3 does not divide the 16 channels"),
+        ({"edge.k": "3"}, "edge.k = 3 does not divide the 16 channels"),
         ({"method": "darts", "edge.k": "4"}, "selector 'all' sends every channel"),
         ({"edge.selector": "best"}, "--edge.selector must be"),
         ({"edge.mask_scope": "x"}, "--edge.mask-scope must be"),

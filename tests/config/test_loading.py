@@ -4,36 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adarts.config.loading import SCALES, load_scale, merge, read_yaml, search_config, to_yaml, train_config, validated
+from adarts.config.loading import SCALES, load_scale, merge, read_yaml, to_yaml, validated
 from adarts.config.settings import EdgeDesign, SearchConfig, TrainConfig
 from adarts.errors import ConfigError
-from adarts.methods import list_methods, published
-from adarts.training import recipe
+from adarts.methods import get_method, list_methods
+from adarts.searching import search_config
+from adarts.training import train_config
 
 METHODS = [info.name for info in list_methods()]
 
 
-def nothing(method: str) -> dict[str, Any]:
-    return {}
-
-
 def test_each_layer_outweighs_the_one_below(tmp_path: Path) -> None:
     file = tmp_path / "some.yaml"
-
-    def method(name: str) -> dict[str, Any]:
-        return {"search": {"epochs": 50, "batch_size": 50, "warmup_epochs": 5}, "weights": {"learning_rate": 0.5}}
-
     file.write_text("search: {batch_size: 3}\n")
-    config = search_config(method, file, scale="smoke", search={"warmup_epochs": 0})
+    config = search_config(file, method="pc-darts", scale="smoke", search={"warmup_epochs": 0})
     smoke = load_scale("smoke").search["search"]
     assert config.alphas == SearchConfig().alphas
-    assert config.weights.learning_rate == 0.5
+    assert config.weights.learning_rate == get_method("pc-darts").info.defaults["weights"]["learning_rate"] == 0.1
     assert config.search.epochs == smoke["epochs"]
     assert config.search.batch_size == 3
     assert config.search.warmup_epochs == 0
@@ -43,25 +35,25 @@ def test_nothing_given_is_the_paper() -> None:
     expected = SearchConfig().model_dump() | {
         "search": {**SearchConfig().search.model_dump(), "validate_supernet": True}
     }
-    assert search_config(published).model_dump() == expected
-    assert train_config(recipe) == TrainConfig()
+    assert search_config().model_dump() == expected
+    assert train_config() == TrainConfig()
 
 
 def test_split_by_index_only_for_cifar_at_the_paper_scale() -> None:
     for scale in SCALES:
         for data in ("signs", "cifar10", "cifar100", "folder:x"):
             expected = "index" if scale == "paper" and data.startswith("cifar") else "stratified"
-            assert search_config(published, scale=scale, data=data).images.split == expected
+            assert search_config(scale=scale, data=data).images.split == expected
 
 
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("data", ["signs", "cifar100"])
 def test_every_scale_works_with_every_method(scale: str, data: str) -> None:
     for method in METHODS:
-        config = search_config(published, scale=scale, data=data, method=method)
+        config = search_config(scale=scale, data=data, method=method)
         assert config.supernet.channels % config.edge.k == 0
         assert config.search.warmup_epochs < config.search.epochs
-    assert train_config(recipe, scale=scale, data=data).scale == scale
+    assert train_config(scale=scale, data=data).scale == scale
 
 
 def test_scales_are_those_in_the_folder_and_merging_leaves_them_alone() -> None:
@@ -74,7 +66,7 @@ def test_scales_are_those_in_the_folder_and_merging_leaves_them_alone() -> None:
 
 
 def in_nasbench201(method: str, scale: str) -> SearchConfig:
-    return search_config(published, method=method, scale=scale, space="nasbench201")
+    return search_config(method=method, scale=scale, space="nasbench201")
 
 
 def test_what_a_method_publishes_outweighs_the_protocol_of_the_space() -> None:
@@ -99,7 +91,7 @@ def test_a_budget_outweighs_the_methods_in_every_space(method: str) -> None:
 
 def test_sections_may_be_settings_objects() -> None:
     design = EdgeDesign(selector="first", k=2, attention=False)
-    assert search_config(nothing, edge=design).edge == design
+    assert search_config(edge=design).edge == design
 
 
 @given(
@@ -107,7 +99,7 @@ def test_sections_may_be_settings_objects() -> None:
     data=st.sampled_from(["signs", "cifar10", "folder:a b: c#"]) | st.text(max_size=20),
     epochs=st.integers(51, 10**6),
     learning_rate=st.floats(1e-300, 1e300),
-    time_limit=st.none() | st.sampled_from(["9m", "90", "1:30", "no", "null", "1e3", "~"]),
+    device=st.sampled_from(["cpu", "90", "1:30", "no", "null", "1e3", "~"]),
     size=st.none() | st.integers(1, 512),
     flip=st.booleans(),
     method=st.sampled_from(METHODS),
@@ -119,26 +111,25 @@ def test_written_configuration_reads_back_exactly(
     data: str,
     epochs: int,
     learning_rate: float,
-    time_limit: str | None,
+    device: str,
     size: int | None,
     flip: bool,
     method: str,
     scale: str,
 ) -> None:
     config = search_config(
-        published,
         seed=seed,
         data=data,
         method=method,
         scale=scale,
         search={"epochs": epochs},
         weights={"learning_rate": learning_rate},
-        run={"time_limit": time_limit, "run_dir": data or None},
+        run={"device": device, "run_dir": data or None},
         images={"size": size, "flip": flip},
     )
     file = tmp_path_factory.mktemp("config") / "config.yaml"
     file.write_text(to_yaml(config), encoding="utf-8")
-    assert search_config(published, file) == config
+    assert search_config(file) == config
 
 
 def message(call: Callable[[], object]) -> str:
@@ -183,7 +174,7 @@ def message(call: Callable[[], object]) -> str:
 def test_files_that_are_refused(text: str, expected: str, tmp_path: Path) -> None:
     file = tmp_path / "some.yaml"
     file.write_text(text)
-    said = message(lambda: search_config(published, file))
+    said = message(lambda: search_config(file))
     assert expected in said
     assert len(said) < len(str(file)) + 1000  # the longest lists all settings that there are
     assert said.startswith((f"{file}: ", "unknown "))
@@ -200,25 +191,25 @@ def test_a_file_that_is_no_text(tmp_path: Path) -> None:
 def test_an_empty_file_changes_nothing(tmp_path: Path) -> None:
     file = tmp_path / "some.yaml"
     file.write_text("# nothing\n")
-    assert search_config(published, file) == search_config(published)
+    assert search_config(file) == search_config()
 
 
 def test_naming_another_scale_than_the_file_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "some.yaml"
-    file.write_text(to_yaml(search_config(published, scale="smoke")))
-    assert "scale 'cpu' contradicts" in message(lambda: search_config(published, file, scale="cpu"))
-    assert "method 'darts' contradicts" in message(lambda: search_config(published, file, method="darts"))
-    assert search_config(published, file, scale="smoke").scale == "smoke"
+    file.write_text(to_yaml(search_config(scale="smoke")))
+    assert "scale 'cpu' contradicts" in message(lambda: search_config(file, scale="cpu"))
+    assert "method 'darts' contradicts" in message(lambda: search_config(file, method="darts"))
+    assert search_config(file, scale="smoke").scale == "smoke"
 
 
 def test_the_default_genotype_is_the_latest_search_of_the_runs() -> None:
-    assert train_config(recipe, run={"runs": "here"}).genotype == "here/search/latest"
-    assert train_config(recipe, run={"runs": "here"}, genotype="random:1").genotype == "random:1"
+    assert train_config(run={"runs": "here"}).genotype == "here/search/latest"
+    assert train_config(run={"runs": "here"}, genotype="random:1").genotype == "random:1"
 
 
 def test_rules_between_settings_are_checked_once_at_the_end(tmp_path: Path) -> None:
     file = tmp_path / "some.yaml"
     file.write_text("edge: {selector: all}\n")
-    assert search_config(nothing, file, edge={"k": 1}).edge.selector == "all"
-    assert message(lambda: search_config(nothing, file)).startswith("edge: selector 'all'")
+    assert search_config(file, edge={"k": 1}).edge.selector == "all"
+    assert message(lambda: search_config(file)).startswith("edge: selector 'all'")
     assert message(lambda: validated(SearchConfig, {"seed": -1})).startswith("seed: must be")

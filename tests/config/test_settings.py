@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from adarts.config.loading import search_config, to_yaml, validated
+from adarts.config.loading import to_yaml, validated
 from adarts.config.settings import SearchConfig
 from adarts.errors import ConfigError
+from adarts.searching import search_config
 
 REFUSED = [
     ("search", "epochs", True, "must be a number, not True"),
@@ -27,7 +28,7 @@ REFUSED = [
 def test_flags_and_infinities_for_numbers(section: str, name: str, value: Any, message: str) -> None:
     given = {section: {name: value}}
     with pytest.raises(ConfigError) as caught:
-        search_config(lambda method: {}, **given)
+        search_config(**given)
     assert str(caught.value) == f"{section}.{name} {message}"
     with pytest.raises(ConfigError) as caught:
         validated(SearchConfig, given)
@@ -43,8 +44,8 @@ def test_numbers_are_still_converted_and_flags_are_flags() -> None:
 
 def test_infinity_where_it_means_no_limit(tmp_path: Path) -> None:
     limits = {"weights": {"clip": math.inf}, "run": {"checkpoint_minutes": "inf"}}
-    config = search_config(lambda method: {}, **limits)
+    config = search_config(**limits)
     assert (config.weights.clip, config.run.checkpoint_minutes) == (math.inf, math.inf)
     file = tmp_path / "config.yaml"
     file.write_text(to_yaml(config))
-    assert search_config(lambda method: {}, file) == config
+    assert search_config(file) == config

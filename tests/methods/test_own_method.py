@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from adarts.config.loading import search_config
+import adarts
 from adarts.errors import ConfigError
-from adarts.methods import Method, MethodInfo, get_method, list_methods, published, register
-from adarts.searching import run_search
+from adarts.methods import Method, MethodInfo, get_method, list_methods, register
 from adarts.testing import MethodContract
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "sharpening.py"
@@ -63,12 +62,10 @@ def test_a_wrong_option_is_refused_before_anything_begins(tmp_path: Path) -> Non
         ({"finale": 0.5}, r"options.finale: unknown option; did you mean 'final'\?"),
         ({"final": -1}, "options.final: must be greater than 0, not -1"),
     ):
-        config = search_config(published, method=SHARPENING, scale="smoke", options=options, run={"runs": tmp_path})
         with pytest.raises(ConfigError, match=message):
-            run_search(config)
-    config = search_config(published, method="darts", scale="smoke", options={"final": 1}, run={"runs": tmp_path})
+            adarts.search(method=SHARPENING, scale="smoke", options=options, run={"runs": tmp_path})
     with pytest.raises(ConfigError, match=r"options\.final: unknown option; method 'darts' has none"):
-        run_search(config)
+        adarts.search(method="darts", scale="smoke", options={"final": 1}, run={"runs": tmp_path})
     assert not list(tmp_path.iterdir())
 
 
@@ -154,6 +151,5 @@ def test_a_method_says_which_spaces_it_knows(tmp_path: Path) -> None:
         EXAMPLE.read_text()
         + "\n    @classmethod\n    def supports(cls, space):\n        return 'it needs cells without reductions'\n"
     )
-    config = search_config(published, method=f"{file}:Sharpening", scale="smoke", run={"runs": tmp_path / "runs"})
     with pytest.raises(ConfigError, match="'sharpening' is not defined on the space 'darts': it needs cells without"):
-        run_search(config)
+        adarts.search(method=f"{file}:Sharpening", scale="smoke", run={"runs": tmp_path / "runs"})

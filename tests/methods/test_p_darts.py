@@ -5,11 +5,11 @@ import math
 import pytest
 import torch
 
-from adarts.config.loading import search_config
 from adarts.config.settings import SearchConfig, SupernetSettings
-from adarts.methods import Progress, create, get_method, published
+from adarts.methods import Progress, create, get_method
 from adarts.methods.p_darts import derive_with_few_skips
 from adarts.methods.stages import skip_dropout
+from adarts.searching import search_config
 from adarts.spaces import DARTS, NASBENCH201, derive
 from tiny import tiny_search
 
@@ -35,7 +35,7 @@ def test_no_stage_is_deeper_than_the_network_of_a_space_with_residual_blocks(cel
 def test_the_stages_at_scale_paper() -> None:
     found = {}
     for space in (DARTS, NASBENCH201):
-        config = search_config(published, method="p-darts", space=space.name, scale="paper")
+        config = search_config(method="p-darts", space=space.name, scale="paper")
         found[space.name] = [phase.supernet.cells for phase in create(config).phases(config, space)]
     assert found == {"darts": [5, 11, 17], "nasbench201": [3, 9, 15]}
 

@@ -11,12 +11,11 @@ import pytest
 import torch
 
 from adarts import kernels
-from adarts.config.loading import search_config
 from adarts.config.settings import EdgeDesign, SearchConfig, SupernetSettings
 from adarts.data import load_images
 from adarts.errors import ConfigError, OutOfMemoryError
-from adarts.methods import create, published
-from adarts.searching import run_search
+from adarts.methods import create
+from adarts.searching import run_search, search_config
 from adarts.searching.memory import (
     MemoryLimit,
     Workload,
@@ -118,7 +117,7 @@ def test_recomputation_and_a_shorter_type_need_less() -> None:
 
 @pytest.mark.parametrize(("precision", "native"), [("float32", kernels.active() == "native"), ("bfloat16", False)])
 def test_the_native_kernels_count_where_they_run(precision: str, native: bool) -> None:
-    config = search_config(published, scale="smoke", run={"precision": precision})
+    config = search_config(scale="smoke", run={"precision": precision})
     (phase, *_) = create(config).phases(config, get_space("darts"))
     assert Workload.of(config, phase, load_images("signs", config.images, 0), CPU).native == native
 
@@ -191,7 +190,7 @@ def test_what_is_no_amount_of_memory(text: str) -> None:
 def test_a_search_above_its_limit_leaves_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("adarts.searching.memory.predicted_peak", lambda workload: 10**9)
     run = {"runs": tmp_path / "runs", "memory_limit": "300MB", "threads": 1}
-    config = search_config(published, scale="smoke", run=run)
+    config = search_config(scale="smoke", run=run)
     with pytest.raises(OutOfMemoryError, match="the limit is 300 MB"):
         run_search(config)
     assert not (tmp_path / "runs").exists()

@@ -3,12 +3,11 @@
 import pytest
 import torch
 
-from adarts.config.loading import search_config
 from adarts.engine import updates
 from adarts.errors import ConfigError
-from adarts.methods import get_method, list_methods, published
+from adarts.methods import get_method, list_methods
 from adarts.models import Network
-from adarts.searching import run_search
+from adarts.searching import run_search, search_config
 from adarts.spaces import CellGenotype, Genotype, get_space
 from adarts.testing import at, carry_out
 from adarts.truth import truth_of
@@ -122,4 +121,4 @@ def test_the_passes_of_an_update_see_the_same_noise() -> None:
 
 def test_an_unknown_space_is_refused_before_anything_is_read() -> None:
     with pytest.raises(ConfigError, match="did you mean 'nasbench201'"):
-        run_search(search_config(published, data="folder:nowhere", space="nasbench210", scale="smoke"))
+        run_search(search_config(data="folder:nowhere", space="nasbench210", scale="smoke"))

@@ -13,13 +13,12 @@ from torch import Tensor
 
 import adarts
 from adarts.cli.main import main
-from adarts.config.loading import train_config
 from adarts.data import load_images
 from adarts.errors import ConfigError, DataError, Stopped
 from adarts.models.baselines import builders
 from adarts.models.baselines.resnet import resnet
 from adarts.testing import CPU
-from adarts.training import load_model, recipe, run_training
+from adarts.training import load_model, run_training, train_config
 from adarts.training.model import network_of
 from adarts.training.task import TrainTask
 
@@ -32,7 +31,7 @@ def _shallow(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def tiny(**training: Any) -> TrainTask:
-    config = train_config(recipe, **TINY, training={"batch_size": 8, **training})
+    config = train_config(**TINY, training={"batch_size": 8, **training})
     data = load_images("signs", config.images, config.seed)
     return TrainTask(config, data, network_of(config.network, None, data, config.seed), CPU)
 
@@ -78,7 +77,7 @@ def test_the_small_rate_never_raises_that_of_the_schedule() -> None:
 @pytest.mark.usefixtures("_shallow")
 def test_a_stopped_run_ends_as_one_that_was_not_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def run(name: str) -> Path:
-        return run_training(train_config(recipe, **TINY, run={"run_dir": tmp_path / name, "threads": 1})).run_dir
+        return run_training(train_config(**TINY, run={"run_dir": tmp_path / name, "threads": 1})).run_dir
 
     whole = run("whole")
     plain = TrainTask.step

@@ -8,18 +8,18 @@ from typing import Any
 
 import pytest
 
-from adarts.config.loading import SCALES, to_yaml, train_config
+from adarts.config.loading import SCALES, to_yaml
 from adarts.config.settings import NetworkSettings, TrainConfig, TrainingSettings, WeightOptimizer
 from adarts.engine.updates import learning_rate
 from adarts.errors import ConfigError
 from adarts.spaces import NASBENCH201, SPACES, random_genotype
-from adarts.training import recipe
+from adarts.training import train_config
 
 TEXT = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|"
 
 
 def config(**given: Any) -> TrainConfig:
-    return train_config(recipe, **given)
+    return train_config(**given)
 
 
 def refused(call: Callable[[], object]) -> str:
@@ -73,7 +73,7 @@ def test_every_scale_has_cells_for_the_benchmarks_three_stages(scale: str) -> No
 @pytest.mark.parametrize("space", [name for name in SPACES if name != "nasbench201"])
 def test_all_other_cells_are_trained_as_those_of_darts(space: str, scale: str) -> None:
     reference = f"random:{space}:0"
-    expected = train_config(lambda genotype, network: ("darts", {}), scale=scale, genotype=reference)
+    expected = config(genotype="random:darts:0", scale=scale).model_copy(update={"genotype": reference})
     assert config(genotype=reference, scale=scale) == expected
 
 

@@ -4,16 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from adarts.config.loading import search_config
-from adarts.methods import published
-from adarts.searching import run_search
+from adarts.searching import run_search, search_config
 
 
 @pytest.fixture(scope="session")
 def finished_search(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run folder of a search in NAS-Bench-201 of two seconds; whoever writes into it writes the same."""
     config = search_config(
-        published,
         space="nasbench201",
         scale="smoke",
         images={"per_class": 4, "size": 16},

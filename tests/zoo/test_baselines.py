@@ -11,7 +11,6 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from adarts.config.loading import train_config
 from adarts.config.settings import NetworkSettings
 from adarts.errors import ConfigError
 from adarts.models import count_parameters
@@ -22,7 +21,7 @@ from adarts.models.baselines.mobilenet_v2 import mobilenet_v2
 from adarts.models.baselines.parts import Classifier
 from adarts.models.baselines.resnet import Block, PaddedShortcut, resnet
 from adarts.models.baselines.vgg import vgg
-from adarts.training import recipe
+from adarts.training import train_config
 
 SIZES = {
     "resnet110": (1_727_962, 1_733_812),
@@ -154,7 +153,7 @@ def test_the_records_need_no_torch() -> None:
 
 @pytest.mark.parametrize("name", BASELINES)
 def test_published_recipes(name: str) -> None:
-    config = train_config(recipe, network={"name": name}, data="cifar10")
+    config = train_config(network={"name": name}, data="cifar10")
     training, weights, images = config.training, config.weights, config.images
     epochs, batch, decay, milestones, warmup = {
         "resnet110": (164, 128, 1e-4, (0.5, 0.75), 0.01),

@@ -16,7 +16,7 @@ from adarts.benchmark.plots import Bars, bars_svg
 from adarts.benchmark.subjects import CLASSES, synthetic
 from adarts.benchmark.timing import Clock, Seconds, in_turn
 from adarts.benchmark.variants import option
-from adarts.config.loading import checked, layered, validated
+from adarts.config.loading import Layers, checked, validated
 from adarts.config.settings import NetworkSettings, RunSettings, TrainConfig, TrainingSettings
 from adarts.errors import ConfigError, nearest
 from adarts.models import Network
@@ -70,7 +70,8 @@ class TrainVariant:
             "network": checked(NetworkSettings, {"channels": self.channels, "cells": self.cells}, option),
             "training": checked(TrainingSettings, {"batch_size": self.batch}, option),
         }
-        return validated(TrainConfig, layered(TrainConfig, given))  # with the recipe of DARTS, whatever the cells
+        # With the recipe of DARTS, whatever the cells.
+        return validated(TrainConfig, Layers(TrainConfig, given).put_together("darts"))
 
 
 class PlainNetwork(Network):

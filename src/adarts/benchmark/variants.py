@@ -10,10 +10,10 @@ from typing import Any
 import torch
 
 from adarts import kernels
-from adarts.config.loading import checked, search_config
+from adarts.config.loading import checked
 from adarts.config.settings import EdgeDesign, LoopSettings, RunSettings, SearchConfig, SupernetSettings
 from adarts.errors import ConfigError
-from adarts.methods import published
+from adarts.searching import search_config
 
 NUMBERS = ("channels", "cells", "batch", "size")
 KS = "1,2,4,8"
@@ -65,8 +65,7 @@ class Variant:
         """
         how = {"kernels": self.kernels, "precision": self.precision, "capture": self.capture}
         supernet = {"channels": self.channels, "cells": self.cells, "recompute": self.recompute}
-        config = search_config(
-            published,
+        return search_config(
             method=self.method,
             data="synthetic",
             edge=checked(EdgeDesign, self.edge, lambda name: option(f"edge.{name}")),
@@ -74,9 +73,6 @@ class Variant:
             search={**checked(LoopSettings, {"batch_size": self.batch}, option), "epochs": 2, "warmup_epochs": 0},
             run=checked(RunSettings, how, option),
         )
-        if self.channels % config.edge.k:
-            raise ConfigError(f"k={config.edge.k} does not divide the {self.channels} channels")
-        return config
 
     def on(self, device: torch.device) -> Variant:
         """The same with what becomes of it there: only a GPU captures, only a CPU in float32 has native kernels."""

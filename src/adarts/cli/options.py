@@ -30,9 +30,7 @@ from adarts.config.settings import Settings
 from adarts.errors import ConfigError
 
 T = TypeVar("T")
-Layers = Callable[[Mapping[str, Any], Path | None], dict[str, Any]]
-"""From the options that choose other layers (data, scale, method, space; genotype, network, runs, run_dir) and the file to all
-layers below the options."""
+Defaults = Callable[[Mapping[str, Any], Path | None], Mapping[str, Any]]
 
 _UNPREFIXED = "run"  # `--device` instead of `--run.device`: these options say how, not what
 _NOT_GIVEN = object()
@@ -74,38 +72,22 @@ def parse(form: type[T], words: Sequence[str], prog: str) -> T:
 
 
 def parse_settings(
-    model: type[Settings], words: Sequence[str], prog: str, layers: Layers
+    model: type[Settings], words: Sequence[str], prog: str, defaults: Defaults
 ) -> tuple[dict[str, Any], ConfigFile]:
-    """All settings of a run, options on top of the layers that they choose, and the options beside the settings.
+    """The settings that the words give, nested and with each single value valid, and the options beside the settings.
 
     Args:
         model: :class:`SearchConfig` or :class:`TrainConfig`.
         words: the words after the verb.
         prog: the command as help and messages call it.
-        layers: puts together what lies below the options; :func:`adarts.config.loading.layered`.
+        defaults: what the help shows, from what else is given and the configuration file.
     """
     form = _form(model)
-    quiet = [word for word in words if word not in _HELP]
-    choosers: list[str] = [
-        name for name in ("data", "method", "space", "genotype", "scale") if name in model.model_fields
-    ]
-    not_given = {**dict.fromkeys(choosers), _UNPREFIXED: {"runs": None}}
-    first, unknown = _read(form, quiet, prog, default=_unchecked(form, not_given))
-    if unknown:
-        raise ConfigError(_unknown(unknown[0], form, prog))
-    chosen: dict[str, Any] = {name: first[name] for name in choosers if first[name] is not None}
-    # Where the latest search lies, which run may go on with cells of its own, and which hand-designed network is meant.
-    for section, name in ((_UNPREFIXED, "runs"), (_UNPREFIXED, "run_dir"), ("network", "name")):
-        if (value := first.get(section, {}).get(name)) is not None:
-            chosen.setdefault(section, {})[name] = value
-    below = layers(chosen, None if first["config"] is None else Path(first["config"]))
-    values, _ = _read(form, words, prog, default=_unchecked(form, below))
-    beside = ConfigFile(**{name: values.pop(name) for name in ConfigFile.model_fields})
-    values = checked(model, values, _flag)
-    for name in model.model_fields:
-        if isinstance(below.get(name), Mapping) and name not in sections(model):  # some of the options of a method
-            values[name] = {**below[name], **values[name]}
-    return values, beside
+    given = parse_given(form, [word for word in words if word not in _HELP], prog, {})
+    beside = ConfigFile(**{name: given.pop(name) for name in ConfigFile.model_fields if name in given})
+    if asks_for_help(words):
+        _read(form, words, prog, default=_unchecked(form, defaults(given, beside.config)))
+    return given, beside
 
 
 def parse_given(

@@ -6,36 +6,28 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from adarts.cli.options import asks_for_help, parse_settings
-from adarts.config.loading import layered, to_yaml, validated
+from adarts.cli.options import parse_settings
+from adarts.config.loading import Layers, to_yaml
 from adarts.config.settings import SearchConfig
 
 
 def run(words: list[str]) -> int:
     """Carry out the verb."""
+    given, beside = parse_settings(SearchConfig, words, "adarts search", _defaults)
+    from adarts.searching import run_search, search_config
 
-    def layers(chosen: Mapping[str, Any], config_file: Path | None) -> dict[str, Any]:
-        if asks_for_help(words) and "method" not in chosen and config_file is None:
-            return layered(SearchConfig, chosen)  # the registry of methods loads torch, for which help should not wait
-        from adarts.methods import published
-
-        return layered(SearchConfig, chosen, config_file, published)
-
-    values, beside = parse_settings(SearchConfig, words, "adarts search", layers)
-    from adarts.engine import parse_time_limit
-    from adarts.methods import canonical, create
-    from adarts.searching import run_search
-    from adarts.searching.memory import MemoryLimit
-    from adarts.searching.phases import checked_phases
-
-    config = canonical(validated(SearchConfig, values))
-    # The method's own options, the space and the limits are checked before anything is done or printed.
-    checked_phases(config, create(config))
-    MemoryLimit.of(config.run.memory_limit)
-    if config.run.time_limit is not None:
-        parse_time_limit(config.run.time_limit)
+    config = search_config(beside.config, **given)
     if beside.print_config:
         print(to_yaml(config), end="")
-        return 0
-    print(run_search(config).run_dir)
+    else:
+        print(run_search(config).run_dir)
     return 0
+
+
+def _defaults(given: Mapping[str, Any], config_file: Path | None) -> Mapping[str, Any]:
+    if "method" not in given and config_file is None:  # methods load torch, for which help should not wait
+        layers = Layers(SearchConfig, given)
+        return layers.put_together(layers.chosen["space"])
+    from adarts.searching.config import search_layers
+
+    return search_layers(given, config_file)

@@ -11,7 +11,7 @@ import tyro
 from pydantic import PositiveInt, create_model
 
 from adarts.cli.options import ConfigFile, none_or_text, parse_given
-from adarts.config.loading import checked, layered, sections, to_yaml
+from adarts.config.loading import Layers, checked, sections, to_yaml
 from adarts.config.settings import SearchConfig, SearchRunSettings, Settings
 from adarts.errors import ConfigError
 
@@ -57,7 +57,8 @@ class Sweep(SearchConfig, ConfigFile):
 
 def run(words: list[str]) -> int:
     """Carry out the verb."""
-    given = parse_given(Sweep, words, "adarts sweep", {**layered(SearchConfig, {}), "method": (), "seed": ()})
+    defaults = {**Layers(SearchConfig, {}).put_together("darts"), "method": (), "seed": ()}
+    given = parse_given(Sweep, words, "adarts sweep", defaults)
     own = {name: given.pop(name, Sweep.model_fields[name].default) for name in _BESIDE}
     vary = _axes(own["method"], own["seed"], own["vary"])
     from adarts.sweeping import grid, run_sweep

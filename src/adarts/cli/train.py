@@ -6,27 +6,25 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from adarts.cli.options import asks_for_help, parse_settings
-from adarts.config.loading import layered, to_yaml, validated
+from adarts.cli.options import parse_settings
+from adarts.config.loading import Layers, to_yaml
 from adarts.config.settings import TrainConfig
 
 
 def run(words: list[str]) -> int:
     """Carry out the verb."""
+    given, beside = parse_settings(TrainConfig, words, "adarts train", _defaults)
+    from adarts.training import run_training, train_config
 
-    def layers(chosen: Mapping[str, Any], config_file: Path | None) -> dict[str, Any]:
-        if asks_for_help(words):  # genotypes are read with torch, for which help should not wait
-            return layered(TrainConfig, chosen, config_file)
-        from adarts.training import recipe
-
-        return layered(TrainConfig, chosen, config_file, recipe=recipe)
-
-    values, beside = parse_settings(TrainConfig, words, "adarts train", layers)
-    config = validated(TrainConfig, values)
+    config = train_config(beside.config, **given)
     if beside.print_config:
         print(to_yaml(config), end="")
-        return 0
-    from adarts.training import run_training
-
-    print(run_training(config).run_dir)
+    else:
+        print(run_training(config).run_dir)
     return 0
+
+
+def _defaults(given: Mapping[str, Any], config_file: Path | None) -> Mapping[str, Any]:
+    """Those of the cells of DARTS: cells are read with torch, for which help should not wait."""
+    layers = Layers(TrainConfig, given, config_file)
+    return layers.put_together("darts" if layers.chosen["network"]["name"] is None else None)

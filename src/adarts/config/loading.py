@@ -23,20 +23,14 @@ import yaml
 from pydantic import BeforeValidator, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
-from adarts.config.settings import VALUES, SearchConfig, Settings, TrainConfig, names_code, no_flag_for_a_number
-from adarts.errors import AdartsError, ConfigError, DataError, nearest
+from adarts.config.settings import VALUES, SearchConfig, Settings, names_code, no_flag_for_a_number
+from adarts.errors import ConfigError, nearest
 
 SCALES = ("smoke", "demo", "cpu", "gpu", "paper")
 """The budgets, from the smallest to the largest."""
 
 Values = Mapping[str, Any]
 Stage = Literal["search", "train"]
-Published = Callable[[str], Values]
-"""From a method's name to its published hyper-parameters; the methods' room gives it, which this one may not import."""
-Recipe = Callable[[str | None, str | None], tuple[str | None, Values]]
-"""From a genotype's reference and a hand-designed network's name, one of them None, to the space of the cells (None without
-cells) and the published recipe of the training; raises DataError if the genotype cannot be read;
-:func:`adarts.training.recipe`."""
 C = TypeVar("C", bound=Settings)
 
 _MAX_FILE = 1 << 20  # bytes; a configuration is a page of text, and a hostile one must not fill the memory
@@ -63,139 +57,55 @@ class Scale(Settings):
 
     def layer(self, stage: Stage, data: str, space: str | None = "darts") -> Values:
         """The settings that the scale changes for a stage on a data set and a space; without a space, for no cells at all."""
-        layer: dict[str, Any] = {}
-        merge(layer, self.search if stage == "search" else self.train)
-        if data in ("cifar10", "cifar100"):
-            merge(layer, self.cifar.get(stage, {}))
-        if space is not None:
-            merge(layer, self.spaces.get(space, self.spaces.get("darts", {})).get(stage, {}))
-        return layer
+        of_data = self.cifar if data in ("cifar10", "cifar100") else {}
+        of_space = {} if space is None else self.spaces.get(space, self.spaces.get("darts", {}))
+        return merged(getattr(self, stage), of_data.get(stage, {}), of_space.get(stage, {}))
 
 
-def search_config(published: Published, config_file: Path | str | None = None, **given: Any) -> SearchConfig:
-    """The complete configuration of a search; its options are read by the method itself, when the search begins.
-
-    Args:
-        published: gives a method's published hyper-parameters: :func:`adarts.methods.published`.
-        config_file: a YAML file with some or all settings.
-        given: what outweighs everything else: ``data``, ``method``, ``scale``, ``seed``, and sections as mappings,
-            e.g. ``search={"epochs": 3}``.
-
-    Raises:
-        ConfigError: a name, value or combination that cannot work; one line.
-    """
-    return validated(SearchConfig, layered(SearchConfig, given, config_file, published))
-
-
-def train_config(recipe: Recipe, config_file: Path | str | None = None, **given: Any) -> TrainConfig:
-    """The complete configuration of a training run; see :func:`search_config`.
-
-    Args:
-        recipe: gives the published recipe of what is trained: :func:`adarts.training.recipe`.
-        config_file: a YAML file with some or all settings.
-        given: what outweighs everything else.
-
-    Raises:
-        ConfigError: a name, value or combination that cannot work; one line.
-    """
-    return validated(TrainConfig, layered(TrainConfig, given, config_file, recipe=recipe))
-
-
-def layered(
-    model: type[C],
-    given: Values,
-    config_file: Path | str | None = None,
-    published: Published | None = None,
-    recipe: Recipe | None = None,
-) -> dict[str, Any]:
-    """All layers merged: complete, each value valid, but the rules that tie several settings together not yet checked.
+class Layers:
+    """What a configuration file and explicit settings say, each value valid, and the scale that they choose.
 
     Args:
         model: :class:`SearchConfig` or :class:`TrainConfig`.
         given: what outweighs everything else.
         config_file: a YAML file with some or all settings.
-        published: of a search; without it, the method changes nothing.
-        recipe: of a training; without it, everything is trained as the cells of DARTS.
+
+    Attributes:
+        given: as it came, converted.
+        file: the settings of the file.
+        chosen: defaults, file and given merged: which method, space, scale, cells are meant.
+        scale: the budget.
+
+    Raises:
+        ConfigError: a name or value that cannot be; one line.
     """
-    given = checked(model, given)
-    file: Values = {}
-    if config_file is not None:
-        file = checked(model, read_yaml(Path(config_file)), lambda name: f"{config_file}: {name}")
-        _refuse_contradiction(given, file, str(config_file))
-        _refuse_code(given, file, str(config_file))
-    values = model().model_dump()
-    chosen = {**values, **file, **given}
-    scale = load_scale(chosen["scale"])
 
-    def of_scale(name: str) -> str:
-        return f"scale '{chosen['scale']}': {name}"
+    def __init__(self, model: type[Settings], given: Values, config_file: Path | str | None = None) -> None:
+        self.model = model
+        self.given = checked(model, given)
+        self.file: dict[str, Any] = {}
+        if config_file is not None:
+            self.file = checked(model, read_yaml(Path(config_file)), f"{config_file}: ".__add__)
+            _refuse_contradiction(self.given, self.file, str(config_file))
+            _refuse_code(self.given, self.file, str(config_file))
+        self.chosen = merged(model().model_dump(), self.file, self.given)
+        self.scale = load_scale(self.chosen["scale"])
 
-    if published is not None:
-        merge(values, checked(model, scale.protocols.get(chosen["space"], {}), of_scale))
-        method = chosen["method"]
-        merge(values, checked(model, published(method), lambda name: f"method '{method}': {name}"))
-    stage: Stage = "search" if issubclass(model, SearchConfig) else "train"
-    space = chosen.get("space", "darts")
-    if stage == "train":
-        space = _merge_recipe(values, file, given, recipe, config_file)
-    merge(values, checked(model, scale.layer(stage, chosen["data"], space), of_scale))
-    merge(values, file)
-    merge(values, given)
-    return values
+    def put_together(self, space: str | None, published: Values | None = None, source: str = "") -> dict[str, Any]:
+        """All layers merged: complete, but the rules that tie several settings together not yet checked.
 
-
-def _merge_recipe(
-    values: dict[str, Any], file: Values, given: Values, recipe: Recipe | None, config_file: Path | str | None
-) -> str | None:
-    """Merge the recipe of what is trained, and the genotype that stands for none given; returns the space of the cells."""
-    chosen: dict[str, Any] = {}
-    for layer in (values, file, given):
-        merge(chosen, layer)
-    name = chosen["network"]["name"]
-    values["genotype"] = None if name is not None else str(chosen["run"]["runs"] / "search" / "latest")
-    genotype = {**values, **file, **given}["genotype"]
-    if recipe is None:
-        return None if name is not None else "darts"
-    run_dir = chosen["run"]["run_dir"]
-    if name is None and run_dir is not None:
-        genotype = _kept_genotype(run_dir) or genotype  # a run that goes on keeps the cells that it began with
-    try:
-        space, layer = recipe(genotype, name)
-    except DataError:  # the training itself refuses it, unless it is one that goes on with the cells that it has kept
-        space, layer = "darts", {}
-    else:
-        if name is None and config_file and given.get("genotype") and file.get("genotype"):
-            _refuse_cells_of_another_recipe(genotype, (space, layer), file, Path(config_file), recipe)
-    merge(values, checked(TrainConfig, layer, lambda setting: f"recipe of '{name or space}': {setting}"))
-    return space
-
-
-def _kept_genotype(run_dir: Path | str) -> str | None:
-    """The cells that a run wrote into its folder."""
-    kept = Path(run_dir) / "genotype.json"
-    return str(kept) if kept.is_file() else None
-
-
-def _refuse_cells_of_another_recipe(
-    genotype: str, found: tuple[str | None, Values], file: Values, config_file: Path, recipe: Recipe
-) -> None:
-    """A file outweighs recipes: what it says for its own cells must not train those of a space with another recipe."""
-    space, layer = found
-    # `latest` may point to another search by now, but beside a run's configuration are the run's cells.
-    reference = _kept_genotype(config_file.parent) or file["genotype"]
-    try:
-        space_of_file, layer_of_file = recipe(reference, None)
-    except AdartsError:  # they are not there any more, so nothing is known of them
-        return
-    both: dict[str, Any] = {}
-    merge(both, layer_of_file)
-    merge(both, layer)
-    overridden = [section for section, settings in both.items() if settings.keys() & file.get(section, {}).keys()]
-    if layer != layer_of_file and overridden:
-        raise ConfigError(
-            f"genotype {_shown(genotype)} is of space '{space}', but {', '.join(overridden)} in {config_file} are for cells of "
-            f"'{space_of_file}'; leave out the file, or remove genotype from it to keep its settings"
-        )
+        Args:
+            space: of the cells; None for none at all.
+            published: the published settings of the method, the cells or the network.
+            source: whose they are, for messages.
+        """
+        stage: Stage = "search" if issubclass(self.model, SearchConfig) else "train"
+        of_scale = f"scale '{self.chosen['scale']}'"
+        below = [(source, published or {}), (of_scale, self.scale.layer(stage, self.chosen["data"], space))]
+        if stage == "search":
+            below.insert(0, (of_scale, self.scale.protocols.get(str(space), {})))
+        layers = [checked(self.model, layer, f"{owner}: ".__add__) for owner, layer in below]
+        return merged(self.model().model_dump(), *layers, self.file, self.given)
 
 
 def _refuse_contradiction(given: Values, file: Values, config_file: str) -> None:
@@ -207,7 +117,7 @@ def _refuse_contradiction(given: Values, file: Values, config_file: str) -> None
     for name, one, other in both:
         if one != other:
             raise ConfigError(
-                f"{name} {_shown(one)} contradicts {config_file}, which says {_shown(other)}; "
+                f"{name} {shown(one)} contradicts {config_file}, which says {shown(other)}; "
                 f"remove one of them (the file's settings outweigh the {name}'s)"
             )
 
@@ -217,7 +127,7 @@ def _refuse_code(given: Values, file: Values, config_file: str) -> None:
     method = file.get("method", "")
     if names_code(method) and given.get("method") != method:
         raise ConfigError(
-            f"{config_file}: method {_shown(method)} is code, which a configuration file alone does not run; "
+            f"{config_file}: method {shown(method)} is code, which a configuration file alone does not run; "
             f"if you trust it, add: --method {method}"
         )
 
@@ -225,7 +135,7 @@ def _refuse_code(given: Values, file: Values, config_file: str) -> None:
 def load_scale(name: str) -> Scale:
     """The scale of this name; :class:`ConfigError` with the nearest name if there is none."""
     if name not in SCALES:
-        raise ConfigError(f"unknown scale {_shown(name)}{nearest(name, SCALES)}")
+        raise ConfigError(f"unknown scale {shown(name)}{nearest(name, SCALES)}")
     return validated(Scale, read_yaml(Path(__file__).parent / "scales" / f"{name}.yaml"))
 
 
@@ -289,6 +199,14 @@ def merge(into: dict[str, Any], layer: Values) -> None:
             into[name] = value
 
 
+def merged(*layers: Values) -> dict[str, Any]:
+    """The layers, each above the one before, as a new mapping."""
+    whole: dict[str, Any] = {}
+    for layer in layers:
+        merge(whole, layer)
+    return whole
+
+
 def sections(model: type[Settings]) -> dict[str, type[Settings]]:
     """The fields of a settings class that are settings themselves."""
     fields = model.model_fields.items()
@@ -313,7 +231,7 @@ def checked(model: type[Settings], values: Values, label: Callable[[str], str] =
 
     Args:
         model: the settings that the mapping is a part of.
-        values: the mapping; a section may also be a settings object.
+        values: the mapping; a section may also be a settings object, of which the fields that were set count.
         label: from a dotted name to how a message calls it.
     """
     known = setting_names(model)
@@ -327,10 +245,10 @@ def checked(model: type[Settings], values: Values, label: Callable[[str], str] =
             if key not in inner:
                 result[key] = _leaf(part.model_fields[key], value, label(name))
             elif isinstance(value, Mapping | inner[key]):
-                section = value if isinstance(value, Mapping) else value.model_dump()
+                section = value if isinstance(value, Mapping) else value.model_dump(exclude_unset=True)
                 result[key] = visit(inner[key], section, f"{name}.")
             else:
-                raise ConfigError(f"{label(name)}: a section of settings, not {_shown(value)}")
+                raise ConfigError(f"{label(name)}: a section of settings, not {shown(value)}")
         return result
 
     return visit(model, values, "")
@@ -359,11 +277,11 @@ def _problem(error: ValidationError) -> str:
     first = error.errors()[0]
     text = first["msg"].removeprefix("Value error, ").split(", unable to parse")[0]
     if text.startswith("Input should be "):
-        return f"must be {text.removeprefix('Input should be ')}, not {_shown(first['input'])}"
+        return f"must be {text.removeprefix('Input should be ')}, not {shown(first['input'])}"
     return text
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     """A value as messages show it: short, however much a file holds."""
     return _cut(_BRIEF.repr(value))
 

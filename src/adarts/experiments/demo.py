@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from adarts.config.loading import search_config, train_config
-from adarts.methods import published
 from adarts.report import write_report
-from adarts.searching import SearchResult, run_search
-from adarts.training import TrainResult, recipe, run_training
+from adarts.searching import SearchResult, run_search, search_config
+from adarts.training import TrainResult, run_training, train_config
 
 
 @dataclass(frozen=True)
@@ -38,12 +36,12 @@ def run_demo(run_dir: Path | None = None, seed: int = 0, scale: str = "demo") ->
     common: dict[str, Any] = {"data": "signs", "scale": scale, "seed": seed}
 
     def train(name: str, genotype: str) -> TrainResult:
-        return run_training(train_config(recipe, genotype=genotype, run={"run_dir": folder / name}, **common))
+        return run_training(train_config(genotype=genotype, run={"run_dir": folder / name}, **common))
 
     command = shlex.join(["adarts", "demo", "--run-dir", str(folder), "--seed", str(seed), "--scale", scale])
     print(f"if the demo is stopped, continue it with: {command}")
     print("\n1 of 3: searching for cells with ADARTS", flush=True)
-    search = run_search(search_config(published, run={"run_dir": folder / "search"}, **common))
+    search = run_search(search_config(run={"run_dir": folder / "search"}, **common))
     print("\n2 of 3: training the network of the cells that were found", flush=True)
     found = train("found", str(search.run_dir))
     print("\n3 of 3: training a network of random cells under the same budget", flush=True)

@@ -19,7 +19,7 @@ from adarts.methods import (  # noqa: F401  (importing registers them)
     snas,
 )
 from adarts.methods.base import Method, MethodInfo, Phase, Progress, Purpose, Search, Sums
-from adarts.methods.registry import canonical, create, get_method, list_methods, published, register
+from adarts.methods.registry import create, get_method, list_methods, published, register, resolve_options
 from adarts.source_file import source_hash
 
 __all__ = [
@@ -30,11 +30,11 @@ __all__ = [
     "Purpose",
     "Search",
     "Sums",
-    "canonical",
     "create",
     "get_method",
     "list_methods",
     "published",
     "register",
+    "resolve_options",
     "source_hash",
 ]

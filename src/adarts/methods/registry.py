@@ -109,7 +109,7 @@ def create(config: SearchConfig) -> Method:
         raise ConfigError(f"options.{error}") from None
 
 
-def canonical(config: SearchConfig) -> SearchConfig:
+def resolve_options(config: SearchConfig) -> SearchConfig:
     """The same search with all options of its method, as the method reads them.
 
     So there is one way to write a search down: where the method takes a real number, ``1`` becomes ``1.0``.

@@ -11,7 +11,7 @@ from adarts.engine import prepare_device, read_config
 from adarts.engine.checkpoints import Checkpoints
 from adarts.engine.config_file import identity
 from adarts.errors import CheckpointError, ConfigError
-from adarts.methods import canonical, create
+from adarts.methods import create
 from adarts.searching.task import SearchTask
 from adarts.spaces import Genotype
 
@@ -36,7 +36,7 @@ def restored(run_dir: Path, how: RunSettings, method: str | None = None) -> tupl
     if names_code(config.method) and method != config.method:
         raise ConfigError(f"the search executed the file of its method; to let it be again: --method {config.method}")
     circumstances = {name: getattr(how, name) for name in ("device", "threads", "kernels")}
-    config = canonical(config.model_copy(update={"run": config.run.model_copy(update=circumstances)}))
+    config = config.model_copy(update={"run": config.run.model_copy(update=circumstances)})
     device = prepare_device(config.run)
     task = SearchTask(config, load_images(config.data, config.images, config.seed), create(config), device)
     checkpoints = Checkpoints(run_dir / "checkpoints", identity(config), identity(SearchConfig()), lambda text: None)

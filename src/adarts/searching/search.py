@@ -14,7 +14,7 @@ from adarts.data import ImageData, load_images
 from adarts.engine import RunFolder, StopSignals, carry_out, out_of_memory_named
 from adarts.engine.forecast import Forecast, forecast
 from adarts.engine.tables import table
-from adarts.methods import canonical, create, source_hash
+from adarts.methods import create, resolve_options, source_hash
 from adarts.models import count_macs
 from adarts.report import cell_svg, write_report
 from adarts.searching.memory import MemoryLimit, Workload
@@ -43,7 +43,7 @@ def run_search(config: SearchConfig) -> SearchResult:
     """Search for cells, or continue a search that stopped.
 
     Args:
-        config: the whole search; :func:`adarts.config.loading.search_config` puts one together.
+        config: the whole search; :func:`adarts.searching.search_config` puts one together.
 
     Raises:
         ConfigError: settings that cannot work together.
@@ -58,7 +58,7 @@ def run_search(config: SearchConfig) -> SearchResult:
 
 
 def _search(config: SearchConfig) -> SearchResult:
-    config = canonical(config)
+    config = resolve_options(config)
     method = create(config)
     facts = {"method_source": source_hash(type(method))}
     checked_phases(config, method)

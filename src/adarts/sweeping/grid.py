@@ -16,15 +16,15 @@ from typing import Any
 
 import torch
 
-from adarts.config.loading import checked, layered, merge, setting_names, validated
+from adarts.config.loading import checked, merge, setting_names
 from adarts.config.settings import ImageSettings, SearchConfig, names_code
 from adarts.data import load_images
 from adarts.engine.config_file import identity
 from adarts.errors import ConfigError, DataError
-from adarts.methods import canonical, create, published
+from adarts.methods import create
 from adarts.searching import SearchTask
-from adarts.searching.memory import MemoryLimit
-from adarts.spaces import get_space
+from adarts.searching.config import checked_search, search_layers
+from adarts.searching.phases import checked_phases
 
 _MOST = 10_000  # points; more are a slip of the pen, such as a seed range with a digit too many
 
@@ -53,7 +53,7 @@ def grid(
 
     Args:
         vary: the values of each setting that varies, by its dotted name: ``{"seed": range(3), "edge.k": [2, 4]}``.
-        given: settings that hold for all points, as for :func:`adarts.config.loading.search_config`.
+        given: settings that hold for all points, as for :func:`adarts.searching.search_config`.
         config_file: a YAML file with some or all settings.
 
     Raises:
@@ -88,7 +88,6 @@ def require_possible(points: Sequence[Point]) -> None:
             data = load_images(source, images, seed=0)
         for point in members:
             with _named(point.name):
-                MemoryLimit.of(point.config.run.memory_limit)
                 SearchTask(point.config, data, create(point.config), torch.device("cpu"))
 
 
@@ -112,12 +111,12 @@ def _point(values: Mapping[str, Any], common: Mapping[str, Any], config_file: Pa
     given = deepcopy(dict(common))
     for name, value in values.items():
         merge(given, _nested(name, value))
-    layers = layered(SearchConfig, given, config_file, published)
+    layers = search_layers(given, config_file)
     varied = {name: value for name, value in values.items() if name not in ("method", "seed")}
     settings = {"method": layers["method"], **varied, "seed": layers["seed"]}
     with _named(_name(settings)):
-        config = canonical(validated(SearchConfig, layers))
-        epochs = sum(phase.epochs for phase in create(config).phases(config, get_space(config.space)))
+        config = checked_search(layers)
+        epochs = sum(phase.epochs for phase in checked_phases(config, create(config)))
     for name in varied:
         if name.startswith("options."):  # as the method reads it, so that 1 and 1.0 are one folder
             settings[name] = config.options[name.removeprefix("options.")]

@@ -49,7 +49,7 @@ def run_training(config: TrainConfig) -> TrainResult:
     """Train the network of a genotype or a hand-designed one, or continue a training that stopped; test it once.
 
     Args:
-        config: the whole training; :func:`adarts.config.loading.train_config` puts one together.
+        config: the whole training; :func:`adarts.training.train_config` puts one together.
 
     Raises:
         ConfigError: settings that cannot work together.

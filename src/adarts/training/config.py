@@ -1,0 +1,88 @@
+"""The configuration of a training, put together from what somebody asks for and the published recipe of its network."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from adarts.config.loading import Layers, Values, merged, shown, validated
+from adarts.config.settings import TrainConfig
+from adarts.errors import AdartsError, ConfigError, DataError
+from adarts.models.baselines import get_baseline
+from adarts.training.model import resolve_genotype
+
+OF_SPACES: Mapping[str, Values] = {
+    # Dong, Yang: NAS-Bench-201, ICLR 2020, section 2: so were the accuracies measured that are known of this space.
+    "nasbench201": {
+        "network": {"channels": 16, "cells": 15, "drop_path": 0.0, "auxiliary_weight": 0.0},
+        "training": {"epochs": 200, "batch_size": 256},
+        "weights": {"learning_rate": 0.1, "nesterov": True, "weight_decay": 5e-4, "clip": math.inf},
+        "images": {"crop_padding": 4, "flip": True, "cutout": 0},
+    },
+}
+"""The cells of all other spaces are trained as DARTS's are, which is what the defaults say."""
+
+
+def train_config(config_file: Path | str | None = None, **given: Any) -> TrainConfig:
+    """The complete configuration of a training run.
+
+    Args:
+        config_file: a YAML file with some or all settings.
+        given: what outweighs everything else: ``genotype``, ``data``, ``scale``, ``seed``, and sections as mappings or settings,
+            e.g. ``training={"epochs": 3}``.
+
+    Raises:
+        ConfigError: a name, value or combination that cannot work; one line.
+    """
+    layers = Layers(TrainConfig, given, config_file)
+    name, run = layers.chosen["network"]["name"], layers.chosen["run"]
+    default = None if name is not None else str(run["runs"] / "search" / "latest")
+    genotype = {"genotype": default, **layers.file, **layers.given}["genotype"]
+    if name is None and run["run_dir"] is not None:
+        genotype = _kept_genotype(run["run_dir"]) or genotype  # a run that goes on keeps the cells that it began with
+    space: str | None = "darts" if name is None else None
+    recipe: Values = {}
+    with suppress(
+        DataError
+    ):  # the training itself refuses it, unless it is one that goes on with the cells that it has kept
+        space, recipe = _recipe(genotype, name)
+        if name is None and config_file and layers.given.get("genotype") and layers.file.get("genotype"):
+            _refuse_cells_of_another_recipe(genotype, space, recipe, layers.file, Path(config_file))
+    values = layers.put_together(space, {**recipe, "genotype": default}, f"recipe of '{name or space}'")
+    return validated(TrainConfig, values)
+
+
+def _recipe(genotype: str | None, network: str | None) -> tuple[str | None, Values]:
+    """The space of what is trained, None for a hand-designed network, and the published recipe of its training."""
+    if network is not None or genotype is None:
+        return None, {} if network is None else get_baseline(network).recipe
+    space = resolve_genotype(genotype).space
+    return space, OF_SPACES.get(space, {})
+
+
+def _kept_genotype(run_dir: Path) -> str | None:
+    """The cells that a run wrote into its folder."""
+    kept = run_dir / "genotype.json"
+    return str(kept) if kept.is_file() else None
+
+
+def _refuse_cells_of_another_recipe(
+    genotype: str, space: str | None, recipe: Values, file: Values, config_file: Path
+) -> None:
+    """A file outweighs recipes: what it says for its own cells must not train those of a space with another recipe."""
+    # `latest` may point to another search by now, but beside a run's configuration are the run's cells.
+    reference = _kept_genotype(config_file.parent) or file["genotype"]
+    try:
+        space_of_file, recipe_of_file = _recipe(reference, None)
+    except AdartsError:  # they are not there any more, so nothing is known of them
+        return
+    both = merged(recipe_of_file, recipe)
+    overridden = [section for section, settings in both.items() if settings.keys() & file.get(section, {}).keys()]
+    if recipe != recipe_of_file and overridden:
+        raise ConfigError(
+            f"genotype {shown(genotype)} is of space '{space}', but {', '.join(overridden)} in {config_file} are for cells of "
+            f"'{space_of_file}'; leave out the file, or remove genotype from it to keep its settings"
+        )
