@@ -61,7 +61,7 @@ class Registry(Generic[T]):
         if name not in self.known:
             if name.endswith(".py"):
                 raise ConfigError(f"{self.kind} '{name}': say which one of the file is meant: {name}:NAME")
-            raise ConfigError(f"unknown {self.kind} '{name[:60]}'{nearest(name[:60], {*self.known, *offers})}")
+            raise ConfigError(f"unknown {self.kind} {name[:60]!r}{nearest(name[:60], {*self.known, *offers})}")
         return self.known[name]
 
     def survey(self) -> list[str]:

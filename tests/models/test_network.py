@@ -7,8 +7,7 @@ from adarts.errors import ConfigError
 from adarts.models import DropPath, Network, OperationCost, cost, count_macs, operation_cost
 from adarts.models.network import AuxiliaryHead
 from adarts.spaces import DARTS, CellGenotype, Genotype, random_genotype
-
-from .published import ADARTS_V1, DARTS_V2
+from published import ADARTS_V1, DARTS_V2
 
 
 def tiny(genotype=ADARTS_V1, **kwargs):

@@ -234,7 +234,6 @@ def test_a_cell_that_the_classical_text_cannot_say(search_run) -> None:
         ("config.yaml", "search: {warmup_epochs: [1]}"),
         ("config.yaml", "training: 3"),
         ("config.yaml", "a: &a [x]\nb: *a"),
-        ("config.yaml", "space: nowhere"),
         ("summary.json", '{"kind": "search", "truth": 94}'),
         ("summary.json", '{"kind": "search", "truth": {"cifar10": "good", "rank": 1}}'),
         ("summary.json", '{"kind": "search", "truth": {"cifar10": 94.37}}'),

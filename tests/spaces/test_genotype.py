@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from adarts.errors import DataError
 from adarts.models import OPERATIONS
 from adarts.spaces import DARTS, CellGenotype, Genotype, load_genotype, random_genotype
+from published import ADARTS_V1
 
-from .published import ADARTS_V1
 from .refusals import refused
 
 SIMPLE = (("skip_connect", 0), ("sep_conv_3x3", 1))

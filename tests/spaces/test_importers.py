@@ -14,8 +14,8 @@ from adarts.errors import DataError
 from adarts.models import OPERATIONS
 from adarts.spaces import DARTS, NASBENCH201, CellGenotype, Genotype, load_genotype, random_genotype
 from adarts.spaces.nasbench301 import PREFIX, RESULT
+from published import ADARTS_V1
 
-from .published import ADARTS_V1
 from .refusals import refused
 
 TRIPLES = (

@@ -2,7 +2,14 @@
 
 from adarts.models.cost import Cost, OperationCost, cost, count_macs, count_parameters, operation_cost
 from adarts.models.network import DropPath, Network
-from adarts.models.operations import OPERATIONS, FactorizedReduce, ReLUConvBN, ResidualReduction, build_operation
+from adarts.models.operations import (
+    OPERATIONS,
+    FactorizedReduce,
+    ReLUConvBN,
+    ResidualReduction,
+    build_operation,
+    register_operation,
+)
 
 __all__ = [
     "OPERATIONS",
@@ -18,4 +25,5 @@ __all__ = [
     "count_macs",
     "count_parameters",
     "operation_cost",
+    "register_operation",
 ]

@@ -10,6 +10,7 @@ Shape suffixes: b batch, c channels, h height, w width.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 
 import torch
@@ -17,7 +18,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from adarts import kernels
-from adarts.errors import ConfigError, nearest
+from adarts.errors import ConfigError
+from adarts.spaces.operation_names import OPERATION_NAMES, unknown_operation
 
 
 class Zero(nn.Module):
@@ -149,7 +151,7 @@ class DepthwiseSeparable(nn.Sequential):
         return self.norm(self.pointwise(y_bchw))  # type: ignore[no-any-return]
 
 
-def _max_pool(kernel: int) -> Callable[[int, int, bool], nn.Module]:
+def _max_pool(kernel: int) -> Build:
     return lambda channels, stride, affine: nn.MaxPool2d(kernel, stride, padding=kernel // 2)
 
 
@@ -165,21 +167,21 @@ def _skip(channels: int, stride: int, affine: bool) -> nn.Module:
     return nn.Identity() if stride == 1 else FactorizedReduce(channels, channels, affine)
 
 
-def _separable(kernel: int) -> Callable[[int, int, bool], nn.Module]:
+def _separable(kernel: int) -> Build:
     return lambda channels, stride, affine: nn.Sequential(
         DepthwiseSeparable(channels, kernel, stride, 1, affine), DepthwiseSeparable(channels, kernel, 1, 1, affine)
     )
 
 
-def _dilated(kernel: int) -> Callable[[int, int, bool], nn.Module]:
+def _dilated(kernel: int) -> Build:
     return lambda channels, stride, affine: DepthwiseSeparable(channels, kernel, stride, 2, affine)
 
 
-def _convolution(kernel: int) -> Callable[[int, int, bool], nn.Module]:
+def _convolution(kernel: int) -> Build:
     return lambda channels, stride, affine: ReLUConvBN(channels, channels, kernel, affine, stride)
 
 
-def _crossed(kernel: int, groups: int = 1) -> Callable[[int, int, bool], nn.Module]:
+def _crossed(kernel: int, groups: int = 1) -> Build:
     """ReLU, a convolution along the rows, one along the columns, normalization; each halves the side along which it goes."""
     side = kernel // 2
 
@@ -199,7 +201,10 @@ def _grouped_crossed(channels: int, stride: int, affine: bool) -> nn.Module:
     return nn.Sequential(_crossed(3, groups=8)(channels, stride, affine), ReLUConvBN(channels, channels, 1, affine))
 
 
-OPERATIONS: dict[str, Callable[[int, int, bool], nn.Module]] = {
+Build = Callable[[int, int, bool], nn.Module]
+"""(channels, stride, affine) -> the operation as a module; `affine` says whether its normalizations have a weight and a bias."""
+
+OPERATIONS: dict[str, Build] = {
     "none": lambda channels, stride, affine: Zero(stride),
     "noise": lambda channels, stride, affine: Noise(stride),
     "max_pool_3x3": _max_pool(3),
@@ -219,7 +224,30 @@ OPERATIONS: dict[str, Callable[[int, int, bool], nn.Module]] = {
     "grouped_conv_3x1_1x3": _grouped_crossed,
     "norm_max_pool_3x3": _normalized_max_pool,
 }
-"""What a genotype may name: (channels, stride, affine) -> module; for published cells more than the spaces search."""
+"""What a genotype may name; for published cells more than the spaces search."""
+
+
+def register_operation(name: str, build: Build) -> None:
+    """Make an operation known, for genotypes, spaces, networks and supernets.
+
+    A supernet runs it edge by edge, without affine parameters, and adds what comes out as it is. A batched form that is faster
+    may stand in :data:`adarts.supernet.operations.BATCHED`.
+
+    Args:
+        name: as written in genotypes.
+        build: from (channels, stride, affine) to a module that keeps the channels and, with stride 2, brings a side of n
+            pixels to ceil(n / 2); it must not change its input in place. `affine` says whether normalizations have a weight
+            and a bias.
+
+    Raises:
+        ValueError: the name is taken, or no name.
+    """
+    if not re.fullmatch(r"[A-Za-z_]\w{0,39}", name, re.ASCII):
+        raise ValueError(f"an operation has a name such as 'sep_conv_3x3', not {name!r:.60}")
+    if name in OPERATIONS:
+        raise ValueError(f"an operation named '{name}' is registered already")
+    OPERATIONS[name] = build
+    OPERATION_NAMES.add(name)
 
 
 def build_operation(name: str, channels: int, stride: int, affine: bool = True) -> nn.Module:
@@ -235,5 +263,5 @@ def build_operation(name: str, channels: int, stride: int, affine: bool = True) 
         ConfigError: there is no such operation, or it cannot have this number of channels.
     """
     if name not in OPERATIONS:
-        raise ConfigError(f"unknown operation {name!r}{nearest(name, OPERATIONS)}")
+        raise ConfigError(unknown_operation(name))
     return OPERATIONS[name](channels, stride, affine)

@@ -6,14 +6,14 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, FiniteFloat, ValidationError
 
 from adarts.config.loading import read_yaml
 from adarts.engine import Kind, Metrics
 from adarts.errors import CheckpointError, ConfigError, DataError
-from adarts.spaces import SPACES, Genotype
+from adarts.spaces import Genotype
 
 T = TypeVar("T")
 
@@ -35,7 +35,7 @@ class _Truth(_Checked):
 
 
 class _Config(_Checked):
-    space: Literal[*SPACES] = "darts"  # type: ignore[valid-type]
+    space: str = "darts"
     search: _Loop = _Loop()
     training: _Loop = _Loop()
 

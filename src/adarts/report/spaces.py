@@ -6,6 +6,7 @@ import math
 import statistics
 from collections.abc import Iterable
 
+from adarts.config.settings import names_code
 from adarts.report.charts import Rule
 from adarts.report.reading import RunRecord
 from adarts.spaces import Space, get_space
@@ -15,8 +16,9 @@ def space_of(run: RunRecord) -> Space | None:
     """The space of a run's cells; none of a training that has no cells, or does not say yet which they are."""
     if run.genotype is not None:
         return get_space(run.genotype.space)
-    # A search from before there was a setting for it was one in the space of DARTS.
-    return get_space(run.config.get("space", "darts")) if run.kind == "search" else None
+    name = run.config.get("space", "darts")
+    # What stands in a file is known by the cells of the first epoch; a report executes no file.
+    return get_space(name) if run.kind == "search" and not names_code(name) else None
 
 
 def collapse_rule(spaces: Iterable[Space | None]) -> Rule | None:

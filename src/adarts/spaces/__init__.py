@@ -3,7 +3,7 @@
 from adarts.spaces.derivation import at_least, decided_edges, derive, never_none, strongest_edges, strongest_pairs
 from adarts.spaces.description import Space
 from adarts.spaces.genotype import CellGenotype, Genotype, load_genotype, random_genotype
-from adarts.spaces.spaces import DARTS, NASBENCH201, SPACES, get_space
+from adarts.spaces.spaces import DARTS, NASBENCH201, SPACES, get_space, register_space
 
 __all__ = [
     "DARTS",
@@ -19,6 +19,7 @@ __all__ = [
     "load_genotype",
     "never_none",
     "random_genotype",
+    "register_space",
     "strongest_edges",
     "strongest_pairs",
 ]

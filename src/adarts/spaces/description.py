@@ -7,16 +7,25 @@ are written against this description, not against eight operations and fourteen 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
 from functools import cached_property
+from typing import Any
 
-Row = tuple[str, ...]
-"""Operations that one edge may have."""
+from adarts.errors import ConfigError
+from adarts.spaces.operation_names import WITHOUT_DRAWS
+
+Candidates = tuple[str, ...]
+"""The operations that one edge may have."""
+
+MOST_NODES = 20
+"""Nodes of a cell; a line in a file from a stranger must not ask for a million."""
 
 
 @dataclass(frozen=True)
 class Space:
-    """A cell-based search space.
+    """A cell-based search space; plain values, so that ``dataclasses.replace`` makes another one of it.
 
     Attributes:
         name: as written in genotypes.
@@ -36,6 +45,9 @@ class Space:
         preprocessed: a 1x1 convolution brings each input of a cell to the cell's width.
         normalized_pools: in the supernet, a batch normalization follows a pool.
         candidates: for each kind the operations of every edge, where these differ; none is all of them.
+
+    Raises:
+        ConfigError: a value that cannot be, or values that do not fit together.
     """
 
     name: str
@@ -52,7 +64,78 @@ class Space:
     all_nodes: bool = True
     preprocessed: bool = True
     normalized_pools: bool = True
-    candidates: tuple[tuple[Row, ...], ...] | None = None
+    candidates: tuple[tuple[Candidates, ...], ...] | None = None
+
+    def __post_init__(self) -> None:
+        try:
+            for name, kind in (("operations", tuple), ("cell_kinds", tuple), ("weight_free", frozenset)):
+                object.__setattr__(self, name, kind(getattr(self, name)))
+            if self.candidates is not None:
+                rows = tuple(tuple(map(tuple, of_kind)) for of_kind in self.candidates)
+                object.__setattr__(self, "candidates", rows)
+            problem = next(self._problems(), None)
+        except TypeError as error:
+            problem = f"a value of the wrong type: {error}"
+        if problem is not None:
+            raise ConfigError(f"space {self.name!r:.60}: {problem}")
+
+    def _problems(self) -> Iterator[str]:
+        """What is wrong with the values; whoever asks for the next one knows that those before it hold."""
+        kinds, names = self.cell_kinds, (*self.operations, *self.cell_kinds, *self.weight_free)
+        if not (isinstance(self.name, str) and re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,59}", self.name)):
+            yield "its name must be small letters, digits, - and _, 60 at most"
+        if not isinstance(self.title, str):
+            yield f"title must be a text, not {self.title!r:.60}"
+        for name in names:
+            if not (isinstance(name, str) and re.fullmatch(r"[A-Za-z_]\w{0,39}", name, re.ASCII)):
+                yield f"operations and kinds have names such as 'sep_conv_3x3', not {name!r:.60}"
+        if len({*self.operations, *kinds}) < len(self.operations) + len(kinds):
+            yield "an operation or a kind of cell is named twice"
+        numbers = {"num_nodes": (1, MOST_NODES), "stem_multiplier": (1, 16), "max_skips": (0, 10**6)}
+        if self.kept_edges is not None:
+            numbers["kept_edges"] = (1, MOST_NODES)
+        for field, (least, most) in numbers.items():
+            number = getattr(self, field)
+            if type(number) is not int or not least <= number <= most:
+                yield f"{field} must be a whole number from {least} to {most}, not {number!r:.60}"
+        if set(self.operations) <= {"none"}:
+            yield "operations must hold one besides 'none'"
+        wanted = [*kinds[:1], *([] if self.reduction_kind is None else [self.reduction_kind])]
+        if not kinds or list(kinds) != wanted:
+            yield f"cell_kinds must be the kind of most cells, then reduction_kind if there is one, not {list(kinds)}"
+        flags = (self.preprocessed, self.all_nodes, self.normalized_pools)
+        if not all(isinstance(flag, bool) for flag in flags):
+            yield "preprocessed, all_nodes and normalized_pools are True or False"
+        two, one = (2, True, False), (1, False, True)
+        if (self.num_inputs, self.preprocessed, self.reduction_kind is None) not in (two, one):
+            yield "a cell has two inputs, preprocessed, and a reduction_kind; or one, which is not, and no reduction_kind"
+        if self.num_inputs == 1 and (self.stem_multiplier != 1 or len(self.outputs) != 1):
+            yield "a cell with one input needs stem_multiplier 1 and one output: all_nodes False, or num_nodes 1"
+        if not self.all_nodes and self.kept_edges is not None:
+            yield "where only the last node leaves a cell, every edge is kept: kept_edges None"
+        if self.candidates is not None:
+            if [len(rows) for rows in self.candidates] != [len(self.edges)] * len(kinds):
+                yield f"candidates must have a row for each of the {len(self.edges)} edges, for each kind of cell"
+            for row in (row for rows in self.candidates for row in rows):
+                if not set(row) <= set(self.operations) or set(row) <= {"none"}:
+                    yield f"candidates: an edge may have some of the operations, one of them not 'none': not {list(row)}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The description as plain data, to be part of a JSON file."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {**values, "weight_free": sorted(self.weight_free)}
+
+    @classmethod
+    def from_dict(cls, document: Mapping[Any, Any]) -> Space:
+        """Reads :meth:`to_dict`'s form.
+
+        Raises:
+            ConfigError: it is no description of a space, or a wrong one.
+        """
+        known = {field.name for field in fields(cls)}
+        if set(document) != known:
+            raise ConfigError(f"space: expected the fields {', '.join(sorted(known))}")
+        return cls(**document)
 
     @cached_property
     def edges(self) -> tuple[tuple[int, int], ...]:
@@ -71,8 +154,8 @@ class Space:
 
     @property
     def draws(self) -> bool:
-        """Whether an operation draws from torch's generator in every pass."""
-        return "noise" in self.operations
+        """Whether an operation draws, or may draw, from torch's generator in every pass."""
+        return not WITHOUT_DRAWS.issuperset(self.operations)
 
     def incoming(self, target: int) -> tuple[int, ...]:
         """Indices in :attr:`edges` of the edges that enter a node."""

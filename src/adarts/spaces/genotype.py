@@ -18,13 +18,14 @@ from typing import Any
 
 import torch
 
-from adarts.errors import ConfigError, DataError, nearest
+from adarts.config.settings import names_code
+from adarts.errors import ConfigError, DataError
 from adarts.seeding import generator
 from adarts.spaces import arch_string, classical, nasbench301
 from adarts.spaces.description import Space
 from adarts.spaces.limits import SIZE_LIMIT, check_size, short
-from adarts.spaces.operation_names import OPERATION_NAMES
-from adarts.spaces.spaces import DARTS, NASBENCH201, get_space
+from adarts.spaces.operation_names import OPERATION_NAMES, unknown_operation
+from adarts.spaces.spaces import DARTS, NASBENCH201, OWN, described_space, get_space
 
 FORMAT = "adarts-genotype"
 VERSION = 1
@@ -67,6 +68,8 @@ class Genotype:
     def __post_init__(self) -> None:
         object.__setattr__(self, "cells", dict(self.cells))
         try:
+            if names_code(self.space):  # a genotype comes from a file, and nothing from a file is executed
+                raise ConfigError(f"unknown space {short(self.space)}")
             space = get_space(self.space)
         except ConfigError as error:
             raise DataError(f"genotype: {error}") from None
@@ -110,12 +113,13 @@ class Genotype:
         return self.num_operations(kind, *get_space(self.space).weight_free)
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON form as an object, to be part of a larger file."""
+        """The JSON form as an object, to be part of a larger file; with the space itself, unless it is of the package."""
         cells = {
             kind: {"nodes": [[list(pair) for pair in pairs] for pairs in cell.nodes], "concat": list(cell.concat)}
             for kind, cell in self.cells.items()
         }
-        return {"format": FORMAT, "version": VERSION, "space": self.space, "cells": cells}
+        space = self.space if self.space in OWN else get_space(self.space).to_dict()
+        return {"format": FORMAT, "version": VERSION, "space": space, "cells": cells}
 
     @classmethod
     def from_dict(cls, document: object) -> Genotype:
@@ -134,11 +138,17 @@ class Genotype:
             raise DataError(f"genotype: the format is {short(fields['format'])}, not '{FORMAT}'")
         if fields["version"] != VERSION:
             raise DataError(f"genotype: version {short(fields['version'])} is unknown; this adarts reads {VERSION}")
-        if not isinstance(fields["space"], str):
-            raise DataError(f"genotype: the space must be a name, not {short(fields['space'])}")
+        space = fields["space"]
+        if isinstance(space, Mapping):
+            try:
+                space = described_space(space).name
+            except DataError as error:
+                raise DataError(f"genotype: {error}") from None
+        if not isinstance(space, str):
+            raise DataError(f"genotype: the space must be a name or a description, not {short(space)}")
         if not isinstance(fields["cells"], Mapping):
             raise DataError(f"genotype: 'cells' must be an object, not {short(fields['cells'])}")
-        return cls({kind: _read_cell(kind, cell) for kind, cell in fields["cells"].items()}, fields["space"])
+        return cls({kind: _read_cell(kind, cell) for kind, cell in fields["cells"].items()}, space)
 
     def to_json(self) -> str:
         """The JSON form, one pair list of a node a line."""
@@ -275,8 +285,7 @@ def _check_cell(kind: str, cell: CellGenotype, space: Space) -> None:
     for node, pairs in enumerate(cell.nodes, start=num_inputs):
         for operation, source in pairs:
             if operation not in OPERATION_NAMES:
-                hint = nearest(operation[:60], OPERATION_NAMES)
-                raise DataError(f"genotype: {kind} cell, node {node}: unknown operation {short(operation)}{hint}")
+                raise DataError(f"genotype: {kind} cell, node {node}: {unknown_operation(operation)}")
             if not 0 <= source < node:
                 known = f"0 to {node - 1}"
                 raise DataError(

@@ -1,5 +1,9 @@
 """The names of the operations that a genotype may hold; :mod:`adarts.models.operations` says what each computes."""
 
+from __future__ import annotations
+
+from adarts.errors import nearest
+
 OPERATION_NAMES: set[str] = {
     "none",
     "noise",
@@ -20,3 +24,12 @@ OPERATION_NAMES: set[str] = {
     "norm_max_pool_3x3",
 }
 """For published cells more than the spaces search; registering an operation adds its name."""
+
+WITHOUT_DRAWS = frozenset(OPERATION_NAMES - {"noise"})
+"""Those that draw nothing from torch's generator. Of an operation that somebody registers nobody knows."""
+
+
+def unknown_operation(name: str) -> str:
+    """What to say of an operation that is not registered."""
+    own = "one of your own is made known by its file: --space FILE.py:NAME"
+    return f"unknown operation {name[:60]!r}{nearest(name[:60], OPERATION_NAMES)}; {own}"

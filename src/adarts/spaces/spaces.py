@@ -1,10 +1,13 @@
-"""The search spaces, each a description."""
+"""The search spaces, each a description: those of the package, and how others become known."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
-from adarts.errors import ConfigError, nearest
+from adarts.errors import ConfigError, DataError
+from adarts.registry import Registry
 from adarts.spaces.description import Space
 
 DARTS = Space(
@@ -101,15 +104,58 @@ S4 = replace(
     weight_free=DARTS.weight_free | {"noise"},
 )
 
-SPACES = {space.name: space for space in (DARTS, NASBENCH201, S1, S2, S3, S4)}
+
+def _check(space: object) -> None:
+    if not isinstance(space, Space):
+        raise TypeError(f"{space!r:.60} is not an adarts.spaces.Space")
+
+
+SPACES: Registry[Space] = Registry("space", "adarts.spaces", _check, lambda space: space.name)
+for _space in (DARTS, NASBENCH201, S1, S2, S3, S4):
+    SPACES.add(_space.name, _space)
+OWN = frozenset(SPACES.known)
+"""The spaces of the package. Whatever is written of a cell of another one holds its description, too."""
+
+
+def register_space(space: Space) -> Space:
+    """Make a space known by its name.
+
+    Raises:
+        ValueError: the name is that of another space.
+        TypeError: it is no space.
+    """
+    _check(space)
+    if SPACES.known.get(space.name) != space:
+        SPACES.add(space.name, space)
+    return space
 
 
 def get_space(name: str) -> Space:
-    """The space of a name.
+    """The space of a name, or the one in a file, written ``path/to/file.py:NAME``; that file is executed.
 
     Raises:
-        ConfigError: there is no such space.
+        ConfigError: there is no such space, or it cannot be loaded, or its name is that of another one.
     """
-    if name not in SPACES:
-        raise ConfigError(f"unknown search space {name[:60]!r}{nearest(name[:60], SPACES)}")
-    return SPACES[name]
+    space = SPACES.get(name)
+    try:
+        return register_space(space)
+    except ValueError as error:
+        raise ConfigError(f"space '{name}': {error}; give it a name of its own") from None
+
+
+def described_space(document: Mapping[Any, Any]) -> Space:
+    """The space that a file describes; from then on it is known.
+
+    Raises:
+        DataError: it is no description, or that of another space than the one known by its name.
+    """
+    try:
+        space = Space.from_dict(document)
+    except ConfigError as error:
+        raise DataError(str(error)) from None
+    known = SPACES.known.setdefault(space.name, space)
+    if known != space:
+        mine, other = known.to_dict(), space.to_dict()
+        differ = ", ".join(name for name in mine if mine[name] != other[name])
+        raise DataError(f"its space '{space.name}' is not the one known here: {differ} differ")
+    return known
