@@ -18,13 +18,13 @@ from adarts.errors import ConfigError
 from adarts.models.operations import (
     BatchNorm2d,
     FactorizedReduce,
-    Noise,
     ReLUConvBN,
     ResidualReduction,
     build_operation,
 )
 from adarts.spaces.description import Space
 from adarts.spaces.genotype import CellGenotype, Genotype
+from adarts.spaces.operation_names import WITHOUT_DRAWS
 from adarts.spaces.spaces import get_space
 
 
@@ -131,7 +131,7 @@ class AuxiliaryHead(nn.Module):
         self.classifier = nn.Linear(768, num_classes)
 
     def forward(self, x_bchw: Tensor) -> Tensor:
-        """Alphas of the head."""
+        """Logits of the head."""
         x_bchw = F.relu(x_bchw)
         height, width = ((5 * side + 4) // 8 for side in x_bchw.shape[2:])
         rows = [
@@ -140,8 +140,8 @@ class AuxiliaryHead(nn.Module):
             )
             for row in (x_bchw[:, :, :height], x_bchw[:, :, -height:])
         ]
-        alphas: Tensor = self.classifier(self.features(torch.cat(rows, dim=2)).flatten(1))
-        return alphas
+        logits: Tensor = self.classifier(self.features(torch.cat(rows, dim=2)).flatten(1))
+        return logits
 
 
 class Network(nn.Module):
@@ -200,8 +200,8 @@ class Network(nn.Module):
         self.last = nn.Identity() if space.all_nodes else nn.Sequential(BatchNorm2d(inputs[1]), nn.ReLU())
         self.auxiliary_head = AuxiliaryHead(auxiliary_channels, num_classes) if auxiliary else None
         self.classifier = nn.Linear(inputs[1], num_classes)
-        #: whether an operation draws from torch's generator in every pass
-        self.draws = any(isinstance(module, Noise) for module in self.modules())
+        #: whether an operation draws, or may draw, from torch's generator in every pass
+        self.draws = not WITHOUT_DRAWS.issuperset(genotype.operations)
 
     #: in channels last, depthwise and 1x1 convolutions are several times faster on a CPU; no operation leaves it
     memory_format = torch.channels_last
@@ -212,18 +212,18 @@ class Network(nn.Module):
         return sum(cell.num_paths for cell in self._cells())
 
     def forward(self, x_bchw: Tensor, path_scales_pb111: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
-        """Alphas, or in training with an auxiliary head (alphas, auxiliary alphas).
+        """Logits, or in training with an auxiliary head (logits, auxiliary logits).
 
         Args:
             x_bchw: images.
             path_scales_pb111: factors of the paths of every image, as :meth:`DropPath.scales` draws them; in training only.
         """
         last_bchw, auxiliary_logits = self.features(x_bchw, path_scales_pb111)
-        alphas: Tensor = self.classifier(last_bchw.mean((2, 3)))
-        return alphas if auxiliary_logits is None else (alphas, auxiliary_logits)
+        logits: Tensor = self.classifier(last_bchw.mean((2, 3)))
+        return logits if auxiliary_logits is None else (logits, auxiliary_logits)
 
     def features(self, x_bchw: Tensor, path_scales_pb111: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """The feature map whose mean is classified, and in training with an auxiliary head its alphas.
+        """The feature map whose mean is classified, and in training with an auxiliary head its logits.
 
         Args:
             x_bchw: images.

@@ -242,7 +242,7 @@ def register_operation(name: str, build: Build) -> None:
     Raises:
         ValueError: the name is taken, or no name.
     """
-    if not re.fullmatch(r"[A-Za-z_]\w{0,39}", name, re.ASCII):
+    if not re.fullmatch(r"[A-Za-z_]\w{0,39}", name, re.ASCII) or hasattr(nn.ModuleDict(), name):
         raise ValueError(f"an operation has a name such as 'sep_conv_3x3', not {name!r:.60}")
     if name in OPERATIONS:
         raise ValueError(f"an operation named '{name}' is registered already")

@@ -104,6 +104,11 @@ class Genotype:
                         why = "which is said by leaving the pair out" if written else "which it may not have"
                         raise DataError(f"{edge} has the operation '{operation}', {why} in '{space.name}'")
 
+    @property
+    def operations(self) -> set[str]:
+        """The operations of all cells."""
+        return {operation for cell in self.cells.values() for pairs in cell.nodes for operation, _ in pairs}
+
     def num_operations(self, kind: str, *names: str) -> int:
         """How many pairs of a cell have one of these operations."""
         return sum(operation in names for pairs in self.cells[kind].nodes for operation, _ in pairs)

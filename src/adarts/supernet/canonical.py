@@ -2,7 +2,8 @@
 
 Inside, the parameters of all edges that leave a node are one tensor: ``cells.3.sources.1.operations.sep_conv_3x3.norm1.…``.
 Outside (state dict, textbook, checkpoints) every edge has its own: ``cells.3.edges.1_4.operations.sep_conv_3x3.norm1.…``,
-and ``cells.3.nodes.1.attention.…`` where a node's edges share one attention module.
+and ``cells.3.nodes.1.attention.…`` where a node's edges share one attention module. An operation that runs edge by edge is
+``….sources.1.operations.mine.by_edge.0.…`` inside, and named likewise outside.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor
 
 _INSIDE = re.compile(r"^(?P<head>.*cells\.\d+)\.sources\.(?P<source>\d+)\.(?P<tail>.+)$")
+_BY_EDGE = re.compile(r"^(?P<operation>operations\.\w+)\.by_edge\.(?P<edge>\d+)\.(?P<tail>.+)$")
 
 
 class Names:
@@ -32,8 +34,8 @@ class Names:
         result = {}
         for name, tensor in tensors.items():
             names = self._outside(name)
-            if names is None:
-                result[name] = tensor
+            if isinstance(names, str):
+                result[names] = tensor
             else:
                 result.update(zip(names, tensor.unbind(), strict=True))
         return result
@@ -48,16 +50,22 @@ class Names:
         result = dict(canonical)
         for name in inside:
             names = self._outside(name)
-            if names is not None and all(n in result for n in names):
+            if isinstance(names, str):
+                if names in result:
+                    result[name] = result.pop(names)
+            elif all(n in result for n in names):
                 result[name] = torch.stack([result.pop(n) for n in names])
         return result
 
-    def _outside(self, inside: str) -> list[str] | None:
-        """The canonical names of the slices of a tensor, or None for one that is not batched."""
+    def _outside(self, inside: str) -> list[str] | str:
+        """The canonical names of the slices of a tensor, or that of one that is not batched."""
         match = _INSIDE.match(inside)
         if match is None:
-            return None
+            return inside
         head, source, tail = match["head"], int(match["source"]), match["tail"]
         if self.node_attention and tail.startswith("attention."):
             return [f"{head}.nodes.{source}.{tail}"]
-        return [f"{head}.edges.{s}_{t}.{tail}" for s, t in self.edges if s == source]
+        edges = [f"{head}.edges.{s}_{t}" for s, t in self.edges if s == source]
+        if (own := _BY_EDGE.match(tail)) is not None:
+            return f"{edges[int(own['edge'])]}.{own['operation']}.{own['tail']}"
+        return [f"{edge}.{tail}" for edge in edges]

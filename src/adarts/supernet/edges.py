@@ -16,7 +16,7 @@ from adarts.spaces import Space
 from adarts.supernet import selection as select
 from adarts.supernet.attention import ChannelAttention
 from adarts.supernet.batched import per_channel
-from adarts.supernet.operations import BATCHED, Features, skip
+from adarts.supernet.operations import Features, candidate, skip
 from adarts.supernet.plan import CellPlan, Group
 
 
@@ -48,7 +48,7 @@ class SourceEdges(nn.Module):
         self.attention = ChannelAttention(num_modules, channels, design.k) if design.attention else None
         self.operations = nn.ModuleDict(
             {
-                name: BATCHED[name](num_edges, self.selected, stride, space.normalized_pools)
+                name: candidate(name, num_edges, self.selected, stride, space.normalized_pools)
                 for name, allowed_e in zip(space.operations, zip(*allowed, strict=True), strict=True)
                 if name != "none" and any(allowed_e)
             }

@@ -17,6 +17,7 @@ from adarts.supernet.batched import BatchNorm
 from adarts.supernet.canonical import Names
 from adarts.supernet.cell import SearchCell
 from adarts.supernet.edges import SourceEdges
+from adarts.supernet.operations import EdgeByEdge
 from adarts.supernet.plan import ArchWeights, CellPlan, Plan, masked_softmax, plan
 from adarts.supernet.recompute import recomputed
 from adarts.supernet.selection import AttentionSource, Selection
@@ -223,8 +224,8 @@ class Supernet(nn.Module):
                 assert isinstance(edges, SourceEdges)
                 for name, operation in edges.operations.items():
                     active_e = [limits[kind][row][self.space.operations.index(name)] for row in rows]
-                    if all(active_e) or not any(active_e):
-                        continue
+                    if all(active_e) or not any(active_e) or isinstance(operation, EdgeByEdge):
+                        continue  # what has a tensor for every edge takes part with all or none of it
                     mask_e = torch.tensor(active_e, device=device)
                     for parameter in operation.parameters():
                         masks[parameter] = mask_e.view(-1, *[1] * (parameter.dim() - 1))

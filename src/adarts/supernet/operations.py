@@ -3,7 +3,7 @@
 Every operation ends in its own batch normalization (without affine parameters), except the identity, `none`, noise, and the
 pool of NAS-Bench-201. An operation returns its feature map before that normalization, and the normalization: both are applied
 in the weighted sum over all operations. `none` has no form here: it contributes nothing and only takes its share in the
-softmax.
+softmax. An operation without a batched form runs edge by edge, as its plain module is.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from adarts import kernels
+from adarts.errors import ConfigError
+from adarts.models import build_operation
 from adarts.supernet.batched import BatchNorm, Dense, Depthwise, Pointwise, Rows, separable_weights
 
 #: a feature map, and how it is to be normalized
@@ -124,7 +126,7 @@ class AvgPool(nn.Module):
 
 
 class Convolution(nn.Module):
-    """ReLU, dense convolution, BN (NAS-Bench-201); only edges of stride 1 have it."""
+    """ReLU, dense convolution, BN (NAS-Bench-201), on edges of stride 1."""
 
     def __init__(self, num_edges: int, channels: int, kernel: int) -> None:
         super().__init__()
@@ -170,12 +172,39 @@ class FactorizedReduce(nn.Module):
         return torch.cat(parts, 2).flatten(1, 2), self.norm.normalization(features.rows)
 
 
+class EdgeByEdge(nn.Module):
+    """The plain module of every edge, one after the other, without affine parameters: slow, and right for any operation."""
+
+    def __init__(self, name: str, num_edges: int, channels: int, stride: int) -> None:
+        super().__init__()
+        self.name, self.stride = name, stride
+        self.by_edge = nn.ModuleList(build_operation(name, channels, stride, affine=False) for _ in range(num_edges))
+
+    def forward(self, features: Features) -> Result:
+        modules = list(self.by_edge)[features.rows or slice(None)]
+        entering = features.x.chunk(len(modules), 1)
+        results = [module(x) for module, x in zip(modules, entering, strict=True)]
+        b, c, *sides = entering[0].shape
+        expected, found = (b, c, *(-(-side // self.stride) for side in sides)), tuple(results[0].shape)
+        if found != expected:
+            what = f"with stride {self.stride}, operation '{self.name}' makes {found} of {(b, c, *sides)}"
+            raise ConfigError(
+                f"{what}, which must be {expected}: the same channels, and sides of n pixels ceil(n / stride)"
+            )
+        return torch.cat(results, 1).contiguous(memory_format=torch.channels_last), None
+
+
 def skip(num_edges: int, channels: int, stride: int) -> nn.Module:
     """The operation `skip_connect`."""
     return Identity() if stride == 1 else FactorizedReduce(num_edges, channels)
 
 
-#: name -> (edges, channels, stride, whether pools are normalized) -> batched module
+def _convolution(kernel: int, num_edges: int, channels: int, stride: int) -> nn.Module:
+    if stride == 1:
+        return Convolution(num_edges, channels, kernel)
+    return EdgeByEdge(f"nor_conv_{kernel}x{kernel}", num_edges, channels, stride)
+
+
 BATCHED: dict[str, Callable[[int, int, int, bool], nn.Module]] = {
     "noise": lambda e, c, s, normalized: Noise(),
     "max_pool_3x3": lambda e, c, s, normalized: MaxPool(e, c),
@@ -185,6 +214,18 @@ BATCHED: dict[str, Callable[[int, int, int, bool], nn.Module]] = {
     "sep_conv_5x5": lambda e, c, s, normalized: SeparableConv(e, c, 5),
     "dil_conv_3x3": lambda e, c, s, normalized: DilatedConv(e, c, 3),
     "dil_conv_5x5": lambda e, c, s, normalized: DilatedConv(e, c, 5),
-    "nor_conv_1x1": lambda e, c, s, normalized: Convolution(e, c, 1),
-    "nor_conv_3x3": lambda e, c, s, normalized: Convolution(e, c, 3),
+    "nor_conv_1x1": lambda e, c, s, normalized: _convolution(1, e, c, s),
+    "nor_conv_3x3": lambda e, c, s, normalized: _convolution(3, e, c, s),
 }
+"""Name -> (edges, channels, stride, whether pools are normalized) -> module. Batching is an optimization."""
+
+
+def candidate(name: str, num_edges: int, channels: int, stride: int, normalized_pools: bool) -> nn.Module:
+    """An operation for all edges that leave a node.
+
+    Raises:
+        ConfigError: there is no such operation.
+    """
+    if name in BATCHED:
+        return BATCHED[name](num_edges, channels, stride, normalized_pools)
+    return EdgeByEdge(name, num_edges, channels, stride)
