@@ -13,8 +13,9 @@ import torch.nn.functional as F
 from textbook import EDGES, OPERATIONS, TextbookSupernet
 from torch import Tensor
 
-from adarts import kernels, updates
+from adarts import kernels
 from adarts.config.settings import EdgeDesign, SupernetSettings
+from adarts.engine import updates
 from adarts.spaces import DARTS
 from adarts.supernet import ArchWeights, Selection, Supernet
 from adarts.supernet.edges import node_sum
