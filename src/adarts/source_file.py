@@ -10,6 +10,8 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 
+from adarts.config.settings import Settings, code_in
+
 _MODULES: dict[Path, ModuleType] = {}
 """What was executed, by the one path that all spellings of it lead to."""
 
@@ -44,10 +46,10 @@ def execute(path: Path) -> ModuleType:
     return _MODULES[path]
 
 
-def file_hash(path: Path) -> str | None:
-    """The sha256 of the text that was executed of a file, whatever it holds by now; None if it was not."""
-    module = _MODULES.get(path.resolve())
-    return None if module is None else _hash(module)
+def code_hashes(config: Settings) -> dict[str, str | None]:
+    """``space_source`` and the like: the sha256 of the text that was executed of each file that the settings name."""
+    files = {name: Path(code.rpartition(":")[0]).resolve() for name, code in code_in(config).items()}
+    return {f"{name}_source": _hash(_MODULES[path]) for name, path in files.items() if path in _MODULES}
 
 
 def source_hash(thing: type) -> str | None:

@@ -7,14 +7,14 @@ from pathlib import Path
 
 from adarts.config.settings import SearchConfig, SearchRunSettings
 from adarts.engine import RunFolder
-from adarts.engine.environment import method_changed
+from adarts.engine.environment import changed_sources
 
 
 def test_what_is_another_file() -> None:
-    assert method_changed({"method_source": "0"}, {"method_source": "1"})
-    assert method_changed({"method_source": "0"}, {"method_source": None})
-    assert not method_changed({"method_source": "0"}, {"method_source": "0"})
-    assert not method_changed({}, {"method_source": "1"})  # an earlier version did not write it down
+    assert changed_sources({"method_source": "0"}, {"method_source": "1"}) == ["method"]
+    assert changed_sources({"method_source": "0", "space_source": "1"}, {"method_source": "0"}) == ["space"]
+    assert not changed_sources({"method_source": "0"}, {"method_source": "0"})
+    assert not changed_sources({}, {"method_source": "1"})  # without a file before
 
 
 def test_a_run_is_compared_with_the_process_before(tmp_path: Path) -> None:

@@ -38,6 +38,7 @@ verbs:
 options:
   --version   print the version and exit
   --debug     show the traceback of an error, with any verb
+  --space     FILE.py:NAME, with any verb: execute the file of a space, for the operations that it registers
   -h, --help  print this, or with a verb its options
 
 start with: adarts demo"""
@@ -90,5 +91,20 @@ def _dispatch(words: list[str]) -> int:
         kind = "option" if words[0].startswith("-") else "verb"
         known = ("--help", "--version", "--debug") if kind == "option" else VERBS
         raise ConfigError(f"unknown {kind} '{words[0]}'{nearest(words[0], known)}")
-    run = importlib.import_module(f"adarts.cli.{words[0]}").run
-    return int(run(words[1:]))
+    verb, words = words[0], words[1:]
+    run = importlib.import_module(f"adarts.cli.{verb}").run
+    return int(run(words if verb in ("search", "sweep") else _without_space(words)))  # for these two it is a setting
+
+
+def _without_space(words: list[str]) -> list[str]:
+    """The words without ``--space FILE.py:NAME``, whose file is executed: cells may have operations of its own."""
+    if "--space" not in words[:-1]:
+        return words
+    from adarts.config.settings import names_code
+    from adarts.spaces import get_space
+
+    place = words.index("--space")
+    if not names_code(words[place + 1]):
+        raise ConfigError(f"--space takes FILE.py:NAME here, not {words[place + 1]!r:.60}")
+    get_space(words[place + 1])
+    return words[:place] + words[place + 2 :]

@@ -23,7 +23,7 @@ import yaml
 from pydantic import BeforeValidator, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
-from adarts.config.settings import VALUES, SearchConfig, Settings, names_code, no_flag_for_a_number
+from adarts.config.settings import VALUES, SearchConfig, Settings, code_in, no_flag_for_a_number
 from adarts.errors import ConfigError, nearest
 
 SCALES = ("smoke", "demo", "cpu", "gpu", "paper")
@@ -124,12 +124,12 @@ def _refuse_contradiction(given: Values, file: Values, config_file: str) -> None
 
 def _refuse_code(given: Values, file: Values, config_file: str) -> None:
     """What a file names is never executed; whoever gives the command may."""
-    method = file.get("method", "")
-    if names_code(method) and given.get("method") != method:
-        raise ConfigError(
-            f"{config_file}: method {shown(method)} is code, which a configuration file alone does not run; "
-            f"if you trust it, add: --method {method}"
-        )
+    for name, code in code_in(file).items():
+        if given.get(name) != code:
+            raise ConfigError(
+                f"{config_file}: {name} {shown(code)} is code, which a configuration file alone does not run; "
+                f"if you trust it, add: --{name} {code}"
+            )
 
 
 def load_scale(name: str) -> Scale:

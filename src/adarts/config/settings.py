@@ -8,6 +8,7 @@ Every room takes its own small settings object; only the two loops see a whole :
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import UnionType
@@ -101,9 +102,15 @@ def _plain(text: str) -> bool | int | float | str:
     return text
 
 
-def names_code(method: str) -> bool:
-    """Whether a method's name is that of a class in a file, ``path/to/file.py:Class``, which would be executed."""
-    return re.fullmatch(r".+\.py:[A-Za-z_]\w*", method) is not None
+def names_code(text: str) -> bool:
+    """Whether a name is that of something in a file, ``path/to/file.py:NAME``, which would be executed."""
+    return re.fullmatch(r".+\.py:[A-Za-z_]\w*", text) is not None
+
+
+def code_in(values: Mapping[str, Any] | Settings) -> dict[str, str]:
+    """The settings of a run that name something in a file, by their names."""
+    chosen = {name: value for name, value in dict(values).items() if name in ("method", "space", "data")}
+    return {name: value for name, value in chosen.items() if names_code(value)}
 
 
 class EdgeDesign(Settings):
@@ -343,7 +350,8 @@ class SearchConfig(Settings):
     options: Annotated[dict[str, bool | int | Annotated[float, AllowInfNan()] | str], BeforeValidator(assignments)] = {}
     """The method's own settings, as NAME=VALUE,...; `adarts methods show NAME` lists them."""
     space: str = "darts"
-    """What is searched: darts, nasbench201 (every cell's true accuracy is known), or the reduced spaces s1 to s4."""
+    """What is searched: darts, nasbench201 (every cell's true accuracy is known), or the reduced spaces s1 to s4. One of your
+    own: path/to/file.py:NAME."""
     scale: str = "paper"
     """Budget; `adarts configs` lists them."""
     seed: NonNegativeInt = 0

@@ -30,7 +30,6 @@ _COMPARED = (
     "kernels",
     "kernels_build",
 )  # what may change the last bits of a result
-_METHOD_SOURCE = "method_source"  # the sha256 of its file, which changes more than the last bits; only a search has one
 _DEVICES = ("auto", "cpu", "cuda", "cuda:0")
 _DEVICE = re.compile(r"(auto|cpu)|cuda(?::([0-9]{1,9}))?")
 
@@ -88,9 +87,10 @@ def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     return [f"{key} {before[key]} -> {now[key]}" for key in known if before[key] != now[key]]
 
 
-def method_changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
-    """Whether the file of a method from outside the package is another than before, as far as it was written down."""
-    return _METHOD_SOURCE in before and before[_METHOD_SOURCE] != now.get(_METHOD_SOURCE)
+def changed_sources(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Of method, space and data those whose file is another than before: ``method_source`` and the like hold its sha256."""
+    sources = [name for name in before if name.endswith("_source")]
+    return [name.removesuffix("_source") for name in sources if before[name] != now.get(name)]
 
 
 def _command() -> str | None:

@@ -17,10 +17,10 @@ import torch
 from rich.console import Console
 
 from adarts.config.loading import to_yaml
-from adarts.config.settings import SearchConfig, TrainConfig, names_code
+from adarts.config.settings import SearchConfig, TrainConfig, code_in
 from adarts.engine.checkpoints import Checkpoints
 from adarts.engine.config_file import CONFIG_FILE, identity
-from adarts.engine.environment import changes, environment, method_changed, prepare_device
+from adarts.engine.environment import changed_sources, changes, environment, prepare_device
 from adarts.engine.files import refuse, remove_leftovers, to_json, write_atomically
 from adarts.engine.locate import (
     CHECKPOINTS,
@@ -59,8 +59,8 @@ class RunFolder:
         self.kind: Kind = "search" if isinstance(config, SearchConfig) else "train"
         self.device = device
         self.resume_command = f"adarts {self.kind} --config {path / CONFIG_FILE} --run-dir {path}"
-        if isinstance(config, SearchConfig) and names_code(config.method):  # a file alone does not run code
-            self.resume_command += f" --method {config.method}"
+        for name, code in code_in(config).items():  # a file alone does not run code
+            self.resume_command += f" --{name} {code}"
         self.console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
         self.signals = StopSignals(None if limit is None else parse_time_limit(limit))
         self._clock = time.monotonic()
@@ -102,7 +102,8 @@ class RunFolder:
             kind: what is run.
             label: ends the name of a new folder, e.g. ``cifar10-adarts``.
             config: the whole configuration.
-            facts: what else to write down of the environment: ``method_source``, the sha256 of the file of a method.
+            facts: what else to write down of the environment: ``method_source``, the sha256 of the file of a method, and
+                likewise of space and data.
 
         Raises:
             ConfigError: as for :meth:`check`.
@@ -228,8 +229,10 @@ class RunFolder:
         if not self.finished:
             before = self.read_json(ENVIRONMENT)
             last = (before["continued"] or [before])[-1]
-            if method_changed(last, now):
-                self.warn("the file of the method is not what it was in this run; from here on it is another search")
+            for what in changed_sources(last, now):
+                self.warn(
+                    f"the file of the {what} is not what it was in this run; from here on it is another {self.kind}"
+                )
             if changed := changes(last, now):
                 self.warn(f"not the environment that this run was in: {', '.join(changed)}; the last bits may differ")
             self.write_json(ENVIRONMENT, {**before, "continued": [*before["continued"], now]})

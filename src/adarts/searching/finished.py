@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from adarts.config.settings import RunSettings, SearchConfig, names_code
+from adarts.config.settings import RunSettings, SearchConfig, code_in
 from adarts.data import load_images
 from adarts.engine import prepare_device, read_config
 from adarts.engine.checkpoints import Checkpoints
@@ -16,16 +16,18 @@ from adarts.searching.task import SearchTask
 from adarts.spaces import Genotype
 
 
-def restored(run_dir: Path, how: RunSettings, method: str | None = None) -> tuple[SearchTask, Genotype]:
+def restored(
+    run_dir: Path, how: RunSettings, method: str | None = None, space: str | None = None
+) -> tuple[SearchTask, Genotype]:
     """The search of a run folder after its last epoch, and the cells that it found.
 
     Args:
         run_dir: of a finished search.
         how: device, threads and kernels; the rest is as the search had it.
-        method: the search's method, said again: one that is a class in a file is executed only when somebody says so.
+        method, space: those of the search, said again: what stands in a file is executed only when somebody says so.
 
     Raises:
-        ConfigError: the method would execute a file, or the device is not there.
+        ConfigError: method or space would execute a file, or the device is not there.
         DataError: the images are gone.
         CheckpointError: the search is not finished, or its images, configuration or checkpoint are not what they were.
     """
@@ -33,8 +35,9 @@ def restored(run_dir: Path, how: RunSettings, method: str | None = None) -> tupl
         command = f"adarts search --config {run_dir / 'config.yaml'} --run-dir {run_dir}"
         raise CheckpointError(f"{run_dir}: this search is not finished; continue it with: {command}")
     config = read_config(run_dir, SearchConfig)
-    if names_code(config.method) and method != config.method:
-        raise ConfigError(f"the search executed the file of its method; to let it be again: --method {config.method}")
+    for name, code in code_in(config).items():
+        if code not in (method, space):
+            raise ConfigError(f"the search executed the file of its {name}; to let it be again: --{name} {code}")
     circumstances = {name: getattr(how, name) for name in ("device", "threads", "kernels")}
     config = config.model_copy(update={"run": config.run.model_copy(update=circumstances)})
     device = prepare_device(config.run)

@@ -14,13 +14,14 @@ from adarts.data import ImageData, load_images
 from adarts.engine import RunFolder, StopSignals, carry_out, out_of_memory_named
 from adarts.engine.forecast import Forecast, forecast
 from adarts.engine.tables import table
-from adarts.methods import create, resolve_options, source_hash
+from adarts.methods import create, resolve_options
 from adarts.models import count_macs
 from adarts.report import cell_svg, write_report
 from adarts.searching.memory import MemoryLimit, Workload
 from adarts.searching.monitors import collapse_warning, truth
 from adarts.searching.phases import checked_phases
 from adarts.searching.task import SearchTask
+from adarts.source_file import code_hashes, source_hash
 from adarts.spaces import Genotype
 
 
@@ -60,7 +61,7 @@ def run_search(config: SearchConfig) -> SearchResult:
 def _search(config: SearchConfig) -> SearchResult:
     config = resolve_options(config)
     method = create(config)
-    facts = {"method_source": source_hash(type(method))}
+    facts = {**code_hashes(config), "method_source": source_hash(type(method))}
     checked_phases(config, method)
     device = RunFolder.check("search", config)  # refused before images are read
     limit = MemoryLimit.of(config.run.memory_limit)
@@ -155,7 +156,7 @@ def _finish(run: RunFolder, task: SearchTask, data: ImageData) -> None:
         {
             "kind": "search",
             "method": task.method.info.name,
-            "space": config.space,
+            "space": task.supernet.space.name,
             "data": config.data,
             "seed": config.seed,
             "scale": config.scale,

@@ -204,6 +204,7 @@ class SearchTask:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         updates.require_same_images(self.fingerprint, state["data"])
+        self.initial_genotype = Genotype.from_dict(state["initial_genotype"])  # refuses cells of another space
         if state["phase"] != self.progress.phase:
             # The supernet of the last phase that had a new one; later phases went on with it.
             fresh = [index for index in range(state["phase"] + 1) if self.phases[index].fresh or index == 0]
@@ -222,7 +223,6 @@ class SearchTask:
         self.parts = state["parts"]
         self.selection = Selection(list(state["selection"]))
         self.selection_before = Selection(list(state["selection_before"]))
-        self.initial_genotype = Genotype.from_dict(state["initial_genotype"])
 
     def halve_batch(self) -> bool:
         if self.config.search.batch_size // (2 * self.parts) < 2:  # batch normalization needs two images

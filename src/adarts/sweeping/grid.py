@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from adarts.config.loading import checked, merge, setting_names
-from adarts.config.settings import ImageSettings, SearchConfig, names_code
+from adarts.config.settings import ImageSettings, SearchConfig, code_in
 from adarts.data import load_images
 from adarts.engine.config_file import identity
 from adarts.errors import ConfigError, DataError
@@ -133,7 +133,8 @@ def _name(settings: Mapping[str, Any]) -> str:
 def _require_distinct(points: Sequence[Point]) -> None:
     searches: dict[str, str] = {}
     for point in points:
-        search = json.dumps({**identity(point.config), "method": _one_spelling(point.config.method)}, sort_keys=True)
+        code = {name: _one_spelling(text) for name, text in code_in(point.config).items()}
+        search = json.dumps({**identity(point.config), **code}, sort_keys=True)
         if search in searches:
             who = " and ".join(dict.fromkeys([searches[search], point.name]))
             raise ConfigError(f"two points are the same search: {who}; leave one of the values out")
@@ -142,10 +143,10 @@ def _require_distinct(points: Sequence[Point]) -> None:
         searches[search] = point.name
 
 
-def _one_spelling(method: str) -> str:
-    """A method's name; that of a class in a file with the one path that all spellings of it lead to."""
-    place, _, name = method.rpartition(":")
-    return f"{Path(place).resolve()}:{name}" if names_code(method) else method
+def _one_spelling(text: str) -> str:
+    """The name of something in a file, with the one path that all spellings of it lead to."""
+    place, _, name = text.rpartition(":")
+    return f"{Path(place).resolve()}:{name}"
 
 
 def shown(value: Any) -> str:
