@@ -30,7 +30,7 @@ from adarts.config.settings import RunSettings
 from adarts.engine import environment, prepare_device
 from adarts.engine.capture import WARM_UP
 from adarts.engine.files import write_atomically
-from adarts.engine.updates import fix_arithmetic
+from adarts.engine.update import fix_arithmetic
 from adarts.errors import AdartsError
 
 REPEATS, SECONDS_OF_A_REPEAT = 5, 0.4

@@ -24,7 +24,7 @@ from adarts import kernels
 from adarts.config.loading import search_config
 from adarts.config.settings import SearchConfig
 from adarts.data import ImageData, Images
-from adarts.engine.updates import fix_arithmetic
+from adarts.engine.update import fix_arithmetic
 from adarts.methods import create, published
 from adarts.searching import SearchTask
 from adarts.seeding import generator

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from adarts.benchmark.subjects import CLASSES
 from adarts.benchmark.timing import Clock, Seconds
 from adarts.benchmark.variants import Variant
-from adarts.engine.updates import fix_arithmetic
+from adarts.engine.update import fix_arithmetic
 
 _ORACLES = Path(__file__).resolve().parents[1] / "tests" / "oracles"
 

@@ -7,7 +7,6 @@ from pydantic import PositiveFloat
 
 from adarts.config.settings import Settings
 from adarts.methods import Method, MethodInfo
-from adarts.supernet import ArchWeights, masked_softmax
 
 
 class Sharpening(Method):
@@ -30,7 +29,5 @@ class Sharpening(Method):
 
     options: Options
 
-    def arch_weights(self, search, purpose, x_bchw, y_b):
-        net, tau = search.supernet, 1 + search.progress.fraction_to_last * (self.options.final - 1)
-        weights = {kind: masked_softmax(net.alphas[kind] / tau, a) for kind, a in net.active.items()}
-        return ArchWeights(weights, self.edge_weights(net))
+    def sample(self, alpha_eo, active_eo, progress):
+        return self.weights(alpha_eo / progress.line(1.0, self.options.final), active_eo)

@@ -31,6 +31,7 @@ class Again:
 
 def run_ahead(monkeypatch: pytest.MonkeyPatch, recorder: Recorder | None = None) -> None:
     """Let the CPU be driven like a GPU: fused optimizers, checks now and then, and steps that are recorded."""
-    monkeypatch.setattr("adarts.engine.updates.runs_ahead", lambda device: True)
-    for room in ("searching", "training"):
-        monkeypatch.setattr(f"adarts.{room}.task.recorder", lambda settings, device: recorder)
+    for module in ("optimizers", "update"):
+        monkeypatch.setattr(f"adarts.engine.{module}.runs_ahead", lambda device: True)
+    for module in ("searching.step", "training.task"):
+        monkeypatch.setattr(f"adarts.{module}.recorder", lambda settings, device: recorder)

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from adarts.config.settings import EdgeDesign, SupernetSettings
 from adarts.data import Augmentation, Batches, Images
-from adarts.engine import updates
 from adarts.engine.capture import WARM_UP
+from adarts.engine.update import fix_arithmetic
 from adarts.errors import NotFiniteError
 from adarts.searching import SearchTask
 from adarts.spaces import DARTS
@@ -92,8 +92,8 @@ def test_a_captured_search_is_the_uncaptured_one(method: str, precision: str, de
     )
     for epoch in (0, 1):
         assert carry_out(captured, epoch, range(STEPS)) == carry_out(plain, epoch, range(STEPS))
-    assert captured.weight_update.recorded and captured.alpha_update.recorded
-    assert not plain.weight_update.recorded
+    assert captured.updates["weights"].recorded and captured.updates["alphas"].recorded
+    assert not plain.updates["weights"].recorded
     assert_same(captured, plain)
 
 
@@ -135,7 +135,7 @@ def test_no_step_waits_for_the_gpu(device: torch.device) -> None:
 def test_a_method_that_draws_on_the_cpu_runs_uncaptured(device: torch.device) -> None:
     task = tiny_search("darts-random", device)
     carry_out(task, 1, range(STEPS))
-    assert not task.weight_update.recorded
+    assert not task.updates["weights"].recorded
 
 
 def test_a_replayed_step_leaves_out_what_is_not_finite(device: torch.device) -> None:
@@ -192,7 +192,7 @@ def test_batches_are_those_of_the_cpu_and_do_not_wait(device: torch.device) -> N
 
 
 def test_float32_is_not_rounded_to_tf32(device: torch.device) -> None:
-    updates.fix_arithmetic(device)
+    fix_arithmetic(device)
     a, b = torch.randn(2, 256, 256, device=device, generator=torch.Generator(device).manual_seed(0)).unbind()
     exact = a.double() @ b.double()
     assert float(((a @ b).double() - exact).norm() / exact.norm()) < 1e-5

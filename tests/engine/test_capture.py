@@ -4,7 +4,8 @@ import torch
 from torch import Tensor
 
 from adarts.config.settings import RunSettings
-from adarts.engine.capture import WARM_UP, Replayed, recorder
+from adarts.engine.capture import WARM_UP, Captured
+from adarts.engine.update import recorder
 from recording import Again
 
 
@@ -16,7 +17,7 @@ def test_a_replayed_function_gives_what_the_function_gives() -> None:
         return [x * y, total]
 
     again = Again()
-    replayed = Replayed(function, again)
+    replayed = Captured(function, again)
     kept = []
     for number in range(1, WARM_UP + 4):
         x = torch.full((2, 3), float(number))
@@ -31,7 +32,7 @@ def test_a_replayed_function_gives_what_the_function_gives() -> None:
 
 def test_other_shapes_and_a_forgotten_recording_begin_anew() -> None:
     again = Again()
-    replayed = Replayed(lambda *inputs: [sum(inputs, torch.zeros(()))], again)
+    replayed = Captured(lambda *inputs: [sum(inputs, torch.zeros(()))], again)
     for inputs in ((torch.ones(2),), (torch.ones(3),), (torch.ones(3), torch.ones(3))):
         for _ in range(WARM_UP + 1):
             assert replayed(*inputs)[0].shape == inputs[0].shape
@@ -39,11 +40,6 @@ def test_other_shapes_and_a_forgotten_recording_begin_anew() -> None:
     replayed.forget()
     replayed(torch.ones(3), torch.ones(3))
     assert again.recordings == 3 and again.warm_ups == 3 * WARM_UP + 1
-
-
-def test_without_a_recorder_the_function_is_called_as_it_is() -> None:
-    x = torch.ones(2)
-    assert Replayed(lambda x: [x], None)(x)[0] is x
 
 
 def test_only_a_gpu_records() -> None:

@@ -54,7 +54,7 @@ class TinyTask:
             self.model.weight.copy_(torch.randn(3, 8, generator=generator(0, "weight")))
             self.model.bias.zero_()
         self.optimizer = torch.optim.SGD(self.model.parameters(), lr=0.05, momentum=0.9)
-        self.parts = 1
+        self.accumulation = 1
         self.taken: list[tuple[int, int]] = []
 
     def steps(self, epoch: int) -> int:
@@ -69,7 +69,7 @@ class TinyTask:
         if plan.signal_at is not None and plan.signal_at[:2] == (epoch, step):
             os.kill(os.getpid(), plan.signal_at[2])
         if plan.megabytes and epoch >= plan.grows_from:
-            torch.ones(plan.megabytes * plan.batch // self.parts, 1 << 20, dtype=torch.uint8)
+            torch.ones(plan.megabytes * plan.batch // self.accumulation, 1 << 20, dtype=torch.uint8)
         x = torch.randn(plan.batch, 8, generator=generator(0, "batch", epoch, step))
         loss = (self.model(x) - x[:, :3]).square().mean()
         if plan.nan_at == (epoch, step):
@@ -87,17 +87,21 @@ class TinyTask:
         return f"loss {record['train_loss']:.4f}"
 
     def state_dict(self) -> dict[str, Any]:
-        return {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "parts": self.parts}
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "accumulation": self.accumulation,
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.parts = state["parts"]
+        self.accumulation = state["accumulation"]
 
     def halve_batch(self) -> bool:
-        if self.parts >= self.plan.batch:
+        if self.accumulation >= self.plan.batch:
             return False
-        self.parts *= 2
+        self.accumulation *= 2
         return True
 
 

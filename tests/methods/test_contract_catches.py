@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 
 from adarts.errors import ConfigError
-from adarts.methods import Method, MethodInfo, Purpose, Search, Sums
+from adarts.methods import Method, MethodInfo, Progress, Purpose, Search
 from adarts.methods.pc_darts import PcDarts
 from adarts.spaces import CellGenotype, Genotype
 from adarts.supernet import ArchWeights, Supernet
@@ -38,18 +39,11 @@ class Forgetful(Broken):
         return ArchWeights({kind: w_eo * (1 + 0.1 * self.count) for kind, w_eo in arch_weights.operations.items()})
 
 
-class Hasty(Broken):
-    """Moves the alphas in the warm-up, too."""
-
-    def update(self, search: Search) -> Sums:
-        return {**search.update_alphas(), **search.update_weights()}
-
-
 class Idle(Broken):
     """Never moves the alphas."""
 
-    def update(self, search: Search) -> Sums:
-        return search.update_weights()
+    def order(self, progress: Progress) -> tuple[Purpose, ...]:
+        return ("weights",)
 
 
 class WrongHalf(Broken):
@@ -64,15 +58,12 @@ class Peeking(Broken):
     def on_phase_start(self, search: Search) -> None:
         self.kept = search.batch("alphas")
 
-    def penalty(self, search: Search, purpose: Purpose, arch_weights: ArchWeights) -> Tensor | None:
-        return search.loss(*self.kept, arch_weights)[0] if purpose == "weights" else None
-
-
-class TwiceTheHalves(Broken):
-    """The more parts, the larger the penalty."""
-
-    def penalty(self, search: Search, purpose: Purpose, arch_weights: ArchWeights) -> Tensor:
-        return 1e-3 * search.parts * torch.cat(list(arch_weights.operations.values())).square().sum()
+    def arch_weights(self, search: Search, purpose: Purpose, x_bchw: Tensor, y_b: Tensor) -> ArchWeights:
+        weights = super().arch_weights(search, purpose, x_bchw, y_b)
+        if purpose != "weights":
+            return weights
+        scale = search.loss(*self.kept, weights)[0].detach()
+        return ArchWeights({kind: scale * w_eo for kind, w_eo in weights.operations.items()})
 
 
 class PerImage(Broken):
@@ -82,14 +73,32 @@ class PerImage(Broken):
         self.images = len(y_b)
         return super().arch_weights(search, purpose, x_bchw, y_b)
 
-    def penalty(self, search: Search, purpose: Purpose, arch_weights: ArchWeights) -> Tensor:
-        return 1e-3 * self.images * torch.cat(list(arch_weights.operations.values())).square().sum()
+    def penalty(self, alpha_eo: Tensor, active_eo: Tensor, weights_eo: Tensor, progress: Progress) -> Tensor:
+        return 1e-3 * self.images * weights_eo.square().sum()
+
+
+class Noisy(Broken):
+    """Claims that a GPU may repeat what it draws."""
+
+    info = replace(INFO, replay="run")
+
+    def sample(self, alpha_eo: Tensor, active_eo: Tensor, progress: Progress) -> Tensor:
+        return self.weights(alpha_eo + torch.randn_like(alpha_eo), active_eo)
+
+
+class Hardening(Broken):
+    """Claims the whole run for what changes with the epoch."""
+
+    info = replace(INFO, replay="run")
+
+    def sample(self, alpha_eo: Tensor, active_eo: Tensor, progress: Progress) -> Tensor:
+        return self.weights(alpha_eo / progress.line(1.0, 0.1), active_eo)
 
 
 class WithoutBeta(Broken):
     """Forgets the weights of the edges."""
 
-    def plain_arch_weights(self, search: Search) -> ArchWeights:
+    def arch_weights(self, search: Search, purpose: Purpose, x_bchw: Tensor, y_b: Tensor) -> ArchWeights:
         return ArchWeights(self.operation_weights(search.supernet))
 
 
@@ -136,7 +145,8 @@ REACH = "test_every_active_alpha_receives_a_finite_gradient"
 DESIGNS = "test_other_designs_of_the_mixed_edge"
 MOVES = "test_the_alphas_rest_in_the_warm_up_and_move_behind_it"
 HALVES = "test_each_update_learns_from_its_half_of_the_images"
-PENALTY = "test_a_penalty_is_that_of_the_batch_in_however_many_parts"
+PENALTY = "test_a_penalty_is_that_of_the_whole_batch"
+REPEATS = "test_what_a_gpu_may_repeat_does_not_change"
 CELLS = "test_the_cells_are_valid_and_can_be_built"
 
 
@@ -144,15 +154,15 @@ CELLS = "test_the_cells_are_valid_and_can_be_built"
     ("method", "test", "says"),
     [
         (Forgetful, "test_a_resumed_search_is_the_uninterrupted_one", "^state"),
-        (Hasty, MOVES, r"the alphas moved in the epochs \[0\], which are warm-up"),
         (Idle, MOVES, "the alphas never moved"),
         (WrongHalf, HALVES, "the update of the alphas does not learn from the half for the alphas"),
         (Peeking, HALVES, "the update of the weights learns from the half for the alphas"),
-        (TwiceTheHalves, PENALTY, "depends on the parts"),
-        (PerImage, PENALTY, "depends on the parts"),
+        (PerImage, PENALTY, "depends on the smaller batches"),
+        (Noisy, REPEATS, "replay is 'run', but a pass draws"),
+        (Hardening, REPEATS, "what is computed changes with the epoch"),
         (WithoutBeta, DESIGNS, "betas.normal: no gradient within 1 steps at 14 places"),
         (FrozenBeta, REACH, "betas.normal: no gradient within 1 steps at 14 places"),
-        (Unweighed, "test_the_record_is_complete_and_the_hooks_fit", "weighs_auxiliary differ"),
+        (Unweighed, "test_the_record_is_complete_and_the_hooks_fit", "needs the hook auxiliary"),
     ],
 )
 def test_the_contract_tells_what_is_broken(method: type[Method], test: str, says: str) -> None:

@@ -7,37 +7,24 @@ from adarts.config.settings import SearchConfig
 from adarts.errors import ConfigError
 from adarts.methods import Progress, create, published
 from adarts.methods.darts_minus import DartsMinus
-from adarts.spaces import derive
 from tiny import tiny_search
 
 
 @pytest.mark.parametrize(("decay", "middle"), [("linear", 0.75), ("cosine", (1 + 0.5**0.5) / 2)])
 def test_beta_falls_from_1_and_reaches_0_after_the_last_epoch(decay: str, middle: float) -> None:
     method = DartsMinus(DartsMinus.Options.model_validate({"decay": decay}))
-    beta = [method.beta(Progress(0, epoch, 8, 1)) for epoch in (0, 2, 8)]
+    beta = [method.auxiliary(Progress(0, epoch, 8, 1)) for epoch in (0, 2, 8)]
     assert beta == pytest.approx([1, middle, 0])
-    assert DartsMinus(DartsMinus.Options()).beta(Progress(0, 49, 50, 1)) == pytest.approx(1 / 50)
+    assert DartsMinus(DartsMinus.Options()).auxiliary(Progress(0, 49, 50, 1)) == pytest.approx(1 / 50)
 
 
 @pytest.mark.parametrize("decay", ["linear", "cosine"])
 def test_beta_runs_between_the_weights_that_are_asked_for(decay: str) -> None:
     options = {"decay": decay, "initial_weight": 0.8, "final_weight": 0.3}
     falling = DartsMinus(DartsMinus.Options.model_validate(options))
-    assert [falling.beta(Progress(0, epoch, 8, 1)) for epoch in (0, 4, 8)] == pytest.approx([0.8, 0.55, 0.3])
+    assert [falling.auxiliary(Progress(0, epoch, 8, 1)) for epoch in (0, 4, 8)] == pytest.approx([0.8, 0.55, 0.3])
     constant = DartsMinus(DartsMinus.Options.model_validate({**options, "final_weight": 0.8}))
-    assert {constant.beta(Progress(0, epoch, 8, 1)) for epoch in range(8)} == {0.8}
-
-
-def test_with_adarts_it_stays_to_the_end_and_none_is_never_derived() -> None:
-    task = tiny_search("adarts-aux", space="nasbench201")
-    progresses = [Progress(0, epoch, 8, 1, warmup_epochs=3) for epoch in range(8)]
-    assert {task.method.beta(progress) for progress in progresses} == {1.0}  # type: ignore[attr-defined]
-    with torch.no_grad():
-        task.supernet.alphas["normal"][:, task.supernet.space.operations.index("none")] = 5.0
-    by_the_rule = derive(task.supernet.space, task.supernet.operation_weights())
-    cells = [genotype.cells["normal"].nodes for genotype in (by_the_rule, task.method.derive(task.supernet))]
-    # `none` is an edge that is missing.
-    assert [[len(node) for node in cell] for cell in cells] == [[0, 0, 0], [1, 2, 3]]
+    assert {constant.auxiliary(Progress(0, epoch, 8, 1)) for epoch in range(8)} == {0.8}
 
 
 def test_an_edge_is_the_mixture_plus_beta_times_the_skip_connection() -> None:
@@ -51,7 +38,7 @@ def test_an_edge_is_the_mixture_plus_beta_times_the_skip_connection() -> None:
         assert arch_weights.auxiliary == 1 - epoch / 4
         losses.append(task.loss(x_bchw, y_b, arch_weights)[0].item())
     assert losses[0] != losses[1]
-    assert task.method.plain_arch_weights(task).auxiliary == 0.5  # the supernet is validated as it is trained
+    assert task.method.expected_arch_weights(task).auxiliary == 0.5  # the supernet is validated as it is trained
 
 
 def test_the_halving_skip_connection_learns_and_the_alphas_do_not_know_it() -> None:

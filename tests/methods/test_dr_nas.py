@@ -85,13 +85,13 @@ def test_the_penalty_pulls_alpha_to_the_uniform_distribution() -> None:
     alpha_eo = task.supernet.alphas["normal"]
     with torch.no_grad():
         alpha_eo.fill_(1.0)
-    arch_weights = task.method.plain_arch_weights(task)
-    penalty = task.method.penalty(task, "alphas", arch_weights)
-    assert penalty is not None and task.method.penalty(task, "weights", arch_weights) is None
+    arch_weights = task.method.expected_arch_weights(task)
+    penalty = task.method.penalty_of(task, arch_weights)
+    assert penalty is not None
     penalty.backward()
     assert alpha_eo.grad is not None
     assert (alpha_eo.grad[:, 1:] > 0).all() and not alpha_eo.grad[:, 0].any()
-    assert tiny_search("dr-nas").method.penalty(task, "alphas", arch_weights) is None
+    assert tiny_search("dr-nas").method.penalty_of(task, arch_weights) is None
 
 
 def supernets(attention: bool = False) -> tuple[Supernet, Supernet]:

@@ -21,7 +21,7 @@ def search(epochs: int = 8, warmup: int = 1) -> tuple[SearchTask, EoiNas]:
 def temperature(epoch: int, epochs: int, warmup: int) -> float:
     task, method = search(epochs, warmup)
     task.go_to(epoch, 0)
-    return method.temperature(task)
+    return method.temperature(task.progress)
 
 
 def test_the_published_points_of_the_temperature() -> None:

@@ -29,9 +29,9 @@ def test_the_zero_one_loss_and_its_gradient() -> None:
     alphas = task.supernet.alpha_parameters()
     for alpha_eo in alphas:
         torch.nn.init.normal_(alpha_eo)
-    arch_weights = task.method.plain_arch_weights(task)
-    penalty = task.method.penalty(task, "alphas", arch_weights)
-    assert penalty is not None and task.method.penalty(task, "weights", arch_weights) is None
+    arch_weights = task.method.expected_arch_weights(task)
+    penalty = task.method.penalty_of(task, arch_weights)
+    assert penalty is not None
     sigma_eo = torch.cat(alphas).detach()[:, 1:].sigmoid()  # 28 edges, 7 operations
     assert penalty.item() == pytest.approx(-10 * (sigma_eo - 0.5).square().mean().item())
     found = torch.cat(torch.autograd.grad(penalty, alphas))

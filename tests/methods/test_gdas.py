@@ -4,8 +4,7 @@ import pytest
 import torch
 
 from adarts.errors import NotFiniteError
-from adarts.methods import Progress, get_method
-from adarts.methods.gdas import Gdas
+from adarts.methods import Progress
 from adarts.methods.gumbel import gumbel_softmax, straight_through
 from adarts.supernet import ArchWeights
 from tiny import tiny_search
@@ -18,9 +17,8 @@ def at(epoch: int, epochs: int = 250) -> Progress:
 
 
 def test_the_temperature_falls_from_10_to_0_1() -> None:
-    method = Gdas(Gdas.Options())
-    assert method.temperature(at(0)) == 10 and method.temperature(at(249)) == pytest.approx(0.1)
-    assert method.temperature(at(5, 11)) == pytest.approx((10 + 0.1) / 2)
+    assert at(0).line(10, 0.1) == 10 and at(249).line(10, 0.1) == pytest.approx(0.1)
+    assert at(5, 11).line(10, 0.1) == pytest.approx((10 + 0.1) / 2)
 
 
 def test_operations_are_drawn_as_often_as_the_softmax_says() -> None:
@@ -65,14 +63,14 @@ def test_only_the_drawn_operation_of_an_edge_moves() -> None:
     task.supernet.train()
     task.go_to(1, 0)
     before = {name: tensor.clone() for name, tensor in task.supernet.state_dict().items()}
-    task.update_weights()
+    task.update("weights")
     assert task._arch_weights is not None and task._arch_weights.active is not None
     moved = {name for name, tensor in task.supernet.state_dict().items() if not torch.equal(tensor, before[name])}
     names, net = task.supernet.space.operations, task.supernet
     for index, kind in enumerate(net.kinds):
         for row, (source, target) in enumerate(net.space.edges):
             for name, drawn in zip(names, task._arch_weights.active[kind][row].tolist(), strict=True):
-                prefix = f"cells.{index}.edges.{source}-{target}.operations.{name}."
+                prefix = f"cells.{index}.edges.{source}_{target}.operations.{name}."
                 mine = {n for n in before if n.startswith(prefix) and n.endswith("weight")}
                 assert mine <= moved if drawn else not mine & moved, prefix
     assert any(".operations." in name for name in moved)
@@ -83,8 +81,8 @@ def test_the_weights_move_first() -> None:
     one.step(1, 0)
     two.supernet.train()
     two.go_to(1, 0)
-    two.update_weights()
-    two.update_alphas()
+    two.update("weights")
+    two.update("alphas")
     for mine, theirs in zip(one.supernet.parameters(), two.supernet.parameters(), strict=True):
         assert torch.equal(mine, theirs)
 
@@ -116,13 +114,8 @@ def test_alphas_that_are_not_finite_end_the_search_and_not_in_an_endless_loop() 
 
 def test_validation_takes_the_most_likely_operation() -> None:
     task = tiny_search("gdas")
-    arch_weights = task.method.plain_arch_weights(task)
+    arch_weights = task.method.expected_arch_weights(task)
     assert arch_weights.active is not None
     for kind, weights_eo in task.supernet.operation_weights().items():
         assert torch.equal(arch_weights.operations[kind].argmax(-1), weights_eo.argmax(-1))
         assert torch.equal(arch_weights.operations[kind] > 0, arch_weights.active[kind])
-
-
-def test_the_memory_is_predicted_for_one_operation_of_an_edge() -> None:
-    assert [phase.num_operations for phase in tiny_search("gdas").phases] == [1]
-    assert get_method("gdas").info.replay == "never"

@@ -120,4 +120,4 @@ def test_an_update_drops_in_the_second_stage_and_a_measurement_does_not() -> Non
         torch.manual_seed(seed)
         losses.append(task.loss(x_bchw, y_b, arch_weights)[0].item())
     assert losses[0] == losses[1] != losses[2]
-    assert task.method.plain_arch_weights(task).skip_dropout == 0
+    assert task.method.expected_arch_weights(task).skip_dropout == 0

@@ -29,9 +29,7 @@ def test_the_designs_of_one_supernet() -> None:
     assert design("darts-attention") == ("all", 1, True, False)
     assert design("adarts") == ("attention", 4, True, False)
     assert design("adarts-en") == ("attention", 4, True, True)
-    assert design("adarts-fixed") == ("first", 4, True, False)
     assert design("adarts-trials") == ("attention", 4, True, False)
-    assert design("adarts-aux") == ("attention", 4, True, False)
 
 
 def test_a_name_is_given_once_and_an_unknown_one_suggests_the_nearest() -> None:

@@ -93,7 +93,7 @@ def test_only_the_weights_learn_with_moved_operation_weights_and_only_with_activ
 def test_an_attack_raises_the_loss_and_changes_nothing(edge: dict[str, object]) -> None:
     task = go("sdarts-adv", edge=edge)
     net = task.supernet
-    task.update_weights()  # running statistics that know a batch
+    task.update("weights")  # running statistics that know a batch
     before = copy.deepcopy(net.state_dict())
     flags = [(p.requires_grad, p.grad) for p in net.parameters()]
     found = moved(task)

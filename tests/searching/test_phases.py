@@ -9,7 +9,7 @@ import torch
 from adarts.config.settings import SearchConfig
 from adarts.engine.forecast import Forecast, forecast
 from adarts.errors import ConfigError
-from adarts.methods import Method, MethodInfo, Phase, Progress, create, get_method
+from adarts.methods import Method, MethodInfo, Phase, Progress, create
 from adarts.searching import SearchTask
 from adarts.searching.phases import checked_phases
 from adarts.searching.search import _predicted
@@ -23,16 +23,15 @@ def test_a_schedule_begins_behind_the_warm_up() -> None:
     assert [progress.fraction for progress in progresses] == [0, 0, 0, 0, 0.2, 0.4, 0.6, 0.8]
     assert [progress.fraction_to_last for progress in progresses] == [0, 0, 0, 0, 0.25, 0.5, 0.75, 1]
     assert [progress.past_warmup for progress in progresses] == [False] * 3 + [True] * 5
-    assert Progress(0, 1, 2, 1, warmup_epochs=1).progress == 0  # the only epoch
+    assert Progress(0, 1, 2, 1, warmup_epochs=1).fraction_to_last == 0  # the only epoch
 
 
 def test_the_methods_that_follow_the_warm_up() -> None:
     search = tiny_search("gdas", search={"epochs": 6, "batch_size": 8, "warmup_epochs": 3})
-    method = get_method("gdas")(get_method("gdas").Options())
     found = []
     for epoch in range(6):
         search.go_to(epoch, 0)
-        found.append(method.temperature(search.progress))  # type: ignore[attr-defined]
+        found.append(search.progress.line(10, 0.1))
     assert found == pytest.approx([10, 10, 10, 10, 5.05, 0.1])
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from adarts.engine import updates
+from adarts.engine.update import measure
 from adarts.errors import ConfigError
 from adarts.methods import get_method, list_methods
 from adarts.models import Network
@@ -83,7 +83,7 @@ def test_a_network_with_noise_trains_and_measures_the_same_twice() -> None:
     images, labels = torch.randn(8, 3, 8, 8), torch.zeros(8, dtype=torch.long)
     network.eval()
     with torch.no_grad():
-        first, second = (updates.measure(network, [(images, labels)], lambda: None) for _ in range(2))
+        first, second = (measure(network, [(images, labels)], lambda: None) for _ in range(2))
     assert network.draws and first == second
 
 
@@ -107,7 +107,7 @@ def test_a_sample_that_leaves_nothing_moves_nothing_and_does_not_end_the_search(
         task.supernet.alphas["normal"][:, 0] = 1000.0
     at(task, 1)
     before = [alphas.detach().clone() for alphas in task.supernet.alpha_parameters()]
-    sums = task.update_alphas()
+    sums = task.update("alphas")
     assert torch.isfinite(torch.as_tensor(sums["alphas_loss"]))
     assert all(torch.equal(a, b) for a, b in zip(before, task.supernet.alpha_parameters(), strict=True))
 
@@ -115,7 +115,7 @@ def test_a_sample_that_leaves_nothing_moves_nothing_and_does_not_end_the_search(
 def test_the_passes_of_an_update_see_the_same_noise() -> None:
     task = at(tiny_search("darts", space="s4"), 1)
     x_bchw, y_b = task.batch("weights")
-    arch_weights = task.method.plain_arch_weights(task)
+    arch_weights = task.method.expected_arch_weights(task)
     assert torch.equal(task.loss(x_bchw, y_b, arch_weights)[1], task.loss(x_bchw, y_b, arch_weights)[1])
 
 

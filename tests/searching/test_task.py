@@ -18,10 +18,10 @@ def test_each_update_moves_its_own_parameters_alone(method: str) -> None:
     net = task.supernet
     weights, alphas = net.weight_parameters(), net.alpha_parameters()
     before = snapshot(weights), snapshot(alphas)
-    at(task, 1).update_alphas()
+    at(task, 1).update("alphas")
     assert not any(moved(before[0], weights)) and all(moved(before[1], alphas))
     before = snapshot(weights), snapshot(alphas)
-    at(task, 1).update_weights()
+    at(task, 1).update("weights")
     assert not any(moved(before[1], alphas))
     assert task._arch_weights is not None
     # What was not drawn was not computed either.
@@ -62,14 +62,14 @@ def test_an_epoch_ends_with_the_images_where_these_are_few() -> None:
 
 def test_the_supernet_is_measured_on_mixed_batches_always_the_same() -> None:
     task = tiny_search(images={"per_class": 20, "size": 16})
-    first, again = (list(task._validation_batches()) for _ in range(2))
+    first, again = ([task.validation.batch(0, step) for step in range(len(task.validation))] for _ in range(2))
     assert all(torch.equal(x, y) for x, y in zip(first[0], again[0], strict=True))
     assert all(len(labels.unique()) > 3 for _, labels in first[:-1])  # a folder lists one class after the other
 
 
 def test_a_batch_in_parts_keeps_the_sums_and_stays_close_to_the_whole() -> None:
     whole, parts = tiny_search(), tiny_search()
-    assert parts.halve_batch() and parts.parts == 2
+    assert parts.halve_batch() and parts.accumulation == 2
     a, b = whole.step(0, 0), parts.step(0, 0)
     assert a["images"] == b["images"] == 8
     assert float(b["loss"]) == pytest.approx(float(a["loss"]), rel=0.2)  # the normalization sees smaller batches
@@ -82,7 +82,7 @@ def test_a_loss_that_is_not_finite_stops_before_the_update() -> None:
         task.supernet.classifier.bias.fill_(float("nan"))
     before = snapshot(task.supernet.weight_parameters()[:-1])
     with pytest.raises(NotFiniteError, match="loss of the weights is nan"):
-        at(task, 0).update_weights()
+        at(task, 0).update("weights")
     assert not any(moved(before, task.supernet.weight_parameters()[:-1]))
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from adarts import kernels
 from adarts.config.settings import EdgeDesign, SupernetSettings
-from adarts.engine import updates
+from adarts.engine.update import Learned
 from adarts.spaces import DARTS
 from adarts.supernet import ArchWeights, Selection, Supernet
 from adarts.supernet.edges import node_sum
@@ -219,7 +219,7 @@ def test_an_optimizer_leaves_alone_what_takes_no_part() -> None:
     supernet = make("darts", torch.float64).supernet
     weights = supernet.weight_parameters()
     optimizer = torch.optim.SGD(weights, 0.1, 0.9, weight_decay=0.1)
-    moved = updates.Moved(optimizer, "the weights")
+    learned = Learned(optimizer, "the weights")
     generator = torch.Generator().manual_seed(1)
     for _ in range(2):
         active = {kind: some_active(2, generator) for kind in supernet.space.cell_kinds}
@@ -227,7 +227,7 @@ def test_an_optimizer_leaves_alone_what_takes_no_part() -> None:
         optimizer.zero_grad()
         supernet(images(torch.float64), arch_weights=arch_weights).square().sum().backward()
         before = {name: (p.detach().clone(), momentum(optimizer, p)) for name, p in supernet.named_parameters()}
-        moved.step(supernet.movable(active))
+        learned.step(supernet.movable(active))
         after = supernet.names.split({name: p.detach() for name, p in supernet.named_parameters()})
         old = supernet.names.split({name: p for name, (p, _) in before.items()})
         memory = supernet.names.split({name: momentum(optimizer, p) for name, p in supernet.named_parameters()})

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from adarts import kernels
 from adarts.config.settings import EdgeDesign, SupernetSettings
-from adarts.engine import updates
+from adarts.engine.update import Learned
 from adarts.errors import ConfigError
 from adarts.models import register_operation
 from adarts.models.operations import OPERATIONS
@@ -120,7 +120,7 @@ def test_an_operation_of_ones_own_trains_beside_the_others_and_rests_where_it_is
     for _ in range(2):
         optimizer.zero_grad()
         net(torch.randn(4, 3, 8, 8)).square().sum().backward()
-        updates.Moved(optimizer, "the weights").step(net.movable(None))
+        Learned(optimizer, "the weights").step(net.movable(None))
     moved = {name for name, p in net.state_dict().items() if not torch.equal(p, before[name])}
     active = [f"{source}_{target}" for source, target in net.space.edges[::2]]
     assert {name for name in names if name in moved} == {name for name in names if name.split(".")[3] in active}

@@ -10,7 +10,7 @@ import pytest
 
 from adarts.config.loading import SCALES, to_yaml
 from adarts.config.settings import NetworkSettings, TrainConfig, TrainingSettings, WeightOptimizer
-from adarts.engine.updates import learning_rate
+from adarts.engine.optimizers import learning_rate
 from adarts.errors import ConfigError
 from adarts.spaces import NASBENCH201, SPACES, random_genotype
 from adarts.training import train_config

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import torch
 
@@ -12,7 +11,8 @@ from adarts import kernels
 from adarts.benchmark.timing import Clock, Seconds
 from adarts.benchmark.variants import Variant
 from adarts.data import ImageData, Images
-from adarts.methods import Search, Sums, create
+from adarts.engine.update import Sums
+from adarts.methods import Purpose, create
 from adarts.searching import SearchTask
 from adarts.seeding import generator
 from adarts.supernet import Supernet
@@ -49,12 +49,11 @@ class SearchStep:
         self._kernels: kernels.Choice = config.run.kernels
         kernels.use(self._kernels)
         data = synthetic(2 * variant.batch, variant.size)
-        self._clock = clock = Clock(device)
+        self._clock = Clock(device)
         self._parts: Seconds = {}
-        method = create(config)
-        update = method.update
-        method.update = lambda search: update(_TimedUpdates(search, clock, self._parts))  # type: ignore[method-assign]
-        self._task = SearchTask(config, data, method, device)
+        self._task = SearchTask(config, data, create(config), device)
+        update = self._task.update
+        self._task.update = lambda purpose: self._timed(purpose, update)  # type: ignore[method-assign]
 
     @property
     def supernet(self) -> Supernet:
@@ -69,24 +68,8 @@ class SearchStep:
         both = self._clock() - begin
         return {**self._parts, "both": both}
 
-
-class _TimedUpdates:
-    """The updates of a step with a clock around each, for whatever order a method asks for them in."""
-
-    def __init__(self, search: Search, clock: Clock, seconds: Seconds) -> None:
-        self._search, self._clock, self._seconds = search, clock, seconds
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._search, name)
-
-    def update_alphas(self) -> Sums:
-        return self._timed("alphas", self._search.update_alphas)
-
-    def update_weights(self) -> Sums:
-        return self._timed("weights", self._search.update_weights)
-
-    def _timed(self, part: str, update: Callable[[], Sums]) -> Sums:
+    def _timed(self, purpose: Purpose, update: Callable[[Purpose], Sums]) -> Sums:
         begin = self._clock()
-        sums = update()
-        self._seconds[part] = self._seconds.get(part, 0.0) + self._clock() - begin
+        sums = update(purpose)
+        self._parts[purpose] = self._parts.get(purpose, 0.0) + self._clock() - begin
         return sums

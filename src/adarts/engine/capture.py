@@ -1,7 +1,7 @@
-"""A function of tensors that a GPU replays as one graph, instead of launching its thousands of small kernels one by one.
+"""Functions of tensors that a GPU replays as one CUDA graph, instead of launching their thousands of kernels one by one.
 
-What is captured is the function itself: its first calls run as they are, on the stream of the capture, so that a captured run
-carries out the same steps in the same order as one that is not.
+A run on the CPU never comes here. What is captured is the function itself: its first calls run as they are, on the stream of the
+capture, so that a captured run carries out the same steps in the same order as one that is not.
 """
 
 from __future__ import annotations
@@ -11,8 +11,6 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
-
-from adarts.config.settings import RunSettings
 
 WARM_UP = 3
 """Calls before the capture, in which libraries choose their algorithms and optimizers make their state."""
@@ -58,23 +56,18 @@ class CudaGraphs:
         return replay
 
 
-def recorder(settings: RunSettings, device: torch.device) -> Recorder | None:
-    """What the steps of a run are recorded with, or none where they run as they are."""
-    return CudaGraphs(device) if settings.capture and device.type == "cuda" else None
-
-
-class Replayed:
-    """A function of tensors, recorded after a few calls and replayed from then on.
+class Captured:
+    """A function of tensors, recorded after a few calls and replayed from then on: ``function = Captured(function, recorder)``.
 
     The function may change whatever it likes, but in place: the recording knows the memory, not the variables. Whoever
     puts other tensors in their place (a loaded optimizer) calls :meth:`forget`.
 
     Args:
         function: tensors of the same shapes every time -> tensors.
-        recorder: none calls the function as it is, always.
+        recorder: what it is recorded with.
     """
 
-    def __init__(self, function: Callable[..., Outputs], recorder: Recorder | None) -> None:
+    def __init__(self, function: Callable[..., Outputs], recorder: Recorder) -> None:
         self.function, self.recorder = function, recorder
         self.forget()
 
@@ -92,8 +85,6 @@ class Replayed:
 
     def __call__(self, *inputs: Tensor) -> Outputs:
         """The function's result; tensors that no later call changes."""
-        if self.recorder is None:
-            return self.function(*inputs)
         shapes = [tensor.shape for tensor in inputs]
         if shapes != self._shapes:
             self.forget()

@@ -149,3 +149,16 @@ def _is_checkpoint(content: Any) -> bool:
 
 def _load(file: io.BytesIO) -> Any:
     return torch.load(file, map_location="cpu", weights_only=True)
+
+
+def require_same_images(now: str, before: str) -> None:
+    """Refuse to continue with other images: the splits would mix what was held out with what was learned from.
+
+    Raises:
+        CheckpointError: the fingerprints differ.
+    """
+    if now != before:
+        raise CheckpointError(
+            f"the images are not those that the run began with (fingerprint {before[:12]}, now {now[:12]}); "
+            "bring them back or start a new run"
+        )

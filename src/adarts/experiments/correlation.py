@@ -133,7 +133,7 @@ def correlate(
     chosen = [derived, *sample(min(number - 1, len(others)), seed, others)]
     task.validation = _as_learned(task)
     with torch.no_grad():
-        edges = task.method.plain_arch_weights(task).edges
+        edges = task.method.expected_arch_weights(task).edges
         measured = [Measured(truth, *task.measure(_only(truth, edges, weight, task.device))) for truth in watch(chosen)]
     agreements = {dataset: agreement(measured, dataset) for dataset in DATA_SETS}
     summary = {

@@ -18,7 +18,7 @@ from adarts.methods import (  # noqa: F401  (importing registers them)
     sdarts,
     snas,
 )
-from adarts.methods.base import Method, MethodInfo, Phase, Progress, Purpose, Search, Sums
+from adarts.methods.base import Method, MethodInfo, Phase, Progress, Purpose, Search, Weighed
 from adarts.methods.registry import create, get_method, list_methods, published, register, resolve_options
 from adarts.source_file import source_hash
 
@@ -29,7 +29,7 @@ __all__ = [
     "Progress",
     "Purpose",
     "Search",
-    "Sums",
+    "Weighed",
     "create",
     "get_method",
     "list_methods",

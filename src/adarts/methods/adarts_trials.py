@@ -12,8 +12,8 @@ from pydantic import Field, PositiveInt
 from torch import Tensor
 
 from adarts.config.settings import EdgeDesign, SearchConfig, Settings
-from adarts.methods.adarts import NeverNone
-from adarts.methods.base import MethodInfo, Phase, Search, Sums
+from adarts.engine.update import Sums
+from adarts.methods.base import Method, MethodInfo, Phase, Progress, Purpose, Search
 from adarts.methods.registry import register
 from adarts.methods.stages import leave_out_none
 from adarts.spaces import Genotype, Space, derive, never_none
@@ -26,12 +26,11 @@ _CERTAIN = 1e6  # a weight that keeps its edge, whatever the others weigh
 
 
 @register
-class AdartsTrials(NeverNone):
+class AdartsTrials(Method):
     """ADARTS, which is believed about the convolutions alone; where a skip connection belongs is tried.
 
     As we suppose, the supernet cannot know what a skip connection is worth where it is the only one: three quarters of the
-    channels bypass the operations of every edge, and each edge has
-    one more identity in it. Its alphas, at any rate, often
+    channels bypass the operations of every edge, and each edge has one more identity in it. Its alphas, at any rate, often
     prefer operations without weights. Here the normal cell has one skip connection at most (P-DARTS bounds them), and no pool:
 
     * The search of ADARTS, without `none`, and in the normal cell with the operations that have weights alone.
@@ -55,6 +54,7 @@ class AdartsTrials(NeverNone):
         paper="of this project: docs/truth.md",
         changes="adarts chooses the convolutions; short trainings say which edge of the normal cell has the one skip connection",
         cost="as adarts, and a short training for every edge of a cell",
+        replay="run",
     )
 
     class Options(Settings):
@@ -66,6 +66,7 @@ class AdartsTrials(NeverNone):
         """Epochs of a trial."""
 
     options: Options
+    rule = staticmethod(never_none)
     #: the cells that are tried, once they are known
     candidates: list[Genotype]
     #: the losses of the trials that have ended, in their order
@@ -87,7 +88,7 @@ class AdartsTrials(NeverNone):
         """The search, then the trials."""
         (search,) = super().phases(config, space)
         deep = config.supernet.model_copy(update={"cells": max(self.options.cells, config.supernet.cells)})
-        trial = Phase(self.options.epochs, 0, deep, _WHOLE, num_operations=1)
+        trial = Phase(self.options.epochs, 0, deep, _WHOLE)
         return (search, *[trial] * (1 + len(space.edges)))
 
     def on_phase_start(self, search: Search) -> None:
@@ -107,13 +108,12 @@ class AdartsTrials(NeverNone):
                 net.set_active(kind, _only(cell, net.space))
         self._restart()
 
-    def update(self, search: Search) -> Sums:
-        """One step of the search; in a trial, of the weights alone."""
-        if search.progress.phase == 0:
-            return super().update(search)
-        sums = search.update_weights()
-        self._loss, self._images = self._loss + sums["loss"], self._images + sums["images"]
-        return sums
+    def order(self, progress: Progress) -> tuple[Purpose, ...]:
+        return ("weights",) if progress.phase else ("alphas", "weights")
+
+    def observe(self, search: Search, sums: Sums) -> None:
+        if search.progress.phase:
+            self._loss, self._images = self._loss + sums["loss"], self._images + sums["images"]
 
     def on_epoch_end(self, search: Search) -> dict[str, Any]:
         """Remember the loss of a trial that has ended."""

@@ -7,21 +7,24 @@ Shape suffixes: b batch, c channels, h w, e edges, o operations.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol
 
+import torch
 from torch import Tensor
 
 from adarts.config.settings import EdgeDesign, SearchConfig, Settings, SupernetSettings
-from adarts.engine.updates import Gradient
-from adarts.spaces import Genotype, Space, derive
-from adarts.supernet import ArchWeights, Selection, Supernet
+from adarts.engine.update import Gradient, Sums
+from adarts.errors import ConfigError
+from adarts.spaces import Genotype, Space, derive, strongest_edges
+from adarts.spaces.derivation import Candidate
+from adarts.supernet import ArchWeights, AttentionSource, Selection, Supernet, masked_softmax
 
-Sums = dict[str, Tensor | float]
-"""What an update gives: sums over its batch of the loss, of correct predictions, and of images."""
-Purpose = Literal["weights", "alphas"]
-"""What a pass is made for; a pass for both is one for the weights."""
+Purpose = Literal["weights", "alphas", "both"]
+"""What an update moves."""
+Weighed = Tensor | tuple[Tensor, Tensor]
+"""Weights of the operations (edges, operations); with a bool of the same shape, only what that says is computed."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +39,9 @@ class MethodInfo:
         changes: what it changes, in one line.
         cost: time and memory of a step, in words.
         defaults: its published hyper-parameters, as a part of a search configuration.
-        replay: how long a GPU may repeat a recorded update: for the whole run; for an epoch, where a schedule changes what is
-            computed; or never, where a pass draws anew or asks the device for a value. Only a method that is never replayed
-            may draw from torch's generator, which is then seeded for every pass.
+        replay: how long a GPU may repeat a recorded update. Never, unless the method claims more, and the contract's tests
+            check that: for an epoch, where a schedule changes what is computed from one to the next; or for the whole run.
+            Only a method that is never replayed may draw from torch's generator, which is then seeded for every pass.
     """
 
     name: str
@@ -48,7 +51,7 @@ class MethodInfo:
     changes: str
     cost: str
     defaults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    replay: Literal["run", "epoch", "never"] = "run"
+    replay: Literal["never", "epoch", "run"] = "never"
 
 
 @dataclass(frozen=True)
@@ -62,8 +65,6 @@ class Phase:
         edge: the design of the mixed edges.
         fresh: a new supernet with new alphas; otherwise that of the phase before goes on.
         rate_scale: factor of the weights' learning rates.
-        num_operations: most operations that are active on an edge, for the prediction of memory; None is all.
-        skip_dropout: whether skip connections have a dropout, for the same.
     """
 
     epochs: int
@@ -72,8 +73,6 @@ class Phase:
     edge: EdgeDesign
     fresh: bool = True
     rate_scale: float = 1.0
-    num_operations: int | None = None
-    skip_dropout: bool = False
 
 
 @dataclass(frozen=True)
@@ -117,6 +116,10 @@ class Progress:
         """The same, but 1 in the last epoch: for what runs from one published value to another."""
         return max(0, self.epoch - self.warmup_epochs) / max(1, self.epochs - self.warmup_epochs - 1)
 
+    def line(self, first: float, last: float) -> float:
+        """A value that goes along a line from the first epoch behind the warm-up to the last epoch."""
+        return first + (last - first) * self.fraction_to_last
+
 
 class Search(Protocol):
     """The search as a method sees it; the loop provides it."""
@@ -128,14 +131,10 @@ class Search(Protocol):
     previous: Supernet | None
     #: learning rate of the weights in this epoch
     rate: float
-    #: a batch is worked off in so many parts where memory is short
-    parts: int
+    #: the gradients of so many smaller batches are added up where memory is short
+    accumulation: int
     #: to be called between the parts of a long measurement; it may raise to stop the run
     check_stop: Callable[[], None]
-
-    @property
-    def alphas_active(self) -> bool:
-        """False in the warm-up epochs, in which the alphas stay frozen."""
 
     def batch(self, purpose: Purpose) -> tuple[Tensor, Tensor]:
         """Images and labels of the current step, augmented: of the half for the weights, or of that for the alphas."""
@@ -147,7 +146,7 @@ class Search(Protocol):
         arch_weights: ArchWeights,
         *,
         parameters: Mapping[str, Tensor] | None = None,
-        selection: Literal["batch", "average"] | Selection = "batch",
+        selection: AttentionSource | Selection = "batch",
         update_statistics: bool = False,
         precise: bool = False,
     ) -> tuple[Tensor, Tensor]:
@@ -165,15 +164,6 @@ class Search(Protocol):
 
     def measure(self, arch_weights: ArchWeights) -> tuple[float, float]:
         """Mean loss and accuracy of the supernet on the half for the alphas, normalized with the statistics of the batches."""
-
-    def update_alphas(self) -> Sums:
-        """One Adam step on the alphas, with a batch of the alphas' half; the sums have the prefix ``alphas_``."""
-
-    def update_weights(self) -> Sums:
-        """One SGD step on the weights, with a batch of the weights' half."""
-
-    def update_both(self) -> Sums:
-        """One backward pass on a batch of the weights' half, and a step on weights and alphas."""
 
     def momentum(self) -> dict[str, Tensor]:
         """What SGD remembers of the weights so far, by the names inside the supernet; empty before the first step."""
@@ -196,6 +186,21 @@ class NoOptions(Settings):
 class Method:
     """DARTS of first order, from which the other methods differ by a hook or by their edge design alone.
 
+    When the hooks are called::
+
+        supports, phases                          before anything is built
+        for each phase:
+            on_phase_start                        its supernet is there, no step was carried out
+            for each epoch:
+                for each step:
+                    order                         which updates, in which order
+                    for each update:
+                        sample, auxiliary, skip_dropout     the weights of a pass (all by arch_weights)
+                        penalty                   where alphas learn
+                    observe                       what the step gave
+                on_epoch_end                      measure, drop operations, stop
+                weights, rule                     the cells of the epoch (both by derive)
+
     Args:
         options: an object of :attr:`Options`; a method that has some declares their type, ``options: Options``.
     """
@@ -203,15 +208,69 @@ class Method:
     info: ClassVar[MethodInfo]
     #: the method's own settings, by name with defaults; a subclass of ``Settings``
     Options: ClassVar[type[Settings]] = NoOptions
-    #: weights and alphas learn from the same images, all of them, instead of a half each
+    #: one pass moves weights and alphas, on all images, instead of one pass on a half each
     single_level: ClassVar[bool] = False
-    #: the architecture weights weigh the auxiliary skip connection, where the edge design has one
-    weighs_auxiliary: ClassVar[bool] = False
     #: the batches that the gradient of the alphas takes: images and labels of each, in this order
     alpha_batches: tuple[Purpose, ...] = ("alphas",)
 
     def __init__(self, options: Settings) -> None:
         self.options = options
+
+    # ------------------------------------------------------------------------------------------------------ the formula
+
+    def weights(self, alpha_eo: Tensor, active_eo: Tensor) -> Tensor:
+        """Weights of the operations of one kind of cell (edges, operations); nothing is drawn.
+
+        Cells are derived from these, and monitors show them.
+
+        Args:
+            alpha_eo: the alphas.
+            active_eo: which operations are active; the others must get 0.
+        """
+        return masked_softmax(alpha_eo, active_eo)
+
+    def sample(self, alpha_eo: Tensor, active_eo: Tensor, progress: Progress) -> Weighed:
+        """The same for a pass that is about to be made: sampled, hardened, or as they are; and what is computed at all.
+
+        Args:
+            alpha_eo: the alphas.
+            active_eo: which operations are active.
+            progress: where the search stands.
+        """
+        return self.weights(alpha_eo, active_eo)
+
+    def expected(self, alpha_eo: Tensor, active_eo: Tensor) -> Weighed:
+        """The same with nothing drawn: what the supernet is validated with."""
+        return self.weights(alpha_eo, active_eo)
+
+    def auxiliary(self, progress: Progress) -> float:
+        """Weight of the auxiliary skip connection beside the operations of every edge; `edge.auxiliary_skip` puts it there."""
+        return 0.0
+
+    def skip_dropout(self, progress: Progress) -> float:
+        """Probability with which an element of a skip connection is dropped in a pass."""
+        return 0.0
+
+    def penalty(self, alpha_eo: Tensor, active_eo: Tensor, weights_eo: Tensor, progress: Progress) -> Tensor | None:
+        """What is added to the loss of a pass in which alphas learn, or None; the loss that is reported is without it.
+
+        Args:
+            alpha_eo: the alphas of the edges of all kinds of cells, one kind after the other.
+            active_eo: which of their operations are active.
+            weights_eo: the weights of the pass.
+            progress: where the search stands.
+        """
+        return None
+
+    def rule(self, space: Space, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
+        """What a node of a derived cell keeps; ``rule = staticmethod(strongest_pairs)`` takes one of the known rules."""
+        return strongest_edges(space, candidates)
+
+    def order(self, progress: Progress) -> Sequence[Purpose]:
+        """The updates of a step, in order. The loop leaves the alphas out while they are frozen in the warm-up."""
+        return ("both",) if self.single_level else ("alphas", "weights")
+
+    # ----------------------------------------------------------------------------------------------- before and between
 
     @classmethod
     def supports(cls, space: Space) -> str | None:
@@ -229,23 +288,35 @@ class Method:
     def on_phase_start(self, search: Search) -> None:
         """A phase begins; its supernet is there, but no step was carried out."""
 
-    def operation_weights(self, supernet: Supernet) -> Mapping[str, Tensor]:
-        """Kind -> weights of the operations (edges, operations), from the alphas; nothing is drawn.
+    def observe(self, search: Search, sums: Sums) -> None:
+        """A step is over.
 
-        Cells are derived from these, and monitors show them.
+        Args:
+            search: the search.
+            sums: over its batches: ``loss``, ``correct`` and ``images``, and the same with the prefix ``alphas_``.
         """
-        return supernet.operation_weights()
+
+    def on_epoch_end(self, search: Search) -> dict[str, Any] | None:
+        """What the method does and measures after an epoch: activate less, stop, decide.
+
+        A measurement may be interrupted, and the hook is then called again after the resume: measure first, change afterwards.
+
+        Returns:
+            Plain JSON for the record of the epoch, or None.
+        """
+
+    # ------------------------------------------------------------------- for what is more than a formula of one kind of cell
+
+    def operation_weights(self, supernet: Supernet) -> Mapping[str, Tensor]:
+        """Kind -> :meth:`weights`."""
+        return {kind: self.weights(supernet.alphas[kind], active_eo) for kind, active_eo in supernet.active.items()}
 
     def edge_weights(self, supernet: Supernet) -> Mapping[str, Tensor] | None:
         """Kind -> weights of the edges (edges,), or None without edge normalization."""
         return supernet.edge_weights()
 
-    def plain_arch_weights(self, search: Search) -> ArchWeights:
-        """The weights now, with nothing drawn or perturbed: what the supernet is validated with."""
-        return ArchWeights(self.operation_weights(search.supernet), self.edge_weights(search.supernet))
-
     def arch_weights(self, search: Search, purpose: Purpose, x_bchw: Tensor, y_b: Tensor) -> ArchWeights:
-        """The weights of a pass that is about to be made: sampled, perturbed, or as they are.
+        """The weights of a pass that is about to be made.
 
         Args:
             search: the search.
@@ -253,38 +324,54 @@ class Method:
             x_bchw: the images of the pass.
             y_b: their labels.
         """
-        return self.plain_arch_weights(search)
+        progress = search.progress
+        return self._put_together(
+            search.supernet,
+            lambda alpha_eo, active_eo: self.sample(alpha_eo, active_eo, progress),
+            auxiliary=self.auxiliary(progress),
+            skip_dropout=self.skip_dropout(progress),
+        )
 
-    def penalty(self, search: Search, purpose: Purpose, arch_weights: ArchWeights) -> Tensor | None:
-        """What is added to the loss of a pass, or None; the loss that is reported is without it."""
-        return None
+    def expected_arch_weights(self, search: Search) -> ArchWeights:
+        """The weights now, with nothing drawn or perturbed: what the supernet is validated with."""
+        return self._put_together(search.supernet, self.expected, auxiliary=self.auxiliary(search.progress))
+
+    def _put_together(self, net: Supernet, weigh: Callable[[Tensor, Tensor], Weighed], **more: float) -> ArchWeights:
+        weights: dict[str, Tensor] = {}
+        computed: dict[str, Tensor] = {}
+        for kind, active_eo in net.active.items():
+            found = weigh(net.alphas[kind], active_eo)
+            weights_eo, *limits = found if isinstance(found, tuple) else (found,)
+            for tensor in (weights_eo, *limits):
+                if not isinstance(tensor, Tensor) or tensor.shape != active_eo.shape:
+                    shape = tuple(tensor.shape) if isinstance(tensor, Tensor) else type(tensor).__name__
+                    raise ConfigError(
+                        f"method '{self.info.name}': the weights of the operations must be a tensor {tuple(active_eo.shape)}, "
+                        f"or such a tensor and a bool of what is computed, not {shape}"
+                    )
+            weights[kind] = weights_eo
+            if limits:
+                computed[kind] = limits[0]
+        return ArchWeights(weights, self.edge_weights(net), computed or None, **more)
+
+    def penalty_of(self, search: Search, arch_weights: ArchWeights) -> Tensor | None:
+        """:meth:`penalty` of a pass."""
+        net = search.supernet
+        kinds = net.space.cell_kinds
+        alpha_eo = torch.cat([net.alphas[kind] for kind in kinds])
+        active_eo = torch.cat([net.active[kind] for kind in kinds])
+        weights_eo = torch.cat([arch_weights.operations[kind] for kind in kinds])
+        return self.penalty(alpha_eo, active_eo, weights_eo, search.progress)
 
     def alpha_gradient(self, search: Search) -> Gradient | None:
         """What computes the gradient of the alphas, or None for one backward pass through the loss of the batch."""
         return None
 
-    def update(self, search: Search) -> Sums:
-        """One search step: the alphas by the validation loss, then the weights by the training loss.
-
-        Raises:
-            NotFiniteError: a loss or gradient is not finite; the optimizer that would use it was not stepped.
-        """
-        sums = search.update_alphas() if search.alphas_active else {}
-        return {**sums, **search.update_weights()}
-
-    def on_epoch_end(self, search: Search) -> dict[str, Any]:
-        """What the method does and measures after an epoch: activate less, stop, decide.
-
-        A measurement may be interrupted, and the hook is then called again after the resume: measure first, change afterwards.
-
-        Returns:
-            Plain JSON for the record of the epoch.
-        """
-        return {}
-
     def derive(self, supernet: Supernet) -> Genotype:
         """The cells that the alphas name now."""
-        return derive(supernet.space, self.operation_weights(supernet), self.edge_weights(supernet))
+        return derive(supernet.space, self.operation_weights(supernet), self.edge_weights(supernet), self.rule)
+
+    # -------------------------------------------------------------------------------------------------------- the memory
 
     def state_dict(self) -> dict[str, Any]:
         """What the method has gathered: tensors, numbers, texts and plain containers only."""
@@ -300,3 +387,8 @@ HOOKS: dict[str, Callable[..., Any]] = {
     if callable(member) and not isinstance(member, type) and not name.startswith("_")
 } | {"supports": Method.supports}
 """What a method may override."""
+
+
+def weighs_auxiliary(method: type[Method]) -> bool:
+    """Whether a method weighs the auxiliary skip connection, and so needs `edge.auxiliary_skip`."""
+    return method.auxiliary is not Method.auxiliary

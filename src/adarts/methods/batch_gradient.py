@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from adarts.methods.base import Method, Purpose, Search
-from adarts.supernet import Selection, Supernet, is_alpha
+from adarts.supernet import AttentionSource, Selection, Supernet, is_alpha
 
 
 def weights_of(supernet: Supernet) -> dict[str, Tensor]:
@@ -29,7 +29,7 @@ class BatchGradient:
         search: the search.
         purpose: whose loss it is.
         batch: images and labels.
-        parts: the batch is worked off in so many parts; their gradients are added up.
+        accumulation: the gradients of so many smaller batches are added up.
 
     Attributes:
         loss: sum of the losses of the last pass.
@@ -37,10 +37,10 @@ class BatchGradient:
     """
 
     def __init__(
-        self, method: Method, search: Search, purpose: Purpose, batch: tuple[Tensor, Tensor], parts: int = 1
+        self, method: Method, search: Search, purpose: Purpose, batch: tuple[Tensor, Tensor], accumulation: int = 1
     ) -> None:
         self.method, self.search, self.purpose = method, search, purpose
-        self.parts = list(zip(*(tensor.tensor_split(parts) for tensor in batch), strict=True))
+        self.parts = list(zip(*(tensor.tensor_split(accumulation) for tensor in batch), strict=True))
         self.num_images = len(batch[1])
         self.selections: list[Selection] = []
         self.loss = self.correct = torch.zeros(())
@@ -67,9 +67,9 @@ class BatchGradient:
         for index, (x_bchw, y_b) in enumerate(self.parts):
             with torch.set_grad_enabled(of != "weights"):
                 arch_weights = self.method.arch_weights(self.search, self.purpose, x_bchw, y_b)
-                penalty = self.method.penalty(self.search, self.purpose, arch_weights)
+                penalty = None if self.purpose == "weights" else self.method.penalty_of(self.search, arch_weights)
             known = index < len(self.selections)
-            selection: Literal["batch"] | Selection = self.selections[index] if known else "batch"
+            selection: AttentionSource | Selection = self.selections[index] if known else "batch"
             loss, logits = self.search.loss(
                 x_bchw, y_b, arch_weights, parameters=weights, selection=selection, precise=precise
             )

@@ -1,31 +1,25 @@
 """beta-DARTS: a decay of the alphas that the softmax can feel."""
 
-from __future__ import annotations
-
 import torch
 from pydantic import NonNegativeFloat
 from torch import Tensor
 
 from adarts.config.settings import Settings
-from adarts.methods.base import Method, MethodInfo, Progress, Purpose, Search
+from adarts.methods.base import Method, MethodInfo, Progress
 from adarts.methods.darts import Darts
 from adarts.methods.registry import register
-from adarts.supernet import ArchWeights
 
 
 @register
 class BetaDarts(Method):
-    """A smooth maximum of the alphas of every edge is kept small, which keeps the operation weights close together.
-
-    With alphas alpha of an edge::
+    """A smooth maximum of the alphas of every edge is kept small, which keeps the operation weights close together::
 
         L_alphas = L_val + lambda * mean over all edges log(sum_o exp(alpha_o))
 
-    Its gradient is lambda times the softmax itself: the larger an operation weight, the more its alpha decays, whereas weight
-    decay on alphas acts unevenly on the weights. lambda grows along a line with the epoch. The public code has 0.5 an epoch,
-    from 0 to 50 in 100 epochs of NAS-Bench-201; its value for this space is not published. Here lambda is the final weight, 50,
-    times the share of the epochs behind the warm-up that are done: the same numbers in 100 epochs, and the same course in
-    fewer. Who wants 0.5 an epoch in the 50 epochs of DARTS sets options.final_weight to 25.
+    Its gradient is lambda times the softmax itself: the larger an operation weight, the more its alpha decays. lambda grows along
+    a line from 0 to its final weight, 50, over the epochs behind the warm-up: the same numbers as the published 0.5 an epoch in
+    100 epochs (of NAS-Bench-201; the value for the space of DARTS is not published), and the same course in fewer. For 0.5 an
+    epoch in the 50 epochs of DARTS, set options.final_weight to 25.
     """
 
     info = MethodInfo(
@@ -47,16 +41,6 @@ class BetaDarts(Method):
 
     options: Options
 
-    def weight(self, progress: Progress) -> float:
-        """lambda, constant within an epoch."""
-        return self.options.final_weight * progress.fraction
-
-    def penalty(self, search: Search, purpose: Purpose, arch_weights: ArchWeights) -> Tensor | None:
-        """Lambda times the mean log-sum-exp, on the loss of the alphas."""
-        if purpose == "weights":
-            return None
-        net = search.supernet
-        per_edge = [
-            net.alphas[kind].masked_fill(~active_eo, -torch.inf).logsumexp(-1) for kind, active_eo in net.active.items()
-        ]
-        return self.weight(search.progress) * torch.cat(per_edge).mean()
+    def penalty(self, alpha_eo: Tensor, active_eo: Tensor, weights_eo: Tensor, progress: Progress) -> Tensor:
+        weight = self.options.final_weight * progress.fraction
+        return weight * alpha_eo.masked_fill(~active_eo, -torch.inf).logsumexp(-1).mean()

@@ -25,6 +25,7 @@ class Darts(Method):
         changes="the baseline: softmax over all operations, all channels",
         cost="1",
         defaults={**_PUBLISHED, "edge": {"selector": "all", "k": 1, "attention": False}},
+        replay="run",
     )
 
 
@@ -43,6 +44,7 @@ class DartsAttention(Method):
         changes="channel attention scales all channels before the operations",
         cost="above DARTS by the attention",
         defaults={"edge": {"selector": "all", "k": 1, "attention": True}},
+        replay="run",
     )
 
 

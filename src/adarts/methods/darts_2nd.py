@@ -8,7 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from adarts.engine.updates import Gradient
+from adarts.engine.update import Gradient
 from adarts.methods.base import Method, MethodInfo, Purpose, Search
 from adarts.methods.batch_gradient import BatchGradient, weights_of
 from adarts.methods.darts import Darts
@@ -36,11 +36,9 @@ class Darts2nd(Method):
     max pooling bend the loss: on few images, h owes more to the bends between w+ and w- than to the derivative at w. A smaller
     eps makes that worse, until no bend is left.
 
-    Where the public code goes wrong: it writes the moved weights into the network and computes with them in training mode, so
-    that the running statistics follow three further batches a step, of weights that the network never has; and any error
-    while it looks for the momentum sets that to 0. Here no weight, statistic or average is written. The three passes over the
-    training batch use the same channels, since a change of channels is no derivative; in a run with bfloat16 the two passes
-    whose difference is taken are computed in float32, since the weights differ by less than bfloat16 can tell.
+    No weight, statistic or average is written. The three passes over the training batch use the same channels, since a change of
+    channels is no derivative; in a run with bfloat16 the two passes whose difference is taken are computed in float32, since
+    the weights differ by less than bfloat16 can tell.
     """
 
     info = MethodInfo(
@@ -60,11 +58,11 @@ class Darts2nd(Method):
         """The gradient through one step of the weights."""
         return partial(self._unrolled, search)
 
-    def _unrolled(self, search: Search, parts: int, *batches: Tensor) -> tuple[Tensor, Tensor]:
+    def _unrolled(self, search: Search, accumulation: int, *batches: Tensor) -> tuple[Tensor, Tensor]:
         net, rate = search.supernet, search.rate
         x_bchw, y_b, training_x_bchw, training_y_b = batches
-        validation = BatchGradient(self, search, "alphas", (x_bchw, y_b), parts)
-        training = BatchGradient(self, search, "weights", (training_x_bchw, training_y_b), parts)
+        validation = BatchGradient(self, search, "alphas", (x_bchw, y_b), accumulation)
+        training = BatchGradient(self, search, "weights", (training_x_bchw, training_y_b), accumulation)
 
         weights = weights_of(net)
         tensors = list(weights.values())

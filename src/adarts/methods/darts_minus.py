@@ -1,24 +1,19 @@
 """DARTS-: a skip connection beside the operations, which fades."""
 
-from __future__ import annotations
-
 import math
 from typing import Literal
 
 from pydantic import NonNegativeFloat
 
 from adarts.config.settings import Settings
-from adarts.methods.base import Method, MethodInfo, Progress, Search
+from adarts.methods.base import Method, MethodInfo, Progress
 from adarts.methods.darts import Darts
 from adarts.methods.registry import register
-from adarts.supernet import ArchWeights
 
 
 @register
 class DartsMinus(Method):
-    """An auxiliary skip connection helps the training of the supernet, so that the operation skip_connect need not.
-
-    With operation weights w of an edge::
+    """An auxiliary skip connection helps the training of the supernet, so that the operation skip_connect need not::
 
         edge(x) = sum_o w_o o(x) + beta * aux(x)
 
@@ -50,17 +45,8 @@ class DartsMinus(Method):
         """beta that is reached after the last epoch; where it is the initial one, the connection does not fade."""
 
     options: Options
-    weighs_auxiliary = True
 
-    def beta(self, progress: Progress) -> float:
-        """Weight of the auxiliary skip connection, constant within an epoch."""
-        initial, final = self.options.initial_weight, self.options.final_weight
-        left = (
-            (1 + math.cos(math.pi * progress.fraction)) / 2 if self.options.decay == "cosine" else 1 - progress.fraction
-        )
+    def auxiliary(self, progress: Progress) -> float:
+        initial, final, t = self.options.initial_weight, self.options.final_weight, progress.fraction
+        left = (1 + math.cos(math.pi * t)) / 2 if self.options.decay == "cosine" else 1 - t
         return final + (initial - final) * left
-
-    def plain_arch_weights(self, search: Search) -> ArchWeights:
-        """The softmax of the alphas, and beta."""
-        net = search.supernet
-        return ArchWeights(self.operation_weights(net), self.edge_weights(net), auxiliary=self.beta(search.progress))

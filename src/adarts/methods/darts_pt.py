@@ -14,7 +14,7 @@ from pydantic import PositiveFloat
 from torch import Tensor
 
 from adarts.config.settings import SearchConfig, Settings
-from adarts.methods.base import Method, MethodInfo, Phase, Search, Sums
+from adarts.methods.base import Method, MethodInfo, Phase, Progress, Purpose, Search
 from adarts.methods.darts import Darts
 from adarts.methods.registry import register
 from adarts.seeding import generator
@@ -44,9 +44,6 @@ class DartsPt(Method):
     are those of DARTS's rule, to which what is decided has the weight 1.
 
     With `fixed_alphas`, alpha stays 0, so that all operations weigh the same until they are decided (blank-PT).
-
-    The public code decides for the normal cell before it measures the reduction cell; here both are measured in the same
-    supernet, so that an interrupted measurement leaves nothing half decided. It also tunes for an epoch after the last decision.
     """
 
     info = MethodInfo(
@@ -83,9 +80,8 @@ class DartsPt(Method):
                 for alphas in search.supernet.alpha_parameters():
                     alphas.zero_()
 
-    def update(self, search: Search) -> Sums:
-        """One step of DARTS; with fixed alphas, of the weights alone."""
-        return search.update_weights() if self.options.fixed_alphas else super().update(search)
+    def order(self, progress: Progress) -> tuple[Purpose, ...]:
+        return ("weights",) if self.options.fixed_alphas else ("alphas", "weights")
 
     def edge_weights(self, supernet: Supernet) -> Mapping[str, Tensor] | None:
         """Those of the supernet, and 0 for an edge that was taken away."""

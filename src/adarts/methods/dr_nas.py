@@ -14,11 +14,11 @@ from pydantic import NonNegativeFloat
 from torch import Tensor
 
 from adarts.config.settings import EdgeDesign, SearchConfig, Settings
-from adarts.methods.base import Method, MethodInfo, Phase, Purpose, Search
+from adarts.methods.base import Method, MethodInfo, Phase, Progress, Search
 from adarts.methods.registry import register
 from adarts.methods.stages import leave_out_none, strongest
 from adarts.spaces import Space
-from adarts.supernet import ArchWeights, Supernet
+from adarts.supernet import Supernet
 
 _KEPT = 4
 _WIDENED = 1.5
@@ -39,10 +39,6 @@ class DrNas(Method):
     four operations with the highest softmax(alpha), and one in `edge.k` channels passes. The second supernet takes over alpha
     and weights: channels that are new to an operation are copies of old ones. In each phase alpha is frozen for ten
     epochs. Cells are derived from softmax(alpha).
-
-    The public code copies the inputs of a convolution without sharing their weight among the copies, which scales what it
-    computes; here the operations compute what they did before. It keeps the momentum of the weights, and its learning rate
-    falls along one cosine over both phases; here both begin again with each phase.
     """
 
     info = MethodInfo(
@@ -58,7 +54,6 @@ class DrNas(Method):
             "search": {"epochs": 25, "batch_size": 64, "warmup_epochs": 10},
             "weights": {"learning_rate": 0.1},
         },
-        replay="never",
     )
 
     class Options(Settings):
@@ -71,10 +66,9 @@ class DrNas(Method):
 
     def phases(self, config: SearchConfig, space: Space) -> tuple[Phase, ...]:
         """Few channels with all operations, then more channels with four."""
-        loop, operations = config.search, len({*space.operations} - {"none"})
+        (second,) = super().phases(config, space)
         narrow = config.edge.model_copy(update={"k": _narrow(config.supernet.channels, config.edge)})
-        first = Phase(loop.epochs, loop.warmup_epochs, config.supernet, narrow, num_operations=operations)
-        return first, replace(first, edge=config.edge, num_operations=_KEPT)
+        return replace(second, edge=narrow), second
 
     def on_phase_start(self, search: Search) -> None:
         """Leave `none` out; later keep the strongest operations, and take over what was learned."""
@@ -86,34 +80,23 @@ class DrNas(Method):
         for kind, weights_eo in self.operation_weights(before).items():
             net.set_active(kind, strongest(weights_eo, before.active[kind], _KEPT))
 
-    def plain_arch_weights(self, search: Search) -> ArchWeights:
-        """The mean of the distribution."""
-        net = search.supernet
-        means = {kind: _shares(c_eo, net.active[kind]) for kind, c_eo in self._concentrations(net).items()}
-        return ArchWeights(means, self.edge_weights(net))
+    def sample(self, alpha_eo: Tensor, active_eo: Tensor, progress: Progress) -> Tensor:
+        c_eo = concentration(alpha_eo)
+        return _shares(torch.distributions.Gamma(c_eo, torch.ones_like(c_eo)).rsample(), active_eo)
 
-    def arch_weights(self, search: Search, purpose: Purpose, x_bchw: Tensor, y_b: Tensor) -> ArchWeights:
-        """A sample of the distribution."""
-        net = search.supernet
-        samples = {
-            kind: _shares(torch.distributions.Gamma(c_eo, torch.ones_like(c_eo)).rsample(), net.active[kind])
-            for kind, c_eo in self._concentrations(net).items()
-        }
-        return ArchWeights(samples, self.edge_weights(net))
+    def expected(self, alpha_eo: Tensor, active_eo: Tensor) -> Tensor:
+        return _shares(concentration(alpha_eo), active_eo)
 
-    def penalty(self, search: Search, purpose: Purpose, arch_weights: ArchWeights) -> Tensor | None:
-        """The divergence of the distributions of all edges from Dir(1)."""
-        if purpose == "weights" or not self.options.kl:
+    def penalty(self, alpha_eo: Tensor, active_eo: Tensor, weights_eo: Tensor, progress: Progress) -> Tensor | None:
+        if not self.options.kl:
             return None
-        net = search.supernet
-        kinds = [divergence(c_eo, net.active[kind]).sum() for kind, c_eo in self._concentrations(net).items()]
-        return self.options.kl * torch.stack(kinds).sum()
+        return self.options.kl * divergence(concentration(alpha_eo), active_eo).sum()
 
-    def _concentrations(self, supernet: Supernet) -> dict[str, Tensor]:
-        """Kind -> c (edges, operations)."""
-        kinds = supernet.space.cell_kinds
-        # An alpha below -16 would come out as 0, which is no parameter of a distribution.
-        return {kind: (F.elu(supernet.alphas[kind]) + 1).clamp(min=1e-6) for kind in kinds}
+
+def concentration(alpha_eo: Tensor) -> Tensor:
+    """c, the parameters of the distributions (edges, operations)."""
+    # An alpha below -16 would come out as 0, which is no parameter of a distribution.
+    return (F.elu(alpha_eo) + 1).clamp(min=1e-6)
 
 
 def divergence(concentration_eo: Tensor, active_eo: Tensor) -> Tensor:

@@ -7,21 +7,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from pydantic import Field, PositiveFloat
 from torch import Tensor
 
-from adarts.config.settings import SearchConfig, Settings
-from adarts.methods.base import Method, MethodInfo, Phase, Purpose, Search, Sums
-from adarts.methods.gumbel import gumbel_softmax
+from adarts.config.settings import Settings
+from adarts.engine.update import Sums
+from adarts.methods.base import Method, MethodInfo, Progress, Purpose, Search
+from adarts.methods.gumbel import gumbel_softmax, one_hot
 from adarts.methods.registry import register
 from adarts.methods.stages import since_warmup, skip_dropout, strongest
-from adarts.spaces import Genotype, Space, derive
-from adarts.supernet import ArchWeights, Supernet
+from adarts.spaces import Genotype, derive
+from adarts.supernet import Supernet
 
 _PUBLISHED_EPOCHS = 140  # behind the warm-up
 
@@ -44,11 +43,6 @@ class EoiNas(Method):
     both operations and edges, and `none` goes first. With other epochs than the published 160, each drop follows a seventh of
     those behind the warm-up, and tau falls to the same value; drops that meet in one epoch are carried out at once. Skip
     connections have the dropout of P-DARTS, from 0.1.
-
-    The public code counts F in the passes for the weights but files A under the samples of those for the alphas; F begins at 0
-    after every drop, so that an operation that is not sampled is worth NaN or infinity; A is a percentage, of the last such
-    pass; and what an edge keeps of its alphas is looked up in the list of the first edge. Here A and F belong to the same
-    passes, and both begin anew after a drop. With A up to 1, and after hundreds of passes, the second term of I is small.
     """
 
     info = MethodInfo(
@@ -63,7 +57,6 @@ class EoiNas(Method):
             "search": {"epochs": 160, "batch_size": 64, "warmup_epochs": 20},
             "alphas": {"clip": 5.0},
         },
-        replay="never",
     )
 
     class Options(Settings):
@@ -78,11 +71,6 @@ class EoiNas(Method):
 
     options: Options
 
-    def phases(self, config: SearchConfig, space: Space) -> tuple[Phase, ...]:
-        """One phase, with dropout on skip connections."""
-        (phase,) = super().phases(config, space)
-        return (replace(phase, skip_dropout=True),)
-
     def on_phase_start(self, search: Search) -> None:
         """Nothing is gathered yet."""
         alphas = {kind: search.supernet.alphas[kind] for kind in search.supernet.space.cell_kinds}
@@ -90,33 +78,33 @@ class EoiNas(Method):
         self.samples = {kind: torch.zeros_like(alpha_eo, requires_grad=False) for kind, alpha_eo in alphas.items()}
         #: kind -> sum of the accuracies of these passes
         self.accuracy = {kind: torch.zeros_like(alpha_eo, requires_grad=False) for kind, alpha_eo in alphas.items()}
-        #: kind -> the sample of the last pass for the alphas (edges, operations)
-        self._sampled: Mapping[str, Tensor] = {}
+        #: the samples of the last pass for the alphas, kind by kind (edges, operations)
+        self._sampled: list[Tensor] = []
 
-    def temperature(self, search: Search) -> float:
+    def temperature(self, progress: Progress) -> float:
         """Tau, constant within an epoch."""
-        later = since_warmup(search.progress, _PUBLISHED_EPOCHS)
-        return self.options.temperature * math.pow(self.options.decay, later)
+        return self.options.temperature * math.pow(self.options.decay, since_warmup(progress, _PUBLISHED_EPOCHS))
 
-    def arch_weights(self, search: Search, purpose: Purpose, x_bchw: Tensor, y_b: Tensor) -> ArchWeights:
-        """All operations, weighed by a sample."""
-        net, tau = search.supernet, self.temperature(search)
-        weights = {kind: gumbel_softmax(net.alphas[kind], active_eo, tau) for kind, active_eo in net.active.items()}
-        if purpose == "alphas":
-            self._sampled = {kind: F.one_hot(w_eo.argmax(-1), w_eo.shape[-1]) for kind, w_eo in weights.items()}
-        return ArchWeights(weights, self.edge_weights(net), skip_dropout=self._dropout(search))
+    def skip_dropout(self, progress: Progress) -> float:
+        return skip_dropout(self.options.dropout, progress, _PUBLISHED_EPOCHS)
 
-    def update(self, search: Search) -> Sums:
-        """First the weights, then the alphas; and remember how good the sample was."""
-        sums = search.update_weights()
-        if not search.alphas_active:
-            return sums
-        sums |= search.update_alphas()
-        accuracy = sums["alphas_correct"] / sums["alphas_images"]
-        for kind, sampled_eo in self._sampled.items():
-            self.samples[kind] += sampled_eo
-            self.accuracy[kind] += sampled_eo * accuracy
-        return sums
+    def order(self, progress: Progress) -> tuple[Purpose, ...]:
+        return "weights", "alphas"
+
+    def sample(self, alpha_eo: Tensor, active_eo: Tensor, progress: Progress) -> Tensor:
+        weights_eo = gumbel_softmax(alpha_eo, active_eo, self.temperature(progress))
+        self._sampled.append(one_hot(weights_eo))
+        return weights_eo
+
+    def observe(self, search: Search, sums: Sums) -> None:
+        """Remember how good the sample for the alphas was, which was the last one."""
+        kinds = search.supernet.space.cell_kinds
+        if "alphas_images" in sums:
+            accuracy = sums["alphas_correct"] / sums["alphas_images"]
+            for kind, sampled_eo in zip(kinds, self._sampled[-len(kinds) :], strict=True):
+                self.samples[kind] += sampled_eo
+                self.accuracy[kind] += sampled_eo * accuracy
+        self._sampled.clear()
 
     def importance(self, supernet: Supernet) -> dict[str, Tensor]:
         """Kind -> I (edges, operations); 0 for what is not active."""
@@ -132,8 +120,8 @@ class EoiNas(Method):
         count = self._remaining(search, len(net.space.operations))
         importance = self.importance(net)
         record = {
-            "temperature": self.temperature(search),
-            "skip_dropout": self._dropout(search),
+            "temperature": self.temperature(search.progress),
+            "skip_dropout": self.skip_dropout(search.progress),
             "importance": {kind: scores_eo.tolist() for kind, scores_eo in importance.items()},
         }
         if _most_active(net) > count:
@@ -145,7 +133,7 @@ class EoiNas(Method):
         return {**record, "operations": _most_active(net)}
 
     def derive(self, supernet: Supernet) -> Genotype:
-        """The rule of DARTS on the importance: the last drop."""
+        """The last drop: the rule of DARTS on the importance."""
         return derive(supernet.space, self.importance(supernet), self.edge_weights(supernet))
 
     def state_dict(self) -> dict[str, Any]:
@@ -163,9 +151,6 @@ class EoiNas(Method):
         progress, warmup = search.progress, search.progress.warmup_epochs
         drops = max(0, (operations - 1) * (progress.epoch + 1 - warmup) // (progress.epochs - warmup))
         return max(2, operations - drops)
-
-    def _dropout(self, search: Search) -> float:
-        return skip_dropout(self.options.dropout, search.progress, _PUBLISHED_EPOCHS)
 
 
 def _most_active(supernet: Supernet) -> int:

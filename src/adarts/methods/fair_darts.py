@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 import torch
 from pydantic import Field, NonNegativeFloat
 from torch import Tensor
 
 from adarts.config.settings import Settings
-from adarts.methods.base import Method, MethodInfo, Purpose, Search
+from adarts.methods.base import Method, MethodInfo, Progress, Search
 from adarts.methods.registry import register
 from adarts.methods.stages import leave_out_none
-from adarts.spaces import Genotype, at_least, derive
-from adarts.supernet import ArchWeights, Supernet
-from adarts.supernet.plan import masked_mean
+from adarts.spaces import Space, at_least
+from adarts.spaces.derivation import Candidate
+from adarts.supernet import masked_mean
 
 
 @register
@@ -27,14 +27,10 @@ class FairDarts(Method):
         edge(x) = sum_o sigmoid(alpha_o) o(x)
         L_alphas = L_val + w01 * L01      L01 = -mean over all edges and operations (sigmoid(alpha) - 0.5)^2
 
-    The alphas begin at 0. A node keeps what the rule of DARTS names, the best operation of each of its two strongest edges, but
-    only with a weight of at least 0.85. A node may be left with one pair or none; then it is no output of the cell, and what
-    would read it is left out. A cell of which nothing remains keeps its strongest operation on an input, and the search says
-    so. An alpha must rise by 1.73 to reach 0.85, 578 of Adam's steps of 0.003 in one direction: shorter searches need a larger
-    alphas.learning_rate or a lower threshold.
-
-    The public code adds L01 to the loss of the weights as well, where it moves nothing. Its parameter counts contain the
-    auxiliary head; those of this package do not.
+    The alphas begin at 0. A node keeps what the rule of DARTS names, but only with a weight of at least 0.85. A node that is left
+    with no pair is no output of the cell, and what would read it is left out. A cell of which nothing remains keeps its strongest
+    operation on an input, and the search says so. An alpha must rise by 1.73 to reach 0.85, 578 of Adam's steps of 0.003 in one
+    direction: shorter searches need a larger alphas.learning_rate or a lower threshold.
     """
 
     info = MethodInfo(
@@ -50,6 +46,7 @@ class FairDarts(Method):
             "weights": {"learning_rate": 0.005, "final_learning_rate": 0.001},
             "alphas": {"learning_rate": 3e-3, "beta1": 0.9},
         },
+        replay="run",
     )
 
     class Options(Settings):
@@ -77,30 +74,16 @@ class FairDarts(Method):
         )
 
     def on_phase_start(self, search: Search) -> None:
-        """Leave `none` out, and let every weight begin at one half."""
-        net = search.supernet
-        leave_out_none(net)
-        for kind in net.space.cell_kinds:
-            with torch.no_grad():
-                net.alphas[kind].zero_()
+        leave_out_none(search.supernet)
+        with torch.no_grad():
+            for kind in search.supernet.space.cell_kinds:
+                search.supernet.alphas[kind].zero_()
 
-    def operation_weights(self, supernet: Supernet) -> Mapping[str, Tensor]:
-        """Sigmoid of the alphas of the active operations."""
-        return {kind: supernet.alphas[kind].sigmoid() * active_eo for kind, active_eo in supernet.active.items()}
+    def weights(self, alpha_eo: Tensor, active_eo: Tensor) -> Tensor:
+        return alpha_eo.sigmoid() * active_eo
 
-    def penalty(self, search: Search, purpose: Purpose, arch_weights: ArchWeights) -> Tensor | None:
-        """w01 * L01, on the loss of the alphas."""
-        if purpose == "weights":
-            return None
-        active = search.supernet.active
-        weights_eo = torch.cat([arch_weights.operations[kind] for kind in active])
-        return -self.options.w01 * masked_mean((weights_eo - 0.5).square(), torch.cat(list(active.values())))
+    def penalty(self, alpha_eo: Tensor, active_eo: Tensor, weights_eo: Tensor, progress: Progress) -> Tensor:
+        return -self.options.w01 * masked_mean((weights_eo - 0.5).square(), active_eo)
 
-    def derive(self, supernet: Supernet) -> Genotype:
-        """The rule of DARTS, above the threshold."""
-        return derive(
-            supernet.space,
-            self.operation_weights(supernet),
-            self.edge_weights(supernet),
-            rule=at_least(self.options.threshold),
-        )
+    def rule(self, space: Space, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
+        return at_least(self.options.threshold)(space, candidates)

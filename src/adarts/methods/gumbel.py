@@ -23,8 +23,13 @@ def straight_through(weights_eo: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         h = onehot - stop(p) + p (edges, operations), and which are the largest, as bool.
     """
-    chosen_eo = F.one_hot(weights_eo.argmax(-1), weights_eo.shape[-1]).bool()
+    chosen_eo = one_hot(weights_eo)
     return chosen_eo + (weights_eo - weights_eo.detach()), chosen_eo
+
+
+def one_hot(weights_eo: Tensor) -> Tensor:
+    """Whether an operation has the largest weight of its edge, as bool (edges, operations)."""
+    return F.one_hot(weights_eo.argmax(-1), weights_eo.shape[-1]).bool()
 
 
 def _gumbel(like: Tensor) -> Tensor:

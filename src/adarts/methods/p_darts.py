@@ -10,11 +10,11 @@ from pydantic import Field, NonNegativeInt
 from torch import Tensor
 
 from adarts.config.settings import SearchConfig, Settings
-from adarts.methods.base import Method, MethodInfo, Phase, Purpose, Search
+from adarts.methods.base import Method, MethodInfo, Phase, Progress, Search
 from adarts.methods.registry import register
 from adarts.methods.stages import skip_dropout, strongest
 from adarts.spaces import Genotype, Space, derive
-from adarts.supernet import ArchWeights, Supernet
+from adarts.supernet import Supernet
 
 _DEPTHS = (5, 11, 17)
 _BLOCKS = 3  # of cells between two residual reductions, where a space has these
@@ -33,27 +33,16 @@ class PDarts(Method):
         3       17      3 -> 1                  0.7
 
     At the end of a stage, every edge drops the operations with the lowest softmax(alpha). `none` may be among them, and at the
-    last it is the first to go. An edge that has no more operations than a stage takes keeps all of them. `supernet.cells` is
-    the depth of the first stage; the others grow in proportion.
-
-    The paper knows cells that halve the image themselves, and a found network of 20 cells, which the last stage comes near. Where
-    residual blocks do that (NAS-Bench-201), the network of the space is as deep as `supernet.cells` says, and no stage is deeper:
-    the last has all its cells, those before it 5/17 and 11/17 of them, in whole numbers for each of the three parts between
-    the blocks. At scale `paper` these are 3, 9 and 15.
+    last it is the first to go. `supernet.cells` is the depth of the first stage; the others grow in proportion. Where residual
+    blocks halve the image (NAS-Bench-201) it is that of the last: at scale `paper` the stages have 3, 9 and 15 cells.
 
     A skip connection is easy to take, and so is chosen too often. In training its elements are therefore dropped (on edges of
     stride 1), with a probability that begins at p0, E being the epochs of a stage and W its warm-up::
 
         p = p0 (E - 1 - epoch) / E   in the warm-up,   p = p0 exp(-0.2 t)   behind it,   t = 15 (epoch - W) / (E - W)
 
-    As published, E = 25 and W = 10, so that t counts epochs; a shorter stage runs through the same curve. In the end, the normal
-    cell keeps at most two skip connections: while it has more, the weight of its weakest one is set to 0, and the cell is
-    derived anew. The cells of every epoch are named in this way; `unrestricted_skips` in the record of the epoch says how many
-    skip connections there would be otherwise.
-
-    The public script leaves it to its user to pick one of nine printed cells, for at most 0 to 8 skip connections, and has no
-    dropout at all where it is not given exactly three values. Here two skip connections, as in the paper, and the paper's
-    dropout for CIFAR-10 are the defaults.
+    In the end, the normal cell keeps at most two skip connections: while it has more, the weight of its weakest one is set to 0,
+    and the cell is derived anew. `unrestricted_skips` in the record of an epoch says how many there would be otherwise.
     """
 
     info = MethodInfo(
@@ -69,7 +58,6 @@ class PDarts(Method):
             "search": {"epochs": 25, "batch_size": 96, "warmup_epochs": 10},
             "alphas": {"clip": 5.0},
         },
-        replay="never",
     )
 
     class Options(Settings):
@@ -87,16 +75,11 @@ class PDarts(Method):
     options: Options
 
     def phases(self, config: SearchConfig, space: Space) -> tuple[Phase, ...]:
-        """Three stages, each deeper, with fewer operations."""
-
-        def stage(cells: int, operations: int) -> Phase:
-            supernet = config.supernet.model_copy(update={"cells": cells})
-            loop = config.search
-            return Phase(
-                loop.epochs, loop.warmup_epochs, supernet, config.edge, num_operations=operations, skip_dropout=True
-            )
-
-        return tuple(map(stage, depths(config.supernet.cells, space), _OPERATIONS))
+        (stage,) = super().phases(config, space)
+        supernets = (
+            config.supernet.model_copy(update={"cells": cells}) for cells in depths(config.supernet.cells, space)
+        )
+        return tuple(replace(stage, supernet=supernet) for supernet in supernets)
 
     def on_phase_start(self, search: Search) -> None:
         """Keep the strongest operations of the stage before."""
@@ -107,26 +90,21 @@ class PDarts(Method):
             kept = strongest(weights_eo, before.active[kind], _OPERATIONS[search.progress.phase])
             search.supernet.set_active(kind, kept)
 
-    def arch_weights(self, search: Search, purpose: Purpose, x_bchw: Tensor, y_b: Tensor) -> ArchWeights:
-        """The softmax of the alphas, with dropout on skip connections."""
-        return replace(super().arch_weights(search, purpose, x_bchw, y_b), skip_dropout=self._dropout(search))
+    def skip_dropout(self, progress: Progress) -> float:
+        options = self.options
+        initial = (options.dropout1, options.dropout2, options.dropout3)[progress.phase]
+        return skip_dropout(initial, progress, _PUBLISHED_EPOCHS)
 
     def on_epoch_end(self, search: Search) -> dict[str, Any]:
         """Say how strong the dropout was, and what the restriction hides."""
         net = search.supernet
-        kind = net.space.cell_kinds[0]
-        skips = super().derive(net).num_operations(kind, _SKIP)
-        return {"skip_dropout": self._dropout(search), "unrestricted_skips": skips}
+        skips = super().derive(net).num_operations(net.space.cell_kinds[0], _SKIP)
+        return {"skip_dropout": self.skip_dropout(search.progress), "unrestricted_skips": skips}
 
     def derive(self, supernet: Supernet) -> Genotype:
         """The rule of DARTS, with a bound on the skip connections of the normal cell."""
         weights, edges = self.operation_weights(supernet), self.edge_weights(supernet)
         return derive_with_few_skips(supernet.space, weights, edges, self.options.max_skips)
-
-    def _dropout(self, search: Search) -> float:
-        options = self.options
-        initial = (options.dropout1, options.dropout2, options.dropout3)[search.progress.phase]
-        return skip_dropout(initial, search.progress, _PUBLISHED_EPOCHS)
 
 
 def depths(cells: int, space: Space) -> list[int]:

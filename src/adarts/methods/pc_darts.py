@@ -23,4 +23,5 @@ class PcDarts(Method):
             "search": {"epochs": 50, "batch_size": 256, "warmup_epochs": 15},
             "weights": {"learning_rate": 0.1},
         },
+        replay="run",
     )

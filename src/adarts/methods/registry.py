@@ -13,7 +13,7 @@ from pydantic_core import to_jsonable_python
 from adarts.config.loading import checked, merge, validated
 from adarts.config.settings import SearchConfig, Settings
 from adarts.errors import ConfigError, nearest
-from adarts.methods.base import HOOKS, Method, MethodInfo
+from adarts.methods.base import HOOKS, Method, MethodInfo, weighs_auxiliary
 from adarts.registry import Registry
 
 M = TypeVar("M", bound=type[Method])
@@ -50,7 +50,7 @@ def check(method: object) -> None:
     for cls in method.__mro__[: method.__mro__.index(Method)]:
         for name, member in vars(cls).items():
             if name in HOOKS:
-                _check_hook(f"{who}: {name}", getattr(member, "__func__", member), HOOKS[name])
+                _check_hook(f"{who}: {name}", member, HOOKS[name])
             elif not name.startswith("_") and inspect.isfunction(member):
                 close = difflib.get_close_matches(name, HOOKS, n=1, cutoff=0.85)
                 if close:
@@ -70,12 +70,14 @@ def _check_record(who: str, info: MethodInfo) -> None:
 
 
 def _check_hook(who: str, mine: object, base: object) -> None:
-    if not callable(mine):
+    function = getattr(mine, "__func__", mine)
+    if not callable(function):
         raise TypeError(f"{who} is a hook, so it must be a function")
-    base = getattr(base, "__func__", base)
-    wanted = list(inspect.signature(base).parameters)  # type: ignore[arg-type]
+    wanted = list(inspect.signature(getattr(base, "__func__", base)).parameters)  # type: ignore[arg-type]
+    if isinstance(mine, staticmethod):
+        wanted = wanted[1:]
     try:
-        inspect.signature(mine).bind(*wanted)
+        inspect.signature(function).bind(*wanted)
     except TypeError:
         raise TypeError(f"{who} must take ({', '.join(wanted)})") from None
 
@@ -100,8 +102,8 @@ def create(config: SearchConfig) -> Method:
     """
     method = get_method(config.method)
     options = _options(method, config)
-    if config.edge.auxiliary_skip != method.weighs_auxiliary:
-        what = "needs it" if method.weighs_auxiliary else "would give it no weight"
+    if config.edge.auxiliary_skip != weighs_auxiliary(method):
+        what = "needs it" if weighs_auxiliary(method) else "would give it no weight"
         raise ConfigError(f"edge.auxiliary_skip is {config.edge.auxiliary_skip}: method '{config.method}' {what}")
     try:
         return method(options)

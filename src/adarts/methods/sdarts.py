@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -43,7 +44,6 @@ class SdartsRs(Method):
         changes="the weights learn with randomly moved operation weights",
         cost="as DARTS",
         defaults=Darts.info.defaults,
-        replay="never",
     )
 
     class Options(Settings):
@@ -63,7 +63,7 @@ class SdartsRs(Method):
             return clean
         with torch.no_grad():
             moved = self.moved(search, clean, x_bchw, y_b)
-        return ArchWeights(moved, clean.edges)
+        return replace(clean, operations=moved)
 
     def moved(self, search: Search, clean: ArchWeights, x_bchw: Tensor, y_b: Tensor) -> Weights:
         """The moved operation weights."""
@@ -98,7 +98,6 @@ class SdartsAdv(SdartsRs):
         changes="the weights learn with the worst operation weights nearby",
         cost="about 4 times DARTS: nine forward and seven backward passes more a step",
         defaults=Darts.info.defaults,
-        replay="never",
     )
 
     class Options(SdartsRs.Options):
@@ -117,7 +116,7 @@ class SdartsAdv(SdartsRs):
 
         def loss(operations: Weights) -> Tensor:
             nonlocal selection
-            arch_weights = ArchWeights(operations, clean.edges)
+            arch_weights = replace(clean, operations=operations)
             found, _ = search.loss(x_bchw, y_b, arch_weights, parameters=frozen, selection=selection or "batch")
             selection = selection or net.selection
             return found

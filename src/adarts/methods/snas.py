@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import torch
-from pydantic import Field, NonNegativeFloat, PositiveFloat
+from pydantic import NonNegativeFloat, PositiveFloat
 from torch import Tensor
 
 from adarts.config.settings import Settings
-from adarts.methods.base import Method, MethodInfo, Progress, Purpose, Search, Sums
+from adarts.methods.base import Method, MethodInfo, Progress, Search
 from adarts.methods.gumbel import gumbel_softmax
 from adarts.methods.registry import register
 from adarts.models import operation_cost
 from adarts.seeding import generator
-from adarts.spaces import Genotype, decided_edges, derive
-from adarts.supernet import ArchWeights, Supernet
+from adarts.spaces import decided_edges
+from adarts.supernet import Supernet
 
 
 @register
@@ -27,15 +27,9 @@ class Snas(Method):
         R = sum over edges (log size + log MACs + log access) / 3
 
     size, MACs and access (numbers read and written) are those of an edge's operations, weighed by Z; below 1 they count as 1.
-    They are taken at the width of the cell in the supernet and at the size of the images. A pool has a MAC for every pixel of
-    its window. lambda falls along a line from 1 to 0.03, which it reaches after the last epoch (150 of 150 as published). The
-    alphas begin at N(1, 0.01). There are no halves: weights and alphas learn from the same batch of all training images. Every
-    edge keeps its best operation, `none` included; nodes that nothing enters vanish.
-
-    The public code validates with the test set while it searches; here the test set is not touched. It offers two further
-    forms of the price, one with a Concrete density whose constant is that of seven operations for eight; they are left out, and
-    so is its drop path of 0.3 in the supernet. Its plain SGD on the alphas on a single GPU is left out, too: this is its
-    distributed form, with Adam.
+    lambda falls along a line from 1 to 0.03, which it reaches after the last epoch. The alphas begin at N(1, 0.01). There are no
+    halves: weights and alphas learn from the same batch of all training images. Every edge keeps its best operation, `none`
+    included; nodes that nothing enters vanish.
     """
 
     info = MethodInfo(
@@ -51,7 +45,6 @@ class Snas(Method):
             "weights": {"final_learning_rate": 0.001},
             "alphas": {"learning_rate": 3e-4, "clip": 10.0},
         },
-        replay="never",
     )
 
     class Options(Settings):
@@ -61,49 +54,34 @@ class Snas(Method):
         """Weight of the price; larger ones leave fewer and cheaper operations."""
         first_temperature: PositiveFloat = 1.0
         """lambda of the first epoch."""
-        last_temperature: float = Field(default=0.03, gt=0)
+        last_temperature: PositiveFloat = 0.03
         """lambda that is reached after the last epoch."""
 
     options: Options
     single_level = True
+    rule = staticmethod(decided_edges)
 
     def on_phase_start(self, search: Search) -> None:
-        """Draw the alphas, and find out what every operation costs."""
         net = search.supernet
         draws = generator(search.config.seed, "snas alphas")
         with torch.no_grad():
             for kind in net.space.cell_kinds:
-                alpha_eo = net.alphas[kind]
-                alpha_eo.copy_(1 + 0.01 * torch.randn(alpha_eo.shape, generator=draws))
+                net.alphas[kind].copy_(1 + 0.01 * torch.randn(net.alphas[kind].shape, generator=draws))
         images_bchw, _ = search.batch("weights")
         height, width = images_bchw.shape[2:]
-        self._prices = {kind: p.to(images_bchw.device) for kind, p in prices(net, (height, width)).items()}
+        self._prices = [table.to(images_bchw.device) for table in prices(net, (height, width)).values()]
 
     def temperature(self, progress: Progress) -> float:
-        """lambda, constant within an epoch."""
+        """Lambda, constant within an epoch."""
         first, last = self.options.first_temperature, self.options.last_temperature
         return first + (last - first) * progress.fraction
 
-    def arch_weights(self, search: Search, purpose: Purpose, x_bchw: Tensor, y_b: Tensor) -> ArchWeights:
-        """All operations, weighed by a sample."""
-        net, temperature = search.supernet, self.temperature(search.progress)
-        weights = {
-            kind: gumbel_softmax(net.alphas[kind], active_eo, temperature) for kind, active_eo in net.active.items()
-        }
-        return ArchWeights(weights, self.edge_weights(net))
+    def sample(self, alpha_eo: Tensor, active_eo: Tensor, progress: Progress) -> Tensor:
+        return gumbel_softmax(alpha_eo, active_eo, self.temperature(progress))
 
-    def penalty(self, search: Search, purpose: Purpose, arch_weights: ArchWeights) -> Tensor:
-        """The price of the sample."""
-        kinds = [price(arch_weights.operations[kind], prices_leoc) for kind, prices_leoc in self._prices.items()]
-        return self.options.eta * torch.stack(kinds).sum()
-
-    def update(self, search: Search) -> Sums:
-        """One pass for both; in warm-up epochs for the weights alone."""
-        return search.update_both() if search.alphas_active else search.update_weights()
-
-    def derive(self, supernet: Supernet) -> Genotype:
-        """The best operation of every edge, where that is not `none`."""
-        return derive(supernet.space, self.operation_weights(supernet), self.edge_weights(supernet), rule=decided_edges)
+    def penalty(self, alpha_eo: Tensor, active_eo: Tensor, weights_eo: Tensor, progress: Progress) -> Tensor:
+        kinds = zip(weights_eo.chunk(len(self._prices)), self._prices, strict=True)
+        return self.options.eta * torch.stack([price(kind_eo, prices_leoc) for kind_eo, prices_leoc in kinds]).sum()
 
 
 def prices(supernet: Supernet, image_size: tuple[int, int]) -> dict[str, Tensor]:

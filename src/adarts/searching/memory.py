@@ -85,8 +85,6 @@ class Workload:
             (data.in_channels, *data.image_size),
             data.num_classes,
             config.run.precision,
-            phase.num_operations,
-            phase.skip_dropout,
             native=device.type == "cpu" and kernels.active(config.run.precision) == "native",
             space=get_space(config.space),
         )

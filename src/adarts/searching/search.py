@@ -170,7 +170,7 @@ def _finish(run: RunFolder, task: SearchTask, data: ImageData) -> None:
             "data_fingerprint": data.fingerprint,
             "initial_genotype_differs": _cells(genotype) != _cells(task.initial_genotype),
             "supernet_parameters": sum(p.numel() for p in task.supernet.weight_parameters()),
-            "batch_parts": task.parts,
+            "accumulation": task.accumulation,
             "collapsed": collapse_warning(genotype, task.supernet.space) is not None,
         }
     )

@@ -1,33 +1,28 @@
-"""One search as the driver sees it: what a step and an epoch do, and the state that a checkpoint holds."""
+"""One search as the driver sees it: its phases, what is measured after an epoch, and the state that a checkpoint holds."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from functools import partial
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor
-from torch.func import functional_call
 
 from adarts.config.settings import SearchConfig
 from adarts.data import ImageData
-from adarts.engine import updates
-from adarts.engine.capture import Recorder, recorder
-from adarts.errors import ConfigError, DataError, NotFiniteError
-from adarts.methods import Method, Phase, Progress, Purpose, Sums
-from adarts.searching.batches import epoch_steps, search_batches
+from adarts.engine.checkpoints import require_same_images
+from adarts.engine.optimizers import load_optimizer
+from adarts.errors import ConfigError, DataError
+from adarts.methods import Method, Progress
 from adarts.searching.monitors import channel_stability, monitor, truth_in_words
 from adarts.searching.phases import build_supernet, checked_phases
-from adarts.seeding import derive_seed, generator
+from adarts.searching.step import BilevelStep
+from adarts.seeding import derive_seed
 from adarts.spaces import Genotype
-from adarts.supernet import ArchWeights, Selection, Supernet
+from adarts.supernet import Selection
 
 
-class SearchTask:
-    """The bilevel search of one method on one data set (eqs. 4 and 5); what a method sees as :class:`~adarts.methods.Search`.
+class SearchTask(BilevelStep):
+    """The bilevel search of one method on one data set.
 
     Args:
         config: the whole search.
@@ -37,28 +32,13 @@ class SearchTask:
     """
 
     def __init__(self, config: SearchConfig, data: ImageData, method: Method, device: torch.device) -> None:
-        self.config, self.data, self.method, self.device = config, data, method, device
-        #: called between the batches of a long measurement; it may raise to stop the run
-        self.check_stop: Callable[[], None] = lambda: None
-        updates.fix_arithmetic(device)
         self.phases = checked_phases(config, method)
-        self.epochs = sum(phase.epochs for phase in self.phases)
-        #: why the method ended the search before that
-        self.stopped: str | None = None
-        self.epoch, self._step = 0, 0
+        super().__init__(config, data, method, device)
         #: a method that learns from all images leaves none to validate its supernet on
         self.validates = config.search.validate_supernet and not method.single_level
-        batches = search_batches(config, data, method.single_level, device)
-        self.weight_batches, self.alpha_batches, self.validation = batches
-        self._steps, self._pass = epoch_steps(config, self.weight_batches, self.alpha_batches)
-        #: a batch is worked off in so many parts where memory is short
-        self.parts = 1
         self.fingerprint = data.fingerprint
-        self.previous: Supernet | None = None
         self.enter(0)
         self.initial_genotype = self.genotype()
-
-    # ------------------------------------------------------------------------------------------------------- phases
 
     def enter(self, index: int) -> None:
         """Begin a phase: its supernet, its optimizers, and what the method does first."""
@@ -68,77 +48,28 @@ class SearchTask:
 
     def _build(self, index: int) -> None:
         phase = self.phases[index]
-        self.progress = Progress(index, 0, phase.epochs, self.steps(0), phase.warmup_epochs)
+        self.progress = Progress(index, 0, phase.epochs, self._steps, phase.warmup_epochs)
         if phase.fresh or index == 0:
             self.previous = getattr(self, "supernet", None)
             self.supernet = build_supernet(self.config, phase, index, self.data).to(self.device)
-        weights, alphas = self.supernet.weight_parameters(), self.supernet.alpha_parameters()
-        self.weight_optimizer = updates.sgd(weights, self.config.weights)
-        self.alpha_optimizer = updates.adam(alphas, self.config.alphas)
-        #: the architecture weights of the last pass
-        self._arch_weights: ArchWeights | None = None
-        self._make_updates(self._recorder(phase))
-        #: what the selector `random` draws from, of the current step
-        self.generator: torch.Generator | None = None
-        #: seed of what a method draws in a pass of the current update
-        self._draws = 0
-        #: learning rate of the weights in the current epoch
-        self.rate = self.config.weights.learning_rate
-        #: the channels of the last update of the weights, and of the last one of the epoch before
-        self.selection, self.selection_before = Selection(), Selection()
-
-    def _recorder(self, phase: Phase) -> Recorder | None:
-        # A choice of channels that is drawn on the CPU, anew in every forward pass, cannot be replayed.
-        if phase.edge.selector == "random" or self._draws_inside:
-            return None
-        return recorder(self.config.run, self.device)
-
-    def _make_updates(self, record: Recorder | None) -> None:
-        weights, alphas = self.supernet.weight_parameters(), self.supernet.alpha_parameters()
-        clip = self.config.alphas.clip
-        of_weights = updates.Moved(self.weight_optimizer, "the weights", self.config.weights.clip)
-        of_alphas = updates.Moved(self.alpha_optimizer, "the alphas", float("inf") if clip is None else clip)
-        make = partial(updates.Update, masks=self._masks, recorder=record)
-        gradient = updates.backward(partial(self._loss, purpose="weights"))
-        self.weight_update = make(of_weights, gradient=gradient, frozen=alphas, observe=self._selected)
-        self.joint_update = make(of_weights, of_alphas, gradient=gradient, observe=self._selected)
-        own = self.method.alpha_gradient(self)
-        self.alpha_update = make(
-            of_alphas, gradient=own or updates.backward(partial(self._loss, purpose="alphas")), frozen=weights
-        )
-
-    def _updates(self) -> tuple[updates.Update, ...]:
-        return self.weight_update, self.alpha_update, self.joint_update
+        self.prepare(phase)
+        #: the channels of the last update of the weights in the epoch before
+        self.selection_before = Selection()
 
     # --------------------------------------------------------------------------------------------- what the driver asks
 
     def steps(self, epoch: int) -> int:
         return self._steps
 
-    def go_to(self, epoch: int, step: int) -> None:
-        """Make a step the current one; its batches and what is drawn in it follow from its number."""
-        progress = self._progress(epoch)
-        if self.method.info.replay == "epoch" and progress != self.progress:
-            self._forget()
-        self.epoch, self._step, self.progress = epoch, step, progress
-        self.rate = self._learning_rate(epoch)
-        self.generator = generator(self.config.seed, "channels", epoch, step)
-
     def workload(self, epoch: int) -> tuple[int, bool]:
-        progress = self._progress(epoch)
+        progress = self.progress_at(epoch)
         return progress.phase, progress.past_warmup
 
-    def step(self, epoch: int, step: int) -> Sums:
-        self.supernet.train()
-        self.go_to(epoch, step)
-        with self._circumstances(), self._drawing():
-            return self.method.update(self)
-
     def end_epoch(self, epoch: int, totals: dict[str, float]) -> dict[str, Any]:
-        self._check()
+        self.require_finite()
         record: dict[str, Any] = {
             "epoch": epoch,
-            "learning_rate": self._learning_rate(epoch),
+            "learning_rate": self.learning_rate(epoch),
             "train_loss": totals["loss"] / totals["images"],
             "train_accuracy": totals["correct"] / totals["images"],
             "alphas_loss": None,
@@ -148,10 +79,10 @@ class SearchTask:
             record["alphas_loss"] = totals["alphas_loss"] / totals["alphas_images"]
             record["alphas_accuracy"] = totals["alphas_correct"] / totals["alphas_images"]
         if self.validates:
-            record["supernet_loss"], record["supernet_accuracy"] = self._validate()
+            record["supernet_loss"], record["supernet_accuracy"] = self.validate()
         # Measurements may be stopped between two batches; from here on the state changes.
         self.go_to(epoch, 0)
-        self._draws = derive_seed(self.config.seed, "draws", "end", epoch)
+        self._seed = derive_seed(self.config.seed, "draws", "end", epoch)
         with self._drawing():
             own = self.method.on_epoch_end(self)
         net, genotype = self.supernet, self.genotype()
@@ -185,7 +116,7 @@ class SearchTask:
         return line if self.stopped is None else f"{line}  stopped: {self.stopped}"
 
     def state_dict(self) -> dict[str, Any]:
-        self._check()
+        self.require_finite()
         return {
             "phase": self.progress.phase,
             "epochs": self.epochs,
@@ -195,7 +126,7 @@ class SearchTask:
             "weight_optimizer": self.weight_optimizer.state_dict(),
             "alpha_optimizer": self.alpha_optimizer.state_dict(),
             "method": self.method.state_dict(),
-            "parts": self.parts,
+            "accumulation": self.accumulation,
             "selection": self.selection.cells,
             "selection_before": self.selection_before.cells,
             "data": self.fingerprint,
@@ -203,8 +134,8 @@ class SearchTask:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        updates.require_same_images(self.fingerprint, state["data"])
-        self.initial_genotype = Genotype.from_dict(state["initial_genotype"])  # refuses cells of another space
+        require_same_images(self.fingerprint, state["data"])
+        self.initial_genotype = Genotype.from_dict(state[\"initial_genotype\"])  # refuses cells of another space
         if state["phase"] != self.progress.phase:
             # The supernet of the last phase that had a new one; later phases went on with it.
             fresh = [index for index in range(state["phase"] + 1) if self.phases[index].fresh or index == 0]
@@ -216,18 +147,18 @@ class SearchTask:
         self.supernet.load_state_dict(state["supernet"])
         for kind, active in state["active"].items():
             self.supernet.set_active(kind, active)
-        updates.load_optimizer(self.weight_optimizer, state["weight_optimizer"])
-        updates.load_optimizer(self.alpha_optimizer, state["alpha_optimizer"])
-        self._forget()
+        load_optimizer(self.weight_optimizer, state["weight_optimizer"])
+        load_optimizer(self.alpha_optimizer, state["alpha_optimizer"])
+        self.forget()
         self.method.load_state_dict(state["method"])
-        self.parts = state["parts"]
+        self.accumulation = state["accumulation"]
         self.selection = Selection(list(state["selection"]))
         self.selection_before = Selection(list(state["selection_before"]))
 
     def halve_batch(self) -> bool:
-        if self.config.search.batch_size // (2 * self.parts) < 2:  # batch normalization needs two images
+        if self.config.search.batch_size // (2 * self.accumulation) < 2:  # batch normalization needs two images
             return False
-        self.parts *= 2
+        self.accumulation *= 2
         self.selection, self.selection_before = Selection(), Selection()  # of batches of another size
         return True
 
@@ -237,163 +168,12 @@ class SearchTask:
         Raises:
             ConfigError: the method names cells that are not of the space.
         """
+        name = self.method.info.name
         try:
             found = self.method.derive(self.supernet)
+            if not isinstance(found, Genotype):
+                raise ConfigError(f"method '{name}': derive must return a Genotype, not {type(found).__name__}")
             found.require_within(self.supernet.space)
         except DataError as error:
-            raise ConfigError(f"method '{self.method.info.name}' derives what is not in the space: {error}") from error
+            raise ConfigError(f"method '{name}' derives what is not in the space: {error}") from error
         return found
-
-    # ---------------------------------------------------------------------------------------------- what a method asks
-
-    @property
-    def alphas_active(self) -> bool:
-        return self.progress.past_warmup
-
-    def batch(self, purpose: Purpose) -> tuple[Tensor, Tensor]:
-        batches = self.alpha_batches if purpose == "alphas" else self.weight_batches
-        return batches.batch(*divmod(self.epoch * self._steps + self._step, self._pass))
-
-    def update_alphas(self) -> Sums:
-        self._draws = derive_seed(self.config.seed, "draws", "alphas", self.epoch, self._step)
-        batches = [tensor for purpose in self.method.alpha_batches for tensor in self.batch(purpose)]
-        sums = self.alpha_update(self.config.alphas.learning_rate, self.parts, *batches)
-        return {f"alphas_{name}": value for name, value in sums.items()}
-
-    def update_weights(self) -> Sums:
-        return self._move_weights(self.weight_update)
-
-    def update_both(self) -> Sums:
-        return self._move_weights(self.joint_update)
-
-    def _move_weights(self, update: updates.Update) -> Sums:
-        self._draws = derive_seed(self.config.seed, "draws", "weights", self.epoch, self._step)
-        sums = update(self.rate, self.parts, *self.batch("weights"))
-        self.selection = Selection(update.observed)
-        return sums
-
-    def loss(
-        self,
-        x_bchw: Tensor,
-        y_b: Tensor,
-        arch_weights: ArchWeights,
-        *,
-        parameters: Mapping[str, Tensor] | None = None,
-        selection: Literal["batch", "average"] | Selection = "batch",
-        update_statistics: bool = False,
-        precise: bool = False,
-    ) -> tuple[Tensor, Tensor]:
-        arguments = {
-            "arch_weights": arch_weights,
-            "selection": selection,
-            "update_statistics": update_statistics,
-            "generator": self.generator,
-        }
-        if self.supernet.space.draws:
-            # The same noise in all passes of an update: methods compare them.
-            torch.manual_seed(derive_seed(self._draws, "noise"))
-        with updates.autocast("float32" if precise else self.config.run.precision, x_bchw.device):
-            if parameters is None:
-                logits = self.supernet(x_bchw, **arguments)
-            else:
-                logits = functional_call(self.supernet, dict(parameters), (x_bchw,), arguments)
-        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-        return F.cross_entropy(logits, y_b), logits
-
-    def measure(self, arch_weights: ArchWeights) -> tuple[float, float]:
-        self.supernet.train()
-        self.generator = generator(self.config.seed, "validation channels")
-
-        def logits(x_bchw: Tensor) -> Tensor:
-            return self.supernet(  # type: ignore[no-any-return]
-                x_bchw, arch_weights=arch_weights, update_statistics=False, generator=self.generator
-            )
-
-        return updates.measure(logits, self._validation_batches(), self.check_stop)
-
-    def momentum(self) -> dict[str, Tensor]:
-        state = self.weight_optimizer.state
-        named = self.supernet.named_parameters()
-        return {name: state[p]["momentum_buffer"] for name, p in named if "momentum_buffer" in state.get(p, {})}
-
-    def restart_alphas(self) -> None:
-        self.alpha_optimizer.state.clear()
-        self._forget()
-
-    def stop(self, reason: str) -> None:
-        self.epochs, self.stopped = self.epoch + 1, reason
-
-    def _progress(self, epoch: int) -> Progress:
-        """Where an epoch stands in the current phase."""
-        index, phase = self.progress.phase, self.phases[self.progress.phase]
-        begin = sum(before.epochs for before in self.phases[:index])
-        return Progress(index, epoch - begin, phase.epochs, self.steps(epoch), phase.warmup_epochs)
-
-    def _learning_rate(self, epoch: int) -> float:
-        progress, phase = self._progress(epoch), self.phases[self.progress.phase]
-        return phase.rate_scale * updates.learning_rate(self.config.weights, progress.epoch, progress.epochs)
-
-    def _loss(self, x_bchw: Tensor, y_b: Tensor, purpose: Purpose) -> tuple[Tensor, ...]:
-        if self._draws_inside:
-            torch.manual_seed(self._draws)  # the same for all parts of a batch
-        arch_weights = self._arch_weights = self.method.arch_weights(self, purpose, x_bchw, y_b)
-        # The alphas' batches would only disturb the averages that belong to the weights.
-        loss, logits = self.loss(x_bchw, y_b, arch_weights, update_statistics=purpose == "weights")
-        penalty = self.method.penalty(self, purpose, arch_weights)
-        return (loss, logits) if penalty is None else (loss, logits, penalty)
-
-    def _selected(self) -> list[Tensor]:
-        return self.supernet.selection.cells
-
-    def _masks(self) -> updates.Masks:
-        return self.supernet.movable(None if self._arch_weights is None else self._arch_weights.active)
-
-    @property
-    def _draws_inside(self) -> bool:
-        return self.method.info.replay == "never" or self.supernet.space.draws
-
-    @contextmanager
-    def _drawing(self) -> Iterator[None]:
-        """Leave torch's own generator as it was, where a method or an operation draws from it."""
-        if not self._draws_inside:
-            yield
-            return
-        with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
-            torch.manual_seed(derive_seed(self.config.seed, "draws", self.epoch, self._step))
-            yield
-
-    def _forget(self) -> None:
-        for update in self._updates():
-            update.forget()
-
-    def _check(self) -> None:
-        """Refuse a state behind an update that was not finite."""
-        with self._circumstances():
-            for update in self._updates():
-                update.check()
-
-    @contextmanager
-    def _circumstances(self) -> Iterator[None]:
-        """Say with a loss that is not finite what may have led there."""
-        try:
-            yield
-        except NotFiniteError as error:
-            alphas = torch.cat([p.detach().flatten() for p in self.supernet.alpha_parameters()])
-            raise NotFiniteError(
-                f"{error} (learning rate {self.rate:.3g}, alphas from {alphas.min():.3g} to {alphas.max():.3g})"
-            ) from None
-
-    def _validation_batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        return (self.validation.batch(0, step) for step in range(len(self.validation)))
-
-    def _validate(self) -> tuple[float, float]:
-        net = self.supernet.eval()
-        # Only the selector `random` draws; its choice is the same in every epoch.
-        draws = generator(self.config.seed, "validation channels")
-        with torch.no_grad():
-            arch_weights = self.method.plain_arch_weights(self)
-        return updates.measure(
-            lambda x: net(x, arch_weights=arch_weights, selection="average", generator=draws),
-            self._validation_batches(),
-            self.check_stop,
-        )

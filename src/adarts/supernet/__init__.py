@@ -3,6 +3,15 @@
 from adarts.supernet.cell import require_k
 from adarts.supernet.network import Supernet, is_alpha
 from adarts.supernet.plan import ArchWeights, masked_mean, masked_softmax
-from adarts.supernet.selection import Selection
+from adarts.supernet.selection import AttentionSource, Selection
 
-__all__ = ["ArchWeights", "Selection", "Supernet", "is_alpha", "masked_mean", "masked_softmax", "require_k"]
+__all__ = [
+    "ArchWeights",
+    "AttentionSource",
+    "Selection",
+    "Supernet",
+    "is_alpha",
+    "masked_mean",
+    "masked_softmax",
+    "require_k",
+]

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from adarts.config.settings import SearchConfig
 from adarts.methods import Method, Purpose
+from adarts.methods.base import weighs_auxiliary
 from adarts.methods.registry import check, published_by
 from adarts.models import Network
 from adarts.searching import SearchTask
@@ -104,8 +105,8 @@ class MethodContract:
             assert getattr(info, field).strip(), f"info.{field} is empty"
         assert self.method.__doc__, "the class has no docstring, which `adarts methods show` prints"
         config = SearchConfig.model_validate({"method": info.name, **published_by(self.method)})
-        assert config.edge.auxiliary_skip == self.method.weighs_auxiliary, (
-            "edge.auxiliary_skip and weighs_auxiliary differ"
+        assert config.edge.auxiliary_skip == weighs_auxiliary(self.method), (
+            "edge.auxiliary_skip needs the hook auxiliary, and the reverse"
         )
 
     # ------------------------------------------------------------------------------------------------------ the updates
@@ -115,7 +116,7 @@ class MethodContract:
         if self.method.single_level:
             raise SkipTest("moves both with one update")
         weights, alphas = snapshot(search.supernet.weight_parameters()), snapshot(search.supernet.alpha_parameters())
-        search.update_weights()
+        search.update("weights")
         assert not any(moved(alphas, search.supernet.alpha_parameters())), "the weights' update moved alphas"
         assert any(moved(weights, search.supernet.weight_parameters())), "the weights' update moved no weight"
 
@@ -126,7 +127,7 @@ class MethodContract:
         net = search.supernet
         weights, buffers = snapshot(net.weight_parameters()), snapshot(net.buffers())
         alphas = snapshot(net.alpha_parameters())
-        search.update_alphas()
+        search.update("alphas")
         assert not any(moved(weights, net.weight_parameters())), "the alphas' update moved weights"
         assert not any(moved(buffers, net.buffers())), "the alphas' update moved running statistics"
         assert any(moved(alphas, net.alpha_parameters())), "the alphas' update moved no alpha"
@@ -155,12 +156,14 @@ class MethodContract:
     def test_every_active_alpha_receives_a_finite_gradient(self) -> None:
         self._require_gradients()
 
-    def test_a_penalty_is_that_of_the_batch_in_however_many_parts(self) -> None:
+    def test_a_penalty_is_that_of_the_whole_batch(self) -> None:
         if self.method.penalty is Method.penalty:
             raise SkipTest("has no penalty")
-        whole, halved = (self._effect_of_the_penalty(parts) for parts in (1, 2))
+        whole, halved = map(self._effect_of_the_penalty, (1, 2))
         distance = (whole - halved).norm()
-        assert distance <= 0.01 * whole.norm() + 1e-6, "the penalty depends on the parts in which a batch is worked off"
+        assert distance <= 0.01 * whole.norm() + 1e-6, (
+            "the penalty depends on the smaller batches whose gradients are added up"
+        )
 
     def test_what_is_not_active_is_left_alone(self) -> None:
         search = self.search()
@@ -171,18 +174,45 @@ class MethodContract:
         for kind, own in active.items():
             net.set_active(kind, own.tolist())
         before = {name: alphas.detach().clone() for name, alphas in net.alphas.items()}
-        at(search, 1)
-        self.method.update(search.method, search)
+        search.step(1, 0)
         for kind, own in active.items():
             assert torch.equal(net.alphas[kind][~own], before[kind][~own]), f"{kind}: alphas that are not active moved"
             weights = search.method.operation_weights(net)[kind]
             assert not weights[~own].any(), f"{kind}: operations that are not active have weights"
 
+    def test_what_a_gpu_may_repeat_does_not_change(self) -> None:
+        """A recorded update repeats the numbers that Python knew while it was recorded."""
+        claim = self.method.info.replay
+        if claim == "never":
+            raise SkipTest("no update is recorded")
+        search = self.search(search={"epochs": 4})
+
+        def numbers(epoch: int, seed: int) -> list[Tensor]:
+            x_bchw, y_b = at(search, epoch).batch("weights")
+            torch.manual_seed(seed)
+            found: list[Tensor] = []
+            for purpose in search.method.order(search.progress):
+                weights = search.method.arch_weights(search, purpose, x_bchw, y_b)
+                figures = torch.tensor([weights.auxiliary, weights.skip_dropout])
+                penalty = search.method.penalty_of(search, weights)
+                found += [*weights.operations.values(), figures, torch.zeros(()) if penalty is None else penalty]
+            return found
+
+        def same(one: list[Tensor], other: list[Tensor]) -> bool:
+            return all(torch.equal(*pair) for pair in zip(one, other, strict=True))
+
+        first = numbers(1, 0)
+        assert same(first, numbers(1, 1)), f"info.replay is '{claim}', but a pass draws"
+        if claim == "run":
+            assert same(first, numbers(3, 0)), "info.replay is 'run', but what is computed changes with the epoch"
+            own = self.method.alpha_gradient is not Method.alpha_gradient
+            assert not own, "info.replay is 'run', but alpha_gradient may use the learning rate of the epoch"
+
     # --------------------------------------------------------------------------------------------- the state, the result
 
     def test_the_alphas_rest_in_the_warm_up_and_move_behind_it(self) -> None:
         epochs = self.finished().epochs
-        early = [number for number, epoch in enumerate(epochs) if epoch.moved and not epoch.warm]
+        early = [number for number, epoch in enumerate(epochs) if epoch.moved and not epoch.past_warmup]
         assert not early, f"the alphas moved in the epochs {early}, which are warm-up"
         assert any(epoch.moved for epoch in epochs), "the alphas never moved"
 
@@ -222,7 +252,7 @@ class MethodContract:
             assert all(torch.isfinite(torch.as_tensor(value)) for value in sums.values()), name
             search.genotype()
 
-    def test_a_batch_in_parts(self) -> None:
+    def test_gradients_of_smaller_batches(self) -> None:
         search = self.search()
         assert search.halve_batch()
         sums = search.step(1, 0)
@@ -273,10 +303,10 @@ class MethodContract:
             )
         return search
 
-    def _effect_of_the_penalty(self, parts: int) -> Tensor:
-        """What the penalty adds to the gradient of the alphas, for a batch that is worked off in so many parts.
+    def _effect_of_the_penalty(self, accumulation: int) -> Tensor:
+        """What the penalty adds to the gradient of the alphas, with the gradients of so many smaller batches added up.
 
-        The normalization sees other batches in the parts, so that the gradients of the loss differ; but not their difference.
+        The normalization sees the smaller batches, so that the gradients of the loss differ; but not their difference.
         """
         found = []
         for penalty in (nullcontext(), patch.object(self.method, "penalty", return_value=None)):
@@ -287,7 +317,7 @@ class MethodContract:
                 with torch.no_grad():
                     for tensor in alphas:
                         tensor.add_(torch.randn_like(tensor))  # some penalties vanish where a search begins
-                search.parts = parts
+                search.accumulation = accumulation
                 update_alphas(at(search, 2))  # and some grow with the epochs
                 found.append(gradient(alphas))
         return found[0] - found[1]

@@ -31,11 +31,11 @@ class Epoch:
     """An epoch of a search.
 
     Attributes:
-        warm: whether the warm-up was over.
+        past_warmup: whether the warm-up was over.
         moved: whether its steps moved any alpha.
     """
 
-    warm: bool
+    past_warmup: bool
     moved: bool
 
 
@@ -110,7 +110,7 @@ def assert_equal_states(one: Any, other: Any, where: str = "state") -> None:
 
 def update_alphas(search: SearchTask) -> None:
     """The update that moves the alphas."""
-    search.update_both() if search.method.single_level else search.update_alphas()
+    search.update("both" if search.method.single_level else "alphas")
 
 
 def gradient(parameters: Iterable[Tensor]) -> Tensor:
@@ -123,12 +123,12 @@ def gradients(search: SearchTask) -> dict[Purpose, Tensor]:
     weights, alphas = search.supernet.weight_parameters(), search.supernet.alpha_parameters()
     before = snapshot(alphas)
     torch.manual_seed(0)
-    at(search, 1).update_alphas()
+    at(search, 1).update("alphas")
     of_alphas = gradient(alphas)
     with torch.no_grad():
         for tensor, old in zip(alphas, before, strict=True):
             tensor.copy_(old)
-    at(search, 1).update_weights()
+    at(search, 1).update("weights")
     return {"alphas": of_alphas, "weights": gradient(weights)}
 
 

@@ -14,8 +14,9 @@ from torch import Tensor
 
 from adarts.config.settings import TrainConfig
 from adarts.data import Augmentation, Batches, ImageData, Images, hold_out
-from adarts.engine import updates
-from adarts.engine.capture import recorder
+from adarts.engine.checkpoints import require_same_images
+from adarts.engine.optimizers import learning_rate, load_optimizer, sgd
+from adarts.engine.update import Learned, Sums, Update, autocast, backward, fix_arithmetic, measure, recorder
 from adarts.models import DropPath, Network
 from adarts.models.baselines.parts import Classifier
 from adarts.seeding import derive_seed, generator
@@ -43,11 +44,11 @@ class TrainTask:
         self.epochs = config.training.epochs
         #: whether the network draws random numbers in a forward pass
         self.draws = isinstance(network, Network) and network.draws
-        updates.fix_arithmetic(device)
-        self.optimizer = updates.sgd(list(network.parameters()), config.weights)
-        self.update = updates.Update(
-            updates.Moved(self.optimizer, "the weights", config.weights.clip),
-            gradient=updates.backward(self._loss),
+        fix_arithmetic(device)
+        self.optimizer = sgd(list(network.parameters()), config.weights)
+        self.update = Update(
+            Learned(self.optimizer, "the weights", config.weights.clip),
+            gradient=backward(self._loss),
             recorder=None if self.draws else recorder(config.run, device),
         )
         kept, held_out = hold_out(data.train, config.training.validation_fraction, config.seed)
@@ -62,8 +63,8 @@ class TrainTask:
             drop_last=True,  # a last batch of one image has no statistics to normalize with
         )
         self.held_out = held_out
-        #: a batch is worked off in so many parts where memory is short
-        self.parts = 1
+        #: the gradients of so many smaller batches are added up where memory is short
+        self.accumulation = 1
         self.warm = config.training.warmup_learning_rate is None
         self.last_record: dict[str, Any] = {}
 
@@ -73,16 +74,16 @@ class TrainTask:
     def workload(self, epoch: int) -> str:
         return "training"
 
-    def step(self, epoch: int, step: int) -> dict[str, Tensor | float]:
+    def step(self, epoch: int, step: int) -> Sums:
         self.network.train()
         x_bchw, y_b = self.batches.batch(epoch, step)
         rate = self._learning_rate(epoch + (step + 1) / len(self.batches), epoch)
         batch = x_bchw, y_b, *self._path_scales(x_bchw, epoch, step)
         if not self.draws:
-            return self.update(rate, self.parts, *batch)
+            return self.update(*batch, rate=rate, accumulation=self.accumulation)
         with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
             torch.manual_seed(derive_seed(self.config.seed, "noise", epoch, step))
-            return self.update(rate, self.parts, *batch)
+            return self.update(*batch, rate=rate, accumulation=self.accumulation)
 
     def _path_scales(self, x_bchw: Tensor, epoch: int, step: int) -> tuple[Tensor, ...]:
         """Drop path's factors of every image (batch, paths, 1, 1, 1), or nothing while no path is left out."""
@@ -90,12 +91,12 @@ class TrainTask:
         if probability == 0 or not isinstance(self.network, Network):
             return ()
         drop_path = DropPath(probability, generator(self.config.seed, "drop path", epoch, step))
-        parts = [drop_path.scales(self.network.num_paths, part) for part in x_bchw.tensor_split(self.parts)]
+        parts = [drop_path.scales(self.network.num_paths, part) for part in x_bchw.tensor_split(self.accumulation)]
         return (torch.cat(parts, 1).transpose(0, 1),)
 
     def _loss(self, x_bchw: Tensor, y_b: Tensor, *scales_bp111: Tensor) -> tuple[Tensor, Tensor]:
         config = self.config
-        with updates.autocast(config.run.precision, x_bchw.device):
+        with autocast(config.run.precision, x_bchw.device):
             output = self.network(x_bchw, *(scales.transpose(0, 1) for scales in scales_bp111))
         logits, auxiliary = output if isinstance(output, tuple) else (output, None)
         logits, smoothing = logits.float(), config.training.label_smoothing
@@ -131,24 +132,24 @@ class TrainTask:
         return {
             "network": dict(self.network.state_dict()),
             "optimizer": self.optimizer.state_dict(),
-            "parts": self.parts,
+            "accumulation": self.accumulation,
             "warm": self.warm,
             "last_record": self.last_record,
             "data": self.data.fingerprint,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        updates.require_same_images(self.data.fingerprint, state["data"])
+        require_same_images(self.data.fingerprint, state["data"])
         self.network.load_state_dict(state["network"])
-        updates.load_optimizer(self.optimizer, state["optimizer"])
+        load_optimizer(self.optimizer, state["optimizer"])
         self.update.forget()
-        self.parts, self.last_record = state["parts"], state["last_record"]
-        self.warm = state.get("warm", True)  # older trainings had no such warm-up
+        self.accumulation, self.last_record = state["accumulation"], state["last_record"]
+        self.warm = state["warm"]
 
     def halve_batch(self) -> bool:
-        if self.batches.batch_size // (2 * self.parts) < 2:  # batch normalization needs two images
+        if self.batches.batch_size // (2 * self.accumulation) < 2:  # batch normalization needs two images
             return False
-        self.parts *= 2
+        self.accumulation *= 2
         return True
 
     def measure(self, images: Images, indices: Tensor) -> tuple[float, float]:
@@ -156,7 +157,7 @@ class TrainTask:
         batches = Batches(
             images,
             indices,
-            batch_size=max(1, 2 * self.config.training.batch_size // self.parts),
+            batch_size=max(1, 2 * self.config.training.batch_size // self.accumulation),
             seed=self.config.seed,
             purpose="measure",
             augmentation=Augmentation.plain(self.data),
@@ -165,13 +166,13 @@ class TrainTask:
             shuffle=False,
         )
         self.network.eval()
-        return updates.measure(self.network, (batches.batch(0, step) for step in range(len(batches))), self.check_stop)
+        return measure(self.network, (batches.batch(0, step) for step in range(len(batches))), self.check_stop)
 
     def _learning_rate(self, moment: float, epoch: int) -> float:
         """The rate falls with the epochs, as in the paper's code family; only a linear warm-up moves with the steps."""
         warmup, small = self.config.training.learning_rate_warmup, self.config.training.warmup_learning_rate
         at = moment if moment < warmup else max(float(epoch), warmup)
-        rate = updates.learning_rate(self.config.weights, at, self.epochs, warmup)
+        rate = learning_rate(self.config.weights, at, self.epochs, warmup)
         return rate if self.warm or small is None else min(rate, small)
 
     def _drop_path(self, epoch: int) -> float:

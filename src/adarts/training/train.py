@@ -11,9 +11,10 @@ import torch
 
 from adarts.config.settings import RunSettings, TrainConfig
 from adarts.data import Augmentation, Batches, ImageData, load_images
-from adarts.engine import RunFolder, StopSignals, carry_out, out_of_memory_named, prepare_device, read_config, updates
+from adarts.engine import RunFolder, StopSignals, carry_out, out_of_memory_named, prepare_device, read_config
 from adarts.engine.forecast import forecast
 from adarts.engine.tables import table
+from adarts.engine.update import measure
 from adarts.errors import ConfigError
 from adarts.models import Network, cost
 from adarts.models.baselines import get_baseline
@@ -133,7 +134,7 @@ def evaluate(run_dir: str | Path, run: RunSettings | None = None) -> dict[str, A
         drop_last=False,
         shuffle=False,
     )
-    loss, accuracy = updates.measure(network, (batches.batch(0, step) for step in range(len(batches))), lambda: None)
+    loss, accuracy = measure(network, (batches.batch(0, step) for step in range(len(batches))), lambda: None)
     return {"test_accuracy": accuracy, "test_loss": loss, "test_images": len(data.test.labels)}
 
 
@@ -190,7 +191,7 @@ def _finish(run: RunFolder, task: TrainTask) -> None:
             "parameters": size.parameters,
             "auxiliary_parameters": size.auxiliary_parameters,
             "macs": size.macs,
-            "batch_parts": task.parts,
+            "accumulation": task.accumulation,
         }
     )
     run.log(f"test accuracy after the last epoch: {accuracy:.2%} of {len(data.test.labels)} images")

@@ -1,0 +1,73 @@
+"""The optimizers of search and training, and the learning rate as a function of the epoch: no schedule to store."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from adarts.config.settings import AlphaOptimizer, WeightOptimizer
+
+
+def runs_ahead(device: torch.device) -> bool:
+    """Whether the program may be many updates ahead of the device, so that nothing should ask it for a value."""
+    return device.type == "cuda"
+
+
+def sgd(parameters: Sequence[nn.Parameter], settings: WeightOptimizer) -> torch.optim.SGD:
+    """SGD as the settings say, for the many small tensors of a supernet; on a GPU the learning rate lies there, too."""
+    ahead = runs_ahead(parameters[0].device)
+    return torch.optim.SGD(
+        parameters,
+        torch.tensor(settings.learning_rate, device=parameters[0].device) if ahead else settings.learning_rate,
+        settings.momentum,
+        weight_decay=settings.weight_decay,
+        nesterov=settings.nesterov,
+        foreach=not ahead,
+        fused=ahead,
+    )
+
+
+def adam(parameters: Sequence[nn.Parameter], settings: AlphaOptimizer) -> torch.optim.Adam:
+    """Adam as the settings say."""
+    ahead = runs_ahead(parameters[0].device)
+    return torch.optim.Adam(
+        parameters,
+        settings.learning_rate,
+        (settings.beta1, settings.beta2),
+        weight_decay=settings.weight_decay,
+        capturable=parameters[0].is_cuda,
+        fused=ahead or None,
+    )
+
+
+def load_optimizer(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -> None:
+    """Take over what an optimizer has gathered, but not how the one that gathered it worked: that was on its device."""
+    rates = [group["lr"] for group in optimizer.param_groups]
+    own = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": state["state"], "param_groups": own})
+    for group, rate in zip(optimizer.param_groups, rates, strict=True):
+        group["lr"] = rate  # the tensor itself, where it is one
+
+
+def learning_rate(settings: WeightOptimizer, epoch: float, epochs: int, warmup: float = 0.0) -> float:
+    """The learning rate at a time: linear from 0 during the warm-up, then along a cosine to the final one, or in steps.
+
+    Args:
+        settings: first and last learning rate, and the milestones.
+        epoch: the time, in epochs.
+        epochs: the whole run.
+        warmup: its first part.
+    """
+    if epoch < warmup:
+        return settings.learning_rate * epoch / warmup
+    if settings.milestones:
+        # Rounded: 0.55 of 100 epochs would be a little more than 55, and so begin an epoch late.
+        passed = sum(epoch >= round(share * epochs, 6) for share in settings.milestones)
+        return settings.learning_rate * 0.1**passed
+    progress = (epoch - warmup) / (epochs - warmup)
+    span = settings.learning_rate - settings.final_learning_rate
+    return settings.final_learning_rate + span * (1 + math.cos(math.pi * progress)) / 2

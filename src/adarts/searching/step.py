@@ -1,0 +1,262 @@
+"""The bilevel step of a search (eqs. 4 and 5), from top to bottom: :meth:`BilevelStep.step`, then :meth:`BilevelStep.update`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.func import functional_call
+
+from adarts.config.settings import SearchConfig
+from adarts.data import ImageData
+from adarts.engine.optimizers import adam, learning_rate, sgd
+from adarts.engine.update import Learned, Sums, Update, autocast, backward, fix_arithmetic, measure, recorder
+from adarts.errors import NotFiniteError
+from adarts.methods import Method, Phase, Progress, Purpose
+from adarts.searching.batches import epoch_steps, search_batches
+from adarts.seeding import derive_seed, generator
+from adarts.supernet import ArchWeights, AttentionSource, Selection, Supernet
+
+
+class BilevelStep:
+    """The step of one method on one data set; what a method sees as :class:`~adarts.methods.Search`.
+
+    Args:
+        config: the whole search.
+        data: its images.
+        method: how.
+        device: of the run.
+    """
+
+    supernet: Supernet
+    phases: tuple[Phase, ...]
+    progress: Progress
+
+    def __init__(self, config: SearchConfig, data: ImageData, method: Method, device: torch.device) -> None:
+        self.config, self.data, self.method, self.device = config, data, method, device
+        #: called between the batches of a long measurement; it may raise to stop the run
+        self.check_stop: Callable[[], None] = lambda: None
+        fix_arithmetic(device)
+        batches = search_batches(config, data, method.single_level, device)
+        self.weight_batches, self.alpha_batches, self.validation = batches
+        self.epochs = sum(phase.epochs for phase in self.phases)
+        #: why the method ended the search before that
+        self.stopped: str | None = None
+        self._steps, self._pass = epoch_steps(config, self.weight_batches, self.alpha_batches)
+        #: the gradients of so many smaller batches are added up where memory is short
+        self.accumulation = 1
+        self.epoch, self._step = 0, 0
+        self.previous: Supernet | None = None
+
+    def prepare(self, phase: Phase) -> None:
+        """Optimizers and updates for the supernet of a phase."""
+        net, config = self.supernet, self.config
+        weights, alphas = net.weight_parameters(), net.alpha_parameters()
+        self.weight_optimizer, self.alpha_optimizer = sgd(weights, config.weights), adam(alphas, config.alphas)
+        of_weights = Learned(self.weight_optimizer, "the weights", config.weights.clip)
+        of_alphas = Learned(self.alpha_optimizer, "the alphas", config.alphas.clip or math.inf)
+        # A choice of channels that is drawn on the CPU, anew in every forward pass, cannot be replayed.
+        captured = phase.edge.selector != "random" and not self._draws
+        update = partial(
+            Update,
+            masks=lambda: net.movable(None if self._arch_weights is None else self._arch_weights.active),
+            outputs=lambda: net.selection.cells,
+            recorder=recorder(config.run, self.device) if captured else None,
+        )
+
+        def loss(purpose: Purpose) -> Callable[..., tuple[Tensor, Tensor]]:
+            return backward(partial(self._loss, purpose))
+
+        gradient = self.method.alpha_gradient(self) or loss("alphas")
+        self.updates: dict[Purpose, Update] = {
+            "weights": update(of_weights, gradient=loss("weights"), frozen=alphas),
+            "alphas": update(of_alphas, gradient=gradient, frozen=weights),
+            "both": update(of_weights, of_alphas, gradient=loss("both")),
+        }
+        #: the architecture weights of the last pass
+        self._arch_weights: ArchWeights | None = None
+        #: seed of what is drawn in the passes of the current update
+        self._seed = 0
+        #: what the selector `random` draws from, of the current step
+        self.generator: torch.Generator | None = None
+        #: learning rate of the weights in the current epoch
+        self.rate = config.weights.learning_rate
+        #: the channels of the last update of the weights
+        self.selection = Selection()
+
+    # --------------------------------------------------------------------------------------------------------- the step
+
+    def step(self, epoch: int, step: int) -> Sums:
+        """One search step: the updates in the method's order; in the warm-up those of the weights alone."""
+        self.supernet.train()
+        self.go_to(epoch, step)
+        sums: Sums = {}
+        with self._explained(), self._drawing():
+            for purpose in self.method.order(self.progress):
+                if self.progress.past_warmup:
+                    sums |= self.update(purpose)
+                elif purpose != "alphas":
+                    sums |= self.update("weights")
+            self.method.observe(self, sums)
+        return sums
+
+    def update(self, purpose: Purpose) -> Sums:
+        """One update: of the weights by the training loss (eq. 5), of the alphas by the validation loss (eq. 4), or of both."""
+        self._seed = derive_seed(self.config.seed, "draws", purpose, self.epoch, self._step)
+        sources = self.method.alpha_batches if purpose == "alphas" else (purpose,)
+        batch = [tensor for source in sources for tensor in self.batch(source)]
+        update = self.updates[purpose]
+        rate = self.config.alphas.learning_rate if purpose == "alphas" else self.rate
+        sums = update(*batch, rate=rate, accumulation=self.accumulation)
+        if purpose == "alphas":
+            return {f"alphas_{name}": value for name, value in sums.items()}
+        self.selection = Selection(update.given)
+        return sums
+
+    def batch(self, purpose: Purpose) -> tuple[Tensor, Tensor]:
+        """Images and labels of the current step, augmented: of the half for the weights, or of that for the alphas."""
+        batches = self.alpha_batches if purpose == "alphas" else self.weight_batches
+        return batches.batch(*divmod(self.epoch * self._steps + self._step, self._pass))
+
+    def _loss(self, purpose: Purpose, x_bchw: Tensor, y_b: Tensor) -> tuple[Tensor, ...]:
+        """Mean loss, logits, and the method's penalty where alphas learn."""
+        if self._draws:
+            torch.manual_seed(self._seed)  # the same for all parts of a batch
+        weights = self._arch_weights = self.method.arch_weights(self, purpose, x_bchw, y_b)
+        # The alphas' batches would only disturb the averages that belong to the weights.
+        loss, logits = self.loss(x_bchw, y_b, weights, update_statistics=purpose != "alphas")
+        penalty = None if purpose == "weights" else self.method.penalty_of(self, weights)
+        return (loss, logits) if penalty is None else (loss, logits, penalty)
+
+    def loss(
+        self,
+        x_bchw: Tensor,
+        y_b: Tensor,
+        arch_weights: ArchWeights,
+        *,
+        parameters: Mapping[str, Tensor] | None = None,
+        selection: AttentionSource | Selection = "batch",
+        update_statistics: bool = False,
+        precise: bool = False,
+    ) -> tuple[Tensor, Tensor]:
+        """Mean cross-entropy and logits of a pass; see :meth:`adarts.methods.Search.loss`."""
+        arguments = {
+            "arch_weights": arch_weights,
+            "selection": selection,
+            "update_statistics": update_statistics,
+            "generator": self.generator,
+        }
+        if self.supernet.space.draws:
+            # The same noise in all passes of an update: methods compare them.
+            torch.manual_seed(derive_seed(self._seed, "noise"))
+        with autocast("float32" if precise else self.config.run.precision, x_bchw.device):
+            if parameters is None:
+                logits = self.supernet(x_bchw, **arguments)
+            else:
+                logits = functional_call(self.supernet, dict(parameters), (x_bchw,), arguments)
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        return F.cross_entropy(logits, y_b), logits
+
+    # ------------------------------------------------------------------------------------------- what methods ask besides
+
+    def measure(self, arch_weights: ArchWeights) -> tuple[float, float]:
+        """Mean loss and accuracy on the half for the alphas, normalized with the statistics of the batches."""
+        self.supernet.train()
+        return self._measured(arch_weights, update_statistics=False)
+
+    def validate(self) -> tuple[float, float]:
+        """The same with the running statistics, and with nothing drawn or perturbed."""
+        self.supernet.eval()
+        with torch.no_grad():
+            arch_weights = self.method.expected_arch_weights(self)
+        return self._measured(arch_weights, selection="average")
+
+    def momentum(self) -> dict[str, Tensor]:
+        """What SGD remembers of the weights so far, by the names inside the supernet; empty before the first step."""
+        state = self.weight_optimizer.state
+        named = self.supernet.named_parameters()
+        return {name: state[p]["momentum_buffer"] for name, p in named if "momentum_buffer" in state.get(p, {})}
+
+    def restart_alphas(self) -> None:
+        """Let Adam begin anew, as after a change of the active operations."""
+        self.alpha_optimizer.state.clear()
+        self.forget()
+
+    def stop(self, reason: str) -> None:
+        """End the search with this epoch."""
+        self.epochs, self.stopped = self.epoch + 1, reason
+
+    # ------------------------------------------------------------------------------------------------------ circumstances
+
+    def go_to(self, epoch: int, step: int) -> None:
+        """Make a step the current one; its batches and what is drawn in it follow from its number."""
+        progress = self.progress_at(epoch)
+        if self.method.info.replay == "epoch" and progress != self.progress:
+            self.forget()
+        self.epoch, self._step, self.progress = epoch, step, progress
+        self.rate = self.learning_rate(epoch)
+        self.generator = generator(self.config.seed, "channels", epoch, step)
+
+    def progress_at(self, epoch: int) -> Progress:
+        """Where an epoch stands in the current phase."""
+        index, phase = self.progress.phase, self.phases[self.progress.phase]
+        first = sum(before.epochs for before in self.phases[:index])
+        return Progress(index, epoch - first, phase.epochs, self._steps, phase.warmup_epochs)
+
+    def learning_rate(self, epoch: int) -> float:
+        """That of the weights in an epoch."""
+        progress, phase = self.progress_at(epoch), self.phases[self.progress.phase]
+        return phase.rate_scale * learning_rate(self.config.weights, progress.epoch, progress.epochs)
+
+    def forget(self) -> None:
+        """Begin with all updates anew, as after another state was loaded."""
+        for update in self.updates.values():
+            update.forget()
+
+    def require_finite(self) -> None:
+        """Refuse a state behind an update that was not finite.
+
+        Raises:
+            NotFiniteError: it is one.
+        """
+        with self._explained():
+            for update in self.updates.values():
+                update.check()
+
+    def _measured(self, arch_weights: ArchWeights, **how: object) -> tuple[float, float]:
+        # Only the selector `random` draws; its choice is the same in every measurement.
+        draws = generator(self.config.seed, "validation channels")
+        logits = partial(self.supernet, arch_weights=arch_weights, generator=draws, **how)
+        batches = (self.validation.batch(0, step) for step in range(len(self.validation)))
+        return measure(logits, batches, self.check_stop)
+
+    @property
+    def _draws(self) -> bool:
+        """Whether a pass may draw from torch's generator, which is then seeded for it."""
+        return self.method.info.replay == "never" or self.supernet.space.draws
+
+    @contextmanager
+    def _drawing(self) -> Iterator[None]:
+        """Leave torch's own generator as it was, where a method or an operation draws from it."""
+        if not self._draws:
+            yield
+            return
+        with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
+            torch.manual_seed(derive_seed(self.config.seed, "draws", self.epoch, self._step))
+            yield
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Say with a loss that is not finite what may have led there."""
+        try:
+            yield
+        except NotFiniteError as error:
+            alphas = torch.cat([p.detach().flatten() for p in self.supernet.alpha_parameters()])
+            raise NotFiniteError(
+                f"{error} (learning rate {self.rate:.3g}, alphas from {alphas.min():.3g} to {alphas.max():.3g})"
+            ) from None
