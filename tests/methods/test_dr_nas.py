@@ -28,7 +28,6 @@ def test_the_first_phase_has_fewer_channels(channels: int, k: int, narrow: int) 
 def test_all_channels_stay_all_channels() -> None:
     task = tiny_search("dr-nas", edge={"selector": "all", "k": 1})
     assert [phase.edge.k for phase in task.phases] == [1, 1]
-    assert [phase.num_operations for phase in tiny_search("dr-nas").phases] == [7, 4]
 
 
 def samples(alpha_o: Tensor, active_o: Tensor, count: int) -> Tensor:

@@ -21,7 +21,6 @@ TOTALS = {"loss": 1.0, "correct": 1.0, "images": 1.0}
 def test_the_stages_are_as_deep_as_published_in_proportion(cells: int, depths: list[int]) -> None:
     task = tiny_search("p-darts", supernet={"channels": 4, "cells": cells})
     assert [phase.supernet.cells for phase in task.phases] == depths
-    assert [phase.num_operations for phase in task.phases] == [8, 5, 3]
     assert all(phase.fresh for phase in task.phases) and task.epochs == 12
 
 
