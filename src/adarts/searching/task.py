@@ -135,7 +135,7 @@ class SearchTask(BilevelStep):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         require_same_images(self.fingerprint, state["data"])
-        self.initial_genotype = Genotype.from_dict(state[\"initial_genotype\"])  # refuses cells of another space
+        self.initial_genotype = Genotype.from_dict(state["initial_genotype"])  # refuses cells of another space
         if state["phase"] != self.progress.phase:
             # The supernet of the last phase that had a new one; later phases went on with it.
             fresh = [index for index in range(state["phase"] + 1) if self.phases[index].fresh or index == 0]
