@@ -21,12 +21,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from adarts import kernels
-from adarts.config.loading import search_config
 from adarts.config.settings import SearchConfig
 from adarts.data import ImageData, Images
 from adarts.engine.update import fix_arithmetic
-from adarts.methods import create, published
-from adarts.searching import SearchTask
+from adarts.methods import create
+from adarts.searching import SearchTask, search_config
 from adarts.seeding import generator
 
 CLASSES = 10
@@ -75,7 +74,6 @@ class Design:
             ConfigError: a name, value or combination that cannot work.
         """
         return search_config(
-            published,
             method=self.method,
             data="synthetic",
             edge={} if self.k is None else {"k": self.k},
