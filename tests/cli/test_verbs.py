@@ -12,6 +12,7 @@ import yaml
 from adarts.cli.main import main
 from adarts.config.loading import SCALES
 from adarts.methods import list_methods
+from adarts.spaces import load_genotype
 
 SMALL = ["--scale", "smoke", "--images.per-class", "4", "--threads", "1"]
 
@@ -32,7 +33,7 @@ def test_search_train_evaluate_report(
     train = Path(last_line("train", *SMALL))  # of what the latest search found
     random = Path(last_line("train", *SMALL, "--genotype", "random:1", "--training.epochs", "1"))
     summary = json.loads((train / "summary.json").read_text())
-    assert summary["genotype"] == json.loads((search / "summary.json").read_text())["genotype"]
+    assert load_genotype(train / "genotype.json") == load_genotype(search / "genotype.json")
 
     again = f"test accuracy {summary['test_accuracy']:.2%} of {summary['test_images']:,} images"
     assert last_line("evaluate", str(train), "--device", "cpu", "--threads", "1").startswith(again)

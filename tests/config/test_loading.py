@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adarts.config.loading import SCALES, load_scale, merge, read_yaml, to_yaml, validated
-from adarts.config.settings import EdgeDesign, SearchConfig, TrainConfig
+from adarts.config.settings import EdgeDesign, LoopSettings, SearchConfig, TrainConfig
 from adarts.errors import ConfigError
 from adarts.methods import get_method, list_methods
 from adarts.searching import search_config
@@ -205,6 +205,21 @@ def test_naming_another_scale_than_the_file_is_refused(tmp_path: Path) -> None:
 def test_the_default_genotype_is_the_latest_search_of_the_runs() -> None:
     assert train_config(run={"runs": "here"}).genotype == "here/search/latest"
     assert train_config(run={"runs": "here"}, genotype="random:1").genotype == "random:1"
+
+
+def test_a_file_need_not_say_its_format_but_may_not_have_another(tmp_path: Path) -> None:
+    file = tmp_path / "some.yaml"
+    for line in ("", "format: 1\n"):
+        file.write_text(f"{line}seed: 3\n")
+        assert search_config(file).seed == 3
+    file.write_text("format: 2\nseed: 3\n")
+    assert "written by another version of adarts (format 2, this one reads 1)" in message(lambda: search_config(file))
+
+
+def test_of_a_settings_object_the_fields_that_were_set_count() -> None:
+    config = search_config(method="pc-darts", scale="smoke", edge=EdgeDesign(k=2), search=LoopSettings(epochs=20))
+    assert (config.edge.k, config.edge.selector) == (2, "first")
+    assert (config.search.epochs, config.search.batch_size) == (20, 16)
 
 
 def test_rules_between_settings_are_checked_once_at_the_end(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ class Rig:
     def __init__(self, folder: Path, config: dict[str, Any] | None = None) -> None:
         self.warnings: list[str] = []
         self.folder = folder
-        self.checkpoints = Checkpoints(folder, config or {"seed": 0}, {}, self.warnings.append)
+        self.checkpoints = Checkpoints(folder, config or {"seed": 0}, self.warnings.append)
 
     def save(self, *numbers: int) -> None:
         for number in numbers:
@@ -144,23 +144,9 @@ def test_torch_reads_a_checkpoint(rig: Rig) -> None:
 
 
 def test_another_configuration_is_refused_by_name(rig: Rig) -> None:
-    rig.checkpoints = Checkpoints(rig.folder, {"seed": 1, "edge": {"k": 4}}, {}, rig.warnings.append)
+    rig.checkpoints = Checkpoints(rig.folder, {"seed": 1, "edge": {"k": 4}}, rig.warnings.append)
     with pytest.raises(CheckpointError, match=r"another configuration: seed, edge differ"):
         rig.checkpoints.load()
-
-
-def test_a_setting_that_is_younger_than_a_checkpoint_had_its_default(rig: Rig) -> None:
-    defaults = {"seed": 5, "space": "darts", "weights": {"milestones": []}, "options": {}}
-
-    def load(**config: Any) -> Any:
-        whole = {**defaults, "seed": 0, **config}
-        return Checkpoints(rig.folder, whole, defaults, rig.warnings.append).load()
-
-    assert load()["number"] == 2
-    with pytest.raises(CheckpointError, match=r"another configuration: space, weights\.milestones differ"):
-        load(space="s1", weights={"milestones": [0.5]})
-    with pytest.raises(CheckpointError, match="another configuration: seed differ"):
-        load(seed=5)
 
 
 def test_code_in_a_checkpoint_is_refused_and_not_run(rig: Rig, tmp_path: Path) -> None:

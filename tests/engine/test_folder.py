@@ -24,6 +24,7 @@ from adarts.config.settings import (
     AlphaOptimizer,
     EdgeDesign,
     ImageSettings,
+    LoopSettings,
     RunSettings,
     SearchConfig,
     SearchRunSettings,
@@ -85,7 +86,7 @@ def test_the_configuration_reads_back_exactly(tmp_path: Path, whole: SearchConfi
     ],
 )
 def test_hostile_and_broken_configurations_are_refused(tmp_path: Path, text: str) -> None:
-    (tmp_path / "config.yaml").write_text(text.replace("HARM", str(tmp_path / "harm")))
+    (tmp_path / "config.yaml").write_text(text and "format: 1\n" + text.replace("HARM", str(tmp_path / "harm")))
     with pytest.raises(CheckpointError) as caught:
         read_config(tmp_path, SearchConfig)
     assert "\n" not in str(caught.value)
@@ -100,7 +101,22 @@ def test_another_configuration_is_refused_by_name(tmp_path: Path) -> None:
         RunFolder.open("search", "x", other)
     with pytest.raises(CheckpointError, match="not a TrainConfig"):
         RunFolder.open("train", "x", TrainConfig(run=settings(run_dir)))
+    longer = SearchConfig(search=LoopSettings(epochs=81), run=settings(run_dir))
+    with pytest.raises(CheckpointError, match=r"search\.epochs differ; the learning rate follows .*: start a new one"):
+        RunFolder.open("search", "x", longer)
     RunFolder.open("search", "x", SearchConfig(run=settings(run_dir, time_limit="9m"))).close()
+
+
+@pytest.mark.parametrize(("line", "found"), [("", "0"), ("format: 2\n", "2"), ("format: '1'\n", "'1'")])
+def test_a_folder_of_another_version_is_refused(tmp_path: Path, line: str, found: str) -> None:
+    run_dir = tmp_path / "run"
+    RunFolder.open("search", "x", SearchConfig(run=settings(run_dir))).close()
+    file = run_dir / "config.yaml"
+    file.write_text(file.read_text().replace("format: 1\n", line))
+    said = f"{file}: written by another version of adarts (format {found}, this one reads 1): start a new run"
+    with pytest.raises(CheckpointError) as caught:
+        RunFolder.open("search", "x", SearchConfig(run=settings(run_dir)))
+    assert str(caught.value) == said
 
 
 def test_resume_takes_the_newest_unfinished_run_of_the_same_configuration(tmp_path: Path) -> None:
@@ -258,7 +274,6 @@ def test_a_changed_environment_is_named(tmp_path: Path) -> None:
     run_dir = tmp_path / "run"
     assert wait(start(run_dir, Plan(signal_at=(0, 1, 15)))) == 143
     saved = json.loads((run_dir / "environment.json").read_text())
-    del saved["cpu"]  # as an earlier version wrote it, which did not know all of this
     (run_dir / "environment.json").write_text(json.dumps({**saved, "torch": "1.0", "kernels_build": "g++ 1.0, 0123"}))
     assert wait(start(run_dir, Plan(signal_at=(1, 1, 15)), threads=2)) == 143
     build = saved["kernels_build"]
@@ -273,6 +288,8 @@ def test_a_wrong_time_limit_or_device_makes_no_folder(tmp_path: Path) -> None:
     for changes in ({"time_limit": "soon"}, {"device": "gpu"}, {"device": "cpu:1"}, {"device": "cuda:99"}):
         with pytest.raises(ConfigError, match=r"^--(time-limit|device) '.*' \(run\.(time_limit|device)\) is "):
             RunFolder.open("search", "x", SearchConfig(run=settings(tmp_path / "run", **changes)))
+    with pytest.raises(ConfigError, match=r"one run uses one device; .*a sweep with --slots"):
+        RunFolder.open("search", "x", SearchConfig(run=settings(tmp_path / "run", device="cuda:0,cuda:1")))
     assert not list(tmp_path.iterdir())
 
 

@@ -11,7 +11,7 @@ import yaml
 
 from adarts.cli.main import main
 from adarts.config.settings import SearchConfig
-from adarts.engine.config_file import identity
+from adarts.engine.config_file import compared_settings
 from adarts.errors import ConfigError
 from adarts.methods import create, published, resolve_options
 from adarts.searching import run_search, search_config
@@ -88,7 +88,7 @@ def test_one_search_is_written_in_one_way(method: str) -> None:
 
     one = search(must=1)
     for same in ({"must": 1.0}, {"must": "1"}, {"must": "1e0", "count": 3.0}, {"must": 1, "flag": 0, "final": 1}):
-        assert json.dumps(identity(search(**same))) == json.dumps(identity(one))
+        assert json.dumps(compared_settings(search(**same))) == json.dumps(compared_settings(one))
     assert resolve_options(one) == one
     assert search(must=1, largest=2).options["largest"] == 2.0
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 import torch
-import yaml
 
+from adarts.config.loading import to_yaml
 from adarts.config.settings import SearchConfig, TrainConfig
 from adarts.spaces import DARTS, Space, derive, get_space, random_genotype
 
@@ -21,7 +21,7 @@ def write_run(
     path: Path, config: SearchConfig | TrainConfig, records: list[Any], summary: dict[str, Any] | None
 ) -> Path:
     path.mkdir()
-    (path / "config.yaml").write_text(yaml.safe_dump(config.model_dump(mode="json")), encoding="utf-8")
+    (path / "config.yaml").write_text(to_yaml(config), encoding="utf-8")
     (path / "environment.json").write_text(json.dumps({"device": "cpu", "cpu": "two <slow> cores", "continued": []}))
     (path / "metrics.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
     if summary is not None:
@@ -64,7 +64,6 @@ def search_run(tmp_path: Path) -> MakeRun:
         summary = {
             "kind": "search",
             "seconds": 75.0,
-            "genotype": records[-1]["genotype"] if records else None,
             "initial_genotype_differs": True,
             "supernet_parameters": 410_682,
         }
@@ -84,7 +83,6 @@ def train_run(tmp_path: Path) -> MakeRun:
         summary = {
             "kind": "train",
             "seconds": 4980,
-            "genotype": genotype.to_dict(),
             "genotype_source": config.get("genotype", "random:1"),
             "test_accuracy": 0.9754,
             "test_loss": 0.1,

@@ -179,9 +179,7 @@ def test_a_line_cut_short_does_not_count(search_run) -> None:
 def test_a_collapse_is_told_with_what_to_do(search_run) -> None:
     run = search_run()
     cell = CellGenotype(tuple((("skip_connect", 0), ("sep_conv_3x3", 1)) for _ in DARTS.targets), (2, 3, 4, 5))
-    summary = json.loads((run / "summary.json").read_text())
-    summary["genotype"] = Genotype({"normal": cell, "reduction": cell}).to_dict()
-    (run / "summary.json").write_text(json.dumps(summary))
+    (run / "genotype.json").write_text(Genotype({"normal": cell, "reduction": cell}).to_json())
     text = Page(write_report([run])).text
     assert "4 skip connections in the normal cell" in text
     assert "more warm-up epochs" in text
@@ -211,9 +209,7 @@ def test_a_folder_whose_name_is_no_text(search_run) -> None:
 def test_a_cell_that_the_classical_text_cannot_say(search_run) -> None:
     run = search_run()
     cell = CellGenotype(((("sep_conv_3x3", 0),), (), (("skip_connect", 2),) * 3, ()), (2, 4))
-    summary = json.loads((run / "summary.json").read_text())
-    summary["genotype"] = Genotype({"normal": cell, "reduction": cell}).to_dict()
-    (run / "summary.json").write_text(json.dumps(summary))
+    (run / "genotype.json").write_text(Genotype({"normal": cell, "reduction": cell}).to_json())
     text = Page(write_report([run])).text
     assert "Genotype: JSON" in text
     assert "Genotype: Classical text" not in text
@@ -224,15 +220,15 @@ def test_a_cell_that_the_classical_text_cannot_say(search_run) -> None:
     [
         ("summary.json", "{"),
         ("summary.json", "[]"),
-        ("summary.json", '{"kind": "search", "genotype": {"format": "other"}}'),
+        ("genotype.json", '{"format": "other"}'),
         ("environment.json", "\x00"),
         ("config.yaml", "a: [b"),
         ("config.yaml", "just text"),
         ("metrics.jsonl", "nonsense\n"),
         ("metrics.jsonl", "[1]\n"),
-        ("config.yaml", "search: {epochs: many}"),
-        ("config.yaml", "search: {warmup_epochs: [1]}"),
-        ("config.yaml", "training: 3"),
+        ("config.yaml", "format: 1\nsearch: {epochs: many}"),
+        ("config.yaml", "format: 1\nsearch: {warmup_epochs: [1]}"),
+        ("config.yaml", "format: 1\ntraining: 3"),
         ("config.yaml", "a: &a [x]\nb: *a"),
         ("summary.json", '{"kind": "search", "truth": 94}'),
         ("summary.json", '{"kind": "search", "truth": {"cifar10": "good", "rank": 1}}'),

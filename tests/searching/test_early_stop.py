@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -55,4 +54,3 @@ def test_a_search_that_a_method_ends(tmp_path: Path, capsys: pytest.CaptureFixtu
     again = run_search(config).summary
     assert {**again, "seconds": 0} == {**summary, "seconds": 0}
     assert (run_dir / "metrics.jsonl").read_bytes() == metrics
-    assert json.loads((run_dir / "genotype.json").read_text()) == summary["genotype"]

@@ -19,8 +19,7 @@ def make_sweep(folder: Path, search: Path, cells: dict[str, Genotype]) -> Path:
     for seed, (name, genotype) in enumerate(cells.items()):
         run = folder / "points" / name
         shutil.copytree(search, run)
-        summary = json.loads((run / "summary.json").read_text())
-        (run / "summary.json").write_text(json.dumps({**summary, "genotype": genotype.to_dict()}))
+        (run / "genotype.json").write_text(genotype.to_json())
         settings = {"method": name.split("-")[0], "seed": seed}
         points.append({"name": name, "folder": f"points/{name}", "settings": settings, "state": "finished"})
     points.append({"name": "x", "folder": "points/x", "settings": {"method": "darts", "seed": 9}, "state": "failed"})

@@ -14,7 +14,8 @@ from adarts.benchmark.subjects import SearchStep
 from adarts.benchmark.training import TrainStep, TrainVariant
 from adarts.benchmark.variants import Variant
 from adarts.config.settings import RunSettings
-from adarts.engine import out_of_memory_named, prepare_device
+from adarts.engine import prepare_device
+from adarts.engine.memory import out_of_memory_named
 from adarts.errors import OutOfMemoryError
 
 KINDS: dict[str, Callable[[dict[str, Any], torch.device], Callable[[], object]]] = {

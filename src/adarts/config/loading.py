@@ -29,6 +29,9 @@ from adarts.errors import ConfigError, nearest
 SCALES = ("smoke", "demo", "cpu", "gpu", "paper")
 """The budgets, from the smallest to the largest."""
 
+FORMAT = 1
+"""Of a written configuration; another number for every change after which an old one means something else."""
+
 Values = Mapping[str, Any]
 Stage = Literal["search", "train"]
 C = TypeVar("C", bound=Settings)
@@ -85,7 +88,7 @@ class Layers:
         self.given = checked(model, given)
         self.file: dict[str, Any] = {}
         if config_file is not None:
-            self.file = checked(model, read_yaml(Path(config_file)), f"{config_file}: ".__add__)
+            self.file = checked(model, read_config_file(Path(config_file)), f"{config_file}: ".__add__)
             _refuse_contradiction(self.given, self.file, str(config_file))
             _refuse_code(self.given, self.file, str(config_file))
         self.chosen = merged(model().model_dump(), self.file, self.given)
@@ -181,9 +184,27 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return content
 
 
+def read_config_file(path: Path, of_a_run: bool = False) -> dict[str, Any]:
+    """The settings in a YAML file.
+
+    Args:
+        path: of the file.
+        of_a_run: refuse a file that does not say its format, too; people need not write it.
+
+    Raises:
+        ConfigError: it cannot be read, or its format is another than :func:`to_yaml` writes.
+    """
+    content = read_yaml(path)
+    found = content.pop("format", 0 if of_a_run else FORMAT)
+    if found != FORMAT:
+        what = f"format {shown(found)}, this one reads {FORMAT}"
+        raise ConfigError(f"{path}: written by another version of adarts ({what}): start a new run")
+    return content
+
+
 def to_yaml(config: Settings) -> str:
-    """The configuration as text that :func:`read_yaml` reads back exactly."""
-    content = config.model_dump(mode="json")
+    """The configuration as text that :func:`read_config_file` reads back exactly."""
+    content = {"format": FORMAT, **config.model_dump(mode="json")}
     text = str(yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
     if yaml.safe_load(text) != content:  # a control character in a path, which only survives as an escape
         text = str(yaml.safe_dump(content, sort_keys=False))

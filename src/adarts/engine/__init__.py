@@ -10,16 +10,16 @@ A verb writes a :class:`Task` (what one step does) and says::
 """
 
 from adarts.engine.config_file import read_config
-from adarts.engine.driver import Task, carry_out
+from adarts.engine.driver import Task, carry_out, whole_run
 from adarts.engine.environment import environment, prepare_device
 from adarts.engine.files import write_atomically
 from adarts.engine.folder import RunFolder
-from adarts.engine.locate import Kind, unfinished
-from adarts.engine.memory import out_of_memory_named
 from adarts.engine.metrics import Metrics
+from adarts.engine.run_dirs import GENOTYPE_FILE, Kind, existing_run_dir
 from adarts.engine.signals import StopSignals, parse_time_limit
 
 __all__ = [
+    "GENOTYPE_FILE",
     "Kind",
     "Metrics",
     "RunFolder",
@@ -27,10 +27,10 @@ __all__ = [
     "Task",
     "carry_out",
     "environment",
-    "out_of_memory_named",
+    "existing_run_dir",
     "parse_time_limit",
     "prepare_device",
     "read_config",
-    "unfinished",
+    "whole_run",
     "write_atomically",
 ]

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from adarts.engine.config_file import completed, differing_keys
+from adarts.engine.config_file import differing_keys
 from adarts.engine.files import sync_folder, write_atomically
 from adarts.errors import CheckpointError
 
@@ -30,7 +30,6 @@ class Checkpoints:
     Args:
         folder: where they lie.
         config: the configuration that a checkpoint must have been made with, as plain containers.
-        defaults: of all settings, for those that are younger than a checkpoint.
         warn: tells the user of a damaged checkpoint.
 
     Attributes:
@@ -38,13 +37,11 @@ class Checkpoints:
         loaded: the file that :meth:`load` took.
     """
 
-    def __init__(
-        self, folder: Path, config: Mapping[str, Any], defaults: Mapping[str, Any], warn: Callable[[str], None]
-    ) -> None:
+    def __init__(self, folder: Path, config: Mapping[str, Any], warn: Callable[[str], None]) -> None:
         self.folder = folder
         self._next, self._last, self._previous = (folder / f"{name}.pt" for name in ("next", "last", "previous"))
         self.loaded = self._last
-        self._config, self._defaults = dict(config), defaults
+        self._config = dict(config)
         self._warn = warn
 
     def save(self, state: Mapping[str, Any]) -> None:
@@ -86,7 +83,7 @@ class Checkpoints:
             except CheckpointError as error:
                 problems.append(str(error))
                 continue
-            if keys := differing_keys(completed(content["config"], self._defaults), self._config):
+            if keys := differing_keys(content["config"], self._config):
                 raise CheckpointError(f"{path} was made with another configuration: {', '.join(keys)} differ")
             if problems:
                 with self._refusals():

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from adarts.config.loading import merge, read_yaml
+from adarts.config.loading import read_config_file
 from adarts.config.settings import SearchRunSettings, Settings
 from adarts.errors import CheckpointError, ConfigError
 
@@ -18,27 +18,25 @@ AnySettings = TypeVar("AnySettings", bound=Settings)
 
 
 def read_config(run_dir: Path, kind: type[AnySettings]) -> AnySettings:
-    """The configuration that a run was started with; settings that are younger than the file get their defaults.
+    """The configuration that a run was started with.
 
     Raises:
-        CheckpointError: there is none, or it is not a configuration of this kind.
+        CheckpointError: there is none, it is of another format, or it is not a configuration of this kind.
     """
     path = run_dir / CONFIG_FILE
     try:
-        content = read_yaml(path)
+        content = read_config_file(path, of_a_run=True)
     except ConfigError as error:
-        raise CheckpointError(f"cannot read {error}") from error
-    if not content:  # it would pass for a configuration with all defaults
-        raise CheckpointError(f"{path} is empty")
+        raise CheckpointError(str(error)) from error
     try:
         return kind.model_validate(content)
     except ValidationError as error:
         keys = ", ".join(".".join(map(str, problem["loc"])) or "content" for problem in error.errors())
-        raise CheckpointError(f"{path} is not a {kind.__name__} of this version of adarts: {keys}") from error
+        raise CheckpointError(f"{path} is not a {kind.__name__}: {keys}") from error
 
 
-def identity(config: Settings) -> dict[str, Any]:
-    """What makes two runs the same run: everything but where and how it is carried out, and leave to download.
+def compared_settings(config: Settings) -> dict[str, Any]:
+    """The settings that make two runs the same run: all but where and how it is carried out, and leave to download.
 
     Of how it is carried out only the precision counts: it changes more than the last bits. To recompute changes none.
     """
@@ -46,14 +44,6 @@ def identity(config: Settings) -> dict[str, Any]:
     left_out = {"run": circumstances, "images": {"download", "root"}, "supernet": {"recompute"}}
     content = config.model_dump(mode="json", exclude=left_out)
     return dict(content)
-
-
-def completed(config: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """A nested configuration with the defaults of the settings that it does not hold: they are younger than it is."""
-    whole: dict[str, Any] = {}
-    for layer in (defaults, config):
-        merge(whole, layer)
-    return whole
 
 
 def differing_keys(first: Mapping[str, Any], second: Mapping[str, Any], prefix: str = "") -> list[str]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import torch
@@ -17,14 +18,24 @@ from torch import Tensor
 
 from adarts.config.settings import RunSettings
 from adarts.engine.folder import RunFolder
-from adarts.engine.memory import first_line, is_out_of_memory
+from adarts.engine.memory import first_line, is_out_of_memory, out_of_memory_named
 from adarts.engine.progress import ProgressBar
-from adarts.engine.signals import StoppedAtOnce
+from adarts.engine.signals import StoppedAtOnce, StopSignals
 from adarts.errors import CheckpointError, NotFiniteError, OutOfMemoryError, Stopped
+
+
+@contextmanager
+def whole_run(what: str) -> Iterator[None]:
+    """Around all that a run does, also outside its steps: a signal stops it, and memory that runs out is said in one line."""
+    with StopSignals(), out_of_memory_named(f"in the {what}"):
+        yield
 
 
 class Task(Protocol):
     """What is carried out. Equal states lead to equal steps: all randomness is a function of (seed, epoch, step)."""
+
+    check_stop: Callable[[], None]
+    """Called between the batches of a long measurement; it may raise to stop the run. The driver sets it."""
 
     @property
     def epochs(self) -> int:
@@ -69,8 +80,14 @@ class Task(Protocol):
         """
 
 
-def carry_out(task: Task, run: RunFolder, settings: RunSettings) -> None:
+def carry_out(task: Task, run: RunFolder, settings: RunSettings, describe: Callable[[], str] = str) -> None:
     """Carry out the task from its beginning or its last checkpoint to its end.
+
+    Args:
+        task: what is done.
+        run: where its state is kept.
+        settings: how often.
+        describe: what will be done and what it will cost, for people; it may measure steps, if it undoes them.
 
     Raises:
         Stopped: a signal or the time limit ended the run; a checkpoint was written.
@@ -78,7 +95,8 @@ def carry_out(task: Task, run: RunFolder, settings: RunSettings) -> None:
         OutOfMemoryError: a step does not fit in memory.
         CheckpointError: a checkpoint cannot be read or written.
     """
-    _Driver(task, run, settings).carry_out()
+    task.check_stop = run.stop_if_asked
+    _Driver(task, run, settings).carry_out(describe)
 
 
 class _Driver:
@@ -94,9 +112,11 @@ class _Driver:
         self.fitting: Hashable = None
         self.saved_at = time.monotonic()
 
-    def carry_out(self) -> None:
+    def carry_out(self, describe: Callable[[], str]) -> None:
         with self.run.signals.deferred():
-            # Inside, too: a signal that meets the first checkpoint half written stops the run as one after a step does.
+            # Inside, too: a signal that meets a step to be undone, or the first checkpoint half written, stops as after a step.
+            if text := describe():
+                self.run.log(text)
             self._start()
             with ProgressBar(self.run.console, self.task.epochs, self._done()) as self.progress:
                 self._advance_to_the_end()

@@ -43,6 +43,11 @@ def prepare_device(settings: RunSettings) -> torch.device:
     if settings.threads is not None:
         torch.set_num_threads(settings.threads)
     kernels.use(settings.kernels)
+    if "," in settings.device:
+        raise ConfigError(
+            f"--device {settings.device!r} (run.device): one run uses one device; to use several, start a search on each, or a "
+            "sweep with --slots, whose searches share one"
+        )
     match, asked = _DEVICE.fullmatch(settings.device), f"--device {settings.device!r} (run.device)"
     if match is None:
         raise ConfigError(f"{asked} is unknown{nearest(settings.device, _DEVICES)}")
@@ -83,8 +88,7 @@ def environment(device: torch.device, precision: str = "float32") -> dict[str, A
 
 def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """What may change the last bits of the result, in words like ``threads 1 -> 2``."""
-    known = (key for key in _COMPARED if key in before)  # an earlier version did not write down all of them
-    return [f"{key} {before[key]} -> {now[key]}" for key in known if before[key] != now[key]]
+    return [f"{key} {before[key]} -> {now[key]}" for key in _COMPARED if before[key] != now[key]]
 
 
 def changed_sources(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

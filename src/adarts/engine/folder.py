@@ -19,21 +19,21 @@ from rich.console import Console
 from adarts.config.loading import to_yaml
 from adarts.config.settings import SearchConfig, TrainConfig, code_in
 from adarts.engine.checkpoints import Checkpoints
-from adarts.engine.config_file import CONFIG_FILE, identity
+from adarts.engine.config_file import CONFIG_FILE, compared_settings
 from adarts.engine.environment import changed_sources, changes, environment, prepare_device
 from adarts.engine.files import refuse, remove_leftovers, to_json, write_atomically
-from adarts.engine.locate import (
+from adarts.engine.lock import Lock
+from adarts.engine.metrics import Metrics
+from adarts.engine.run_dirs import (
     CHECKPOINTS,
     ENVIRONMENT,
     SUMMARY,
     Kind,
-    locate,
-    require_same,
+    list_run_dirs,
+    make_run_dir,
+    require_same_config,
     require_usable,
-    run_folders,
 )
-from adarts.engine.lock import Lock
-from adarts.engine.metrics import Metrics
 from adarts.engine.signals import StopSignals, parse_time_limit
 from adarts.errors import CheckpointError, nearest
 
@@ -64,7 +64,7 @@ class RunFolder:
         self.console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
         self.signals = StopSignals(None if limit is None else parse_time_limit(limit))
         self._clock = time.monotonic()
-        self.checkpoints = Checkpoints(path / CHECKPOINTS, identity(config), identity(type(config)()), self.warn)
+        self.checkpoints = Checkpoints(path / CHECKPOINTS, compared_settings(config), self.warn)
         self._lock = Lock(path)
         try:
             self.metrics = Metrics(path / "metrics.jsonl")  # counts the records: only the holder may
@@ -110,7 +110,7 @@ class RunFolder:
             CheckpointError: as for :meth:`check`, or a file of the run cannot be read or written.
         """
         device = cls.check(kind, config)
-        run = cls(locate(kind, label, config), config, device)
+        run = cls(make_run_dir(kind, label, config), config, device)
         try:
             run._prepare(config, facts or {})
             run._point_latest(config.run.runs / kind)
@@ -130,7 +130,7 @@ class RunFolder:
         for path in (Path(reference), runs / kind / reference):
             if (path / CONFIG_FILE).is_file():
                 return path.resolve()
-        names = ["latest", *(path.name for path in run_folders(runs / kind))]
+        names = ["latest", *(path.name for path in list_run_dirs(runs / kind))]
         raise CheckpointError(f"no run at {reference} nor under {runs / kind}{nearest(str(reference), names)}")
 
     @property
@@ -188,10 +188,11 @@ class RunFolder:
         except ValueError as error:
             raise CheckpointError(f"{path} is not JSON: {error}") from error
 
-    def finish(self, summary: dict[str, Any]) -> None:
-        """Write the summary: the run is finished."""
+    def finish(self, summary: dict[str, Any]) -> dict[str, Any]:
+        """Write the summary, and return it: the run is finished."""
         self.write_json(SUMMARY, summary)
         self.log(f"finished: {self.path}")
+        return summary
 
     def close(self) -> None:
         """Give back the signals and the lock."""
@@ -224,7 +225,7 @@ class RunFolder:
             self.write_text(CONFIG_FILE, to_yaml(config))  # last: what has it is a run folder
             self.log(f"run folder: {self.path}")
             return
-        require_same(self.path, config)  # again, now that no other process can change it
+        require_same_config(self.path, config)  # again, now that no other process can change it
         self.log(f"run folder: {self.path} ({'finished' if self.finished else 'continued'})")
         if not self.finished:
             before = self.read_json(ENVIRONMENT)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 
-def table(title: str, rows: Iterable[tuple[str, str]]) -> str:
+def titled_rows(title: str, rows: Iterable[tuple[str, str]]) -> str:
     """A title, and under it one line a row with the names in a column of their own."""
     rows = list(rows)
     width = max(len(name) for name, _ in rows)

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, FiniteFloat, ValidationError
 
-from adarts.config.loading import read_yaml
-from adarts.engine import Kind, Metrics
+from adarts.config.loading import read_config_file
+from adarts.engine import GENOTYPE_FILE, Kind, Metrics
 from adarts.errors import CheckpointError, ConfigError, DataError
 from adarts.spaces import Genotype
 
@@ -110,9 +110,9 @@ def read_run(path: Path) -> RunRecord:
     if not config_path.is_file():
         raise CheckpointError(f"{path} is not a run folder: it has no config.yaml")
     try:
-        config = read_yaml(config_path)
+        config = read_config_file(config_path, of_a_run=True)
     except ConfigError as error:
-        raise CheckpointError(f"damaged: {error}") from error
+        raise CheckpointError(str(error)) from error
     _check(_Config, config, config_path)
     metrics = Metrics(metrics_path).read()
     for record in metrics:
@@ -127,7 +127,7 @@ def read_run(path: Path) -> RunRecord:
         environment=_read_json(path / "environment.json"),
         metrics=metrics,
         summary=summary,
-        genotype=_genotype(path, summary, metrics),
+        genotype=_genotype(path, metrics),
     )
 
 
@@ -140,12 +140,8 @@ def _check(model: type[_Checked], content: Any, path: Path) -> None:
         raise CheckpointError(f"{path} is damaged: {where or 'content'}: {problem}") from error
 
 
-def _genotype(path: Path, summary: dict[str, Any], metrics: list[dict[str, Any]]) -> Genotype | None:
-    candidates = [
-        summary.get("genotype"),
-        _read_json(path / "genotype.json"),
-        *(r.get("genotype") for r in metrics[-1:]),
-    ]
+def _genotype(path: Path, metrics: list[dict[str, Any]]) -> Genotype | None:
+    candidates = [_read_json(path / GENOTYPE_FILE), *(record.get("genotype") for record in metrics[-1:])]
     for candidate in candidates:
         if candidate:
             try:

@@ -6,6 +6,20 @@ import torch
 
 from adarts.config.settings import SearchConfig
 from adarts.data import Augmentation, Batches, ImageData, search_split
+from adarts.searching.layers import search_layers
+
+
+def with_fitting_batch(config: SearchConfig, data: ImageData, single_level: bool) -> SearchConfig:
+    """The search with a batch for which there are images, where the batch is that of its scale or method, not somebody's own."""
+    numbers = [len(part) for part in search_split(data.train, config.images, config.seed)]
+    images = sum(numbers) if single_level else min(numbers)
+    batch = config.search.batch_size
+    if not 2 <= images < batch:
+        return config
+    usual = search_layers({name: getattr(config, name) for name in ("data", "method", "scale", "space")})
+    if batch != usual["search"]["batch_size"]:
+        return config
+    return config.model_copy(update={"search": config.search.model_copy(update={"batch_size": images})})
 
 
 def search_batches(

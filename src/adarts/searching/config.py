@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from adarts.config.loading import Layers, Values, validated
+from adarts.config.loading import validated
 from adarts.config.settings import SearchConfig
 from adarts.engine import parse_time_limit
-from adarts.methods import create, published, resolve_options
+from adarts.methods import create, resolve_options
+from adarts.searching.layers import search_layers
 from adarts.searching.memory import MemoryLimit
 from adarts.searching.phases import checked_phases
 
@@ -26,13 +27,6 @@ def search_config(config_file: Path | str | None = None, **given: Any) -> Search
         ConfigError: a name, value or combination that cannot work; one line.
     """
     return checked_search(search_layers(given, config_file))
-
-
-def search_layers(given: Values, config_file: Path | str | None = None) -> dict[str, Any]:
-    """All layers merged: complete, but the rules that tie several settings together not yet checked."""
-    layers = Layers(SearchConfig, given, config_file)
-    method = layers.chosen["method"]
-    return layers.put_together(layers.chosen["space"], published(method), f"method '{method}'")
 
 
 def checked_search(values: Mapping[str, Any]) -> SearchConfig:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from adarts.config.settings import RunSettings, SearchConfig, code_in
 from adarts.data import load_images
-from adarts.engine import prepare_device, read_config
+from adarts.engine import GENOTYPE_FILE, prepare_device, read_config
 from adarts.engine.checkpoints import Checkpoints
-from adarts.engine.config_file import identity
+from adarts.engine.config_file import compared_settings
 from adarts.errors import CheckpointError, ConfigError
 from adarts.methods import create
 from adarts.searching.task import SearchTask
-from adarts.spaces import Genotype
+from adarts.spaces import Genotype, load_genotype
 
 
 def restored(
@@ -42,7 +41,7 @@ def restored(
     config = config.model_copy(update={"run": config.run.model_copy(update=circumstances)})
     device = prepare_device(config.run)
     task = SearchTask(config, load_images(config.data, config.images, config.seed), create(config), device)
-    checkpoints = Checkpoints(run_dir / "checkpoints", identity(config), identity(SearchConfig()), lambda text: None)
+    checkpoints = Checkpoints(run_dir / "checkpoints", compared_settings(config), lambda text: None)
     state = checkpoints.load()
     if state is None:
         raise CheckpointError(f"{run_dir}: there is no checkpoint in {checkpoints.folder}")
@@ -50,7 +49,6 @@ def restored(
         task.load_state_dict(state["task"])
         if state["epoch"] != task.epochs:
             raise CheckpointError(f"{run_dir}: the checkpoint of the last epoch is damaged; what is left is older")
-        genotype = Genotype.from_dict(json.loads((run_dir / "summary.json").read_bytes())["genotype"])
-    except (KeyError, RuntimeError, TypeError, ValueError, OSError) as error:
+    except (KeyError, RuntimeError, TypeError, ValueError) as error:
         raise CheckpointError(f"{run_dir}: the search cannot be restored: {str(error).splitlines()[0]}") from error
-    return task, genotype
+    return task, load_genotype(run_dir / GENOTYPE_FILE)

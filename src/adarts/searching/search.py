@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from adarts.config.settings import SearchConfig
-from adarts.data import ImageData, load_images
-from adarts.engine import RunFolder, StopSignals, carry_out, out_of_memory_named
+from adarts.data import load_images
+from adarts.engine import GENOTYPE_FILE, RunFolder, carry_out, whole_run
 from adarts.engine.forecast import Forecast, forecast
-from adarts.engine.tables import table
+from adarts.engine.tables import titled_rows
 from adarts.methods import create, resolve_options
 from adarts.models import count_macs
 from adarts.report import cell_svg, write_report
@@ -22,7 +24,7 @@ from adarts.searching.monitors import collapse_warning, truth
 from adarts.searching.phases import checked_phases
 from adarts.searching.task import SearchTask
 from adarts.source_file import code_hashes, source_hash
-from adarts.spaces import Genotype
+from adarts.spaces import Genotype, load_genotype
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class SearchResult:
     summary: dict[str, Any]
 
 
+@whole_run("search")
 def run_search(config: SearchConfig) -> SearchResult:
     """Search for cells, or continue a search that stopped.
 
@@ -54,65 +57,55 @@ def run_search(config: SearchConfig) -> SearchResult:
         OutOfMemoryError: a step does not fit in memory, or will need more than the memory limit.
         Stopped: a signal or the time limit ended the run at a checkpoint.
     """
-    with StopSignals(), out_of_memory_named("in the search"):  # outside the steps, where the driver sees to both
-        return _search(config)
-
-
-def _search(config: SearchConfig) -> SearchResult:
     config = resolve_options(config)
     method = create(config)
-    facts = {**code_hashes(config), "method_source": source_hash(type(method))}
     checked_phases(config, method)
     device = RunFolder.check("search", config)  # refused before images are read
     limit = MemoryLimit.of(config.run.memory_limit)
     data = load_images(config.data, config.images, config.seed)
     # Everything that can be refused is refused before there is a folder.
     task = SearchTask(config, data, method, device)
-    tight = [limit.check(Workload.of(config, phase, data, device), device) for phase in task.phases]
+    tight = [limit.check(Workload.of(task.config, phase, data, device), device) for phase in task.phases]
+    facts = {**code_hashes(config), "method_source": source_hash(type(method))}
     with RunFolder.open("search", f"{data.name}-{method.info.name}", config, facts) as run:
-        if not run.finished:
-            task.check_stop = run.stop_if_asked
-            for warning in dict.fromkeys(filter(None, tight)):
+        if run.finished:
+            genotype, summary = load_genotype(run.path / GENOTYPE_FILE), run.read_json("summary.json")
+        else:
+            for warning in dict.fromkeys(filter(None, [*tight, *_warnings(config, task)])):
                 run.warn(warning)
-            if budget_warning := method.budget_warning(task):
-                run.warn(budget_warning)
-            if config.search.validate_supernet and not task.validates:
-                run.warn(f"the supernet is not validated: {method.info.title} learns from all training images")
-            with run.signals.deferred():  # a signal that meets the measurement of steps leaves them half undone
-                _announce(run, task, data, device)
-            carry_out(task, run, config.run)
-            _finish(run, task, data)
-            (run.path / "report.html").unlink(missing_ok=True)  # one that was written meanwhile shows an unfinished run
-        if not (run.path / "report.html").exists():
-            run.log(f"report: {write_report([run.path])}")
-        summary = run.read_json("summary.json")
-        return SearchResult(run.path, Genotype.from_dict(summary["genotype"]), summary)
+            carry_out(task, run, config.run, partial(_description, task, device))
+            genotype = task.genotype()
+            summary = _write_results(run, task, genotype)
+        run.log(f"report: {write_report([run.path])}")
+    return SearchResult(run.path, genotype, summary)
 
 
-def _announce(run: RunFolder, task: SearchTask, data: ImageData, device: torch.device) -> None:
-    """Say what will be done and what it will cost, before it begins."""
-    net = task.supernet
-    run.log(table("data", data.table()))
+def _warnings(config: SearchConfig, task: SearchTask) -> Iterator[str | None]:
+    """What somebody should know of a search before it begins."""
+    batch = task.config.search.batch_size
+    if batch != config.search.batch_size:
+        yield f"a batch of {config.search.batch_size} is more than the images for an update; it is {batch} here"
+    if config.search.validate_supernet and not task.validates:
+        yield f"the supernet is not validated: {task.method.info.title} learns from all training images"
+    yield task.method.budget_warning(task)
+
+
+def _description(task: SearchTask, device: torch.device) -> str:
+    """What will be done and what it will cost."""
+    net, data = task.supernet, task.data
     shape = (1, data.in_channels, *data.image_size)
     steps, phase = task.steps(0), task.phases[0]
     weights, alphas = ([p.numel() for p in those] for those in (net.weight_parameters(), net.alpha_parameters()))
-    run.log(
-        table(
-            "search",
-            [
-                ("method", f"{task.method.info.title}, 1/{phase.edge.k} of the channels"),
-                ("space", net.space.title),
-                ("supernet", f"{phase.supernet.cells} cells, {phase.supernet.channels} channels"),
-                ("weights", f"{sum(weights):,} parameters, {sum(alphas)} alphas"),
-                ("MACs", f"{count_macs(net, shape) / 1e6:,.0f} million an image"),
-                (
-                    "steps",
-                    f"{task.epochs} epochs of {steps} steps, {sum(p.warmup_epochs for p in task.phases)} warm-up",
-                ),
-                ("predicted", str(_predicted(task, device) or "not known")),
-            ],
-        )
-    )
+    rows = [
+        ("method", f"{task.method.info.title}, 1/{phase.edge.k} of the channels"),
+        ("space", net.space.title),
+        ("supernet", f"{phase.supernet.cells} cells, {phase.supernet.channels} channels"),
+        ("weights", f"{sum(weights):,} parameters, {sum(alphas)} alphas"),
+        ("MACs", f"{count_macs(net, shape) / 1e6:,.0f} million an image"),
+        ("steps", f"{task.epochs} epochs of {steps} steps, {sum(p.warmup_epochs for p in task.phases)} warm-up"),
+        ("predicted", str(_predicted(task, device) or "not known")),
+    ]
+    return f"{titled_rows('data', data.table())}\n{titled_rows('search', rows)}"
 
 
 def _predicted(task: SearchTask, device: torch.device) -> Forecast | None:
@@ -139,20 +132,19 @@ def _predicted(task: SearchTask, device: torch.device) -> Forecast | None:
     return Forecast(sum(one.seconds for one in found), found[-1].memory)
 
 
-def _finish(run: RunFolder, task: SearchTask, data: ImageData) -> None:
+def _write_results(run: RunFolder, task: SearchTask, genotype: Genotype) -> dict[str, Any]:
+    """Write what was found, and return the summary."""
     config = task.config
-    genotype = task.genotype()
-    skips = {kind: genotype.num_operations(kind, "skip_connect") for kind in genotype.cells}
-    if warning := collapse_warning(genotype, task.supernet.space):
+    collapse = collapse_warning(genotype, task.supernet.space)
+    for warning in filter(None, [collapse, *genotype.remarks]):
         run.warn(warning)
-    for remark in genotype.remarks:
-        run.warn(remark)
-    run.write_text("genotype.json", genotype.to_json())
+    run.write_text(GENOTYPE_FILE, genotype.to_json())
     if genotype.has_text:
         run.write_text("genotype.txt", genotype.to_text() + "\n")
     for kind in genotype.cells:
         run.write_text(f"cell_{kind}.svg", cell_svg(genotype, kind))
-    run.finish(
+    run.log(f"found: {genotype.to_text() if genotype.has_text else genotype.to_dict()['cells']}")
+    return run.finish(
         {
             "kind": "search",
             "method": task.method.info.name,
@@ -164,17 +156,15 @@ def _finish(run: RunFolder, task: SearchTask, data: ImageData) -> None:
             "planned_epochs": sum(phase.epochs for phase in task.phases),
             "stopped": task.stopped,
             "seconds": round(run.seconds, 1),
-            "genotype": genotype.to_dict(),
-            "skips": skips,
+            "skips": {kind: genotype.num_operations(kind, "skip_connect") for kind in genotype.cells},
             "truth": truth(genotype),
-            "data_fingerprint": data.fingerprint,
+            "data_fingerprint": task.data.fingerprint,
             "initial_genotype_differs": _cells(genotype) != _cells(task.initial_genotype),
             "supernet_parameters": sum(p.numel() for p in task.supernet.weight_parameters()),
             "accumulation": task.accumulation,
-            "collapsed": collapse_warning(genotype, task.supernet.space) is not None,
+            "collapsed": collapse is not None,
         }
     )
-    run.log(f"found: {genotype.to_text() if genotype.has_text else genotype.to_dict()['cells']}")
 
 
 def _cells(genotype: Genotype) -> dict[str, list[list[tuple[str, int]]]]:

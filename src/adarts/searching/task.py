@@ -13,6 +13,7 @@ from adarts.engine.checkpoints import require_same_images
 from adarts.engine.optimizers import load_optimizer
 from adarts.errors import ConfigError, DataError
 from adarts.methods import Method, Progress
+from adarts.searching.batches import with_fitting_batch
 from adarts.searching.monitors import channel_stability, monitor, truth_in_words
 from adarts.searching.phases import build_supernet, checked_phases
 from adarts.searching.step import BilevelStep
@@ -32,6 +33,7 @@ class SearchTask(BilevelStep):
     """
 
     def __init__(self, config: SearchConfig, data: ImageData, method: Method, device: torch.device) -> None:
+        config = with_fitting_batch(config, data, method.single_level)
         self.phases = checked_phases(config, method)
         super().__init__(config, data, method, device)
         #: a method that learns from all images leaves none to validate its supernet on

@@ -19,11 +19,12 @@ import torch
 from adarts.config.loading import checked, merge, setting_names
 from adarts.config.settings import ImageSettings, SearchConfig, code_in
 from adarts.data import load_images
-from adarts.engine.config_file import identity
+from adarts.engine.config_file import compared_settings
 from adarts.errors import ConfigError, DataError
 from adarts.methods import create
 from adarts.searching import SearchTask
-from adarts.searching.config import checked_search, search_layers
+from adarts.searching.config import checked_search
+from adarts.searching.layers import search_layers
 from adarts.searching.phases import checked_phases
 
 _MOST = 10_000  # points; more are a slip of the pen, such as a seed range with a digit too many
@@ -93,7 +94,7 @@ def require_possible(points: Sequence[Point]) -> None:
 
 def _axes(vary: Mapping[str, Sequence[Any]], common: Mapping[str, Any]) -> dict[str, Sequence[Any]]:
     """The values of each axis, checked one by one; seeds last in a name, but outermost in the order."""
-    counts = identity(SearchConfig())
+    counts = compared_settings(SearchConfig())
     circumstances = {name for name in setting_names(SearchConfig) if not _holds(counts, name)}
     axes: dict[str, Sequence[Any]] = {}
     for name, values in vary.items():
@@ -134,7 +135,7 @@ def _require_distinct(points: Sequence[Point]) -> None:
     searches: dict[str, str] = {}
     for point in points:
         code = {name: _one_spelling(text) for name, text in code_in(point.config).items()}
-        search = json.dumps({**identity(point.config), **code}, sort_keys=True)
+        search = json.dumps({**compared_settings(point.config), **code}, sort_keys=True)
         if search in searches:
             who = " and ".join(dict.fromkeys([searches[search], point.name]))
             raise ConfigError(f"two points are the same search: {who}; leave one of the values out")

@@ -10,6 +10,7 @@ from typing import Any
 
 from adarts.config.loading import Layers, Values, merged, shown, validated
 from adarts.config.settings import TrainConfig
+from adarts.engine import GENOTYPE_FILE
 from adarts.errors import AdartsError, ConfigError, DataError
 from adarts.models.baselines import get_baseline
 from adarts.training.model import resolve_genotype
@@ -55,6 +56,13 @@ def train_config(config_file: Path | str | None = None, **given: Any) -> TrainCo
     return validated(TrainConfig, values)
 
 
+def usual_layers(config: TrainConfig, space: str | None) -> dict[str, Any]:
+    """All settings that a training on these images at this scale has when nobody says otherwise; no space is no cells."""
+    asked = {"data": config.data, "scale": config.scale, "network": {"name": config.network.name}}
+    recipe = get_baseline(config.network.name).recipe if config.network.name else OF_SPACES.get(str(space), {})
+    return Layers(TrainConfig, asked).put_together(space, recipe)
+
+
 def _recipe(genotype: str | None, network: str | None) -> tuple[str | None, Values]:
     """The space of what is trained, None for a hand-designed network, and the published recipe of its training."""
     if network is not None or genotype is None:
@@ -65,7 +73,7 @@ def _recipe(genotype: str | None, network: str | None) -> tuple[str | None, Valu
 
 def _kept_genotype(run_dir: Path) -> str | None:
     """The cells that a run wrote into its folder."""
-    kept = run_dir / "genotype.json"
+    kept = run_dir / GENOTYPE_FILE
     return str(kept) if kept.is_file() else None
 
 

@@ -12,8 +12,9 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from adarts import zoo
-from adarts.config.settings import NetworkSettings
+from adarts.config.settings import NetworkSettings, TrainConfig
 from adarts.data import ImageData
+from adarts.engine import GENOTYPE_FILE
 from adarts.errors import ConfigError, DataError
 from adarts.models import Network, baselines
 from adarts.models.baselines.parts import Classifier
@@ -22,6 +23,7 @@ from adarts.spaces import Genotype, get_space, load_genotype, random_genotype
 from adarts.zoo.create import create_model
 
 MODEL_WEIGHTS, MODEL_FACTS = "model.safetensors", "model.json"
+"""Beside :data:`~adarts.engine.GENOTYPE_FILE`, which holds the cells, all that a trained network needs."""
 
 
 def build(
@@ -95,13 +97,19 @@ def resolve_genotype(reference: str) -> Genotype:
     except (OSError, ValueError) as error:  # a name that no file can have
         raise DataError(f"genotype '{reference[:60]}': not a file, a run, or a genotype") from error
     if is_folder:
-        if not (path / "summary.json").exists():
+        if not (path / GENOTYPE_FILE).exists():
             command = f"adarts search --config {path / 'config.yaml'} --run-dir {path}"
             raise DataError(f"{path}: this search is not finished; continue it with: {command}")
-        path = path / "genotype.json"
+        path = path / GENOTYPE_FILE
     elif not path.exists():
         return _published(reference)
     return load_genotype(path)
+
+
+def source_of(config: TrainConfig) -> str:
+    """Where the cells of a training come from, in a few words, for logs and pages."""
+    reference = str(config.genotype)
+    return reference if len(reference) <= 100 and "\n" not in reference else "given as text"
 
 
 def _published(name: str) -> Genotype:
@@ -136,7 +144,6 @@ def model_files(
     }
     if isinstance(network, Network):
         built: dict[str, Any] = {
-            "genotype": network.genotype.to_dict(),
             "channels": settings.channels,
             "cells": settings.cells,
         }
@@ -166,16 +173,16 @@ def load_model(folder: str | Path) -> tuple[Network | Classifier, dict[str, Any]
         facts = json.loads((folder / MODEL_FACTS).read_text())
         if not isinstance(facts, dict) or facts.get("format") != "adarts-model":
             raise DataError(f"{folder / MODEL_FACTS}: not the facts of an adarts model")
-        network = _rebuilt(facts)
+        genotype = None if "network" in facts else load_genotype(folder / GENOTYPE_FILE)
+        network = _rebuilt(facts, genotype)
         network.load_state_dict(load_file(folder / MODEL_WEIGHTS))
     except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError, ConfigError) as error:
         raise DataError(f"{folder}: no usable trained model here: {str(error).splitlines()[0]}") from error
     return network.eval(), facts
 
 
-def _rebuilt(facts: dict[str, Any]) -> Network | Classifier:
+def _rebuilt(facts: dict[str, Any], genotype: Genotype | None) -> Network | Classifier:
     num_classes, in_channels = len(facts["classes"]), facts["in_channels"]
-    if "network" in facts:
+    if genotype is None:
         return baselines.build(facts["network"], num_classes, in_channels)
-    genotype = Genotype.from_dict(facts["genotype"])
     return Network(genotype, num_classes, facts["channels"], facts["cells"], in_channels)

@@ -20,6 +20,7 @@ from adarts.engine.update import Learned, Sums, Update, autocast, backward, fix_
 from adarts.models import DropPath, Network
 from adarts.models.baselines.parts import Classifier
 from adarts.seeding import derive_seed, generator
+from adarts.training.config import usual_layers
 
 WARM_ERROR = 0.8
 """The warm-up at a small learning rate ends with the epoch whose training error is below this (He et al., section 4.2)."""
@@ -39,7 +40,6 @@ class TrainTask:
         self, config: TrainConfig, data: ImageData, network: Network | Classifier, device: torch.device
     ) -> None:
         self.config, self.data, self.network, self.device = config, data, network, device
-        #: called between the batches of a long measurement; it may raise to stop the run
         self.check_stop: Callable[[], None] = lambda: None
         self.epochs = config.training.epochs
         #: whether the network draws random numbers in a forward pass
@@ -51,18 +51,17 @@ class TrainTask:
             gradient=backward(self._loss),
             recorder=None if self.draws else recorder(config.run, device),
         )
-        kept, held_out = hold_out(data.train, config.training.validation_fraction, config.seed)
+        kept, self.held_out = hold_out(data.train, config.training.validation_fraction, config.seed)
         self.batches = Batches(
             data.train,
             kept,
-            batch_size=config.training.batch_size,
+            batch_size=_fitting_batch(config, network, len(kept)),
             seed=config.seed,
             purpose="training",
             augmentation=Augmentation.of(config.images, data),
             device=device,
             drop_last=True,  # a last batch of one image has no statistics to normalize with
         )
-        self.held_out = held_out
         #: the gradients of so many smaller batches are added up where memory is short
         self.accumulation = 1
         self.warm = config.training.warmup_learning_rate is None
@@ -143,8 +142,7 @@ class TrainTask:
         self.network.load_state_dict(state["network"])
         load_optimizer(self.optimizer, state["optimizer"])
         self.update.forget()
-        self.accumulation, self.last_record = state["accumulation"], state["last_record"]
-        self.warm = state["warm"]
+        self.accumulation, self.warm, self.last_record = state["accumulation"], state["warm"], state["last_record"]
 
     def halve_batch(self) -> bool:
         if self.batches.batch_size // (2 * self.accumulation) < 2:  # batch normalization needs two images
@@ -157,7 +155,7 @@ class TrainTask:
         batches = Batches(
             images,
             indices,
-            batch_size=max(1, 2 * self.config.training.batch_size // self.accumulation),
+            batch_size=max(1, 2 * self.batches.batch_size // self.accumulation),
             seed=self.config.seed,
             purpose="measure",
             augmentation=Augmentation.plain(self.data),
@@ -177,3 +175,13 @@ class TrainTask:
 
     def _drop_path(self, epoch: int) -> float:
         return self.config.network.drop_path * epoch / self.epochs
+
+
+def _fitting_batch(config: TrainConfig, network: Network | Classifier, images: int) -> int:
+    """A batch for which there are images, where the batch is that of the scale or a recipe, not somebody's own."""
+    batch = config.training.batch_size
+    if not 2 <= images < batch:
+        return batch
+    space = network.genotype.space if isinstance(network, Network) else None
+    usual = usual_layers(config, space)
+    return images if batch == usual["training"]["batch_size"] else batch

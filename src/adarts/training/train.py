@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from adarts.config.settings import RunSettings, TrainConfig
-from adarts.data import Augmentation, Batches, ImageData, load_images
-from adarts.engine import RunFolder, StopSignals, carry_out, out_of_memory_named, prepare_device, read_config
+from adarts.data import Augmentation, Batches, load_images
+from adarts.engine import (
+    GENOTYPE_FILE,
+    RunFolder,
+    carry_out,
+    existing_run_dir,
+    prepare_device,
+    read_config,
+    whole_run,
+)
 from adarts.engine.forecast import forecast
-from adarts.engine.tables import table
+from adarts.engine.tables import titled_rows
 from adarts.engine.update import measure
 from adarts.errors import ConfigError
 from adarts.models import Network, cost
@@ -27,6 +36,7 @@ from adarts.training.model import (
     model_files,
     network_of,
     resolve_genotype,
+    source_of,
 )
 from adarts.training.task import TrainTask
 
@@ -46,6 +56,7 @@ class TrainResult:
     summary: dict[str, Any]
 
 
+@whole_run("training")
 def run_training(config: TrainConfig) -> TrainResult:
     """Train the network of a genotype or a hand-designed one, or continue a training that stopped; test it once.
 
@@ -60,47 +71,34 @@ def run_training(config: TrainConfig) -> TrainResult:
         OutOfMemoryError: a step does not fit in memory.
         Stopped: a signal or the time limit ended the run at a checkpoint.
     """
-    with StopSignals(), out_of_memory_named("in the training"):  # outside the steps, where the driver sees to both
-        return _train(config)
-
-
-def _train(config: TrainConfig) -> TrainResult:
     device = RunFolder.check("train", config)  # refused before images are read
     data = load_images(config.data, config.images, config.seed)
+    genotype = None if config.genotype is None else _cells(config)
     # Everything that can be refused is refused before there is a folder.
-    genotype = None
-    if config.genotype is not None:
-        genotype = _kept_genotype(config.run.run_dir) or resolve_genotype(config.genotype)
-    task = _task(config, data, genotype, device)
+    network = network_of(config.network, genotype, data, config.seed)
+    task = TrainTask(config, data, network.to(device), device)
     with RunFolder.open("train", data.name, config) as run:
-        if not run.finished:
-            # A run that is continued keeps its own cells: `latest` may point to another search by now.
-            kept = _kept_genotype(run.path)
-            if kept is None and genotype is not None:
-                run.write_text("genotype.json", genotype.to_json())
-            elif kept != genotype:
-                run.log(f"this run keeps the cells that it began with; {config.genotype} holds other ones now")
-                task = _task(config, data, kept, device)
-            task.check_stop = run.stop_if_asked
-            with run.signals.deferred():  # a signal that meets the measurement of steps leaves them half undone
-                _announce(run, task)
-            carry_out(task, run, config.run)
-            _finish(run, task)
-            (run.path / "report.html").unlink(missing_ok=True)  # one that was written meanwhile shows an unfinished run
-        if not (run.path / "report.html").exists():
-            run.log(f"report: {write_report([run.path])}")
-        summary = run.read_json("summary.json")
-        return TrainResult(run.path, summary["test_accuracy"], summary)
+        if run.finished:
+            summary = run.read_json("summary.json")
+        else:
+            if genotype is not None and not (run.path / GENOTYPE_FILE).exists():
+                run.write_text(GENOTYPE_FILE, genotype.to_json())
+            if task.batches.batch_size != config.training.batch_size:
+                batch = f"a batch of {config.training.batch_size} is more than the training images"
+                run.warn(f"{batch}; it is {task.batches.batch_size} here")
+            carry_out(task, run, config.run, partial(_description, task))
+            summary = _write_results(run, task)
+        run.log(f"report: {write_report([run.path])}")
+    return TrainResult(run.path, summary["test_accuracy"], summary)
 
 
-def _kept_genotype(run_dir: Path | None) -> Genotype | None:
-    """The genotype that an earlier process wrote into the run folder."""
-    kept = None if run_dir is None else run_dir / "genotype.json"
-    return load_genotype(kept) if kept is not None and kept.exists() else None
-
-
-def _task(config: TrainConfig, data: ImageData, genotype: Genotype | None, device: torch.device) -> TrainTask:
-    return TrainTask(config, data, network_of(config.network, genotype, data, config.seed).to(device), device)
+def _cells(config: TrainConfig) -> Genotype:
+    """What is trained; a run that goes on keeps the cells that it began with: `latest` may point to another search by now."""
+    assert config.genotype is not None
+    run_dir = existing_run_dir("train", config)
+    if run_dir is not None and (run_dir / GENOTYPE_FILE).exists():
+        return load_genotype(run_dir / GENOTYPE_FILE)
+    return resolve_genotype(config.genotype)
 
 
 def evaluate(run_dir: str | Path, run: RunSettings | None = None) -> dict[str, Any]:
@@ -138,10 +136,9 @@ def evaluate(run_dir: str | Path, run: RunSettings | None = None) -> dict[str, A
     return {"test_accuracy": accuracy, "test_loss": loss, "test_images": len(data.test.labels)}
 
 
-def _announce(run: RunFolder, task: TrainTask) -> None:
-    """Say what will be done and what it will cost, before it begins."""
+def _description(task: TrainTask) -> str:
+    """What will be done and what it will cost."""
     config, data = task.config, task.data
-    run.log(table("data", data.table()))
     size = cost(task.network, data.image_size)
     steps = config.training.epochs * task.steps(0)
     plan = {config.training.epochs - 1: steps}
@@ -149,7 +146,7 @@ def _announce(run: RunFolder, task: TrainTask) -> None:
         what = [("network", get_baseline(config.network.name).title)]
     else:
         shape = f"{config.network.cells} cells, {config.network.channels} channels"
-        what = [("genotype", str(config.genotype)), ("network", shape)]
+        what = [("genotype", source_of(config)), ("network", shape)]
     extra = f" (and {size.auxiliary_parameters:,} in the auxiliary head)" if size.auxiliary_parameters else ""
     rows = [
         *what,
@@ -158,10 +155,11 @@ def _announce(run: RunFolder, task: TrainTask) -> None:
         ("steps", f"{config.training.epochs} epochs of {task.steps(0)} steps, {len(task.held_out)} images held out"),
         ("predicted", str(forecast(task, task.device, plan) or "not known")),
     ]
-    run.log(table("training", rows))
+    return f"{titled_rows('data', data.table())}\n{titled_rows('training', rows)}"
 
 
-def _finish(run: RunFolder, task: TrainTask) -> None:
+def _write_results(run: RunFolder, task: TrainTask) -> dict[str, Any]:
+    """Test the network, write it, and return the summary."""
     config, data, network = task.config, task.data, task.network
     loss, accuracy = task.measure(data.test, torch.arange(len(data.test.labels)))
     size = cost(network, data.image_size)
@@ -171,10 +169,11 @@ def _finish(run: RunFolder, task: TrainTask) -> None:
     if isinstance(network, Network):
         for kind in network.genotype.cells:
             run.write_text(f"cell_{kind}.svg", cell_svg(network.genotype, kind))
-        what = {"genotype": network.genotype.to_dict(), "genotype_source": config.genotype}
+        what: dict[str, Any] = {"genotype_source": source_of(config)}
     else:
         what = {"network": config.network.name}
-    run.finish(
+    run.log(f"test accuracy after the last epoch: {accuracy:.2%} of {len(data.test.labels)} images")
+    return run.finish(
         {
             "kind": "train",
             "data": config.data,
@@ -194,4 +193,3 @@ def _finish(run: RunFolder, task: TrainTask) -> None:
             "accumulation": task.accumulation,
         }
     )
-    run.log(f"test accuracy after the last epoch: {accuracy:.2%} of {len(data.test.labels)} images")

@@ -1,4 +1,4 @@
-"""Where run folders lie: looked at before there is any work, found, made."""
+"""The folder of a run: looked at before there is any work, found, made."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tempfile import TemporaryFile
 from typing import Literal
 
 from adarts.config.settings import SearchConfig, TrainConfig
-from adarts.engine.config_file import CONFIG_FILE, differing_keys, identity, read_config
+from adarts.engine.config_file import CONFIG_FILE, compared_settings, differing_keys, read_config
 from adarts.engine.files import refuse
 from adarts.engine.lock import require_free
 from adarts.errors import CheckpointError
@@ -18,6 +18,13 @@ from adarts.errors import CheckpointError
 Kind = Literal["search", "train"]
 
 CHECKPOINTS, ENVIRONMENT, SUMMARY = "checkpoints", "environment.json", "summary.json"
+GENOTYPE_FILE = "genotype.json"
+"""The cells that a search found, or that a training trains: the one file of a run that holds them."""
+
+_NO_MORE_EPOCHS = (
+    "; the learning rate follows one schedule over all epochs and is at its end after the last, so a run cannot get "
+    "more epochs: start a new one in a folder of its own"
+)
 
 
 def require_usable(kind: Kind, config: SearchConfig | TrainConfig) -> None:
@@ -27,7 +34,7 @@ def require_usable(kind: Kind, config: SearchConfig | TrainConfig) -> None:
         CheckpointError: the folder is in use, cannot be written, or is of another configuration.
     """
     try:
-        path = _existing(kind, config)
+        path = existing_run_dir(kind, config)
         if path is None:
             _require_writable(config.run.run_dir or config.run.runs / kind)
             return
@@ -35,29 +42,20 @@ def require_usable(kind: Kind, config: SearchConfig | TrainConfig) -> None:
         _require_writable(path / CHECKPOINTS)
         require_free(path)
         if (path / CONFIG_FILE).exists():
-            require_same(path, config)
+            require_same_config(path, config)
     except OSError as error:
         refuse(config.run.run_dir or config.run.runs / kind, error, 0)
 
 
-def require_same(path: Path, config: SearchConfig | TrainConfig) -> None:
+def require_same_config(path: Path, config: SearchConfig | TrainConfig) -> None:
     """Refuse the folder of a run of another configuration, with the names of the settings that differ."""
-    if keys := differing_keys(identity(read_config(path, type(config))), identity(config)):
-        raise CheckpointError(f"{path} is a run of another configuration: {', '.join(keys)} differ")
+    keys = differing_keys(compared_settings(read_config(path, type(config))), compared_settings(config))
+    if keys:
+        hint = _NO_MORE_EPOCHS if {"search.epochs", "training.epochs"} & set(keys) else ""
+        raise CheckpointError(f"{path} is a run of another configuration: {', '.join(keys)} differ{hint}")
 
 
-def unfinished(kind: Kind, config: SearchConfig | TrainConfig) -> Path | None:
-    """The folder of the run that will go on; none if a new one begins, or a finished one is shown.
-
-    Raises:
-        CheckpointError: there is no run to resume, or the folder is that of something else.
-    """
-    path = _existing(kind, config)
-    there = path is not None and (path / CONFIG_FILE).exists() and not (path / SUMMARY).exists()
-    return path if there else None
-
-
-def locate(kind: Kind, label: str, config: SearchConfig | TrainConfig) -> Path:
+def make_run_dir(kind: Kind, label: str, config: SearchConfig | TrainConfig) -> Path:
     """The folder to work in; it exists on return.
 
     Raises:
@@ -65,7 +63,7 @@ def locate(kind: Kind, label: str, config: SearchConfig | TrainConfig) -> Path:
     """
     settings, parent = config.run, config.run.runs / kind
     try:
-        path = _existing(kind, config) or settings.run_dir
+        path = existing_run_dir(kind, config) or settings.run_dir
         if path is not None:
             path.mkdir(parents=True, exist_ok=True)
             return path
@@ -75,15 +73,19 @@ def locate(kind: Kind, label: str, config: SearchConfig | TrainConfig) -> Path:
         refuse(settings.run_dir or parent, error, 0)
 
 
-def run_folders(parent: Path) -> list[Path]:
+def list_run_dirs(parent: Path) -> list[Path]:
     """Run folders by time."""
     if not parent.is_dir():
         return []
     return sorted(path for path in parent.iterdir() if not path.is_symlink() and (path / CONFIG_FILE).is_file())
 
 
-def _existing(kind: Kind, config: SearchConfig | TrainConfig) -> Path | None:
-    """The folder that is there already and that `config.run` means; none if a new one is to be made."""
+def existing_run_dir(kind: Kind, config: SearchConfig | TrainConfig) -> Path | None:
+    """The folder that is there already and that `config.run` means; None if a new one is to be made.
+
+    Raises:
+        CheckpointError: there is no run to resume, or the folder is that of something else.
+    """
     path = config.run.run_dir
     if path is None:
         return _newest(config.run.runs / kind, config) if config.run.resume else None
@@ -99,9 +101,9 @@ def _existing(kind: Kind, config: SearchConfig | TrainConfig) -> Path | None:
 def _newest(parent: Path, config: SearchConfig | TrainConfig) -> Path:
     """The newest unfinished run of this configuration, else the newest finished one: `--resume` may be repeated."""
     same = []
-    for path in reversed(run_folders(parent)):
+    for path in reversed(list_run_dirs(parent)):
         with suppress(CheckpointError):  # an unreadable neighbor is none of our business, nor is another run
-            require_same(path, config)
+            require_same_config(path, config)
             same.append(path)
     same.sort(key=lambda path: (path / SUMMARY).exists())
     if not same:
