@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         TrainingSettings,
         WeightOptimizer,
     )
+    from adarts.data import Data, Source
     from adarts.models import Network
     from adarts.searching import SearchResult
     from adarts.spaces import Genotype
@@ -41,7 +42,7 @@ __all__ = ["build", "create_model", "search", "sweep", "train"]
 
 
 def search(
-    data: str | None = None,
+    data: Data | None = None,
     *,
     method: str | None = None,
     scale: str | None = None,
@@ -64,10 +65,11 @@ def search(
     settings object, those that were set count.
 
     Args:
-        data: ``signs`` (embedded, the default), ``cifar10``, ``cifar100`` or ``folder:PATH``.
+        data: ``signs`` (embedded, the default), ``cifar10``, ``cifar100`` or ``folder:PATH``; or a map-style torch data set of
+            (image, label), a pair of arrays (images, labels), or a pair (train, test) of either (``docs/data.md``).
         method: the search method, by default ``adarts``; ``adarts methods`` lists them; ``file.py:Class`` is one of your own.
         scale: the budget, from ``smoke`` (seconds) to ``paper`` (the default); ``adarts configs`` lists them.
-        space: what is searched: ``darts`` (the default), ``nasbench201``, ``s1`` to ``s4``.
+        space: what is searched: ``darts`` (the default), ``nasbench201``, ``s1`` to ``s4``; ``file.py:NAME`` is one of your own.
         seed: of everything random; 0 by default.
         options: the method's own settings; ``adarts methods show NAME`` lists them.
         edge: the design of the mixed edges.
@@ -85,7 +87,8 @@ def search(
     given = _given(locals())
     from adarts.searching import run_search, search_config
 
-    return run_search(search_config(**given))
+    source = _objects(given)
+    return run_search(search_config(**given), source)
 
 
 def sweep(
@@ -131,7 +134,7 @@ def sweep(
 def train(
     genotype: Genotype | str | Path | None = None,
     *,
-    data: str | None = None,
+    data: Data | None = None,
     scale: str | None = None,
     seed: int | None = None,
     network: Mapping[str, Any] | NetworkSettings | None = None,
@@ -148,7 +151,8 @@ def train(
     Args:
         genotype: the cells: what a search found, a search run's folder, a genotype file or its text, a name of the zoo,
             ``random:SEED``; by default those of the latest search.
-        data: ``signs`` (embedded, the default), ``cifar10``, ``cifar100`` or ``folder:PATH``.
+        data: ``signs`` (embedded, the default), ``cifar10``, ``cifar100`` or ``folder:PATH``; or a map-style torch data set of
+            (image, label), a pair of arrays (images, labels), or a pair (train, test) of either (``docs/data.md``).
         scale: the budget, from ``smoke`` (seconds) to ``paper`` (the default); ``adarts configs`` lists them.
         seed: of everything random; 0 by default.
         network: width, depth, drop path and auxiliary head; or the name of a hand-designed network.
@@ -167,7 +171,8 @@ def train(
 
     if genotype is not None:
         given["genotype"] = genotype.to_json() if isinstance(genotype, Genotype) else str(genotype)
-    return run_training(train_config(**given))
+    source = _objects(given)
+    return run_training(train_config(**given), source)
 
 
 def build(
@@ -197,3 +202,14 @@ def create_model(
 def _given(arguments: Mapping[str, Any], *own: str) -> dict[str, Any]:
     """The settings among a call's arguments: None leaves one to the layers below."""
     return {name: value for name, value in arguments.items() if value is not None and name not in own}
+
+
+def _objects(given: dict[str, Any]) -> Source | None:
+    """The images among the settings that are no name; in their place comes what refers to them."""
+    if isinstance(given.get("data", ""), str):
+        return None
+    from adarts.data import as_source
+
+    source = as_source(given["data"])
+    given["data"] = source.reference
+    return source

@@ -90,8 +90,10 @@ def test_the_fingerprint_sees_pixels_and_labels() -> None:
     [
         ("cifer10", "did you mean 'cifar10'"),
         ("folder:", "needs the path"),
-        ("folder", "did you mean 'folder:PATH'"),
-        ("", "known: cifar10, cifar100, folder:PATH, signs"),
+        ("folder", "needs the path"),
+        ("signs:3", "data set 'signs' takes nothing behind a colon"),
+        ("dataset:mine-0123", "given as an object in Python; go on from there: adarts.search"),
+        ("", "known: cifar10, cifar100, folder, signs"),
     ],
 )
 def test_an_unknown_source(source: str, message: str) -> None:

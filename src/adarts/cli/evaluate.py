@@ -20,6 +20,8 @@ class Evaluate:
     """auto, cpu, cuda or cuda:N."""
     threads: int | None = None
     """CPU threads; none leaves torch's choice."""
+    data: str | None = None
+    """The loader in a file, path/to/file.py:NAME, that the training had its images from, said again to be executed."""
 
 
 def run(words: list[str]) -> int:
@@ -33,7 +35,7 @@ def run(words: list[str]) -> int:
     how = RunSettings(
         **checked(RunSettings, {"device": form.device, "threads": form.threads}, lambda name: f"--{name}")
     )
-    result = evaluate(RunFolder.find(form.run, "train"), how)
+    result = evaluate(RunFolder.find(form.run, "train"), how, form.data)
     print(
         f"test accuracy {result['test_accuracy']:.2%} of {result['test_images']:,} images, loss {result['test_loss']:.4f}"
     )

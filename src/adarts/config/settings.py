@@ -234,7 +234,7 @@ class ImageSettings(Settings):
     per_class: PositiveInt | None = None
     """Use only this many training images of each class (seeded); none uses all. The test set is never reduced."""
     test_fraction: float = Field(default=0.2, gt=0, lt=1)
-    """Share of the images kept for the test, for an image folder that has no train/ and test/."""
+    """Share of the images kept for the test, for a set that is not divided, such as a folder without train/ and test/."""
     max_broken: NonNegativeInt = 0
     """How many unreadable images are left out before the folder is refused."""
     split: Literal["stratified", "index"] = "stratified"
@@ -344,7 +344,7 @@ class SearchConfig(Settings):
     """A whole search run."""
 
     data: str = "signs"
-    """signs (embedded), cifar10, cifar100, or folder:PATH."""
+    """signs (embedded), cifar10, cifar100, or folder:PATH. A loader of your own: path/to/file.py:NAME."""
     method: str = "adarts"
     """Search method; `adarts methods` lists them. A class of your own: path/to/file.py:Class."""
     options: Annotated[dict[str, bool | int | Annotated[float, AllowInfNan()] | str], BeforeValidator(assignments)] = {}
@@ -372,7 +372,7 @@ class TrainConfig(Settings):
     """The cells: a search run's folder, a genotype file or its text, a name of the zoo, random:SEED or random:SPACE:SEED;
     not given, the latest search in runs."""
     data: str = "signs"
-    """signs (embedded), cifar10, cifar100, or folder:PATH."""
+    """signs (embedded), cifar10, cifar100, or folder:PATH. A loader of your own: path/to/file.py:NAME."""
     scale: str = "paper"
     """Budget; `adarts configs` lists them."""
     seed: NonNegativeInt = 0

@@ -23,7 +23,6 @@ from adarts.data.decode import SUFFIXES, Unreadable, decode, measure
 from adarts.data.images import Images
 from adarts.data.memory import require_memory
 from adarts.data.source import Source
-from adarts.data.splits import hold_out
 from adarts.errors import DataError
 
 KEPT_SIZE = 96
@@ -31,8 +30,6 @@ KEPT_SIZE = 96
 DEFAULT_SIZE = 64
 """Side that all others are brought to."""
 
-# The test images belong to the folder, not to a run: with another seed a search would learn from a training's test images.
-_SPLIT_SEED = 0
 _LISTED = 50  # broken images in one message
 
 Size = tuple[int, int]
@@ -86,17 +83,16 @@ def load_folder(root: Path, settings: ImageSettings) -> Source:
     photos = [photo for photo in layout.photos if photo.path not in broken]
     _check_classes(layout, photos)
     images = Images(torch.from_numpy(pixels).permute(0, 3, 1, 2), torch.tensor([photo.label for photo in photos]))
-    if "" in layout.parts:
-        train, test = hold_out(images, settings.test_fraction, _SPLIT_SEED)
-        notes.append(f"no train/ and test/: {len(test):,} images kept for the test, the same ones in every run")
-    else:
-        train, test = (
-            torch.tensor([place for place, photo in enumerate(photos) if photo.part == part])
-            for part in ("train", "test")
-        )
     notes += [f"left out {path.relative_to(root)}: {reason}" for path, reason in broken.items()]
     name = root.resolve().name or "folder"
-    return Source(name, layout.classes, images.select(train), images.select(test), (*layout.notes, *notes))
+    notes = [*layout.notes, *notes]
+    if "" in layout.parts:
+        return Source(name, layout.classes, images, None, ("there are no train/ and test/", *notes))
+    train, test = (
+        images.select(torch.tensor([place for place, photo in enumerate(photos) if photo.part == part]))
+        for part in ("train", "test")
+    )
+    return Source(name, layout.classes, train, test, tuple(notes))
 
 
 def _find(root: Path) -> _Layout:

@@ -87,12 +87,7 @@ class ImageData:
     """sha256 over the pixels and labels of both parts."""
 
     def __post_init__(self) -> None:
-        digest = hashlib.sha256()
-        for images in (self.train, self.test):
-            digest.update(str(tuple(images.pixels.shape)).encode())
-            digest.update(images.rows.numpy().data)
-            digest.update(images.labels.numpy().data)
-        object.__setattr__(self, "fingerprint", digest.hexdigest())
+        object.__setattr__(self, "fingerprint", fingerprint(self.train, self.test))
 
     @property
     def image_size(self) -> tuple[int, int]:
@@ -125,6 +120,16 @@ class ImageData:
         counts = torch.bincount(images.labels, minlength=self.num_classes)
         few, many = int(counts.min()), int(counts.max())
         return f"{len(images):,} images, {few if few == many else f'{few} to {many}'} a class"
+
+
+def fingerprint(*parts: Images) -> str:
+    """The sha256 over pixels and labels."""
+    digest = hashlib.sha256()
+    for images in parts:
+        digest.update(str(tuple(images.pixels.shape)).encode())
+        digest.update(images.rows.numpy().data)
+        digest.update(images.labels.numpy().data)
+    return digest.hexdigest()
 
 
 def statistics(images: Images) -> tuple[tuple[float, ...], tuple[float, ...]]:

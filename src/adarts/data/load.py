@@ -1,36 +1,79 @@
-"""One door to all images: a name in, an :class:`ImageData` out."""
+"""One door to all images: a name or images in, an :class:`ImageData` out."""
 
 from __future__ import annotations
 
+import inspect
+import re
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from adarts.config.settings import ImageSettings
+from adarts.config.settings import ImageSettings, names_code
 from adarts.data.folder import load_folder
+from adarts.data.given import as_source
 from adarts.data.images import ImageData, Images, shared_images, statistics
 from adarts.data.memory import require_memory
 from adarts.data.named import CIFAR, load_cifar
 from adarts.data.signs import load_signs
 from adarts.data.source import Source
-from adarts.data.splits import subset
-from adarts.errors import ConfigError, DataError, nearest
+from adarts.data.splits import hold_out, subset
+from adarts.errors import AdartsError, ConfigError, DataError
+from adarts.registry import Registry
+from adarts.source_file import in_one_line
 
-NAMES = ("signs", *CIFAR, "folder:PATH")
+Loader = Callable[..., Any]
+"""From the image settings, and where the name goes on behind a colon, that text, to what :func:`as_source` takes, or a Source."""
+
+# The test images belong to the set, not to a run: with another seed a search would learn from a training's test images.
+_SPLIT_SEED = 0
 
 
-def load_images(source: str, settings: ImageSettings, seed: int) -> ImageData:
+def _check(loader: object) -> None:
+    if not callable(loader):
+        raise TypeError(f"{loader!r:.60} is no function that loads images")
+
+
+DATA: Registry[Loader] = Registry("data set", "adarts.data", _check)
+
+
+def register_data(name: str, loader: Loader) -> None:
+    """Make a data set known by a name, as in ``--data NAME``.
+
+    Args:
+        name: without a colon.
+        loader: from the image settings (:class:`adarts.config.settings.ImageSettings`; size, share of the test and number of
+            images are seen to behind it) to a map-style data set, a pair of arrays, or a pair (train, test) of either. One
+            with a second argument takes what stands behind a colon in ``--data NAME:TEXT``.
+
+    Raises:
+        ValueError: the name is taken, or has a colon.
+        TypeError: the loader cannot be called.
+    """
+    if not re.fullmatch(r"\w[\w.-]*", name):
+        raise ValueError(f"a data set has a name such as 'cifar10', not {name!r:.60}")
+    DATA.add(name, loader)
+
+
+def load_images(source: str | Source, settings: ImageSettings, seed: int) -> ImageData:
     """Load a data set into memory.
 
     Args:
-        source: signs (embedded), cifar10, cifar100, or folder:PATH.
-        settings: size, reduction, and where named sets lie.
+        source: signs (embedded), cifar10, cifar100, folder:PATH, another name that is registered, a loader in a file,
+            ``path/to/file.py:NAME``; or images that :func:`as_source` has read.
+        settings: size, reduction, share of the test, and where named sets lie.
         seed: decides which images stay when `per_class` reduces the training part.
 
     Raises:
         ConfigError: if there is no such source.
         DataError: if the images are not there or cannot be used.
     """
-    found = _read(source, settings)
+    found = source if isinstance(source, Source) else _read(source, settings)
     train, test, notes = found.train, found.test, list(found.notes)
+    if test is None:
+        stay, out = hold_out(train, settings.test_fraction, _SPLIT_SEED)
+        train, test = train.select(stay), train.select(out)
+        notes.append(f"{len(test):,} images kept for the test, the same ones in every run")
     if settings.per_class is not None:
         whole = len(train)
         train = train.select(subset(train, settings.per_class, seed))
@@ -44,20 +87,39 @@ def load_images(source: str, settings: ImageSettings, seed: int) -> ImageData:
 
 
 def _read(source: str, settings: ImageSettings) -> Source:
-    kind, colon, path = source.partition(":")
-    if kind == "folder" and colon:
-        if not path:
-            raise ConfigError("folder: needs the path of a folder, as in folder:photos")
-        try:
-            folder = Path(path).expanduser()
-        except RuntimeError as error:  # ~NAME of somebody who has no home here
-            raise DataError(f"folder:{path}: {error}") from error
-        return load_folder(folder, settings)
-    if source == "signs":
-        return load_signs()
-    if source in CIFAR:
-        return load_cifar(source, settings)
-    raise ConfigError(f"unknown data set '{source}'{nearest(source, NAMES)}")
+    name, *argument = [source] if names_code(source) else source.split(":", 1)
+    if name == "dataset":
+        what = "adarts.search or adarts.train with the same data=, config_file= and run={'run_dir': ...}"
+        raise ConfigError(f"data '{source[:60]}' was given as an object in Python; go on from there: {what}")
+    loader = DATA.get(name)
+    try:
+        inspect.signature(loader).bind(settings, *argument)
+    except TypeError:
+        takes = "takes nothing behind a colon" if argument else f"needs more behind a colon: {name}:TEXT"
+        raise ConfigError(f"data set '{name}' {takes}") from None
+    try:
+        found = loader(settings, *argument)
+    except AdartsError:
+        raise
+    except Exception as error:  # somebody else's code may raise whatever it likes
+        raise DataError(f"data set '{source}' cannot be loaded: {in_one_line(error)}") from error
+    return found if isinstance(found, Source) else as_source(found, name.rpartition(":")[2])
+
+
+def _load_folder(settings: ImageSettings, path: str = "") -> Source:
+    if not path:
+        raise ConfigError("folder: needs the path of a folder, as in folder:photos")
+    try:
+        folder = Path(path).expanduser()
+    except RuntimeError as error:  # ~NAME of somebody who has no home here
+        raise DataError(f"folder:{path}: {error}") from error
+    return load_folder(folder, settings)
+
+
+register_data("signs", load_signs)
+register_data("folder", _load_folder)
+for _name in CIFAR:
+    register_data(_name, partial(load_cifar, _name))
 
 
 def _scaled(images: Images, size: int, notes: list[str]) -> Images:

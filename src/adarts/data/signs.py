@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from adarts.config.settings import ImageSettings
 from adarts.data.images import Images
 from adarts.data.source import Source
 
@@ -17,8 +18,8 @@ _FOLDER = resources.files("adarts.data") / "signs"
 _SIDE = 32
 
 
-def load_signs() -> Source:
-    """Decode both sheets of photographs."""
+def load_signs(settings: ImageSettings) -> Source:
+    """Decode both sheets of photographs, whatever the settings."""
     labels = json.loads((_FOLDER / "labels.json").read_text(encoding="utf-8"))
     train, test = (_sheet(_FOLDER / f"{part}.webp", labels[part]) for part in ("train", "test"))
     return Source("signs", tuple(labels["classes"]), train, test)

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from adarts.config.settings import SearchConfig
-from adarts.data import load_images
+from adarts.data import Source, load_images
 from adarts.engine import GENOTYPE_FILE, RunFolder, carry_out, whole_run
 from adarts.engine.forecast import Forecast, forecast
 from adarts.engine.tables import titled_rows
@@ -43,11 +43,12 @@ class SearchResult:
 
 
 @whole_run("search")
-def run_search(config: SearchConfig) -> SearchResult:
+def run_search(config: SearchConfig, images: Source | None = None) -> SearchResult:
     """Search for cells, or continue a search that stopped.
 
     Args:
         config: the whole search; :func:`adarts.searching.search_config` puts one together.
+        images: those that `config.data` refers to, where they were given as objects.
 
     Raises:
         ConfigError: settings that cannot work together.
@@ -62,7 +63,7 @@ def run_search(config: SearchConfig) -> SearchResult:
     checked_phases(config, method)
     device = RunFolder.check("search", config)  # refused before images are read
     limit = MemoryLimit.of(config.run.memory_limit)
-    data = load_images(config.data, config.images, config.seed)
+    data = load_images(images or config.data, config.images, config.seed)
     # Everything that can be refused is refused before there is a folder.
     task = SearchTask(config, data, method, device)
     tight = [limit.check(Workload.of(task.config, phase, data, device), device) for phase in task.phases]

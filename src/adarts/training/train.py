@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
-from adarts.config.settings import RunSettings, TrainConfig
-from adarts.data import Augmentation, Batches, load_images
+from adarts.config.settings import RunSettings, TrainConfig, names_code
+from adarts.data import Augmentation, Batches, Data, Source, as_source, load_images
 from adarts.engine import (
     GENOTYPE_FILE,
     RunFolder,
@@ -28,6 +28,7 @@ from adarts.errors import ConfigError
 from adarts.models import Network, cost
 from adarts.models.baselines import get_baseline
 from adarts.report import cell_svg, write_report
+from adarts.source_file import code_hashes
 from adarts.spaces import Genotype, load_genotype
 from adarts.training.model import (
     MODEL_FACTS,
@@ -57,11 +58,12 @@ class TrainResult:
 
 
 @whole_run("training")
-def run_training(config: TrainConfig) -> TrainResult:
+def run_training(config: TrainConfig, images: Source | None = None) -> TrainResult:
     """Train the network of a genotype or a hand-designed one, or continue a training that stopped; test it once.
 
     Args:
         config: the whole training; :func:`adarts.training.train_config` puts one together.
+        images: those that `config.data` refers to, where they were given as objects.
 
     Raises:
         ConfigError: settings that cannot work together.
@@ -72,12 +74,12 @@ def run_training(config: TrainConfig) -> TrainResult:
         Stopped: a signal or the time limit ended the run at a checkpoint.
     """
     device = RunFolder.check("train", config)  # refused before images are read
-    data = load_images(config.data, config.images, config.seed)
+    data = load_images(images or config.data, config.images, config.seed)
     genotype = None if config.genotype is None else _cells(config)
     # Everything that can be refused is refused before there is a folder.
     network = network_of(config.network, genotype, data, config.seed)
     task = TrainTask(config, data, network.to(device), device)
-    with RunFolder.open("train", data.name, config) as run:
+    with RunFolder.open("train", data.name, config, code_hashes(config)) as run:
         if run.finished:
             summary = run.read_json("summary.json")
         else:
@@ -101,12 +103,13 @@ def _cells(config: TrainConfig) -> Genotype:
     return resolve_genotype(config.genotype)
 
 
-def evaluate(run_dir: str | Path, run: RunSettings | None = None) -> dict[str, Any]:
+def evaluate(run_dir: str | Path, run: RunSettings | None = None, data: Data | None = None) -> dict[str, Any]:
     """Measure a trained network on the test set of its data once more.
 
     Args:
         run_dir: a finished training run.
         run: device and threads.
+        data: that of the training, said or given again where it is a loader in a file or an object.
 
     Returns:
         ``test_accuracy`` in [0, 1], ``test_loss`` and ``test_images``.
@@ -114,26 +117,32 @@ def evaluate(run_dir: str | Path, run: RunSettings | None = None) -> dict[str, A
     device = prepare_device(run or RunSettings())
     config = read_config(Path(run_dir), TrainConfig)
     network, facts = load_model(run_dir)
-    data = load_images(config.data, config.images, config.seed)
-    if list(data.classes) != facts["classes"]:
+    source = config.data if data is None else data if isinstance(data, str) else as_source(data)
+    reference = source.reference if isinstance(source, Source) else source
+    if reference != config.data:
+        raise ConfigError(f"{run_dir}: the model was trained on the data '{config.data}', not on '{reference}'")
+    if data is None and names_code(config.data):  # a file alone does not run code
+        raise ConfigError(f"{run_dir}: the data stands in a file, which is executed if you add: --data {config.data}")
+    images = load_images(source, config.images, config.seed)
+    if list(images.classes) != facts["classes"]:
         raise ConfigError(f"{run_dir}: the model knows other classes than the data '{config.data}' has now")
-    if list(data.image_size) != facts["image_size"]:
-        raise ConfigError(f"{run_dir}: the model was trained on images of another size than {data.image_size}")
-    data = dataclasses.replace(data, mean=tuple(facts["mean"]), std=tuple(facts["std"]))
+    if list(images.image_size) != facts["image_size"]:
+        raise ConfigError(f"{run_dir}: the model was trained on images of another size than {images.image_size}")
+    images = dataclasses.replace(images, mean=tuple(facts["mean"]), std=tuple(facts["std"]))
     network.to(device)
     batches = Batches(
-        data.test,
-        torch.arange(len(data.test.labels)),
+        images.test,
+        torch.arange(len(images.test.labels)),
         batch_size=2 * config.training.batch_size,
         seed=config.seed,
         purpose="measure",
-        augmentation=Augmentation.plain(data),
+        augmentation=Augmentation.plain(images),
         device=device,
         drop_last=False,
         shuffle=False,
     )
     loss, accuracy = measure(network, (batches.batch(0, step) for step in range(len(batches))), lambda: None)
-    return {"test_accuracy": accuracy, "test_loss": loss, "test_images": len(data.test.labels)}
+    return {"test_accuracy": accuracy, "test_loss": loss, "test_images": len(images.test.labels)}
 
 
 def _description(task: TrainTask) -> str:
