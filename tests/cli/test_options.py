@@ -53,7 +53,7 @@ WRONG = {
     "evaluate": None,
     "evaluate a --threads x": None,
     "evaluate a --bogus": "unknown argument '--bogus'; `adarts evaluate --help` lists what there is",
-    "report": "adarts report needs one or more runs: folders, names, or latest",
+    "report": "adarts report needs one or more runs or sweeps: folders, names, or latest",
     "report nowhere": None,
     "report latest": None,
     "configs show smok": "unknown scale 'smok'; did you mean 'smoke'?",

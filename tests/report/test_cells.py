@@ -16,7 +16,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 def texts(svg: str, css: str) -> list[str]:
     root = ElementTree.fromstring(svg)
-    return ["".join(node.itertext()) for node in root.iter(f"{SVG}text") if css in node.attrib["class"].split()]
+    return ["".join(node.itertext()) for node in root.iter(f"{SVG}text") if node.attrib["class"] == css]
 
 
 @pytest.fixture(params=["graphviz", "plain"])
@@ -35,7 +35,7 @@ def test_a_drawing_shows_every_node_and_operation(kind: str) -> None:
     assert texts(svg, "name") == ["ck−2", "ck−1", "0", "1", "2", "3", "ck"]
     expected = [operation for pairs in genotype.cells[kind].nodes for operation, _ in pairs]
     assert texts(svg, "operation") == expected
-    arrows = [node for node in ElementTree.fromstring(svg).iter(f"{SVG}path") if node.attrib["class"] == "arrow"]
+    arrows = [node for node in ElementTree.fromstring(svg).iter(f"{SVG}path") if "fill: none" in node.attrib["style"]]
     assert len(arrows) == len(expected) + len(genotype.cells[kind].concat)
 
 
@@ -69,12 +69,6 @@ def test_everything_stands_within_the_picture() -> None:
 def test_an_unknown_kind_is_refused() -> None:
     with pytest.raises(DataError, match="did you mean 'normal'"):
         cell_svg(random_genotype(DARTS, seed=0), "norml")
-
-
-def test_the_drawing_of_the_page_has_no_styles_of_its_own() -> None:
-    svg = cell_svg(random_genotype(DARTS, seed=0), "normal", standalone=False)
-    assert "<style" not in svg
-    assert "xmlns" not in svg
 
 
 @pytest.mark.parametrize("script", ["exit 1", "echo 'no graph at all'", "echo 'node 0 a b'"])

@@ -1,13 +1,34 @@
+"""Charts and scatter plots, read back from their SVG."""
+
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
+from xml.etree import ElementTree
 
 import pytest
 
 from adarts.models import OPERATIONS as KNOWN
-from adarts.report.charts import LARGE, Rule, Series, line_chart, percent, ticks
-from adarts.report.numbers import count, duration
-from adarts.report.palette import OPERATIONS, OTHERS, SURFACES, css_class, look
+from adarts.report.charts import Chart, Dot, Rule, Series, draw, inline, percent, scatter
+from adarts.report.numbers import Spread, count, duration
+from adarts.report.palette import (
+    ALARM,
+    DARK,
+    GRID,
+    GROUND,
+    INK,
+    MUTED,
+    OPERATIONS,
+    OTHERS,
+    SERIES,
+    SHADE,
+    look,
+    series_look,
+)
+
+SVG = "{http://www.w3.org/2000/svg}"
+BLUE = series_look(0)
 
 
 def luminance(color: str) -> float:
@@ -21,70 +42,137 @@ def contrast(first: str, second: str) -> float:
     return (light + 0.05) / (dark + 0.05)
 
 
-@pytest.mark.parametrize("style", [*OPERATIONS.values(), *OTHERS])
-def test_operations_can_be_read_on_both_grounds(style) -> None:
-    assert contrast(style.light, SURFACES[0]) >= 4.5
-    assert contrast(style.dark, SURFACES[1]) >= 4.5
+@pytest.mark.parametrize("style", [*OPERATIONS.values(), *OTHERS, *SERIES, INK, MUTED, ALARM])
+def test_lines_and_words_can_be_read_on_both_grounds(style) -> None:
+    assert contrast(style.light, GROUND.light) >= 4.5
+    assert contrast(style.dark, GROUND.dark) >= 4.5
 
 
-def test_the_operations_of_the_space_differ() -> None:
+def test_operations_differ_and_unknown_ones_have_a_look() -> None:
     assert len({(style.light, style.dash) for style in OPERATIONS.values()}) == len(OPERATIONS)
     assert all(look(name) for name in KNOWN)
+    assert look("an operation of tomorrow") in OTHERS
 
 
-def test_css_classes_are_harmless() -> None:
-    assert re.fullmatch(r"[a-z0-9_-]+", css_class('sep"} <b> é'))
-    assert look("an operation of tomorrow") == look("an operation of tomorrow")
+def one(*runs: list[float | None], title: str = "t", **how) -> ElementTree.Element:
+    return ElementTree.fromstring(draw([Chart(title, [Series("a", BLUE, runs)], **how)]))
 
 
-@pytest.mark.parametrize(
-    ("low", "high", "whole", "expected"),
-    [
-        (0, 1, False, [0, 0.25, 0.5, 0.75, 1]),
-        (0, 4, True, [0, 1, 2, 3, 4]),
-        (0, 1, True, [0, 1]),
-        (0, 79, True, [0, 20, 40, 60]),
-    ],
-)
-def test_ticks_are_round(low: float, high: float, whole: bool, expected: list[float]) -> None:
-    assert ticks(low, high, 4, whole=whole) == pytest.approx(expected)
+def points(path: str) -> list[tuple[float, float]]:
+    return [(float(x), float(y)) for x, y in re.findall(r"[ML] (-?[\d.]+) (-?[\d.]+)", path)]
 
 
-def test_a_chart_fills_its_frame() -> None:
-    chart = line_chart("", [Series("a", "x", [0.0, 1.0])], epochs=[0, 1], high=1.0, words=percent)
-    assert chart is not None
-    left, right = LARGE.left, LARGE.width - LARGE.right
-    assert chart.lines[0].path == f"M{left:.1f},{LARGE.height - LARGE.bottom:.1f} L{right:.1f},{LARGE.top:.1f}"
-    assert chart.lines[0].last == "100 %"
+def curves(root: ElementTree.Element, color: str = BLUE.light) -> list[list[list[tuple[float, float]]]]:
+    """The paths of the plot in a color, each as its unbroken pieces; the line of the legend is the last, and left out."""
+    found = [p for p in root.iter(f"{SVG}path") if f"stroke: {color}" in p.attrib.get("style", "")]
+    return [[points(f"M{piece}") for piece in p.attrib["d"].split("M")[1:]] for p in found][:-1]
+
+
+def texts(root: ElementTree.Element) -> list[str]:
+    return ["".join(node.itertext()) for node in root.iter(f"{SVG}text")]
+
+
+def test_a_curve_fills_its_frame_and_says_its_last_value() -> None:
+    root = one([0.0, 1.0], high=1.0, words=percent)
+    ((((x0, y0), (x1, y1)),),) = curves(root)
+    assert (x1 - x0, y0 - y1) == pytest.approx((310, 150))
+    assert {"t", "a 100 %", "0 %", "50 %"} <= set(texts(root))
+    assert root.attrib["aria-label"] == "t: a 100 %"
 
 
 def test_gaps_break_lines_and_leave_dots() -> None:
-    chart = line_chart("", [Series("a", "x", [None, 1, 2, None, 3, None])], epochs=range(6))
-    assert chart is not None
-    assert chart.lines[0].path.count("M") == 1
-    assert len(chart.lines[0].dots) == 1
-    assert chart.lines[0].last == "3"
+    line, dot = curves(one([None, 1, 2, None, 3, None]))
+    assert [len(piece) for piece in line] == [2] or [len(piece) for piece in line] == [2, 1]
+    assert len({*dot[0]}) == 1
 
 
-def test_a_chart_without_values_is_none() -> None:
-    assert line_chart("", [Series("a", "x", [None, None])], epochs=[0, 1]) is None
+def test_seeds_are_their_mean_in_a_band_from_the_lowest_to_the_highest() -> None:
+    root = one([0.0, 4.0, 2.0], [2.0, 0.0], high=4.0)  # the second ended early: the last mean is the first's own
+    (mean,) = curves(root)
+    height = 150 / 4
+    assert [mean[0][0][1] - y for _, y in mean[0]] == pytest.approx([0, height, height])  # 1, 2, 2
+    (band,) = (p for p in root.iter(f"{SVG}path") if f"fill: {BLUE.light}" in p.attrib.get("style", ""))
+    ys = {round(mean[0][0][1] + height - y, 3) for _, y in points(band.attrib["d"])}
+    assert ys == {0, round(2 * height, 3), round(4 * height, 3)}
+
+
+@pytest.mark.parametrize("value", [0.0, 10.0, 80.0])
+def test_what_is_below_the_axis_lies_at_its_end(value: float) -> None:
+    low, same = (curves(one([v, v], low=80, high=95)) for v in (value, 80.0))
+    assert low == same
 
 
 @pytest.mark.parametrize("value", [0.0, -3.0, 1e-9, 1e9])
 def test_one_epoch_of_any_value_can_be_drawn(value: float) -> None:
-    chart = line_chart("", [Series("a", "x", [value])], epochs=[0], shade_until=15, rule=Rule(2, "limit"))
-    assert chart is not None
-    ((x, y),) = chart.lines[0].dots
-    assert LARGE.left <= x <= LARGE.width
-    assert LARGE.top <= y <= LARGE.height - LARGE.bottom
-    assert chart.rule is not None
+    root = one([value], shade_until=15, rule=Rule(2, "limit", alarm=True))
+    assert "limit" in texts(root)
+    _, dot = curves(root)
+    _, _, width, height = map(float, root.attrib["viewBox"].split())
+    assert all(0 < x < width and 0 < y < height for x, y in dot[0])
+
+
+def test_every_color_has_its_dark_partner() -> None:
+    chart = Chart("t", [Series("a", BLUE, [[1, 2], [2, 3]])], rule=Rule(2, "limit", alarm=True), shade_until=1)
+    for svg in (draw([chart]), scatter("t", "x", "y", [Dot(1, 2, kind) for kind in "abcd"])):
+        body = svg.split("</style>")[1]
+        used = {
+            what
+            for style in re.findall(r'style="([^"]*)"', body)
+            for what in re.findall(r"(?:fill|stroke): #\w{6}", style)
+        }
+        assert {f"fill: {GROUND.light}", f"fill: {INK.light}", f"stroke: {GRID.light}"} <= used
+        assert all(f'[style*="{what}"]' in DARK for what in used)
+    assert f"fill: {SHADE.light}" in draw([chart])
+
+
+def test_charts_side_by_side_share_axis_and_legend() -> None:
+    charts = [Chart(f"<{index}> $x$", [Series("a & b", BLUE, [[index, 1.0]])]) for index in range(3)]
+    root = ElementTree.fromstring(draw([charts[0], None, *charts[1:]], 2, "heading", "how to read"))
+    found = texts(root)
+    assert found.count("a & b") == 1 and {"heading", "how to read", "<0> $x$", "<1> $x$", "<2> $x$"} <= set(found)
+    starts = [line[0][0] for line in curves(root)]
+    assert len({x for x, _ in starts}) == 2
+    first, second, third = (y for _, y in starts)
+    assert first - second == pytest.approx(150 / 2.1 - (150 + 28)) and second - third == pytest.approx(150 / 2.1)
+
+
+def test_scatter_plots_show_all_points_the_frequent_kind_as_discs() -> None:
+    kinds = ["sample"] * 5 + ["found", "first"]
+    for spread in (0.0, 1e-6, 1.0, 80.0):
+        dots = [Dot(10 + spread * i, 90 - spread * i, kind) for i, kind in enumerate(kinds)]
+        root = ElementTree.fromstring(scatter("a <title>", "x", "y", dots))
+        marks = [(float(use.attrib["x"]), float(use.attrib["y"])) for use in root.iter(f"{SVG}use")]
+        assert len(marks) == 7 + 3  # and the legend
+        assert all(0 < x < 560 and 0 < y < 400 for x, y in marks)
+        assert {"a <title>", "sample", "found", "first", "x", "y"} <= set(texts(root))
+
+
+def test_names_stay_text_and_drawings_are_the_same_bytes_in_every_process() -> None:
+    hostile = '_"><script>&$\\frac$\x00\udcff\n中'
+    code = (
+        "from adarts.report.charts import *; from adarts.report.palette import series_look\n"
+        f"print(draw([Chart({hostile!r}, [Series({hostile!r}, series_look(0), [[1.0, 2.0]])])]))"
+    )
+    said = [subprocess.run([sys.executable, "-c", code], capture_output=True, check=True) for _ in range(2)]
+    assert said[0].stdout == said[1].stdout and not said[0].stderr
+    root = ElementTree.fromstring(said[0].stdout.decode())
+    assert any('"><script>&$\\frac$' in text for text in texts(root))
+
+
+def test_an_element_of_a_page_has_no_styles_and_no_ids_of_its_own() -> None:
+    svg = str(inline(draw([Chart("t", [Series("a", BLUE, [[1, 2], [2, 3]])], shade_until=1)])))
+    assert not re.search(r"<style|xmlns|http| id=|url\(", svg)
 
 
 def test_words() -> None:
     assert [count(2_897_902), count(469e6), count(999), count(12_345)] == ["2.90 M", "469 M", "999", "12.3 k"]
-    assert [duration(0.5), duration(59.7), duration(75), duration(4980)] == [
-        "0.5 s",
-        "59.7 s",
-        "1 min 15 s",
-        "1 h 23 min",
-    ]
+    seconds = {0.5: "0.5 s", 59.7: "59.7 s", 75: "1 min 15 s", 4980: "1 h 23 min"}
+    assert {value: duration(value) for value in seconds} == seconds
+    assert Spread.of([1.0, 3.0]).words("{:.1f}".format, " %") == "2.0 ± 1.4 %"
+    assert Spread.of([1.0]).words("{:.1f}".format) == "1.0"
+
+
+@pytest.mark.parametrize("code", ["import adarts", "from adarts.cli.main import main; main(['report', '--help'])"])
+def test_matplotlib_is_loaded_only_where_something_is_drawn(code: str) -> None:
+    after = f"import sys\ntry:\n    {code}\nexcept SystemExit:\n    pass\nassert 'matplotlib' not in sys.modules"
+    subprocess.run([sys.executable, "-c", after], capture_output=True, check=True)

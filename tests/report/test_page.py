@@ -10,13 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from adarts.cli.main import main
 from adarts.errors import CheckpointError, ConfigError
 from adarts.report import write_report
 from adarts.report.charts import Rule
 from adarts.report.spaces import undecided_rule
-from adarts.spaces import DARTS, CellGenotype, Genotype, get_space
+from adarts.spaces import DARTS, SPACES, CellGenotype, Genotype, get_space
 
-VOID = {"meta", "br"}
+VOID = {"meta"}
+METHODS = ("adarts", "darts")
 HOSTILE = '"><script>alert(1)</script>&<img src=x onerror=alert(1)>'
 
 
@@ -63,7 +65,8 @@ def test_a_search_shows_cells_curves_and_how_to_repeat_it(search_run) -> None:
         "Skip connections by epoch",
         "collapse above 2",
         "Operation weights by epoch",
-        "Edge weights by epoch",
+        "c(k−2) → 0: ",
+        "Edge weights by epoch, reduction cell",
         "Entropy",
         "410,682",
         "warmup_epochs: 15",
@@ -71,9 +74,9 @@ def test_a_search_shows_cells_curves_and_how_to_repeat_it(search_run) -> None:
         "Genotype(normal=[",
     ):
         assert words in page.text
-    plots = [value for tag, name, value in page.attributes if tag == "svg" and name == "class"]
-    assert plots.count("cell") == 2
-    assert sum("edge from" in value for _, name, value in page.attributes if name == "aria-label") == 28
+    drawings = [value for tag, name, value in page.attributes if tag == "svg" and name == "class"]
+    assert drawings.count("drawing cell") == 2
+    assert page.text.count("c(k−2) → ") == 2 * 4, "a chart for each edge of both cells"
 
 
 def test_a_training_shows_its_accuracy_and_costs(train_run) -> None:
@@ -94,7 +97,7 @@ def test_the_page_needs_nothing_but_itself(search_run) -> None:
 
 
 def test_runs_side_by_side(search_run, train_run) -> None:
-    runs = [search_run(), train_run(), train_run("random", genotype="random:5"), search_run("second", seed=4)]
+    runs = [search_run(), train_run(), train_run("random", genotype="random:5"), search_run("second", method="darts")]
     own = write_report(runs[:1]).read_bytes()
     path = write_report(runs)
     assert path == runs[0] / "comparison.html"
@@ -116,21 +119,14 @@ def test_reports_name_the_space(search_run, train_run) -> None:
     (runs[2] / "genotype.json").unlink()
     source = Page(write_report(runs)).source
     cells = [row.split("</td>")[5] for row in source.split("<tbody>")[1].split("</tbody>")[0].split("</tr>")[:3]]
-    assert [cell.removeprefix("<td>") for cell in cells] == ["s1", "darts", "–"]
-
-
-def test_a_search_from_before_there_was_a_space_was_one_in_that_of_darts(search_run) -> None:
-    run = search_run(epochs=0, finished=False)
-    config = run / "config.yaml"
-    config.write_text(config.read_text().replace("space: darts\n", ""))
-    assert "space darts" in Page(write_report([run])).text
+    assert [cell.removeprefix('<td class="figure">') for cell in cells] == ["s1", "darts", "–"]
 
 
 @pytest.mark.parametrize(
     ("spaces", "lines"), [(("darts", "darts"), 3), (("darts", "s2"), 3), (("darts", "nasbench201"), 2)]
 )
 def test_searches_share_a_collapse_line_only_where_it_is_that_of_all(search_run, spaces, lines: int) -> None:
-    runs = [search_run(str(number), space=space) for number, space in enumerate(spaces)]
+    runs = [search_run(method, method=method, space=space) for method, space in zip(METHODS, spaces, strict=True)]
     assert (
         Page(write_report(runs)).text.count("collapse above") == lines
     )  # one for each run, and that of the comparison
@@ -259,3 +255,58 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
         write_report([tmp_path])
     with pytest.raises(ConfigError, match="at least one"):
         write_report([])
+
+
+def test_a_space_that_is_registered_later_is_reported(search_run, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = replace(get_space("darts"), name="mine", title="Mine")
+    monkeypatch.setitem(SPACES, "mine", mine)
+    run = search_run(space="mine")
+    assert "space mine" in Page(write_report([run])).text
+    monkeypatch.delitem(SPACES, "mine")
+    with pytest.raises(CheckpointError, match=r"config\.yaml: unknown search space 'mine'"):
+        write_report([run])
+
+
+def test_runs_that_differ_in_the_seed_alone_are_summed_up(search_run, train_run) -> None:
+    runs = [search_run(f"s{seed}", seed=seed, beta=True) for seed in range(3)]
+    runs += [train_run(f"t{seed}", seed=seed) for seed in range(2)]
+    summary = json.loads((runs[4] / "summary.json").read_text())
+    (runs[4] / "summary.json").write_text(json.dumps({**summary, "test_accuracy": 0.9554}))
+    page = Page(write_report(runs))
+    assert "5 runs side by side" in page.text
+    assert {value for _, name, value in page.attributes if name == "href"} == {"#run-A", "#run-B"}
+    for words in (
+        "Search with adarts on signs, 3 seeds",
+        "seeds 0, 1, 2",
+        "96.54 ± 1.41 %",
+        "Normal cell, seed 2",
+        " in 3 of 3",
+    ):
+        assert words in page.text
+    assert page.text.count("collapse above 2") == 1, "one chart for the three searches"
+    assert page.text.count("Run folder:") == 5
+
+
+def test_a_sweep_stands_for_its_searches(search_run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sweep = tmp_path / "sweep"
+    (sweep / "points").mkdir(parents=True)
+    with pytest.raises(CheckpointError, match="no search of this sweep has begun"):
+        write_report([sweep])
+    for method, seed in (("adarts", 0), ("adarts", 1), ("darts", 0)):
+        search_run(f"{method}-{seed}", method=method, seed=seed).rename(sweep / "points" / f"{method}-{seed}")
+    assert main(["report", str(sweep)]) == 0
+    assert capsys.readouterr().out.strip() == str(sweep / "report.html")
+    text = Page(sweep / "report.html").text
+    assert "3 runs side by side" in text and "Search with adarts on signs, 2 seeds" in text
+
+
+def test_data_and_other_images_are_told(train_run) -> None:
+    runs = [train_run("a"), train_run("b")]
+    facts = [["training part", "40"], ["note", "left out cat/<broken>.jpg: not an image"]]
+    for run, fingerprint in zip(runs, ("aa", "bb"), strict=True):
+        summary = json.loads((run / "summary.json").read_text())
+        (run / "summary.json").write_text(json.dumps({**summary, "data_fingerprint": fingerprint, "data_facts": facts}))
+    page = Page(write_report(runs[:1]))
+    assert "Data: left out cat/<broken>.jpg: not an image" in page.text and "training part" in page.text
+    assert "fingerprint" not in page.text.replace("data_fingerprint", "")
+    assert "not measured on the same images" in Page(write_report(runs)).text

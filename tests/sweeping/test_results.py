@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from adarts.config.settings import SearchConfig
+from adarts.report.numbers import Spread
 from adarts.sweeping.grid import Point
 from adarts.sweeping.pages import content, page, spread_in_words, summary
-from adarts.sweeping.results import Outcome, Spread, accuracies, groups
+from adarts.sweeping.results import Outcome, accuracies, groups
 
 CONFIG = SearchConfig()
 MACHINE = dict.fromkeys(

@@ -18,8 +18,8 @@ import adarts
 from adarts.cli.main import main
 from adarts.engine.lock import Lock
 from adarts.errors import CheckpointError, ConfigError
-from adarts.experiments.stability import DRAWING
 from adarts.sweeping.sweep import _require_sweep_folder
+from adarts.truth.stability import DRAWING
 
 SMALL = ["--scale", "smoke", "--images.per-class", "4", "--images.size", "16", "--threads", "1"]
 

@@ -10,16 +10,28 @@ from xml.etree import ElementTree
 import pytest
 import torch
 
+from adarts.cli.main import main
 from adarts.config.settings import RunSettings
+from adarts.engine.update import measure
 from adarts.errors import CheckpointError, ConfigError
-from adarts.experiments import correlation
-from adarts.experiments.correlation import Measured, agreement, correlate
-from adarts.searching.finished import restored
-from adarts.spaces import load_genotype
+from adarts.searching import SearchTask
+from adarts.searching.finished import learned_batches, restored
+from adarts.spaces import Genotype
 from adarts.supernet import ArchWeights
 from adarts.truth import Truth, all_truths, best, lookup, truth_of
+from adarts.truth.correlation import (
+    Correlation,
+    MeasuredCell,
+    SampleOfCells,
+    agreement,
+    cells_in,
+    correlate,
+    only,
+    picture,
+)
 
 HOW = RunSettings(device="cpu", threads=1)
+SVG = "{http://www.w3.org/2000/svg}"
 CONV = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|nor_conv_3x3~0|nor_conv_3x3~1|nor_conv_3x3~2|"
 NONE = CONV.replace("nor_conv_3x3", "none")
 
@@ -35,6 +47,12 @@ def test_a_search_is_restored_as_it_ended(finished_search: Path) -> None:
     assert truth_of(genotype).cifar10.test == summary["truth"]["cifar10"]
 
 
+def correlated(task: SearchTask, genotype: Genotype, number: int, seed: int = 1, **more: object) -> Correlation:
+    batches = learned_batches(task)
+    found = [batches.batch(0, step) for step in range(len(batches))]
+    return correlate(task.supernet, genotype, lambda: found, cells=SampleOfCells(number, seed), **more)  # type: ignore[arg-type]
+
+
 def test_correlation_of_a_search(finished_search: Path) -> None:
     seen: list[int] = []
 
@@ -42,45 +60,46 @@ def test_correlation_of_a_search(finished_search: Path) -> None:
         seen.append(len(cells))
         return cells
 
-    result = correlate(finished_search, 8, seed=1, how=HOW, watch=watch)
+    task, genotype = restored(finished_search, HOW)
+    result = correlated(task, genotype, 8, watch=watch)
     assert seen == [8] == [len(result.measured)]
-    assert result.measured[0].truth is result.derived
+    assert result.measured[0].truth is truth_of(genotype)
     assert len({one.truth.index for one in result.measured}) == 8
-    written = json.loads((finished_search / "correlation.json").read_text())
-    assert written == json.loads(json.dumps(result.summary))
-    assert written["cells_in_supernet"] == 15_625 and written["images"] == 16  # two whole batches of 20 images
-    found = result.agreements["cifar10"]
-    assert found.derived == written["measured"][0]["cifar10"] == result.derived.cifar10.test
-    assert found.best_of_sample == max(one["cifar10"] for one in written["measured"])
+    assert result.cells_in_supernet == 15_625
+    found, written = result.agreements["cifar10"], result.content()["measured"]
+    assert found.derived == written[0]["cifar10"] == truth_of(genotype).cifar10.test
+    assert found.best_of_sample == max(one["cifar10"] for one in written)
     assert found.best_of_all == best("cifar10").cifar10.test
     assert found.mean_of_all == pytest.approx(sum(t.cifar10.test for t in all_truths()) / 15_625)
-    again = correlate(finished_search, 8, seed=1, how=HOW)
-    assert [one.accuracy for one in again.measured] == [one.accuracy for one in result.measured]
-    other = correlate(finished_search, 8, seed=2, how=HOW)
-    assert other.derived is result.derived
+    assert correlated(task, genotype, 8) == result
+    other = correlated(task, genotype, 8, seed=2)
+    assert other.measured[0] == result.measured[0]
     assert [one.truth for one in other.measured] != [one.truth for one in result.measured]
-
-    root = ElementTree.fromstring((finished_search / "correlation.svg").read_text())
-    names = ["".join(node.itertext()) for node in root.iter("{http://www.w3.org/2000/svg}title")]
-    assert sum(name.startswith("|") for name in names) == 8
-    assert any(name.startswith(result.derived.arch) for name in names)
+    root = ElementTree.fromstring(picture(result, "cifar10", "what"))
+    assert len(list(root.iter(f"{SVG}use"))) >= 8
 
 
 def test_a_cell_is_measured_alone(finished_search: Path) -> None:
     task, _ = restored(finished_search, HOW)
+    x_bchw, y_b = learned_batches(task).batch(0, 0)
+    task.supernet.train()
+
+    def seen(weights: ArchWeights) -> tuple[float, float]:
+        return measure(
+            lambda x: task.supernet(x, arch_weights=weights, update_statistics=False), [(x_bchw, y_b)], lambda: None
+        )
+
     with torch.no_grad():
         for arch in (CONV, best("cifar10").arch, NONE):
-            alone = correlation._only(lookup(arch), None, 0.5, task.device)
-            among_all = ArchWeights(
-                alone.operations
-            )  # every operation is computed, and all but one of an edge weigh nothing
-            assert task.measure(alone) == pytest.approx(task.measure(among_all))
+            alone = only(lookup(arch), None, 0.5, task.device)
+            among_all = ArchWeights(alone.operations)  # all are computed, and all but one of an edge weigh nothing
+            assert seen(alone) == pytest.approx(seen(among_all))
 
 
 def test_batches_are_as_the_weights_learned_with_them(finished_search: Path) -> None:
     """With statistics of batches of one class, or without the padding of the crops, a good supernet looks like a bad one."""
     task, _ = restored(finished_search, HOW)
-    batches = correlation._as_learned(task)
+    batches = learned_batches(task)
     assert sorted(batches.order(0).tolist()) == sorted(task.validation.indices.tolist())
     found = [batches.batch(0, step) for step in range(len(batches))]
     assert {len(y_b) for _, y_b in found} == {task.config.search.batch_size}
@@ -90,38 +109,34 @@ def test_batches_are_as_the_weights_learned_with_them(finished_search: Path) -> 
 
 def test_only_what_the_supernet_still_has_is_sampled(finished_search: Path) -> None:
     task, _ = restored(finished_search, HOW)
-    assert len(correlation._cells_in(task)) == 15_625
+    assert len(cells_in(task.supernet)) == 15_625
     task.supernet.set_active("normal", [[False, True, False, True, False]] * 5 + [[False, False, False, True, False]])
-    cells = correlation._cells_in(task)
+    cells = cells_in(task.supernet)
     assert len(cells) == 2**5
     assert all(cell.arch.endswith("nor_conv_3x3~2|") and "none" not in cell.arch for cell in cells)
 
 
-def test_a_supernet_with_few_cells_is_measured_whole(
-    finished_search: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run_dir = copy_of(finished_search, tmp_path)
-    found = truth_of(load_genotype(run_dir / "genotype.json"))
-    few = [*all_truths()[:3], found]
-    monkeypatch.setattr(correlation, "_cells_in", lambda task: few)
-    result = correlate(run_dir, 100, how=HOW)
-    assert {one.truth.index for one in result.measured} == {0, 1, 2, result.derived.index}
-    assert result.summary["cells"] == result.summary["cells_in_supernet"] == 4
-    few.remove(found)
-    with pytest.raises(ConfigError, match="found its cell in another supernet than the last one"):
-        correlate(run_dir, 100, how=HOW)
-    few[:] = [found]
-    with pytest.raises(ConfigError, match="dropped all operations but those of the cell that it found"):
-        correlate(run_dir, 100, how=HOW)
+def test_a_supernet_with_few_cells_is_measured_whole(finished_search: Path) -> None:
+    task, _ = restored(finished_search, HOW)
+    conv, none = Genotype.from_text(CONV), Genotype.from_text(NONE)
+    task.supernet.set_active("normal", [[False, False, False, True, False]] * 5 + [[False, True, True, True, False]])
+    result = correlated(task, conv, 100)
+    assert len(result.measured) == result.cells_in_supernet == 3
+    assert result.measured[0].truth.arch == CONV
+    with pytest.raises(ConfigError, match="does not hold the cell that was found"):
+        correlated(task, none, 100)
+    task.supernet.set_active("normal", [[False, False, False, True, False]] * 6)
+    with pytest.raises(ConfigError, match="no cell but the one that was found"):
+        correlated(task, conv, 100)
 
 
 def test_agreement_by_hand() -> None:
     by_rank = sorted(all_truths(), key=lambda truth: truth.cifar10.rank)
     measured = [
-        Measured(by_rank[2000], 1.0, 0.5),
-        Measured(by_rank[0], 0.9, 0.7),
-        Measured(by_rank[1000], 0.5, 0.7),  # as accurate, with the lower loss: the first
-        Measured(by_rank[15_000], 2.0, 0.1),
+        MeasuredCell(by_rank[2000], 1.0, 0.5),
+        MeasuredCell(by_rank[0], 0.9, 0.7),
+        MeasuredCell(by_rank[1000], 0.5, 0.7),  # as accurate, with the lower loss: the first
+        MeasuredCell(by_rank[15_000], 2.0, 0.1),
     ]
     found = agreement(measured, "cifar10")
     # Ranks in the supernet 2, 3.5, 3.5, 1, in truth 2, 4, 3, 1: 4.5 / sqrt(4.5 * 5); of six pairs one is a tie.
@@ -132,39 +147,41 @@ def test_agreement_by_hand() -> None:
     assert found.best_of_sample == 94.3733
 
 
-def test_what_cannot_be_compared(finished_search: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="--cells 1: an order needs two"):
-        correlate(finished_search, 1, how=HOW)
-    for weight in (0.0, -1.0, float("nan"), float("inf")):
-        with pytest.raises(ConfigError, match="--weight"):
-            correlate(finished_search, weight=weight, how=HOW)
+def test_what_cannot_be_restored(finished_search: Path, tmp_path: Path) -> None:
     run_dir = copy_of(finished_search, tmp_path)
     (run_dir / "summary.json").rename(run_dir / "kept.json")
     with pytest.raises(CheckpointError, match="not finished; continue it with: adarts search"):
-        correlate(run_dir, how=HOW)
+        restored(run_dir, HOW)
     (run_dir / "kept.json").rename(run_dir / "summary.json")
     config = run_dir / "config.yaml"
     text = config.read_text()
     config.write_text(text.replace("method: adarts", "method: own.py:Own"))
     with pytest.raises(ConfigError, match=r"--method own\.py:Own"):
-        correlate(run_dir, how=HOW)
+        restored(run_dir, HOW)
     config.write_text(text)
     (run_dir / "checkpoints" / "last.pt").write_bytes(b"")
     with pytest.raises(CheckpointError, match="checkpoint of the last epoch is damaged"):
-        correlate(run_dir, how=HOW)
+        restored(run_dir, HOW)
     shutil.rmtree(run_dir / "checkpoints")
     with pytest.raises(CheckpointError, match="no checkpoint"):
-        correlate(run_dir, how=HOW)
+        restored(run_dir, HOW)
 
 
 def test_what_cannot_be_compared_is_refused_before_images_are_read(
-    finished_search: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    finished_search: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("adarts.searching.finished.load_images", lambda *_: pytest.fail("images were read"))
-    for numbers in ({"number": 1}, {"weight": 0.0}):
-        with pytest.raises(ConfigError, match=r"^--"):
-            correlate(finished_search, how=HOW, **numbers)
+    words = ["truth", "correlation", str(finished_search)]
+    for option, value in (
+        ("--cells", "1"),
+        ("--weight", "0"),
+        ("--weight", "-1"),
+        ("--weight", "nan"),
+        ("--weight", "inf"),
+    ):
+        assert main([*words, f"{option}={value}"]) == 2
+        assert option in capsys.readouterr().err
     config = copy_of(finished_search, tmp_path) / "config.yaml"
-    config.write_text(config.read_text().replace("space: nasbench201\n", ""))  # from before there was the setting
-    with pytest.raises(ConfigError, match="a search in 'darts'; true accuracies are known of 'nasbench201'"):
-        correlate(config.parent, how=HOW)
+    config.write_text(config.read_text().replace("space: nasbench201\n", "space: darts\n"))
+    assert main(["truth", "correlation", str(config.parent)]) == 2
+    assert "a search in 'darts'; true accuracies are known of 'nasbench201'" in capsys.readouterr().err

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from adarts.report.palette import OPERATIONS, SURFACES
+from adarts.report.palette import GROUND, OPERATIONS
 
 _INKS = ("#1c2128", "#e8ecf1")
 _MUTED = ("#636c76", "#9aa4af")
@@ -124,7 +124,7 @@ def _document(width: float, height: float, title: str, parts: Sequence[str]) -> 
         ink, muted = _INKS[dark], _MUTED[dark]
         series = (look.dark if dark else look.light for look in _LOOKS)
         rules = [f".s{number} {{ fill: {color}; stroke: {color}; }}" for number, color in enumerate(series)]
-        rules += [f"text {{ fill: {ink}; }}", f".muted {{ fill: {muted}; }}", f".ground {{ fill: {SURFACES[dark]}; }}"]
+        rules += [f"text {{ fill: {ink}; }}", f".muted {{ fill: {muted}; }}", f".ground {{ fill: {GROUND[dark]}; }}"]
         rules += [f".axis {{ stroke: {muted}; }}", f".grid {{ stroke: {muted}; stroke-opacity: 0.25; }}"]
         return " ".join(rules)
 

@@ -15,17 +15,18 @@ from adarts.errors import CheckpointError, ConfigError
 
 @dataclass(frozen=True)
 class Report:
-    """Write one offline HTML page that shows the runs: cells, curves, costs, configuration, environment."""
+    """Write one offline HTML page that shows the runs: cells, curves, costs, data, configuration, environment."""
 
     runs: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN...")] = ()
-    """Search and training runs: their folders, their names, or latest for the newest of all."""
+    """Search and training runs: their folders, their names, or latest for the newest of all. A sweep stands for all its searches,
+    which are summed up over the seeds."""
 
 
 def run(words: list[str]) -> int:
     """Carry out the verb."""
     form = parse(Report, words, "adarts report")
     if not form.runs:
-        raise ConfigError("adarts report needs one or more runs: folders, names, or latest")
+        raise ConfigError("adarts report needs one or more runs or sweeps: folders, names, or latest")
     from adarts.report import write_report
 
     print(write_report([_find(reference) for reference in form.runs]))
@@ -33,13 +34,16 @@ def run(words: list[str]) -> int:
 
 
 def _find(reference: str) -> Path:
-    """The folder of a run of either kind; where there is one of each, as for ``latest``, the newer."""
+    """The folder of a sweep, or of a run of either kind; where there is one of each, as for ``latest``, the newer."""
     from adarts.engine import Kind, RunFolder
 
+    for folder in (Path(reference), Path("runs", "sweep", reference)):
+        if (folder / "points").is_dir():
+            return folder
     found = []
     for kind in get_args(Kind):
         with suppress(CheckpointError):
             found.append(RunFolder.find(reference, kind))
     if not found:
-        raise CheckpointError(f"no run at {reference} nor under runs/search or runs/train")
+        raise CheckpointError(f"no run or sweep at {reference} nor under runs/search, runs/train or runs/sweep")
     return max(found, key=lambda path: (path / "config.yaml").stat().st_mtime_ns)

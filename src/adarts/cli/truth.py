@@ -15,9 +15,8 @@ from adarts.cli.output import table
 from adarts.errors import CheckpointError, ConfigError, DataError
 
 if TYPE_CHECKING:
-    from adarts.experiments.stability import Accuracy
-    from adarts.sweeping.results import Spread
     from adarts.truth import Truth
+    from adarts.truth.stability import Accuracy
 
 _FORM = "'|op~0|+|op~0|op~1|+|op~0|op~1|op~2|'"
 
@@ -98,26 +97,50 @@ def _correlation(form: Correlation) -> int:
     from rich.progress import track
 
     from adarts.config.loading import checked
-    from adarts.config.settings import RunSettings
-    from adarts.engine import RunFolder
-    from adarts.experiments.correlation import correlate, in_words
-    from adarts.truth import DATA_SETS
+    from adarts.config.settings import RunSettings, SearchConfig
+    from adarts.engine import RunFolder, environment, read_config, write_atomically
+    from adarts.engine.files import to_json
+    from adarts.searching.finished import learned_batches, restored
+    from adarts.spaces import NASBENCH201
+    from adarts.truth import DATA_SETS, dataset_of
+    from adarts.truth.correlation import SampleOfCells, correlate, in_words, picture
 
-    how = RunSettings(
-        **checked(RunSettings, {"device": form.device, "threads": form.threads}, lambda name: f"--{name}")
-    )
+    given = {"device": form.device, "threads": form.threads}
+    how = RunSettings(**checked(RunSettings, given, lambda name: f"--{name}"))
+    cells = SampleOfCells(form.cells, form.seed, form.weight)
+    run_dir = RunFolder.find(form.run, "search")
+    if (space := read_config(run_dir, SearchConfig).space) != NASBENCH201.name:  # before images are read
+        raise ConfigError(f"{run_dir}: a search in '{space}'; true accuracies are known of '{NASBENCH201.name}'")
+    task, genotype = restored(run_dir, how, form.method)
+    batches = learned_batches(task)
     console = Console(stderr=True)
     result = correlate(
-        RunFolder.find(form.run, "search"),
-        form.cells,
-        form.seed,
-        form.weight,
-        how,
-        form.method,
-        lambda cells: track(cells, "measuring cells", console=console, disable=not console.is_terminal),
+        task.supernet,
+        genotype,
+        lambda: (batches.batch(0, step) for step in range(len(batches))),
+        task.method.expected_arch_weights(task).edges,
+        cells,
+        lambda found: track(found, "measuring cells", console=console, disable=not console.is_terminal),
     )
+    config, title = task.config, task.method.info.name
+    facts = {
+        "format": "adarts-correlation",
+        "version": 1,
+        "method": title,
+        "data": config.data,
+        "scale": config.scale,
+        "search_seed": config.seed,
+        "sample_seed": form.seed,
+        "images": len(batches) * batches.batch_size,
+        "weight": form.weight,
+        "environment": environment(task.device),
+        **result.content(),
+    }
+    write_atomically(run_dir / "correlation.json", to_json(facts))
+    drawing = picture(result, dataset_of(config.data), f"{title} on {config.data[:40]}")
+    write_atomically(run_dir / "correlation.svg", drawing.encode())
     if form.json:
-        print(json.dumps(result.summary, indent=2))
+        print(json.dumps(facts, indent=2))
         return 0
     found = [result.agreements[dataset] for dataset in DATA_SETS]
     accuracies = {
@@ -133,21 +156,20 @@ def _correlation(form: Correlation) -> int:
         ["true accuracy (%)", *("" for _ in found)],
         *([f"  {words}", *(f"{getattr(one, name):.2f}" for one in found)] for words, name in accuracies.items()),
     ]
-    facts = result.summary
-    print(f"{facts['method']} on {facts['data']}: the supernet against the truth, found {result.derived.arch}")
+    print(f"{title} on {config.data}: the supernet against the truth, found {result.measured[0].truth.arch}")
     table(["", *DATA_SETS.values()], rows)
     print(
-        f"{facts['cells']:,} of the {facts['cells_in_supernet']:,} cells in the supernet, sample seed {facts['sample_seed']}, "
-        f"{facts['images']:,} images, operation weight {facts['weight']:g}"
+        f"{facts['cells']:,} of the {facts['cells_in_supernet']:,} cells in the supernet, sample seed {form.seed}, "
+        f"{facts['images']:,} images, operation weight {form.weight:g}"
     )
-    print(result.run_dir / "correlation.svg")
+    print(run_dir / "correlation.svg")
     return 0
 
 
 def _stability(form: Stability) -> int:
-    from adarts.experiments.stability import DRAWING, content, stability
-    from adarts.sweeping.grid import shown
+    from adarts.report.numbers import shown
     from adarts.truth import DATA_SETS
+    from adarts.truth.stability import DRAWING, content, stability
 
     result = stability(form.sweep)
     if form.json:
@@ -160,7 +182,7 @@ def _stability(form: Stability) -> int:
             *_accuracy(group.accuracies[result.dataset]),
             f"{group.without_none[result.dataset].spread.mean:.2f}" if group.without_none else "",
             "" if group.equal_edges is None else f"{100 * group.equal_edges:.0f} %",
-            "" if group.channels is None else f"{_spread(group.channels, 100, 0)} %",
+            "" if group.channels is None else group.channels.words(lambda share: f"{100 * share:.0f}", " %"),
         ]
         for group in result.groups
     ]
@@ -175,17 +197,7 @@ def _stability(form: Stability) -> int:
 
 
 def _accuracy(accuracy: Accuracy) -> list[str]:
-    return [
-        f"{accuracy.spread.n:,}",
-        _spread(accuracy.spread),
-        f"{accuracy.worst:.2f}",
-    ]
-
-
-def _spread(spread: Spread, scale: float = 1, decimals: int = 2) -> str:
-    """Mean and sample standard deviation."""
-    mean = f"{scale * spread.mean:.{decimals}f}"
-    return mean if spread.sd is None else f"{mean} ± {scale * spread.sd:.{decimals}f}"
+    return [f"{accuracy.spread.n:,}", accuracy.spread.words("{:.2f}".format), f"{accuracy.worst:.2f}"]
 
 
 def _find(word: str) -> Truth:

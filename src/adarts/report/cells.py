@@ -6,7 +6,9 @@ import math
 from collections.abc import Sequence
 
 from adarts.errors import DataError, nearest
+from adarts.report.charts import framed
 from adarts.report.layout import BOX_HEIGHT, BOX_WIDTH, Arrow, Point, lay_out
+from adarts.report.palette import BOXES, GROUND, INK, MUTED, look
 from adarts.report.templates import ENVIRONMENT
 from adarts.spaces import CellGenotype, Genotype, get_space
 
@@ -50,16 +52,12 @@ def _tip(curve: Sequence[Point]) -> str:
     return f"M{' L'.join(f'{x:.1f},{y:.1f}' for x, y in corners)} Z"
 
 
-def cell_svg(genotype: Genotype, kind: str, *, standalone: bool = True) -> str:
-    """Draw a cell.
+def cell_svg(genotype: Genotype, kind: str) -> str:
+    """Draw a cell as an SVG file.
 
     Args:
         genotype: the cells.
         kind: which of them, e.g. `normal`.
-        standalone: write a file of its own, with its styles and ground; otherwise an element for the report's page.
-
-    Returns:
-        The SVG text.
 
     Raises:
         DataError: the genotype has no cell of this kind.
@@ -80,24 +78,30 @@ def cell_svg(genotype: Genotype, kind: str, *, standalone: bool = True) -> str:
     layout = lay_out(len(shown), num_inputs, placed)
     roles = ["input"] * num_inputs + ["node"] * (len(shown) - num_inputs - 1) + ["output"]
     names = [node_label(index, num_inputs, num_nodes) for index in shown]
-    return ENVIRONMENT.get_template("cell.svg").render(
-        kind=kind,
-        standalone=standalone,
-        layout=layout,
-        box_width=BOX_WIDTH,
-        box_height=BOX_HEIGHT,
+    body = ENVIRONMENT.get_template("cell.svg").render(
+        ground=GROUND,
+        ink=INK,
+        width=BOX_WIDTH,
+        height=BOX_HEIGHT,
         boxes=[
-            {"role": role, "x": layout.boxes[index][0], "y": layout.boxes[index][1], "text": text, "sub": sub}
+            {"looks": BOXES[role], "x": layout.boxes[index][0], "y": layout.boxes[index][1], "text": text, "sub": sub}
             for index, (role, (text, sub)) in enumerate(zip(roles, names, strict=True))
         ],
         arrows=[
-            {"operation": arrow.operation, "path": _path(curve), "tip": _tip(curve), "label": label}
+            {
+                "operation": arrow.operation,
+                "look": look(arrow.operation) if arrow.operation else MUTED,
+                "path": _path(curve),
+                "tip": _tip(curve),
+                "label": label,
+            }
             for arrow, curve, label in zip(arrows, layout.curves, layout.labels, strict=True)
         ],
-        description="; ".join(
-            f"{node_text(arrow.source, num_inputs, num_nodes)} to {node_text(arrow.target, num_inputs, num_nodes)}: "
-            f"{arrow.operation}"
-            for arrow in arrows
-            if arrow.operation
-        ),
     )
+    described = "; ".join(
+        f"{node_text(arrow.source, num_inputs, num_nodes)} to {node_text(arrow.target, num_inputs, num_nodes)}: "
+        f"{arrow.operation}"
+        for arrow in arrows
+        if arrow.operation
+    )
+    return framed("cell", layout.width, layout.height, f"{kind} cell. {described}", body)

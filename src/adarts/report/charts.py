@@ -1,86 +1,77 @@
-"""Line charts as plain geometry; `templates/chart.html` draws them as SVG in the colors of the page."""
+"""Charts as SVG, drawn by matplotlib: curves by epoch, and scatter plots; the same on the page and in files of their own.
+
+A chart is plain data until it is drawn. Text stays text, and equal charts are equal bytes.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+import re
+import statistics
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from html import escape
+from io import StringIO
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from markupsafe import Markup
+
+from adarts.report.palette import ALARM, DARK, GRID, GROUND, INK, MUTED, SHADE, Look, series_look
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+T = TypeVar("T")
 Value = float | int | None
+
+_LETTER, _LINE = 6.4, 16.0
+"""A generous mean width of a letter, and the height of a line of text, in SVG units (pixels at the usual width)."""
+_STYLE: Any = {
+    "svg.fonttype": "none",  # text stays text
+    "svg.hashsalt": "adarts",  # the same ids in every run
+    "text.parse_math": False,
+    "font.family": "sans-serif",
+    "font.sans-serif": ["Helvetica", "Arial", "Liberation Sans", "DejaVu Sans"],
+    "font.size": 11,
+    "text.color": INK.light,
+    "lines.scale_dashes": False,
+}
 
 
 @dataclass(frozen=True)
 class Series:
-    """Values by epoch; a None is a gap. The CSS class gives the color and dashes."""
+    """A curve: its values by epoch in each run; a None is a gap.
+
+    Several runs, which differ in the seed, are drawn as their mean, in a band from the lowest to the highest of them.
+    """
 
     label: str
-    css: str
-    values: Sequence[Value]
+    look: Look
+    runs: Sequence[Sequence[Value]]
 
+    def known(self) -> list[list[float]]:
+        """By epoch, the values of the runs that have one there."""
+        return [[value for value in values if value is not None] for _, values in by_epoch(self.runs)]
 
-@dataclass(frozen=True)
-class Line:
-    """A series as it is drawn; `last` is its last value in words."""
-
-    label: str
-    css: str
-    last: str
-    path: str
-    dots: list[tuple[float, float]]
-
-
-@dataclass(frozen=True)
-class Frame:
-    """Size of a chart and the room around its plot, in SVG units (pixels at the usual width)."""
-
-    width: float
-    height: float
-    left: float
-    right: float
-    top: float
-    bottom: float
-    num_ticks: int
-    small: bool = False
-
-
-LARGE = Frame(width=380, height=210, left=46, right=12, top=10, bottom=26, num_ticks=4)
-SMALL = Frame(width=190, height=108, left=30, right=6, top=8, bottom=18, num_ticks=2, small=True)
+    def means(self) -> list[Value]:
+        """Of the runs that have a value there, by epoch."""
+        return [statistics.fmean(values) if values else None for values in self.known()]
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A marked level: a value, and where it is drawn its position; above an alarm lies a warning zone."""
+    """A marked level; above an alarm lies a warning zone."""
 
     level: float
-    words: str
+    words: str = ""
     alarm: bool = False
 
 
-@dataclass(frozen=True)
-class Chart:
-    """A chart, ready to be drawn.
-
-    Attributes:
-        title: what is shown.
-        frame: its size.
-        lines: the series.
-        x_ticks, y_ticks: positions and labels.
-        rule: a marked level.
-        shade: the end of a shaded part at the left.
-    """
-
-    title: str
-    frame: Frame
-    lines: list[Line]
-    x_ticks: list[tuple[float, str]]
-    y_ticks: list[tuple[float, str]]
-    rule: Rule | None
-    shade: float | None
-
-
 def number(value: float) -> str:
-    """A value of a chart in words."""
-    return f"{value:.3g}"
+    """A value of a chart in words, its thousands set apart."""
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
 
 
 def percent(value: float) -> str:
@@ -88,81 +79,274 @@ def percent(value: float) -> str:
     return f"{100 * value:.3g} %"
 
 
-def ticks(low: float, high: float, count: int, *, whole: bool = False) -> list[float]:
-    """About `count` round numbers that lie between two values."""
-    raw = max(high - low, 1e-9) / count
-    power = 10.0 ** math.floor(math.log10(raw))
-    step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= raw * 0.999)
-    step = max(math.ceil(step), 1) if whole else step
-    first, last = math.ceil(low / step - 1e-6), math.floor(high / step + 1e-6)
-    return [index * step for index in range(first, last + 1)]
+@dataclass(frozen=True)
+class Chart:
+    """Curves by epoch; the axis holds the zero unless `low` says otherwise, so that small changes look small.
 
-
-def line_chart(
-    title: str,
-    series: Sequence[Series],
-    *,
-    epochs: Sequence[int],
-    frame: Frame = LARGE,
-    words: Callable[[float], str] = number,
-    high: float | None = None,
-    whole: bool = False,
-    rule: Rule | None = None,
-    shade_until: int = 0,
-) -> Chart | None:
-    """Lay out a line chart over the epochs; its axis holds the zero, so that small changes look small.
-
-    Args:
+    Attributes:
         title: what is shown.
-        series: the lines, each with a value for every epoch.
-        epochs: the numbers of the epochs.
-        frame: its size.
+        series: the curves.
         words: how values are written.
-        high: the axis reaches at least to this value; None takes it from the data.
+        low, high: the axis reaches at least that far; None takes it from the data. What lies beyond a given `low` is drawn at it.
         whole: the values are counts.
         rule: a level to mark.
         shade_until: the epochs before this one are shaded.
+        title_look: color of the title, where it names an operation.
+    """
+
+    title: str
+    series: Sequence[Series]
+    words: Callable[[float], str] = number
+    low: float | None = None
+    high: float | None = None
+    whole: bool = False
+    rule: Rule | None = None
+    shade_until: int = 0
+    title_look: Look = INK
+
+    @property
+    def values(self) -> list[float]:
+        """All values there are."""
+        return [value for one in self.series for run in one.runs for value in run if value is not None]
+
+
+def by_epoch(runs: Sequence[Sequence[T]]) -> Iterator[tuple[int, list[T]]]:
+    """Each epoch, and what those of the runs have there that came so far: a method may end early."""
+    for epoch in range(max(map(len, runs), default=0)):
+        yield epoch, [run[epoch] for run in runs if epoch < len(run)]
+
+
+def draw(
+    charts: Sequence[Chart | None],
+    columns: int = 1,
+    heading: str = "",
+    remark: str = "",
+    size: tuple[float, float] = (310, 150),
+) -> str:
+    """Draw one chart, or several side by side that share their axis of values and one legend.
+
+    Args:
+        charts: at least one; None leaves its place empty.
+        columns: how many stand in a row.
+        heading: above all; a single chart has its title there.
+        remark: how they are to be read.
+        size: of each plot without what is around it.
 
     Returns:
-        The chart, or None where no series has a value.
+        An SVG file, which may stand in an HTML page as it is.
     """
-    known = [value for one in series for value in one.values if value is not None]
-    if not known:
-        return None
-    bottom = min(0.0, *known)
-    top = max([*known, *([] if high is None else [high]), *([rule.level] if rule else [])])
-    if high is None:
-        top += (
-            0.05 * (top - bottom) or 1.0
-        )  # the highest line keeps off the border; nothing but zeros gets an axis to 1
-    first, last = epochs[0], max(epochs[-1], epochs[0] + 1)
-    right, base = frame.width - frame.right, frame.height - frame.bottom
+    shown = [chart for chart in charts if chart is not None]
+    alone = len(charts) == 1
+    heading = heading or shown[0].title if alone else heading
+    low = min(_ends(chart)[0] for chart in shown)
+    high = max(_ends(chart)[1] for chart in shown)
+    left = _LETTER * max(len(shown[0].words(value)) for value in (low, high, (low + high) / 3)) + 14
+    across, down = size[0] + (14 if alone else 22), size[1] + (30 if alone else 28)
+    rows = -(-len(charts) // columns)
+    width = max(left + columns * across, _LETTER * max(len(heading), len(remark)) + 16)
+    labels = [f"{one.label} {_last(shown[0], one)}" if alone else one.label for one in shown[0].series]
+    per_row = max(1, int(width / (_LETTER * max(map(len, labels)) + 44)))
+    texts = [text for text in (heading, remark) if text]
+    legend = -(-len(labels) // per_row) if any(labels) else 0
+    head = _LINE * (len(texts) + legend) + 16
+    with _Drawing(width, head + rows * down + (4 if alone else 20)) as drawing:
+        for line, text in enumerate(texts):
+            drawing.text(8, 15 + _LINE * line, text, MUTED if text == remark else INK, "normal" if line else "bold")
+        for place, chart in enumerate(charts):
+            if chart is None:
+                continue
+            row, column = divmod(place, columns)
+            axes = drawing.axes(left + column * across, head + row * down + (0 if alone else 20), *size)
+            curves = _fill(axes, chart, low, high)
+            if not alone:
+                is_lowest = place + columns >= len(charts)
+                axes.tick_params(labelleft=column == 0, labelbottom=is_lowest)
+                look = chart.title_look.light
+                axes.text(0, 1.06, _clean(chart.title), transform=axes.transAxes, color=look)
+        if legend:
+            drawing.legend(curves, labels, per_row, 8, _LINE * len(texts) + 8)
+        said = labels if alone else [chart.title for chart in shown]
+        return drawing.svg(f"{heading}: {', '.join(said)}")
 
-    def x(epoch: float) -> float:
-        return frame.left + (right - frame.left) * (epoch - first) / (last - first)
 
-    def y(value: float) -> float:
-        return base - (base - frame.top) * (value - bottom) / (top - bottom)
+@dataclass(frozen=True)
+class Dot:
+    """A point of a scatter plot: where it is, and its kind as the legend names it."""
 
-    return Chart(
-        title=title,
-        frame=frame,
-        lines=[_line(one, [x(epoch) for epoch in epochs], y, words) for one in series],
-        x_ticks=[(x(value), f"{value:.0f}") for value in ticks(first, epochs[-1], frame.num_ticks, whole=True)],
-        y_ticks=[(y(value), words(value)) for value in ticks(bottom, top, frame.num_ticks, whole=whole)],
-        rule=replace(rule, level=y(rule.level)) if rule else None,
-        shade=x(min(shade_until, last)) if shade_until > first else None,
-    )
+    x: float
+    y: float
+    kind: str
 
 
-def _line(series: Series, xs: Sequence[float], y: Callable[[float], float], words: Callable[[float], str]) -> Line:
-    """A path that is broken at gaps; a value between two gaps becomes a dot."""
-    pieces: list[list[tuple[float, float]]] = [[]]
-    for x, value in zip(xs, series.values, strict=True):
-        if value is None:
-            pieces.append([])
-        else:
-            pieces[-1].append((x, y(value)))
-    path = " ".join("M" + " L".join(f"{x:.1f},{y:.1f}" for x, y in piece) for piece in pieces if len(piece) > 1)
-    last = next((words(value) for value in reversed(series.values) if value is not None), "none")
-    return Line(series.label, series.css, last, path, [piece[0] for piece in pieces if len(piece) == 1])
+def scatter(heading: str, x_title: str, y_title: str, dots: Sequence[Dot]) -> str:
+    """Draw a scatter plot as an SVG file.
+
+    Args:
+        heading: what is shown.
+        x_title, y_title: what the axes are.
+        dots: the points; the most frequent kind is drawn as small discs, first; the others are larger shapes.
+    """
+    kinds = sorted({dot.kind for dot in dots}, key=lambda kind: (-sum(dot.kind == kind for dot in dots), kind))
+    with _Drawing(560, 400) as drawing:
+        drawing.text(8, 18, heading, INK, "bold")
+        axes = drawing.axes(62, 52, 484, 300)
+        _plain(axes)
+        axes.grid(axis="x", color=GRID.light, linewidth=1)
+        axes.set_xlabel(x_title, color=MUTED.light)
+        axes.set_ylabel(y_title, color=MUTED.light)
+        marks = []
+        for index, kind in enumerate(kinds):
+            x, y = ([getattr(dot, axis) for dot in dots if dot.kind == kind] for axis in ("x", "y"))
+            shape = "oD^s"[index % 4]
+            size = 10 if index else 5
+            marks += axes.plot(x, y, shape, color=series_look(index).light, markersize=size, markeredgewidth=0)
+        drawing.legend(marks, kinds, len(kinds), 8, 22)
+        return drawing.svg(heading)
+
+
+class _Drawing:
+    """A figure in SVG units from the top left corner; matplotlib's settings are ours from ``with`` to its end."""
+
+    def __init__(self, width: float, height: float) -> None:
+        from matplotlib import rc_context
+
+        self.width, self.height = width, height
+        self._settings, self._warnings = rc_context(_STYLE), warnings.catch_warnings(action="ignore")
+
+    def __enter__(self) -> _Drawing:
+        from matplotlib.figure import Figure
+
+        self._settings.__enter__()
+        self._warnings.__enter__()  # letters that the measuring font lacks; the reader's own will have them
+        self.figure: Figure = Figure((self.width / 72, self.height / 72), dpi=72, facecolor=GROUND.light)
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._warnings.__exit__(*error)
+        self._settings.__exit__(*error)
+
+    def axes(self, left: float, top: float, width: float, height: float) -> Axes:
+        """Axes at a place."""
+        place = left / self.width, 1 - (top + height) / self.height, width / self.width, height / self.height
+        return self.figure.add_axes(place, facecolor="none")
+
+    def text(self, left: float, base: float, text: str, look: Look, weight: str) -> None:
+        """A line of text."""
+        x, y = left / self.width, 1 - base / self.height
+        self.figure.text(x, y, _clean(text), color=look.light, weight=weight, size=12 if weight == "bold" else 11)
+
+    def legend(self, marks: Sequence[Any], labels: Sequence[str], columns: int, left: float, top: float) -> None:
+        """A legend from a place to the right and down."""
+        self.figure.legend(
+            marks,
+            [_clean(label) for label in labels],
+            loc="upper left",
+            bbox_to_anchor=(left / self.width, 1 - top / self.height),
+            ncols=columns,
+            frameon=False,
+            handlelength=2,
+            columnspacing=1.2,
+            borderpad=0,
+            borderaxespad=0,
+            labelspacing=0.35,
+        )
+
+    def svg(self, words: str) -> str:
+        """The file, with words for those who cannot see it."""
+        buffer = StringIO()
+        nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        self.figure.savefig(buffer, format="svg", metadata=nothing)
+        text = re.sub(r'<g id="[^"]*"', "<g", buffer.getvalue())  # they would not be unique on a page
+        text = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", text, flags=re.DOTALL)
+        body = text[text.index(">", text.index("<svg")) + 1 :]
+        return framed("chart", self.width, self.height, words, body)
+
+
+def _ends(chart: Chart) -> tuple[float, float]:
+    """The ends of the axis of values."""
+    values, level = chart.values, [] if chart.rule is None else [chart.rule.level]
+    low = min(0.0, *values) if chart.low is None else chart.low
+    if chart.high is not None:
+        return low, max([chart.high, *values, *level])
+    top = max([*values, *level])
+    return low, top + (0.05 * (top - low) or 1.0)  # off the border; nothing but zeros gets an axis to 1
+
+
+def _last(chart: Chart, series: Series) -> str:
+    """The last value in words."""
+    return next((chart.words(value) for value in reversed(series.means()) if value is not None), "none")
+
+
+def _plain(axes: Axes) -> None:
+    """Only what a reader needs: the base line, and lines across at round values."""
+    for side in ("left", "right", "top"):
+        axes.spines[side].set_visible(False)
+    axes.spines["bottom"].set_color(MUTED.light)
+    axes.tick_params(length=0, labelcolor=MUTED.light)
+    axes.grid(axis="y", color=GRID.light, linewidth=1)
+    axes.set_axisbelow(True)
+
+
+def _fill(axes: Axes, chart: Chart, low: float, high: float) -> list[Any]:
+    """Draw the curves of a chart, and return them for a legend."""
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    last = max(max((len(run) for one in chart.series for run in one.runs), default=1) - 1, 1)
+    axes.set_xlim(0, last)
+    axes.set_ylim(low, high)
+    axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+    axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10], integer=chart.whole))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: chart.words(value)))
+    _plain(axes)
+    if chart.shade_until:
+        axes.axvspan(0, min(chart.shade_until, last), color=SHADE.light, linewidth=0, zorder=0)
+    if chart.rule:
+        look = ALARM if chart.rule.alarm else MUTED
+        if chart.rule.alarm:
+            axes.axhspan(chart.rule.level, high, color=look.light, alpha=0.1, linewidth=0)
+        axes.axhline(chart.rule.level, color=look.light, linewidth=1)
+        if chart.rule.words:
+            ground = {"facecolor": GROUND.light, "alpha": 0.75, "linewidth": 0, "pad": 1}
+            place: dict[str, Any] = {"ha": "right", "va": "bottom", "bbox": ground}
+            axes.text(last, chart.rule.level, chart.rule.words, color=look.light, **place)
+    curves = []
+    for one in chart.series:
+        known = [math.nan if value is None else max(value, low) for value in one.means()]
+        style: dict[str, Any] = {"color": one.look.light, "solid_capstyle": "round"}
+        ends = [(epoch, max(low, min(v)), max(low, max(v))) for epoch, v in enumerate(one.known()) if v]
+        if len(one.runs) > 1 and ends:
+            around = [(epoch, below) for epoch, below, _ in ends] + [
+                (epoch, above) for epoch, _, above in reversed(ends)
+            ]
+            axes.fill(*zip(*around, strict=True), color=one.look.light, alpha=0.15, linewidth=0)
+        dashes = (0, one.look.dash) if one.look.dash else "-"
+        curves += axes.plot(known, linewidth=1.8, linestyle=dashes, dash_capstyle="butt", **style)
+        padded = [math.nan, *known, math.nan]
+        for epoch, value in enumerate(known):
+            if not math.isnan(value) and math.isnan(padded[epoch]) and math.isnan(padded[epoch + 2]):
+                axes.plot([epoch, epoch], [value, value], linewidth=5, **style)  # a value between gaps is a dot
+    for artist in axes.findobj():
+        artist.set_clip_on(False)  # all lies inside; and what clips needs ids
+    return curves
+
+
+def _clean(text: str) -> str:
+    """Text that XML can hold, whatever a name holds; a legend leaves out what begins with an underscore."""
+    kept = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+    return kept.encode(errors="replace").decode().lstrip("_")
+
+
+_SHEET = f"<style>\n{DARK}\n</style>\n"
+_LINKS = ' xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
+
+
+def framed(css: str, width: float, height: float, words: str, body: str) -> str:
+    """An SVG file of a drawing and its style sheet, with words for those who cannot see it."""
+    size = f'viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}"'
+    head = f'<svg{_LINKS} class="drawing {css}" {size} role="img" aria-label="{escape(_clean(words))}">'
+    return f"{head}\n{_SHEET}{body.strip()}\n"
+
+
+def inline(svg: str) -> Markup:
+    """A drawing as an element of a page that holds the style sheet; safe to insert, since every name in it is escaped."""
+    return Markup(svg.replace(_SHEET, "", 1).replace(_LINKS, "", 1))

@@ -1,26 +1,26 @@
-"""What the report says about one run: its figures, charts and tables."""
+"""What the report says about the runs of one configuration, which differ in the seed alone: often just one run."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
-from contextlib import suppress
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
 from markupsafe import Markup
 
-from adarts.errors import DataError
-from adarts.report.cells import cell_svg, node_label, node_text
-from adarts.report.charts import SMALL, Chart, Series, line_chart, number, percent
-from adarts.report.numbers import count, duration, exact, grouped
-from adarts.report.palette import css_class
+from adarts.report.cells import cell_svg, node_text
+from adarts.report.charts import Chart, Series, Value, draw, inline, percent
+from adarts.report.numbers import Spread, count, duration
+from adarts.report.palette import MUTED, look, series_look
 from adarts.report.reading import RunRecord
 from adarts.report.spaces import collapse_rule, space_of, undecided_rule
-from adarts.spaces import Genotype, Space, get_space
+from adarts.spaces import Space
 
+Runs = Sequence[RunRecord]
 Row = tuple[str, str]
 
 
@@ -35,22 +35,17 @@ class Tile:
 
 @dataclass(frozen=True)
 class ChartGroup:
-    """Charts that belong together, with a sentence on how to read them."""
+    """Drawings that belong together, with a sentence on how to read them; a wide one stands alone in its row."""
 
     heading: str
     text: str
-    charts: list[Chart]
+    drawings: list[Markup]
+    wide: bool = False
 
-
-@dataclass(frozen=True)
-class Edge:
-    """The operation weights of an edge by epoch, and the operations that the cell has there."""
-
-    source: tuple[str, str]
-    target: tuple[str, str]
-    words: str
-    kept: list[str]
-    chart: Chart
+    @classmethod
+    def of(cls, heading: str, text: str, charts: Iterable[Chart]) -> ChartGroup:
+        """A group of the charts that have a value."""
+        return cls(heading, text, [inline(draw([chart])) for chart in charts if chart.values])
 
 
 def name_of(run: RunRecord) -> str:
@@ -65,24 +60,40 @@ def name_of(run: RunRecord) -> str:
     return f"training of {source if name in ('', 'latest') else name} on {data}"
 
 
-def conditions(run: RunRecord) -> str:
+def seeds_of(runs: Runs) -> str:
+    """Their seeds in words."""
+    return ", ".join(str(run.config.get("seed", "–")) for run in runs)
+
+
+def seed_if(runs: Runs, run: RunRecord) -> str:
+    """The seed of one of these runs, where it is not the only one."""
+    return "" if len(runs) == 1 else f", seed {run.config.get('seed')}"
+
+
+def conditions(runs: Runs) -> str:
     """Under which conditions the figures came about."""
+    run, space = runs[0], space_of(runs[0])
     shape = "supernet" if run.kind == "search" else "network"
-    space = space_of(run)
+    environment = run.environment
     facts = [
         ("space", None if space is None else space.name),
         ("scale", run.config.get("scale")),
-        ("seed", run.config.get("seed")),
+        ("seed" if len(runs) == 1 else "seeds", seeds_of(runs)),
         ("epochs", run.num_epochs),
         ("cells", run.setting(shape, "cells")),
         ("channels", run.setting(shape, "channels")),
-        ("on", run.environment.get("cpu") if run.environment.get("device") == "cpu" else run.environment.get("device")),
+        ("on", environment.get("cpu") if environment.get("device") == "cpu" else environment.get("device")),
     ]
     return " · ".join(f"{label} {value}" for label, value in facts if value is not None)
 
 
-def notes(run: RunRecord) -> list[str]:
+def notes(runs: Runs) -> list[str]:
     """What a reader must know before the figures."""
+    found = [(run, note) for run in runs for note in _notes(run)]
+    return [note if len(runs) == 1 else f"Seed {run.config.get('seed')}: {note}" for run, note in found]
+
+
+def _notes(run: RunRecord) -> list[str]:
     found = []
     if not run.summary:
         state = "What is shown is its state after the last of them." if run.metrics else "There is nothing to draw yet."
@@ -98,7 +109,7 @@ def notes(run: RunRecord) -> list[str]:
             f"The search has collapsed: {skips[kind]} skip connections in the {kind} cell, more than {space.max_skips}. Such "
             "cells usually train worse. Try fewer epochs, more warm-up epochs or another seed."
         )
-    return found
+    return found + [f"Data: {value}" for what, value in run.data_facts if what == "note"]
 
 
 def skip_counts(run: RunRecord) -> dict[str, int]:
@@ -108,101 +119,92 @@ def skip_counts(run: RunRecord) -> dict[str, int]:
     return {kind: run.genotype.num_operations(kind, "skip_connect") for kind in run.genotype.cells}
 
 
-def tiles(run: RunRecord) -> list[Tile]:
-    """The headline figures of a run."""
-    summary = run.summary
-    found = []
+def over(runs: Runs, name: str, form: Callable[[float], str], factor: float = 1, unit: str = "") -> str | None:
+    """A figure of the summaries over the seeds, in words; None where no run has it."""
+    values = [factor * run.summary[name] for run in runs if name in run.summary]
+    return Spread.of(values).words(form, unit) if values else None
+
+
+def skips_in_words(runs: Runs) -> str | None:
+    """Skip connections of each kind of cell, over the seeds."""
+    counts = [skips for run in runs if (skips := skip_counts(run))]
+    spreads = [Spread.of(skips[kind] for skips in counts) for kind in counts[0]] if counts else []
+    return " + ".join(spread.words(lambda value: f"{value:.3g}") for spread in spreads) or None
+
+
+def tiles(runs: Runs) -> list[Tile]:
+    """The headline figures."""
+    run, summary = runs[0], runs[0].summary
+    one = len(runs) == 1
+    found: list[tuple[str, str | None, str]] = []
     if run.kind == "train":
-        if "test_accuracy" in summary:
-            images = exact(summary["test_images"])
-            value = f"{100 * summary['test_accuracy']:.2f} %"
-            found.append(Tile("Test accuracy", value, f"of {images} images, after the last epoch"))
-        elif run.metrics:
-            value = f"{100 * run.metrics[-1]['train_accuracy']:.2f} %"
-            found.append(Tile("Training accuracy so far", value, "the test set has not been touched"))
-        if "parameters" in summary:
-            found.append(Tile("Parameters", count(summary["parameters"]), exact(summary["parameters"])))
-            found.append(Tile("MACs", count(summary["macs"]), "multiply-adds for one image"))
+        images = f"of {summary.get('test_images', 0):,} images, after the last epoch"
+        found.append(("Test accuracy", over(runs, "test_accuracy", two_decimals, 100, " %"), images))
+        if not summary and run.metrics:
+            accuracy = percent(run.metrics[-1]["train_accuracy"])
+            found.append(("Training accuracy so far", accuracy, "the test set has not been touched"))
+        found.append(("Parameters", over(runs, "parameters", count), _exact(summary, "parameters") if one else ""))
+        found.append(("MACs", over(runs, "macs", count), "multiply-adds for one image"))
     else:
-        if known := summary.get("truth"):
-            value = f"{known['cifar10']:.2f} %"
-            found.append(Tile("True accuracy, CIFAR-10", value, f"rank {exact(known['rank'])} of all cells"))
-        skips = skip_counts(run)
-        if skips:
-            value = " + ".join(str(number) for number in skips.values())
-            found.append(Tile("Skip connections", value, " + ".join(f"{kind} cell" for kind in skips)))
-        if "supernet_parameters" in summary:
-            weights = summary["supernet_parameters"]
-            found.append(Tile("Supernet weights", count(weights), exact(weights)))
-    if "seconds" in summary:
-        found.append(Tile("Time", duration(summary["seconds"]), f"{run.num_epochs} epochs"))
-    return found
+        known = [(truth["cifar10"], truth["rank"]) for run in runs if (truth := run.summary.get("truth"))]
+        if known:
+            value = Spread.of(accuracy for accuracy, _ in known).words(two_decimals, " %")
+            ranks = ", ".join(f"{rank:,}" for _, rank in known)
+            found.append(("True accuracy, CIFAR-10", value, f"rank {ranks} of all cells"))
+        kinds = " + ".join(f"{kind} cell" for kind in skip_counts(run))
+        found.append(("Skip connections", skips_in_words(runs), kinds))
+        weights = over(runs, "supernet_parameters", count)
+        found.append(("Supernet weights", weights, _exact(summary, "supernet_parameters") if one else ""))
+    found.append(("Time", over(runs, "seconds", duration), f"{run.num_epochs} epochs"))
+    return [Tile(label, value, detail) for label, value, detail in found if value is not None]
+
+
+def _exact(summary: Mapping[str, Any], name: str) -> str:
+    return f"{summary.get(name, 0):,}"
+
+
+def two_decimals(value: float) -> str:
+    """A value in percent, without its sign."""
+    return f"{value:.2f}"
 
 
 def costs(run: RunRecord) -> list[Row]:
-    """The table of costs."""
+    """The table of costs and checks."""
     summary = run.summary
-    labels = [
-        ("parameters", "Parameters of the network", exact),
-        ("auxiliary_parameters", "Parameters of the auxiliary head (training only)", exact),
-        ("macs", "Multiply-adds (MACs) for one image", exact),
-        ("supernet_parameters", "Weights of the supernet", exact),
+    labels: list[tuple[str, str, Callable[[Any], str]]] = [
+        ("parameters", "Parameters of the network", "{:,}".format),
+        ("auxiliary_parameters", "Parameters of the auxiliary head (training only)", "{:,}".format),
+        ("macs", "Multiply-adds (MACs) for one image", "{:,}".format),
+        ("supernet_parameters", "Weights of the supernet", "{:,}".format),
         ("seconds", "Time of the whole run", duration),
+        ("training_accuracy", "Training accuracy of the last epoch", "{:.2%}".format),
+        ("test_loss", "Test loss", "{:.4f}".format),
+        (
+            "initial_genotype_differs",
+            "Cells differ from those before the first step",
+            lambda moved: "yes" if moved else "no",
+        ),
     ]
     rows = [(label, words(summary[key])) for key, label, words in labels if key in summary]
     if summary.get("seconds") and run.num_epochs:
         rows.append(("Time for an epoch, on average", duration(summary["seconds"] / run.num_epochs)))
-    if "training_accuracy" in summary:
-        rows.append(("Training accuracy of the last epoch", f"{100 * summary['training_accuracy']:.2f} %"))
-    if "test_loss" in summary:
-        rows.append(("Test loss", f"{summary['test_loss']:.4f}"))
-    if "initial_genotype_differs" in summary:
-        moved = summary["initial_genotype_differs"]
-        rows.append(("Cells differ from those before the first step", "yes" if moved else "no"))
     return rows
 
 
-def drawings(genotype: Genotype) -> list[tuple[str, Markup]]:
-    """The drawn cells; safe to insert, since the drawing's template escapes every name."""
-    return [(kind, Markup(cell_svg(genotype, kind, standalone=False))) for kind in genotype.cells]
-
-
-def chart_groups(run: RunRecord) -> list[ChartGroup]:
-    """All charts of a run, but the operation weights."""
-    if not run.metrics:
-        return []
-    groups = [ChartGroup("Learning", "", _learning(run))]
-    space = space_of(run)
-    if run.kind == "search" and space is not None:
-        warmup = run.setting("search", "warmup_epochs") or 0
-        frozen = " The alphas are frozen in the shaded epochs." if warmup else ""
-        groups.append(
-            ChartGroup(
-                "Skip connections by epoch",
-                f"In the cells that would be derived after each epoch. More than {space.max_skips} in the "
-                f"{space.cell_kinds[0]} cell are called a collapse.{frozen}",
-                _skips(run, space, warmup),
-            )
+def cells(runs: Runs) -> list[tuple[str, Markup]]:
+    """The drawn cells, and what each is."""
+    return [
+        (
+            f"{kind} cell" if len(runs) == 1 else f"{kind} cell, seed {run.config.get('seed')}",
+            inline(cell_svg(run.genotype, kind)),
         )
-        groups.append(
-            ChartGroup(
-                "What the cells are worth",
-                "Known for every cell of this space: the test accuracy after 200 epochs of training. 0 and rank 1 are the best.",
-                _truth(run, warmup),
-            )
-        )
-        groups.append(
-            ChartGroup(
-                "How sure the search is",
-                "Entropy falls and margins grow while the search makes up its mind.",
-                _monitors(run, space, warmup),
-            )
-        )
-        groups.append(ChartGroup("What the method measured", "", _measured(run, warmup)))
-    return [group for group in groups if group.charts]
+        for run in runs
+        if run.genotype is not None
+        for kind in run.genotype.cells
+    ]
 
 
-def column(run: RunRecord, name: str, kind: str | None = None) -> list[float | None]:
+def column(run: RunRecord, name: str, kind: str | None = None) -> list[Value]:
     """A value by epoch, of a cell kind where it has one for each; None where it was not measured."""
     values = [record.get(name) for record in run.metrics]
     if kind is not None:
@@ -215,147 +217,174 @@ def _finite(value: object) -> float | None:
     return value if is_number and math.isfinite(value) else None  # type: ignore[arg-type, return-value]
 
 
-def epochs_of(run: RunRecord) -> list[int]:
-    """The numbers of the finished epochs."""
-    return [int(record.get("epoch", index)) for index, record in enumerate(run.metrics)]
+def chart_groups(runs: Runs) -> list[ChartGroup]:
+    """All charts."""
+    run, space = runs[0], space_of(runs[0])
+    groups = [ChartGroup.of("Learning", "", _learning(runs))]
+    if run.kind == "search" and space is not None:
+        groups += _of_a_search(runs, space, run.setting("search", "warmup_epochs") or 0)
+        if run.genotype is not None:
+            groups += [*_operation_weights(runs, space), *_edge_weights(runs, space)]
+    return [group for group in groups if group.drawings]
 
 
-def _learning(run: RunRecord) -> list[Chart]:
+def _learning(runs: Runs) -> Iterable[Chart]:
     parts = {
-        "train": "weights" if run.kind == "search" else "training",
+        "train": "weights" if runs[0].kind == "search" else "training",
         "alphas": "alphas",
         "supernet": "supernet, validated",
         "validation": "held-out",
     }
-    charts = []
-    for measure, words, high in (("loss", number, None), ("accuracy", percent, 1.0)):
-        columns = [(label, column(run, f"{part}_{measure}")) for part, label in parts.items()]
-        shown = [(label, values) for label, values in columns if any(value is not None for value in values)]
-        series = [Series(label, f"series-{index}", values) for index, (label, values) in enumerate(shown)]
-        charts.append(line_chart(measure.capitalize(), series, epochs=epochs_of(run), words=words, high=high))
-    rate = [Series("weights", "series-0", column(run, "learning_rate"))]
-    charts.append(line_chart("Learning rate", rate, epochs=epochs_of(run)))
-    return [chart for chart in charts if chart]
+    for measure, how in (("loss", {}), ("accuracy", {"words": percent, "high": 1.0})):
+        found = [(label, [column(run, f"{part}_{measure}") for run in runs]) for part, label in parts.items()]
+        there = [(label, columns) for label, columns in found if any(v is not None for one in columns for v in one)]
+        series = [Series(label, series_look(index), columns) for index, (label, columns) in enumerate(there)]
+        yield Chart(measure.capitalize(), series, **how)  # type: ignore[arg-type]
+    rates = [column(run, "learning_rate") for run in runs]
+    yield Chart("Learning rate", [Series("weights", series_look(0), rates)])
 
 
-def _by_kind(run: RunRecord, name: str) -> list[Series]:
-    kinds = list(run.genotype.cells) if run.genotype else []
-    return [Series(kind, f"series-{index}", column(run, name, kind)) for index, kind in enumerate(kinds)]
+def _of_a_search(runs: Runs, space: Space, warmup: int) -> list[ChartGroup]:
+    def by_kind(title: str, name: str, **how: Any) -> Chart:
+        columns = ((kind, [column(run, name, kind) for run in runs]) for kind in space.cell_kinds)
+        series = [Series(kind, series_look(index), values) for index, (kind, values) in enumerate(columns)]
+        return Chart(title, series, shade_until=warmup, **how)
 
-
-def _skips(run: RunRecord, space: Space, warmup: int) -> list[Chart]:
-    epochs = epochs_of(run)
-    charts = [
-        line_chart(title, _by_kind(run, name), epochs=epochs, high=high, whole=True, rule=rule, shade_until=warmup)
-        for title, name, high, rule in (
-            ("Skip connections", "skips", 4.0, collapse_rule([space])),
-            ("All operations without weights", "weight_free", 8.0, None),
+    def single(title: str, label: str, outer: str, name: str) -> Chart:
+        return Chart(
+            title, [Series(label, series_look(0), [column(run, outer, name) for run in runs])], shade_until=warmup
         )
+
+    own = (record.get("method") for run in runs for record in run.metrics)
+    names = dict.fromkeys(name for measured in own if isinstance(measured, dict) for name in measured)
+    frozen = " The alphas are frozen in the shaded epochs." if warmup else ""
+    return [
+        ChartGroup.of(
+            "Skip connections by epoch",
+            f"In the cells that would be derived after each epoch. More than {space.max_skips} in the "
+            f"{space.cell_kinds[0]} cell are called a collapse.{frozen}",
+            [
+                by_kind("Skip connections", "skips", high=4.0, whole=True, rule=collapse_rule([space])),
+                by_kind("All operations without weights", "weight_free", high=8.0, whole=True),
+            ],
+        ),
+        ChartGroup.of(
+            "What the cells are worth",
+            "Known for every cell of this space: the test accuracy after 200 epochs of training. 0 and rank 1 are the best.",
+            [
+                single("CIFAR-10: points below the best cell", "derived cell", "truth", "regret"),
+                single("CIFAR-100: points below the best cell", "derived cell", "truth", "regret_cifar100"),
+                single("CIFAR-10: rank of 15,625", "derived cell", "truth", "rank"),
+            ],
+        ),
+        ChartGroup.of(
+            "How sure the search is",
+            "Entropy falls and margins grow while the search makes up its mind.",
+            [
+                by_kind("Entropy of the operation weights (nats)", "entropy", rule=undecided_rule(space)),
+                by_kind("Margin between the best two operations", "operation_margin"),
+                by_kind("Margin between the last edge kept and the first left out", "edge_margin"),
+                by_kind("Selected channels that stay the same", "channel_stability", high=1.0),
+            ],
+        ),
+        ChartGroup.of(
+            "What the method measured",
+            "",
+            [single(name.replace("_", " ").capitalize(), name, "method", name) for name in names],
+        ),
     ]
-    return [chart for chart in charts if chart]
 
 
-def _truth(run: RunRecord, warmup: int) -> list[Chart]:
-    charts = [
-        line_chart(
-            title,
-            [Series("derived cell", "series-0", values)],
-            epochs=epochs_of(run),
-            words=grouped,
-            shade_until=warmup,
-        )
-        for title, values in (
-            ("CIFAR-10: points below the best cell", column(run, "truth", "regret")),
-            ("CIFAR-100: points below the best cell", column(run, "truth", "regret_cifar100")),
-            ("CIFAR-10: rank of 15,625", column(run, "truth", "rank")),
-        )
-    ]
-    return [chart for chart in charts if chart]
-
-
-def _monitors(run: RunRecord, space: Space, warmup: int) -> list[Chart]:
-    charts = [
-        line_chart(title, _by_kind(run, name), epochs=epochs_of(run), high=high, rule=rule, shade_until=warmup)
-        for title, name, high, rule in (
-            ("Entropy of the operation weights (nats)", "entropy", None, undecided_rule(space)),
-            ("Margin between the best two operations", "operation_margin", None, None),
-            ("Margin between the last edge kept and the first left out", "edge_margin", None, None),
-            ("Selected channels that stay the same", "channel_stability", 1.0, None),
-        )
-    ]
-    return [chart for chart in charts if chart]
-
-
-def _measured(run: RunRecord, warmup: int) -> list[Chart]:
-    """Every plain number that the method left in the records of the epochs."""
-    own = [record.get("method") for record in run.metrics]
-    found = [measured if isinstance(measured, dict) else {} for measured in own]
-    names = dict.fromkeys(name for measured in found for name in measured)
-    charts = []
-    for name in names:
-        series = [Series(name, "series-0", [_finite(measured.get(name)) for measured in found])]
-        title = name.replace("_", " ").capitalize()
-        charts.append(line_chart(title, series, epochs=epochs_of(run), shade_until=warmup))
-    return [chart for chart in charts if chart]
-
-
-def operation_weights(run: RunRecord) -> list[tuple[str, list[list[Edge]]]]:
-    """For each cell kind the edges into every node, with the weights of their operations by epoch."""
-    if run.genotype is None or not run.metrics or "operation_weights" not in run.metrics[-1]:
+def _operation_weights(runs: Runs, space: Space) -> list[ChartGroup]:
+    """For each kind of cell a drawing with a chart for every edge."""
+    recorded = [run for run in runs if run.genotype and run.metrics and "operation_weights" in run.metrics[-1]]
+    if not recorded:
         return []
-    space = get_space(run.genotype.space)
-    return [(kind, _edges(run, space, run.genotype, kind)) for kind in run.genotype.cells]
+    text = (
+        "One chart for each edge, a row for each node that edges enter, with the operation that the cell keeps there. The same "
+        "scale in all charts of a cell."
+    )
 
-
-def _edges(run: RunRecord, space: Space, genotype: Genotype, kind: str) -> list[list[Edge]]:
-    by_epoch = [record["operation_weights"][kind] for record in run.metrics]
-    high = max(weight for epoch in by_epoch for edge in epoch for weight in edge)
-    rows: list[list[Edge]] = [[] for _ in space.targets]
-    for index, (source, target) in enumerate(space.edges):
+    def chart(kind: str, index: int) -> Chart:
+        source, target = space.edges[index]
         series = [
-            Series(name, css_class(name), [epoch[index][column] for epoch in by_epoch])
-            for column, name in enumerate(space.operations)
+            Series(
+                name, look(name), [[r["operation_weights"][kind][index][at] for r in run.metrics] for run in recorded]
+            )
+            for at, name in enumerate(space.operations)
         ]
-        chart = line_chart("", series, epochs=epochs_of(run), frame=SMALL, high=high)
-        pairs = genotype.cells[kind].nodes[target - space.num_inputs]
-        kept = [operation for operation, origin in pairs if origin == source]
-        start, end = (node_label(node, space.num_inputs, space.num_nodes) for node in (source, target))
-        words = " to ".join(node_text(node, space.num_inputs, space.num_nodes) for node in (source, target))
-        if chart:
-            rows[target - space.num_inputs].append(Edge(start, end, words, kept, chart))
-    return rows
+        ends = " → ".join(node_text(node, space.num_inputs, space.num_nodes) for node in (source, target))
+        kept = Counter(run.genotype.by_edge(kind).get((source, target), "") for run in recorded)  # type: ignore[union-attr]
+        name, times = kept.most_common(1)[0]
+        words = (name or "not kept") + ("" if len(recorded) == 1 else f" in {times} of {len(recorded)}")
+        return Chart(f"{ends}: {words}", series, title_look=look(name) if name else MUTED)
 
-
-def edge_weights(run: RunRecord) -> list[tuple[str, list[Chart]]]:
-    """For each cell kind a chart for every node: the weights of the edges that enter it (edge normalization)."""
-    if run.genotype is None or not run.metrics or "edge_weights" not in run.metrics[-1]:
-        return []
-    space = get_space(run.genotype.space)
-
-    def charts(kind: str) -> list[Chart]:
-        found = []
+    groups: list[ChartGroup] = []
+    for kind in space.cell_kinds:
+        columns = max(len(space.incoming(target)) for target in space.targets)
+        charts: list[Chart | None] = []
         for target in space.targets:
-            series = [
-                Series(
-                    f"from {node_text(space.edges[index][0], space.num_inputs, space.num_nodes)}",
-                    f"series-{space.edges[index][0]}",
-                    [record["edge_weights"][kind][index] for record in run.metrics],
-                )
-                for index in space.incoming(target)
-            ]
-            title = f"Into node {target - space.num_inputs}"
-            found.append(line_chart(title, series, epochs=epochs_of(run)))
-        return [chart for chart in found if chart]
-
-    return [(kind, charts(kind)) for kind in run.genotype.cells]
+            row = [chart(kind, index) for index in space.incoming(target)]
+            charts += [*row, *[None] * (columns - len(row))]
+        drawing = draw(charts, columns, f"{kind.capitalize()} cell: weights of the operations by epoch", size=(176, 84))
+        groups.append(
+            ChartGroup("" if groups else "Operation weights by epoch", "" if groups else text, [inline(drawing)], True)
+        )
+    return groups
 
 
-def genotype_texts(genotype: Genotype) -> list[Row]:
-    """The written forms of a genotype; the textual one only where it can say it."""
-    forms = [("JSON", genotype.to_json())]
-    with suppress(DataError):
-        form = "Classical text" if genotype.space == "darts" else "Text"
-        forms.insert(0, (form, genotype.to_text()))
+def _edge_weights(runs: Runs, space: Space) -> list[ChartGroup]:
+    """For each kind of cell a chart for every node: the weights of the edges that enter it (edge normalization)."""
+    recorded = [run for run in runs if run.metrics and "edge_weights" in run.metrics[-1]]
+
+    def chart(kind: str, target: int) -> Chart:
+        series = [
+            Series(
+                f"from {node_text(space.edges[index][0], space.num_inputs, space.num_nodes)}",
+                series_look(space.edges[index][0]),
+                [[record["edge_weights"][kind][index] for record in run.metrics] for run in recorded],
+            )
+            for index in space.incoming(target)
+        ]
+        return Chart(f"Into node {target - space.num_inputs}", series)
+
+    return [
+        ChartGroup.of(f"Edge weights by epoch, {kind} cell", "", [chart(kind, target) for target in space.targets])
+        for kind in space.cell_kinds
+        if recorded
+    ]
+
+
+def common_charts(groups: Sequence[tuple[str, Runs]], kind: str) -> list[Markup]:
+    """Charts with a curve for every configuration of a kind of runs, if there is more than one."""
+    chosen = [(label, runs) for label, runs in groups if runs[0].kind == kind and any(run.metrics for run in runs)]
+    if len(chosen) < 2:
+        return []
+
+    def chart(title: str, name: str, part: str | None = None, **how: Any) -> Chart:
+        columns = ((label, [column(run, name, part) for run in runs]) for label, runs in chosen)
+        return Chart(title, [Series(label, series_look(i), values) for i, (label, values) in enumerate(columns)], **how)
+
+    rule = collapse_rule(space_of(runs[0]) for _, runs in chosen)
+    charts = [
+        chart("Training loss", "train_loss"),
+        chart("Training accuracy", "train_accuracy", words=percent, high=1.0),
+        chart("Skip connections in the normal cell", "skips", "normal", high=4.0, whole=True, rule=rule),
+        chart("CIFAR-10: points below the best cell", "truth", "regret"),
+    ]
+    return ChartGroup.of("", "", charts).drawings
+
+
+def genotype_texts(runs: Runs) -> list[Row]:
+    """The written forms of the genotypes; the textual one only where it can say it."""
+    forms = []
+    for run in runs:
+        if run.genotype is not None:
+            which = seed_if(runs, run)
+            if run.genotype.has_text:
+                text = "Classical text" if run.genotype.space == "darts" else "Text"
+                forms.append((f"{text}{which}", run.genotype.to_text()))
+            forms.append((f"JSON{which}", run.genotype.to_json()))
     return forms
 
 

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from adarts.engine import write_atomically
-from adarts.errors import ConfigError
+from adarts.engine.locate import run_folders
+from adarts.errors import CheckpointError, ConfigError
 from adarts.report import content
-from adarts.report.charts import Chart, Series, line_chart, number, percent
 from adarts.report.numbers import count, duration
-from adarts.report.palette import OPERATIONS
+from adarts.report.palette import DARK
 from adarts.report.reading import RunRecord, read_run
-from adarts.report.spaces import collapse_rule, space_of
+from adarts.report.spaces import space_of
 from adarts.report.templates import ENVIRONMENT
-from adarts.spaces import get_space
 
 
 def write_report(run_dirs: Sequence[Path], path: Path | None = None) -> Path:
-    """Write the page about runs, searches and trainings.
+    """Write the page about runs, searches and trainings; those that differ in the seed alone are summed up together.
 
     Args:
-        run_dirs: run folders, finished or not.
-        path: the page; None writes ``report.html`` into the folder of the run, or ``comparison.html`` into that of the
+        run_dirs: run folders, finished or not, and folders of sweeps, which stand for all their searches that have begun.
+        path: the page; None writes ``report.html`` into the folder of the run or sweep, or ``comparison.html`` into that of the
             first of several, which keeps its own report.
 
     Returns:
@@ -31,124 +31,104 @@ def write_report(run_dirs: Sequence[Path], path: Path | None = None) -> Path:
 
     Raises:
         ConfigError: no run is given.
-        CheckpointError: a folder is not a run's, a file in it is damaged, or the page cannot be written.
+        CheckpointError: a folder is not a run's nor a sweep's, a file in it is damaged, or the page cannot be written.
     """
     if not run_dirs:
         raise ConfigError("a report needs at least one run folder")
-    runs = [read_run(Path(run_dir)) for run_dir in run_dirs]
-    page = path or runs[0].path / ("report.html" if len(runs) == 1 else "comparison.html")
+    folders = [Path(run_dir) for run_dir in run_dirs]
+    runs = [read_run(run_dir) for folder in folders for run_dir in _runs_in(folder)]
+    page = path or folders[0] / ("report.html" if len(folders) == 1 else "comparison.html")
     # A folder may have a name that is no text; the page then shows it with question marks.
     write_atomically(page, render(runs).encode(errors="replace"))
     return page
 
 
+def _runs_in(folder: Path) -> list[Path]:
+    """The run folder itself, or those of a sweep."""
+    points = folder / "points"
+    if (folder / "config.yaml").exists() or not points.is_dir():
+        return [folder]
+    if runs := run_folders(points):
+        return runs
+    raise CheckpointError(f"{folder}: no search of this sweep has begun")
+
+
 def render(runs: Sequence[RunRecord]) -> str:
     """The HTML text of the page."""
-    several = len(runs) > 1
-    letters = [_letter(index) for index in range(len(runs))]
+    groups = [(_letter(index), members) for index, members in enumerate(_by_configuration(runs))]
     return ENVIRONMENT.get_template("page.html").render(
-        title=f"{len(runs)} runs side by side" if several else _capital(content.name_of(runs[0])),
-        comparison=_comparison(runs, letters) if several else None,
-        runs=[_view(run, letter if several else "") for run, letter in zip(runs, letters, strict=True)],
-        operations=_operations(runs),
+        title=_capital(content.name_of(runs[0])) if len(runs) == 1 else f"{len(runs)} runs side by side",
+        comparison=_comparison(groups) if len(runs) > 1 else None,
+        groups=[_view(members, letter if len(runs) > 1 else "") for letter, members in groups],
+        dark=DARK,
     )
 
 
-def _view(run: RunRecord, letter: str) -> dict[str, Any]:
-    genotype = run.genotype
+def _by_configuration(runs: Sequence[RunRecord]) -> list[list[RunRecord]]:
+    """The runs that differ in the seed alone together, in the order of the first of each."""
+    groups: dict[str, list[RunRecord]] = {}
+    for run in runs:
+        what = {name: value for name, value in run.config.items() if name not in ("seed", "run")}
+        cells = run.genotype.to_dict() if run.kind == "train" and run.genotype else None
+        groups.setdefault(json.dumps([run.kind, what, cells], sort_keys=True, default=str), []).append(run)
+    return list(groups.values())
+
+
+def _view(runs: Sequence[RunRecord], letter: str) -> dict[str, Any]:
+    run, several = runs[0], len(runs) > 1
     return {
         "letter": letter,
-        "name": _capital(content.name_of(run)),
+        "name": _capital(content.name_of(run)) + (f", {len(runs)} seeds" if several else ""),
         "kind": run.kind,
-        "path": str(run.path),
-        "conditions": content.conditions(run),
-        "notes": content.notes(run),
-        "tiles": content.tiles(run),
-        "cells": content.drawings(genotype) if genotype else [],
-        "groups": content.chart_groups(run),
-        "operation_weights": content.operation_weights(run),
-        "edge_weights": content.edge_weights(run),
-        "costs": content.costs(run),
-        "genotype": content.genotype_texts(genotype) if genotype else [],
+        "several": several,
+        "paths": [str(run.path) for run in runs],
+        "conditions": content.conditions(runs),
+        "notes": content.notes(runs),
+        "tiles": content.tiles(runs),
+        "cells": content.cells(runs),
+        "charts": content.chart_groups(runs),
+        "tables": [] if several else [("Data", run.data_facts), ("Costs and checks", content.costs(run))],
+        "genotype": content.genotype_texts(runs),
         "config": run.config_text,
         "environment": content.flat(run.environment),
     }
 
 
-def _comparison(runs: Sequence[RunRecord], letters: Sequence[str]) -> dict[str, Any]:
+def _comparison(groups: Sequence[tuple[str, Sequence[RunRecord]]]) -> dict[str, Any]:
     """The table and the common charts of several runs."""
-    trained = {
-        (str(run.config.get("data")), run.num_epochs, str(run.config.get("network")))
-        for run in runs
-        if run.kind == "train"
-    }
+    trained = [run for _, members in groups for run in members if run.kind == "train"]
+    conditions = {(str(run.config.get("data")), run.num_epochs, str(run.config.get("network"))) for run in trained}
+    images = {run.summary["data_fingerprint"] for run in trained if "data_fingerprint" in run.summary}
     return {
-        "rows": [_row(run, letter) for run, letter in zip(runs, letters, strict=True)],
-        "unequal": len(trained) > 1,
-        "groups": [
+        "rows": [_row(members, letter) for letter, members in groups],
+        "unequal": len(conditions) > 1,
+        "other_images": len(images) > 1,
+        "seeds": any(len(members) > 1 for _, members in groups),
+        "charts": [
             (heading, charts)
             for kind, heading in (("train", "Trainings together"), ("search", "Searches together"))
-            if (charts := _common_charts(runs, letters, kind))
+            if (charts := content.common_charts(groups, kind))
         ],
     }
 
 
-def _row(run: RunRecord, letter: str) -> dict[str, str]:
-    summary, skips, space = run.summary, content.skip_counts(run), space_of(run)
-
-    def words(key: str, form: Callable[[Any], str]) -> str:
-        return form(summary[key]) if key in summary else "–"
-
+def _row(runs: Sequence[RunRecord], letter: str) -> dict[str, Any]:
+    run, space = runs[0], space_of(runs[0])
     return {
         "letter": letter,
         "name": _capital(content.name_of(run)),
-        "space": "–" if space is None else space.name,
-        "scale": str(run.config.get("scale", "–")),
-        "seed": str(run.config.get("seed", "–")),
-        "epochs": f"{len(run.metrics)} of {run.num_epochs}" if not summary else str(run.num_epochs),
-        "accuracy": words("test_accuracy", lambda value: f"{100 * value:.2f} %"),
-        "parameters": words("parameters", count),
-        "macs": words("macs", count),
-        "skips": " + ".join(map(str, skips.values())) or "–",
-        "time": words("seconds", duration),
+        "figures": [
+            content.over(runs, "test_accuracy", content.two_decimals, 100, " %"),
+            content.over(runs, "parameters", count),
+            content.over(runs, "macs", count),
+            content.skips_in_words(runs),
+            str(run.num_epochs) if run.summary else f"{len(run.metrics)} of {run.num_epochs}",
+            None if space is None else space.name,
+            run.config.get("scale"),
+            content.seeds_of(runs),
+            content.over(runs, "seconds", duration),
+        ],
     }
-
-
-def _common_charts(runs: Sequence[RunRecord], letters: Sequence[str], kind: str) -> list[Chart]:
-    """Charts with a line for every run of a kind, if there is more than one."""
-    chosen = [(run, letter) for run, letter in zip(runs, letters, strict=True) if run.kind == kind and run.metrics]
-    if len(chosen) < 2:
-        return []
-    epochs = list(range(max(len(run.metrics) for run, _ in chosen)))
-
-    def series(name: str, cell: str | None = None) -> list[Series]:
-        found = []
-        for index, (run, letter) in enumerate(chosen):
-            values = content.column(run, name, cell)
-            found.append(Series(letter, f"series-{index % 6}", values + [None] * (len(epochs) - len(values))))
-        return found
-
-    charts = [
-        line_chart("Training loss", series("train_loss"), epochs=epochs, words=number),
-        line_chart("Training accuracy", series("train_accuracy"), epochs=epochs, words=percent, high=1.0),
-    ]
-    if kind == "search":
-        skips = series("skips", "normal")
-        title = "Skip connections in the normal cell"
-        rule = collapse_rule(space_of(run) for run, _ in chosen)
-        charts.append(line_chart(title, skips, epochs=epochs, high=4.0, whole=True, rule=rule))
-    return [chart for chart in charts if chart]
-
-
-def _operations(runs: Sequence[RunRecord]) -> list[str]:
-    """All operations that the page may show, for its legend and its colors."""
-    names = dict.fromkeys(OPERATIONS)
-    for run in runs:
-        if run.genotype:
-            names |= dict.fromkeys(get_space(run.genotype.space).operations)
-            used = (pair[0] for cell in run.genotype.cells.values() for pairs in cell.nodes for pair in pairs)
-            names |= dict.fromkeys(used)
-    return list(names)
 
 
 def _letter(index: int) -> str:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, FiniteFloat, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from adarts.config.loading import read_config_file
 from adarts.engine import GENOTYPE_FILE, Kind, Metrics
 from adarts.errors import CheckpointError, ConfigError, DataError
 from adarts.spaces import Genotype
-
-T = TypeVar("T")
 
 
 class _Checked(BaseModel):
@@ -55,6 +52,8 @@ class _Summary(_Checked):
     supernet_parameters: int = 0
     macs: int = 0
     truth: _Truth | None = None
+    data_fingerprint: str = ""
+    data_facts: list[Annotated[list[str], Field(min_length=2, max_length=2)]] = []
 
 
 class _Epoch(_Checked):
@@ -94,6 +93,11 @@ class RunRecord:
         if "epochs" in self.summary:
             return int(self.summary["epochs"])
         return int(_section(self.config, "search" if self.kind == "search" else "training").get("epochs", 0))
+
+    @property
+    def data_facts(self) -> list[tuple[str, str]]:
+        """What is known of the images, in rows of what and value; nothing before the run is finished."""
+        return [(what, value) for what, value in self.summary.get("data_facts", [])]
 
     def setting(self, section: str, name: str) -> Any:
         """A setting of the run, or None where the configuration does not say."""
@@ -167,9 +171,3 @@ def _read_json(path: Path) -> dict[str, Any]:
 def _section(config: dict[str, Any], name: str) -> dict[str, Any]:
     section = config.get(name)
     return section if isinstance(section, dict) else {}
-
-
-def by_epoch(runs: Sequence[Sequence[T]]) -> Iterator[tuple[int, list[T]]]:
-    """Each epoch, and what those of the runs have there that came so far: a method may end early."""
-    for epoch in range(max(map(len, runs))):
-        yield epoch, [run[epoch] for run in runs if epoch < len(run)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from adarts.config.settings import RunSettings, SearchConfig, code_in
-from adarts.data import load_images
+from adarts.data import Augmentation, Batches, load_images
 from adarts.engine import GENOTYPE_FILE, prepare_device, read_config
 from adarts.engine.checkpoints import Checkpoints
 from adarts.engine.config_file import compared_settings
@@ -52,3 +52,22 @@ def restored(
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
         raise CheckpointError(f"{run_dir}: the search cannot be restored: {str(error).splitlines()[0]}") from error
     return task, load_genotype(run_dir / GENOTYPE_FILE)
+
+
+def learned_batches(task: SearchTask) -> Batches:
+    """The images of the alphas as a search step sees them: augmented, in a random order, in batches of the same size.
+
+    For measurements in which the normalizations use the statistics of each batch, since those that the search gathered are of a
+    mix of operations. Such a batch must look like those that the weights learned with: not of one class, as in the order of some
+    data sets, and not without the padding of the crops.
+    """
+    return Batches(
+        task.data.train,
+        task.validation.indices,
+        batch_size=task.config.search.batch_size,
+        seed=task.config.seed,
+        purpose="correlation",
+        augmentation=Augmentation.of(task.config.images, task.data),
+        device=task.device,
+        drop_last=True,
+    )

@@ -160,6 +160,7 @@ def _write_results(run: RunFolder, task: SearchTask, genotype: Genotype) -> dict
             "skips": {kind: genotype.num_operations(kind, "skip_connect") for kind in genotype.cells},
             "truth": truth(genotype),
             "data_fingerprint": task.data.fingerprint,
+            "data_facts": task.data.table(),
             "initial_genotype_differs": _cells(genotype) != _cells(task.initial_genotype),
             "supernet_parameters": sum(p.numel() for p in task.supernet.weight_parameters()),
             "accumulation": task.accumulation,

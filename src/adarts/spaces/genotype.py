@@ -117,6 +117,11 @@ class Genotype:
         """How many pairs of a cell have an operation without weights."""
         return self.num_operations(kind, *get_space(self.space).weight_free)
 
+    def by_edge(self, kind: str) -> dict[tuple[int, int], str]:
+        """The operation of every edge (source, target) of a cell that has one other than `none`."""
+        targets = enumerate(self.cells[kind].nodes, get_space(self.space).num_inputs)
+        return {(source, target): operation for target, pairs in targets for operation, source in pairs}
+
     def to_dict(self) -> dict[str, Any]:
         """The JSON form as an object, to be part of a larger file; with the space itself, unless it is of the package."""
         cells = {

@@ -22,6 +22,7 @@ from adarts.data import load_images
 from adarts.engine.config_file import compared_settings
 from adarts.errors import ConfigError, DataError
 from adarts.methods import create
+from adarts.report.numbers import shown
 from adarts.searching import SearchTask
 from adarts.searching.config import checked_search
 from adarts.searching.layers import search_layers
@@ -148,11 +149,6 @@ def _one_spelling(text: str) -> str:
     """The name of something in a file, with the one path that all spellings of it lead to."""
     place, _, name = text.rpartition(":")
     return f"{Path(place).resolve()}:{name}"
-
-
-def shown(value: Any) -> str:
-    """A setting's value as the command line spells it."""
-    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
 
 
 def _at(values: Mapping[str, Any], name: str) -> Any:

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from adarts.sweeping.grid import shown
-from adarts.sweeping.results import Group, Outcome, Spread
+from adarts.report.numbers import Spread, shown
+from adarts.sweeping.results import Group, Outcome
 
 _PERCENT = "accuracy"
 

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from adarts.report.reading import by_epoch, read_run
+from adarts.report.charts import by_epoch
+from adarts.report.numbers import Spread
+from adarts.report.reading import read_run
 from adarts.sweeping.grid import Point
 
 State = Literal["waiting", "running", "finished", "failed", "stopped"]
@@ -37,26 +39,6 @@ class Outcome:
     collapsed: bool = False
     skips: Sequence[Mapping[str, int]] = ()
     truth: Sequence[float] = ()
-
-
-@dataclass(frozen=True)
-class Spread:
-    """A figure over seeds; one seed has no deviation.
-
-    Attributes:
-        n: seeds.
-        mean: over them.
-        sd: sample standard deviation, with n - 1.
-    """
-
-    n: int
-    mean: float
-    sd: float | None
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> Spread:
-        """That of these values."""
-        return cls(len(values), statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None)
 
 
 @dataclass(frozen=True)

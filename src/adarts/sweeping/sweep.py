@@ -36,7 +36,13 @@ from adarts.sweeping.slots import Job, Slots, usable_cores
 from adarts.sweeping.watch import Row, Watch
 
 _PARTS = ("points", "configs", "logs")
-_FILES = ("sweep.json", "sweep.md", "stability.json", "stability.svg")  # the last two by `adarts truth stability`
+_FILES = (
+    "sweep.json",
+    "sweep.md",
+    "report.html",
+    "stability.json",
+    "stability.svg",
+)  # the last by `adarts truth stability`
 _STOPPED = (143, -signal.SIGTERM)  # exit codes of a search that did as it was asked
 _POLL_SECONDS = 0.1
 _ORPHAN_SECONDS = 60.0  # that the searches of a sweep that was killed get to reach a checkpoint

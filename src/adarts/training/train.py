@@ -187,6 +187,7 @@ def _write_results(run: RunFolder, task: TrainTask) -> dict[str, Any]:
             "kind": "train",
             "data": config.data,
             "data_fingerprint": data.fingerprint,
+            "data_facts": data.table(),
             "seed": config.seed,
             "scale": config.scale,
             "epochs": config.training.epochs,

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from adarts.report import palette
-
 # Everything is escaped, whatever a template is called: class names and paths come from outside.
 ENVIRONMENT = Environment(
     loader=PackageLoader("adarts.report", "templates"),
@@ -14,4 +12,3 @@ ENVIRONMENT = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-ENVIRONMENT.globals |= {"css_class": palette.css_class, "look": palette.look}

@@ -19,12 +19,12 @@ import torch
 from adarts.engine import write_atomically
 from adarts.engine.files import to_json
 from adarts.errors import CheckpointError, DataError
-from adarts.report.panels import Panel, panels_svg
+from adarts.report.charts import Chart, Rule, Series, draw
+from adarts.report.numbers import Spread, shown
+from adarts.report.palette import series_look
 from adarts.report.reading import RunRecord, read_run
 from adarts.spaces import NASBENCH201, Genotype, derive, never_none
-from adarts.sweeping.grid import shown
-from adarts.sweeping.results import Spread
-from adarts.truth import DATA_SETS, Truth, all_truths, dataset_of, truth_of
+from adarts.truth.table import DATA_SETS, Truth, all_truths, dataset_of, truth_of
 
 DRAWING = "stability.svg"
 _KIND = NASBENCH201.cell_kinds[0]
@@ -61,7 +61,7 @@ class Accuracy:
 
 
 @dataclass(frozen=True)
-class Group:
+class SeedGroup:
     """The searches that differ in the seed alone.
 
     Attributes:
@@ -97,7 +97,7 @@ class StabilityResult:
     """
 
     sweep_dir: Path
-    groups: list[Group]
+    groups: list[SeedGroup]
     dataset: str
     anything: dict[str, Accuracy]
 
@@ -136,12 +136,12 @@ def stability(sweep_dir: Path) -> StabilityResult:
     return result
 
 
-def group(settings: Mapping[str, Any], found: Sequence[Found]) -> Group:
+def group(settings: Mapping[str, Any], found: Sequence[Found]) -> SeedGroup:
     """Sum up searches that differ in the seed alone."""
     truths = [one.truth for one in found]
     known = [one.channels for one in found if one.channels]
     something = [one.without_none for one in found if one.without_none is not None]
-    return Group(
+    return SeedGroup(
         settings,
         list(found),
         {dataset: _accuracy(truths, dataset) for dataset in DATA_SETS},
@@ -164,7 +164,7 @@ def equal_edges(cells: Sequence[str]) -> float | None:
 def content(result: StabilityResult) -> dict[str, Any]:
     """What `stability.json` holds."""
 
-    def entry(one: Group) -> dict[str, Any]:
+    def entry(one: SeedGroup) -> dict[str, Any]:
         cells = [
             {
                 "seed": found.seed,
@@ -186,24 +186,31 @@ def content(result: StabilityResult) -> dict[str, Any]:
 
 
 def picture(result: StabilityResult) -> str | None:
-    """True accuracy by epoch, a panel for each group and a line for each seed; None where no search recorded it."""
-    panels = []
+    """True accuracy by epoch, a chart for each group; None where no search recorded it."""
+    everything = result.anything[result.dataset]
+    charts = []
     for one in result.groups:
         if seeds := [found.epochs[result.dataset] for found in one.found if found.epochs]:
             name = ", ".join(map(shown, one.settings.values()))
-            spread = one.accuracies[result.dataset].spread
-            deviation = "" if spread.sd is None else f" ± {spread.sd:.2f}"
-            panels.append(Panel(f"{name}: {spread.mean:.2f}{deviation}", seeds))
-    if not panels:
+            charts.append(
+                Chart(
+                    f"{name}: {one.accuracies[result.dataset].spread.words('{:.2f}'.format)}",
+                    [Series("", series_look(0), seeds)],
+                    low=everything.best - _LOWEST,
+                    high=everything.best,
+                    rule=Rule(everything.spread.mean),
+                )
+            )
+    if not charts:
         return None
-    everything = result.anything[result.dataset]
-    title = f"True accuracy on {DATA_SETS[result.dataset]} of the cell that would be derived, by epoch, in percent"
-    legend = (
-        "a line a seed, their mean in bold; dashed: the mean of all cells; "
-        f"at the lower edge: {_LOWEST} points below the best cell, or more"
+    return draw(
+        charts,
+        min(len(charts), 3),
+        f"True accuracy on {DATA_SETS[result.dataset]} of the cell that would be derived, by epoch, in percent",
+        "mean of the seeds, in a band from the lowest to the highest; the straight line is the mean of all cells; at the lower "
+        f"edge: {_LOWEST} points below the best cell, or more",
+        size=(220, 120),
     )
-    high = everything.best
-    return panels_svg(title, legend, panels, low=high - _LOWEST, high=high, rule=everything.spread.mean)
 
 
 def _accuracy(truths: Sequence[Truth], dataset: str) -> Accuracy:
