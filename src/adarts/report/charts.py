@@ -121,7 +121,7 @@ def draw(
     columns: int = 1,
     heading: str = "",
     remark: str = "",
-    size: tuple[float, float] = (310, 150),
+    size: tuple[float, float] = (350, 150),
 ) -> str:
     """Draw one chart, or several side by side that share their axis of values and one legend.
 
@@ -130,7 +130,7 @@ def draw(
         columns: how many stand in a row.
         heading: above all; a single chart has its title there.
         remark: how they are to be read.
-        size: of each plot without what is around it.
+        size: of each plot without what is around it; that of a single chart has the numbers of its axis in its width.
 
     Returns:
         An SVG file, which may stand in an HTML page as it is.
@@ -141,6 +141,7 @@ def draw(
     low = min(_ends(chart)[0] for chart in shown)
     high = max(_ends(chart)[1] for chart in shown)
     left = _LETTER * max(len(shown[0].words(value)) for value in (low, high, (low + high) / 3)) + 14
+    size = (size[0] - left if alone else size[0], size[1])
     across, down = size[0] + (14 if alone else 22), size[1] + (30 if alone else 28)
     rows = -(-len(charts) // columns)
     width = max(left + columns * across, _LETTER * max(len(heading), len(remark)) + 16)

@@ -89,8 +89,11 @@ def conditions(runs: Runs) -> str:
 
 def notes(runs: Runs) -> list[str]:
     """What a reader must know before the figures."""
-    found = [(run, note) for run in runs for note in _notes(run)]
-    return [note if len(runs) == 1 else f"Seed {run.config.get('seed')}: {note}" for run, note in found]
+    found: dict[str, list[RunRecord]] = {}
+    for run in runs:
+        for note in _notes(run):
+            found.setdefault(note, []).append(run)
+    return [note if len(those) == len(runs) else f"Seed {seeds_of(those)}: {note}" for note, those in found.items()]
 
 
 def _notes(run: RunRecord) -> list[str]:
@@ -122,6 +125,7 @@ def skip_counts(run: RunRecord) -> dict[str, int]:
 def over(runs: Runs, name: str, form: Callable[[float], str], factor: float = 1, unit: str = "") -> str | None:
     """A figure of the summaries over the seeds, in words; None where no run has it."""
     values = [factor * run.summary[name] for run in runs if name in run.summary]
+    values = values if len(set(values)) > 1 else values[:1]
     return Spread.of(values).words(form, unit) if values else None
 
 
@@ -129,7 +133,7 @@ def skips_in_words(runs: Runs) -> str | None:
     """Skip connections of each kind of cell, over the seeds."""
     counts = [skips for run in runs if (skips := skip_counts(run))]
     spreads = [Spread.of(skips[kind] for skips in counts) for kind in counts[0]] if counts else []
-    return " + ".join(spread.words(lambda value: f"{value:.3g}") for spread in spreads) or None
+    return " + ".join(spread.words(lambda value: f"{value:.2g}") for spread in spreads) or None
 
 
 def tiles(runs: Runs) -> list[Tile]:

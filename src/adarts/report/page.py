@@ -87,7 +87,10 @@ def _view(runs: Sequence[RunRecord], letter: str) -> dict[str, Any]:
         "tiles": content.tiles(runs),
         "cells": content.cells(runs),
         "charts": content.chart_groups(runs),
-        "tables": [] if several else [("Data", run.data_facts), ("Costs and checks", content.costs(run))],
+        "tables": [
+            ("Data", [fact for fact in run.data_facts if fact[0] != "note"]),
+            ("Costs and checks", [] if several else content.costs(run)),
+        ],
         "genotype": content.genotype_texts(runs),
         "config": run.config_text,
         "environment": content.flat(run.environment),
