@@ -259,12 +259,13 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
 
 def test_a_space_that_is_registered_later_is_reported(search_run, monkeypatch: pytest.MonkeyPatch) -> None:
     mine = replace(get_space("darts"), name="mine", title="Mine")
-    monkeypatch.setitem(SPACES, "mine", mine)
+    monkeypatch.setitem(SPACES.known, "mine", mine)
     run = search_run(space="mine")
     assert "space mine" in Page(write_report([run])).text
-    monkeypatch.delitem(SPACES, "mine")
-    with pytest.raises(CheckpointError, match=r"config\.yaml: unknown search space 'mine'"):
-        write_report([run])
+    begun = search_run("begun", epochs=0, finished=False, space="mine")
+    monkeypatch.delitem(SPACES.known, "mine")
+    with pytest.raises(ConfigError, match="unknown search space 'mine'"):
+        write_report([begun])
 
 
 def test_runs_that_differ_in_the_seed_alone_are_summed_up(search_run, train_run) -> None:

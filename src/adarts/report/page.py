@@ -10,7 +10,7 @@ from typing import Any
 from adarts.engine import write_atomically
 from adarts.engine.locate import run_folders
 from adarts.errors import CheckpointError, ConfigError
-from adarts.report import content
+from adarts.report import content, curves
 from adarts.report.numbers import count, duration
 from adarts.report.palette import DARK
 from adarts.report.reading import RunRecord, read_run
@@ -86,7 +86,7 @@ def _view(runs: Sequence[RunRecord], letter: str) -> dict[str, Any]:
         "notes": content.notes(runs),
         "tiles": content.tiles(runs),
         "cells": content.cells(runs),
-        "charts": content.chart_groups(runs),
+        "charts": curves.chart_groups(runs),
         "tables": [
             ("Data", [fact for fact in run.data_facts if fact[0] != "note"]),
             ("Costs and checks", [] if several else content.costs(run)),
@@ -110,7 +110,7 @@ def _comparison(groups: Sequence[tuple[str, Sequence[RunRecord]]]) -> dict[str, 
         "charts": [
             (heading, charts)
             for kind, heading in (("train", "Trainings together"), ("search", "Searches together"))
-            if (charts := content.common_charts(groups, kind))
+            if (charts := curves.common_charts(groups, kind))
         ],
     }
 
