@@ -264,7 +264,7 @@ def test_a_space_that_is_registered_later_is_reported(search_run, monkeypatch: p
     assert "space mine" in Page(write_report([run])).text
     begun = search_run("begun", epochs=0, finished=False, space="mine")
     monkeypatch.delitem(SPACES.known, "mine")
-    with pytest.raises(ConfigError, match="unknown search space 'mine'"):
+    with pytest.raises(ConfigError, match="unknown space 'mine'"):
         write_report([begun])
 
 
