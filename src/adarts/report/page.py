@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from adarts.engine import write_atomically
-from adarts.engine.locate import run_folders
+from adarts.engine.run_dirs import list_run_dirs
 from adarts.errors import CheckpointError, ConfigError
 from adarts.report import content, curves
 from adarts.report.numbers import count, duration
@@ -48,7 +48,7 @@ def _runs_in(folder: Path) -> list[Path]:
     points = folder / "points"
     if (folder / "config.yaml").exists() or not points.is_dir():
         return [folder]
-    if runs := run_folders(points):
+    if runs := list_run_dirs(points):
         return runs
     raise CheckpointError(f"{folder}: no search of this sweep has begun")
 
