@@ -228,7 +228,7 @@ def _measure(form: How, conditions: Conditions) -> Outcome:
     from adarts.benchmark.growth import axes_of
     from adarts.benchmark.training import train_variants
     from adarts.benchmark.variants import NUMBERS, for_each_k, require_differences, values_of, whole_number
-    from adarts.searching.memory import parse_memory
+    from adarts.engine.memory import parse_memory_limit
 
     match form:
         case Step():
@@ -236,7 +236,7 @@ def _measure(form: How, conditions: Conditions) -> Outcome:
             require_differences(variants, conditions.device)
             return benchmark.time_steps(variants, conditions, memory=not form.no_memory)
         case Batch():
-            limit = parse_memory(form.memory, "--memory")
+            limit = parse_memory_limit(form.memory) or 0
             variants = for_each_k(_variants(form)) if form.edge.k is None else _variants(form)
             require_differences(variants, conditions.device)
             return benchmark.largest_batches(variants, limit, conditions, verify=not form.no_verify)

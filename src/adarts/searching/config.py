@@ -9,9 +9,9 @@ from typing import Any
 from adarts.config.loading import validated
 from adarts.config.settings import SearchConfig
 from adarts.engine import parse_time_limit
+from adarts.engine.memory import parse_memory_limit
 from adarts.methods import create, resolve_options
 from adarts.searching.layers import search_layers
-from adarts.searching.memory import MemoryLimit
 from adarts.searching.phases import checked_phases
 
 
@@ -33,7 +33,7 @@ def checked_search(values: Mapping[str, Any]) -> SearchConfig:
     """The search of these settings, with its options as its method reads them, and all rules checked."""
     config = resolve_options(validated(SearchConfig, values))
     checked_phases(config, create(config))
-    MemoryLimit.of(config.run.memory_limit)
+    parse_memory_limit(config.run.memory_limit)
     if config.run.time_limit is not None:
         parse_time_limit(config.run.time_limit)
     return config

@@ -19,7 +19,7 @@ from adarts.engine.tables import titled_rows
 from adarts.methods import create, resolve_options
 from adarts.models import count_macs
 from adarts.report import cell_svg, write_report
-from adarts.searching.memory import MemoryLimit, Workload
+from adarts.searching.memory import check_memory
 from adarts.searching.monitors import collapse_warning, truth
 from adarts.searching.phases import checked_phases
 from adarts.searching.task import SearchTask
@@ -62,17 +62,16 @@ def run_search(config: SearchConfig, images: Source | None = None) -> SearchResu
     method = create(config)
     checked_phases(config, method)
     device = RunFolder.check("search", config)  # refused before images are read
-    limit = MemoryLimit.of(config.run.memory_limit)
     data = load_images(images or config.data, config.images, config.seed)
     # Everything that can be refused is refused before there is a folder.
     task = SearchTask(config, data, method, device)
-    tight = [limit.check(Workload.of(task.config, phase, data, device), device) for phase in task.phases]
+    tight = check_memory(task.config, data, device)
     facts = {**code_hashes(config), "method_source": source_hash(type(method))}
     with RunFolder.open("search", f"{data.name}-{method.info.name}", config, facts) as run:
         if run.finished:
             genotype, summary = load_genotype(run.path / GENOTYPE_FILE), run.read_json("summary.json")
         else:
-            for warning in dict.fromkeys(filter(None, [*tight, *_warnings(config, task)])):
+            for warning in filter(None, [tight, *_warnings(config, task)]):
                 run.warn(warning)
             carry_out(task, run, config.run, partial(_description, task, device))
             genotype = task.genotype()
