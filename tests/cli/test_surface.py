@@ -28,7 +28,9 @@ def surface() -> str:
         said = io.StringIO()
         with mock.patch.dict(os.environ, {"COLUMNS": "100"}), contextlib.redirect_stdout(said):
             assert main([*words, "--help"]) == 0
-        for option in re.findall(r"^  ((?:--|[A-Z\[]).*?)(?: {2,}.*)?$", said.getvalue(), flags=re.MULTILINE):
+        for option in re.findall(
+            r"^  (--.*?|[A-Z][A-Z.]+|\[[A-Z]+ ?\.*\])(?: {2,}.*)?$", said.getvalue(), flags=re.MULTILINE
+        ):
             lines.append(f"{' '.join(words)} {option}")
     return "\n".join(lines) + "\n"
 

@@ -134,7 +134,7 @@ def test_cells_are_drawn(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> 
         (["show", "SETN", "--cells", "-1"], "cells of at least 1, not -1"),
         (["show", "SETN", "--channels", "100000000000"], "--channels is at most 10,000"),
         (["show", "SETN", "--channels", "many"], "--channels"),
-        (["--filters", "x"], "unknown argument '--filters'"),
+        (["--filters", "x"], "unknown option '--filters'; did you mean '--filter'?"),
     ],
 )
 def test_refusals(words: list[str], what: str, capsys: pytest.CaptureFixture[str]) -> None:

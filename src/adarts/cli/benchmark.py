@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import tyro
+from pydantic.dataclasses import dataclass
 
-from adarts.cli.options import parse
+from adarts.cli.options import FORM, parse
 from adarts.cli.output import table
 from adarts.errors import ConfigError, nearest
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from adarts.benchmark import Conditions, Outcome
     from adarts.benchmark.variants import Variant
 
-Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
+Flag = bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=FORM)
 class How:
     """Options of every benchmark."""
 
@@ -33,7 +33,7 @@ class How:
     """Draw them into this SVG file."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=FORM)
 class Rounds(How):
     """Options of the benchmarks that measure time."""
 
@@ -43,7 +43,7 @@ class Rounds(How):
     """Rounds before them; none takes as many as the first steps on the device are slow: 1, and 5 on a GPU."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=FORM)
 class Edge:
     """What replaces the method's own edge design; several values are parted by commas."""
 
@@ -63,7 +63,7 @@ class Edge:
     """A further skip connection beside the operations of every edge: yes or no."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=FORM)
 class BatchEdge(Edge):
     """What replaces the method's own edge design; several values are parted by commas."""
 
@@ -71,7 +71,7 @@ class BatchEdge(Edge):
     """One in k channels enters the operations; none takes 1, 2, 4 and 8, and 1 alone where all channels do."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=FORM)
 class Designs:
     """What search steps may differ in. Options marked * take several values, parted by commas."""
 
@@ -94,7 +94,7 @@ class Designs:
     """* Compute the cells again in the backward pass: yes or no."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=FORM)
 class Step(Designs, Rounds):
     """Time and memory of a search step. Options marked * take several values, parted by commas: all combinations are measured in
     turn, and compared with the first.
@@ -106,7 +106,7 @@ class Step(Designs, Rounds):
     """Measure time alone."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=FORM)
 class Data(Rounds):
     """Images a second of the data pipeline, and its share of a search step."""
 
@@ -122,7 +122,7 @@ class Data(Rounds):
     """auto or torch, in the search step."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=FORM)
 class Training(Rounds):
     """Images a second of the training of a found network."""
 
@@ -144,7 +144,7 @@ class Training(Rounds):
     """Measure time alone."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=FORM)
 class Batch(Designs, How):
     """The largest batch of a search step that fits into a memory, by K."""
 
@@ -155,7 +155,7 @@ class Batch(Designs, How):
     """Extrapolate from small batches, and measure nothing near the limit."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=FORM)
 class Growth(Rounds):
     """How time and memory of a search step grow, with the fitted exponents."""
 

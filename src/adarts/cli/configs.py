@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
-import tyro
+from pydantic.dataclasses import dataclass
 
-from adarts.cli.options import parse, with_action
+from adarts.cli.options import FORM, Positional, parse, with_action
 from adarts.cli.output import facts, table
 from adarts.config.loading import SCALES, load_scale
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=FORM)
 class Configs:
     """List the scales, which are budgets, or show one with the settings that it changes."""
 
-    action: Annotated[Literal["list", "show"], tyro.conf.Positional] = "list"
+    action: Annotated[Literal["list", "show"], Positional("ACTION")] = "list"
     """What to do; a name alone is shown."""
-    name: Annotated[str | None, tyro.conf.Positional] = None
+    name: Annotated[str | None, Positional("NAME")] = None
     """The scale to show; all if none is named."""
 
 

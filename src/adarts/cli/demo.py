@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
-from adarts.cli.options import parse
+from pydantic.dataclasses import dataclass
+
+from adarts.cli.options import FORM, parse
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=FORM)
 class Demo:
     """Search for cells on the embedded photographs of hand signs, train what was found, and a random cell beside it."""
 

@@ -6,19 +6,20 @@ import os
 import platform
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
-from adarts.cli.options import parse
+from pydantic.dataclasses import dataclass
+
+from adarts.cli.options import FORM, parse
 from adarts.cli.output import table
 
 _CIFAR = {"cifar10": "cifar-10-batches-py", "cifar100": "cifar-100-python"}
 _GIB = 1 << 30
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=FORM)
 class Doctor:
     """Check this machine and say what to mend. Nothing is changed or downloaded."""
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
-import tyro
+from pydantic.dataclasses import dataclass
 
-from adarts.cli.options import parse
+from adarts.cli.options import FORM, Positional, parse
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=FORM)
 class Evaluate:
     """Measure a trained network on the test images of the data that it was trained on."""
 
-    run: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    run: Annotated[str, Positional("RUN")]
     """A training run: its folder, its name, or latest."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""

@@ -5,14 +5,13 @@ from __future__ import annotations
 import inspect
 import json
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import tyro
+from pydantic.dataclasses import dataclass
 from pydantic.fields import FieldInfo
 from pydantic_core import to_jsonable_python
 
-from adarts.cli.options import parse, with_action
+from adarts.cli.options import FORM, Positional, parse, with_action
 from adarts.cli.output import facts, table
 from adarts.config.loading import merge
 
@@ -20,15 +19,15 @@ if TYPE_CHECKING:
     from adarts.methods import Method
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=FORM)
 class Methods:
     """List the search methods, or show one with its published hyper-parameters."""
 
-    action: Annotated[Literal["list", "show"], tyro.conf.Positional] = "list"
+    action: Annotated[Literal["list", "show"], Positional("ACTION")] = "list"
     """What to do; a name alone is shown."""
-    name: Annotated[str | None, tyro.conf.Positional] = None
+    name: Annotated[str | None, Positional("NAME")] = None
     """The method to show; all if none is named."""
-    json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    json: bool = False
     """Print JSON, with everything that is known."""
 
 

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, get_args
 
-import tyro
+from pydantic.dataclasses import dataclass
 
-from adarts.cli.options import parse
+from adarts.cli.options import FORM, Positional, parse
 from adarts.errors import CheckpointError, ConfigError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=FORM)
 class Report:
     """Write one offline HTML page that shows the runs: cells, curves, costs, data, configuration, environment."""
 
-    runs: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN...")] = ()
+    runs: Annotated[tuple[str, ...], Positional("RUN...")] = ()
     """Search and training runs: their folders, their names, or latest for the newest of all. A sweep stands for all its searches,
     which are summed up over the seeds."""
 

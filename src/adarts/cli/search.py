@@ -6,14 +6,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from adarts.cli.options import parse_settings
+from adarts.cli.options import ConfigFile, parse_settings
 from adarts.config.loading import Layers, to_yaml
 from adarts.config.settings import SearchConfig
 
 
+class Search(SearchConfig, ConfigFile):
+    __doc__ = SearchConfig.__doc__
+
+
 def run(words: list[str]) -> int:
     """Carry out the verb."""
-    given, beside = parse_settings(SearchConfig, words, "adarts search", _defaults)
+    given, beside = parse_settings(Search, words, "adarts search", _defaults)
     from adarts.searching import run_search, search_config
 
     config = search_config(beside.config, **given)

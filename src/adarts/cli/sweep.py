@@ -5,17 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import tyro
 from pydantic import PositiveInt, create_model
 
-from adarts.cli.options import ConfigFile, none_or_text, parse_given
+from adarts.cli.options import ConfigFile, none_or_text, parse_settings
 from adarts.config.loading import Layers, checked, sections, to_yaml
 from adarts.config.settings import SearchConfig, SearchRunSettings, Settings
 from adarts.errors import ConfigError
 
-_BESIDE = ("config", "print_config", "vary", "method", "seed", "slots", "sweep_dir")
+_BESIDE = ("vary", "method", "seed", "slots", "sweep_dir")
 _OF_ONE_RUN = ("run_dir", "resume")
 _RANGE = re.compile(r"([0-9]{1,9})-([0-9]{1,9})")
 _MOST_SEEDS = 10_000
@@ -25,7 +24,6 @@ _RunOfEach: Any = create_model(  # type: ignore[call-overload]
     __base__=Settings,
     **{n: (field.annotation, field) for n, field in SearchRunSettings.model_fields.items() if n not in _OF_ONE_RUN},
 )
-_Words = tuple[tuple[str, ...], ...]  # those after each time that the option is given
 
 
 class _Run(_RunOfEach):
@@ -42,11 +40,11 @@ class Sweep(SearchConfig, ConfigFile):
 
     print_config: bool = False
     """Check every point, print its complete configuration, and exit."""
-    method: Annotated[_Words, tyro.conf.UseAppendAction, tyro.conf.arg(metavar="TEXT...")] = ()  # type: ignore[assignment]
+    method: tuple[str, ...] = ()  # type: ignore[assignment]
     """Search methods; `adarts methods` lists them. Each brings its own settings."""
-    seed: Annotated[_Words, tyro.conf.UseAppendAction, tyro.conf.arg(metavar="INT...")] = ()  # type: ignore[assignment]
+    seed: tuple[str, ...] = ()  # type: ignore[assignment]
     """Seeds, such as 0 1 2 or 0-4."""
-    vary: Annotated[_Words, tyro.conf.UseAppendAction, tyro.conf.arg(metavar="NAME=VALUE,...")] = ()
+    vary: tuple[str, ...] = ()
     """Settings that vary, by their dotted names, with the values of each, such as edge.k=2,4 search.epochs=10,20."""
     slots: PositiveInt = 1
     """Searches at once; each gets its share of the cores, and as many threads unless told otherwise."""
@@ -57,26 +55,27 @@ class Sweep(SearchConfig, ConfigFile):
 
 def run(words: list[str]) -> int:
     """Carry out the verb."""
-    defaults = {**Layers(SearchConfig, {}).put_together("darts"), "method": (), "seed": ()}
-    given = parse_given(Sweep, words, "adarts sweep", defaults)
+    given, beside = parse_settings(
+        Sweep, words, "adarts sweep", lambda given, config_file: Layers(SearchConfig, {}).put_together("darts")
+    )
     own = {name: given.pop(name, Sweep.model_fields[name].default) for name in _BESIDE}
     vary = _axes(own["method"], own["seed"], own["vary"])
     from adarts.sweeping import grid, run_sweep
 
-    points = grid(vary, given, own["config"])
-    if own["print_config"]:
+    points = grid(vary, given, beside.config)
+    if beside.print_config:
         print("---\n".join(f"# {point.name}\n{to_yaml(point.config)}" for point in points), end="")
         return 0
     print(run_sweep(points, own["slots"], own["sweep_dir"]).folder)
     return 0
 
 
-def _axes(method: _Words, seed: _Words, vary: _Words) -> dict[str, Sequence[Any]]:
+def _axes(method: Sequence[str], seed: Sequence[str], vary: Sequence[str]) -> dict[str, Sequence[Any]]:
     """What varies, by dotted name."""
     axes: dict[str, Sequence[Any]] = {}
     if method:
-        axes["method"] = list(_split(word for words in method for word in words))
-    for word in (word for words in vary for word in words):
+        axes["method"] = list(_split(method))
+    for word in vary:
         name, equals, values = word.partition("=")
         name = name.replace("-", "_")
         if not equals:
@@ -85,7 +84,7 @@ def _axes(method: _Words, seed: _Words, vary: _Words) -> dict[str, Sequence[Any]
             raise ConfigError(f"--vary {name[:60]}: it varies already; give all its values at once")
         axes[name] = [_value(name, value) for value in _split([values])]
     if seed:
-        axes["seed"] = _seeds(list(_split(word for words in seed for word in words)))
+        axes["seed"] = _seeds(list(_split(seed)))
     return axes
 
 

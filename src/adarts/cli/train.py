@@ -6,14 +6,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from adarts.cli.options import parse_settings
+from adarts.cli.options import ConfigFile, parse_settings
 from adarts.config.loading import Layers, to_yaml
 from adarts.config.settings import TrainConfig
 
 
+class Train(TrainConfig, ConfigFile):
+    __doc__ = TrainConfig.__doc__
+
+
 def run(words: list[str]) -> int:
     """Carry out the verb."""
-    given, beside = parse_settings(TrainConfig, words, "adarts train", _defaults)
+    given, beside = parse_settings(Train, words, "adarts train", _defaults)
     from adarts.training import run_training, train_config
 
     config = train_config(beside.config, **given)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import tyro
+from pydantic.dataclasses import dataclass
 
-from adarts.cli.options import parse
+from adarts.cli.options import FORM, Positional, parse
 from adarts.cli.output import table
 from adarts.errors import CheckpointError, ConfigError, DataError
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _FORM = "'|op~0|+|op~0|op~1|+|op~0|op~1|op~2|'"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=FORM)
 class Cells:
     """Look up the true accuracy of cells of NAS-Bench-201, and their rank among all 15,625.
 
@@ -29,20 +29,20 @@ class Cells:
     SWEEP` says how much the true accuracy of what is found depends on the seed.
     """
 
-    cells: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="ARCH...")] = ()
+    cells: Annotated[tuple[str, ...], Positional("ARCH...")] = ()
     """Cells: their text in quotes, such as '|op~0|+|op~0|op~1|+|op~0|op~1|op~2|', genotype files, search runs, or
     random:nasbench201:SEED."""
-    json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    json: bool = False
     """Print JSON, with everything that is known."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=FORM)
 class Correlation:
     """Compare the supernet of a finished search in NAS-Bench-201 with the truth: measure a sample of cells with its shared
     weights, on the images of the alphas, and correlate.
     """
 
-    run: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    run: Annotated[str, Positional("RUN")]
     """A search run: its folder, its name, or latest. correlation.json and correlation.svg are written there."""
     cells: int = 100
     """Cells to measure, the one that was found among them; all where the method left the supernet with fewer."""
@@ -56,17 +56,17 @@ class Correlation:
     """auto, cpu, cuda or cuda:N."""
     threads: int | None = None
     """CPU threads; none leaves torch's choice."""
-    json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    json: bool = False
     """Print JSON, with every cell."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=FORM)
 class Stability:
     """Say how much the searches of a sweep in NAS-Bench-201 depend on the seed: true accuracies, cells, channels."""
 
-    sweep: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SWEEP")]
+    sweep: Annotated[Path, Positional("SWEEP")]
     """The folder of a sweep. stability.json and stability.svg are written there."""
-    json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    json: bool = False
     """Print JSON, with the cell of every seed."""
 
 

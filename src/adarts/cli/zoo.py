@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import tyro
+from pydantic.dataclasses import dataclass
 
-from adarts.cli.options import parse
+from adarts.cli.options import FORM, Positional, parse
 from adarts.errors import ConfigError, DataError
-from adarts.zoo.catalog import CELLS, CHANNELS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,17 +20,17 @@ if TYPE_CHECKING:
     from adarts.zoo import Record
 
 
-_NOTE = f"""
+_NOTE = """
 C10, C100: published test errors in per cent on CIFAR-10 and CIFAR-100.
 published: million parameters, as published; counted: those of our network
-({CHANNELS} channels and {CELLS} cells where it has cells, 10 classes, no auxiliary head).
+(36 channels and 20 cells where it has cells, 10 classes, no auxiliary head).
 `adarts zoo show NAME` shows one: sources, remarks, cells."""
 
 _LARGEST = {"channels": 10_000, "cells": 1_000, "num_classes": 1_000_000, "image_size": 10_000}
 """What is counted in seconds and without overflow."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=FORM)
 class List:
     """List the published cells and hand-designed networks: published test errors in per cent and sizes in million parameters,
     beside the size that we count (10 classes; cells with 36 channels, 20 cells).
@@ -39,19 +38,19 @@ class List:
     `adarts zoo show NAME` shows one, at any size.
     """
 
-    filter: Annotated[str | None, tyro.conf.arg(metavar="TEXT")] = None
+    filter: str | None = None
     """Only those in whose names, title, method or paper this text stands."""
     sort: Literal["name", "year", "error", "size"] = "name"
     """In which order; error is the published one on CIFAR-10, size the counted one."""
-    json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    json: bool = False
     """Print JSON, with everything that is known."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=FORM)
 class Show:
     """Show a network of the zoo: its figures, its cells, and its parameters and multiply-accumulate operations at any size."""
 
-    name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
+    name: Annotated[str, Positional("NAME")]
     """Name of published cells, here or in their source, or of a hand-designed network."""
     channels: int | None = None
     """Channels of the first cells; 36 if not given. Hand-designed networks have their own."""
@@ -61,9 +60,9 @@ class Show:
     """Classes to tell apart."""
     image_size: int = 32
     """Side of the images in pixels."""
-    svg: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    svg: Path | None = None
     """Draw each cell: cells.svg gives cells_normal.svg and cells_reduction.svg."""
-    json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    json: bool = False
     """Print JSON, with everything that is known."""
 
 
@@ -122,6 +121,7 @@ def _table(found: Sequence[Record]) -> None:
 
 def _show(form: Show) -> int:
     from adarts.zoo import Entry, record
+    from adarts.zoo.catalog import CELLS, CHANNELS
     from adarts.zoo.create import count
     from adarts.zoo.drawing import cell_lines
 

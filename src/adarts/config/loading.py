@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import reprlib
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import partial, reduce
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
@@ -228,6 +228,16 @@ def merged(*layers: Values) -> dict[str, Any]:
     return whole
 
 
+def nested(name: str, value: Any) -> dict[str, Any]:
+    """``("edge.k", 4)`` as ``{"edge": {"k": 4}}``."""
+    return reduce(lambda inner, part: {part: inner}, reversed(name.split(".")), value)
+
+
+def value_at(values: Values, name: str) -> Any:
+    """The value of a dotted name in a nested mapping; a KeyError or TypeError where there is none."""
+    return reduce(lambda found, part: found[part], name.split("."), values)
+
+
 def sections(model: type[Settings]) -> dict[str, type[Settings]]:
     """The fields of a settings class that are settings themselves."""
     fields = model.model_fields.items()
@@ -281,7 +291,7 @@ def _leaf(field: FieldInfo, value: Any, label: str) -> Any:
         return TypeAdapter(kind, config=VALUES).validate_python(value)
     except ValidationError as error:
         hint = nearest(_cut(str(value)), get_args(field.annotation)) if get_origin(field.annotation) is Literal else ""
-        raise ConfigError(f"{label} {_problem(error)}{hint if 'mean' in hint else ''}") from error
+        raise ConfigError(f"{label} {problem(error)}{hint if 'mean' in hint else ''}") from error
 
 
 def validated(model: type[C], values: Values) -> C:
@@ -290,10 +300,10 @@ def validated(model: type[C], values: Values) -> C:
         return model.model_validate(values)
     except ValidationError as error:
         where = ".".join(str(part) for part in error.errors()[0]["loc"])
-        raise ConfigError(f"{where}: {_problem(error)}" if where else _problem(error)) from error
+        raise ConfigError(f"{where}: {problem(error)}" if where else problem(error)) from error
 
 
-def _problem(error: ValidationError) -> str:
+def problem(error: ValidationError) -> str:
     """Pydantic's first problem in few words, with the value that makes it."""
     first = error.errors()[0]
     text = first["msg"].removeprefix("Value error, ").split(", unable to parse")[0]

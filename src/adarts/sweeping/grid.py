@@ -9,14 +9,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
-from functools import reduce
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from adarts.config.loading import checked, merge, setting_names
+from adarts.config.loading import checked, merge, nested, setting_names, value_at
 from adarts.config.settings import ImageSettings, SearchConfig, code_in
 from adarts.data import load_images
 from adarts.engine.config_file import compared_settings
@@ -105,14 +104,14 @@ def _axes(vary: Mapping[str, Sequence[Any]], common: Mapping[str, Any]) -> dict[
             raise ConfigError(f"{name} says how a search is carried out, not what it is; give it once for all points")
         if _holds(common, name):
             raise ConfigError(f"{name} is both given and varied; choose one of them")
-        axes[name] = [_at(checked(SearchConfig, _nested(name, value)), name) for value in values]
+        axes[name] = [value_at(checked(SearchConfig, nested(name, value)), name) for value in values]
     return {name: axes[name] for name in sorted(axes, key=lambda name: name != "seed")}
 
 
 def _point(values: Mapping[str, Any], common: Mapping[str, Any], config_file: Path | str | None) -> Point:
     given = deepcopy(dict(common))
     for name, value in values.items():
-        merge(given, _nested(name, value))
+        merge(given, nested(name, value))
     layers = search_layers(given, config_file)
     varied = {name: value for name, value in values.items() if name not in ("method", "seed")}
     settings = {"method": layers["method"], **varied, "seed": layers["seed"]}
@@ -151,27 +150,13 @@ def _one_spelling(text: str) -> str:
     return f"{Path(place).resolve()}:{name}"
 
 
-def _at(values: Mapping[str, Any], name: str) -> Any:
-    """The value of a dotted name in a nested mapping."""
-    return reduce(lambda found, part: found[part], name.split("."), values)
-
-
 def _holds(values: Mapping[str, Any], name: str) -> bool:
     """Whether a nested mapping has a dotted name."""
     try:
-        _at(values, name)
+        value_at(values, name)
     except (KeyError, TypeError):
         return False
     return True
-
-
-def _nested(name: str, value: Any) -> dict[str, Any]:
-    """``("edge.k", 4)`` as ``{"edge": {"k": 4}}``."""
-    *outer, last = name.split(".")
-    nested = {last: value}
-    for part in reversed(outer):
-        nested = {part: nested}
-    return nested
 
 
 @contextmanager
