@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 from adarts.config.settings import names_code
 from adarts.errors import ConfigError, nearest
-from adarts.source_file import execute, in_one_line
+from adarts.source_file import defined_in, execute, in_one_line
 
 T = TypeVar("T")
 
@@ -60,7 +60,10 @@ class Registry(Generic[T]):
             self.survey()  # a package may register more names than it offers
         if name not in self.known:
             if name.endswith(".py"):
-                raise ConfigError(f"{self.kind} '{name}': say which one of the file is meant: {name}:NAME")
+                there = defined_in(Path(name))
+                held = f" (it holds {', '.join(there)})" if there else ""
+                which = f"{name}:{there[0] if len(there) == 1 else 'NAME'}"
+                raise ConfigError(f"{self.kind} '{name}': say which one of the file is meant: {which}{held}")
             raise ConfigError(f"unknown {self.kind} {name[:60]!r}{nearest(name[:60], {*self.known, *offers})}")
         return self.known[name]
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import inspect
 import sys
+import traceback
 from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -63,6 +65,28 @@ def source_hash(thing: type) -> str | None:
         return hashlib.sha256(Path(inspect.getfile(thing)).read_bytes()).hexdigest()
     except (TypeError, OSError):  # typed into a notebook
         return None
+
+
+def place_of(error: BaseException) -> str | None:
+    """``file.py:LINE`` of the innermost step of an error that lies in an executed file; None if none does."""
+    steps = traceback.walk_tb(error.__traceback__)
+    places = [
+        f"{f.f_code.co_filename}:{line}" for f, line in steps if isinstance(f.f_globals.get("__loader__"), _Loader)
+    ]
+    return places[-1] if places else None
+
+
+def defined_in(path: Path) -> list[str]:
+    """The classes that a file defines, or else its functions and variables, without executing it; none if it is no Python."""
+    try:
+        body = ast.parse(path.read_bytes()).body
+    except (OSError, SyntaxError, ValueError):
+        return []
+    classes = [node.name for node in body if isinstance(node, ast.ClassDef)]
+    functions = [node.name for node in body if isinstance(node, ast.FunctionDef)]
+    targets = [target for node in body if isinstance(node, ast.Assign) for target in node.targets]
+    names = classes or functions + [target.id for target in targets if isinstance(target, ast.Name)]
+    return [name for name in names if not name.startswith("_")]
 
 
 def in_one_line(error: BaseException) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import adarts
+from adarts.cli.main import main
 from adarts.errors import ConfigError
 from adarts.methods import Method, MethodInfo, get_method, list_methods, register
 from adarts.testing import MethodContract
@@ -153,3 +154,46 @@ def test_a_method_says_which_spaces_it_knows(tmp_path: Path) -> None:
     )
     with pytest.raises(ConfigError, match="'sharpening' is not defined on the space 'darts': it needs cells without"):
         adarts.search(method=f"{file}:Sharpening", scale="smoke", run={"runs": tmp_path / "runs"})
+
+
+@pytest.mark.parametrize(
+    ("broken", "error"),
+    [
+        ("final - None", "TypeError: unsupported operand"),  # in the method's own code
+        ("torch.zeros(2) @ torch.zeros(3)", "RuntimeError: "),  # in what it calls
+    ],
+)
+def test_an_error_in_a_file_names_the_file_and_the_line(
+    broken: str, error: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "mine.py"
+    lines = ["import torch", "final = 1", *EXAMPLE.read_text().splitlines()]
+    while lines[-1].strip() == "":
+        lines.pop()
+    lines[-1] = f"        return {broken}"
+    file.write_text("\n".join(lines) + "\n")
+    words = ["search", "--scale", "smoke", "--images.per-class", "4", "--method", f"{file}:Sharpening"]
+    assert main([*words, "--runs", str(tmp_path / "runs"), "--threads", "1"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"adarts: {file}:{len(lines)}: {error}") and said.count("\n") == 1 and "a bug" not in said
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("print('executed')\nclass Mine: pass\n", "mine.py:Mine (it holds Mine)"),
+        ("class One: pass\nclass _Two: pass\nclass Three: pass\n", "mine.py:NAME (it holds One, Three)"),
+        ("class", "mine.py:NAME"),
+        (None, "mine.py:NAME"),
+    ],
+)
+def test_a_file_without_a_class_is_told_with_its_classes_and_not_executed(
+    text: str | None, hint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "mine.py"
+    if text is not None:
+        file.write_text(text)
+    assert main(["search", "--scale", "smoke", "--method", str(file)]) == 2
+    said = capsys.readouterr()
+    assert not said.out
+    assert said.err == f"adarts: method '{file}': say which one of the file is meant: {tmp_path}/{hint}\n"

@@ -12,7 +12,8 @@ from xml.etree import ElementTree
 import pytest
 
 from adarts.cli.main import main
-from adarts.spaces import Genotype
+from adarts.models import Network, count_parameters
+from adarts.spaces import DARTS, Genotype, random_genotype
 from adarts.zoo import get
 
 
@@ -97,6 +98,22 @@ def test_hand_designed_networks_are_shown_too(capsys: pytest.CaptureFixture[str]
     assert said(capsys, "show", "vgg19_bn").splitlines()[-1].startswith("20,040,522 parameters, ")
     assert "has no cells to draw" in refused(capsys, "show", "vgg19_bn", "--svg", str(tmp_path / "a.svg"))
     assert "designed by hand" in refused(capsys, "show", "vgg19_bn", "--cells", "3")
+
+
+@pytest.mark.parametrize("kind", ["run", "file", "json", "text", "random", "of a training"])
+def test_whatever_a_training_takes_is_shown(kind: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    cells = random_genotype(DARTS, 3)
+    file = tmp_path / "genotype.json"  # as a run folder holds it
+    file.write_text(cells.to_json())
+    reference = {"run": str(tmp_path), "of a training": f"{tmp_path}/", "file": str(file), "json": cells.to_json()}
+    reference |= {"text": cells.to_text(), "random": "random:3"}
+    small = ("--channels", "4", "--cells", "3")
+    size = said(capsys, "show", reference[kind], *small).splitlines()[-1]
+    assert size.startswith(f"{count_parameters(Network(cells, 10, 4, 3)):,} parameters, ")
+    shown = json.loads(said(capsys, "show", reference[kind], *small, "--json", "--svg", str(tmp_path / "a.svg")))
+    assert Genotype.from_dict(shown["genotype"]) == cells and (tmp_path / "a_normal.svg").exists()
+    assert "no genotype at" in refused(capsys, "show", str(tmp_path / "nowhere"))
+    assert "random: a seed is needed" in refused(capsys, "show", "random:x")
 
 
 def test_cells_are_drawn(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

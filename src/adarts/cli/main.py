@@ -76,7 +76,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if debug:
             raise
         what = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        print(f"adarts: a bug: {what}; run again with --debug for the traceback", file=sys.stderr)
+        from adarts.source_file import place_of  # an error in a file that somebody named is theirs
+
+        print(
+            f"adarts: {place_of(error) or 'a bug'}: {what}; run again with --debug for the traceback", file=sys.stderr
+        )
         return 1
 
 

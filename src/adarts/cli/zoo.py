@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -51,7 +52,8 @@ class Show:
     """Show a network of the zoo: its figures, its cells, and its parameters and multiply-accumulate operations at any size."""
 
     name: Annotated[str, Positional("NAME")]
-    """Name of published cells, here or in their source, or of a hand-designed network."""
+    """Published cells or a hand-designed network by name; or any cells that `adarts train --genotype` takes: a run's folder, a
+    genotype file or its text, random:SEED."""
     channels: int | None = None
     """Channels of the first cells; 36 if not given. Hand-designed networks have their own."""
     cells: int | None = None
@@ -120,27 +122,37 @@ def _table(found: Sequence[Record]) -> None:
 
 
 def _show(form: Show) -> int:
-    from adarts.zoo import Entry, record
+    from adarts.spaces import Genotype
+    from adarts.zoo import Entry
     from adarts.zoo.catalog import CELLS, CHANNELS
     from adarts.zoo.create import count
     from adarts.zoo.drawing import cell_lines
 
-    found = record(form.name)
-    drawn = found.genotype if isinstance(found, Entry) else None
+    found = _find(form.name)
+    drawn = found.genotype if isinstance(found, Entry) else found if isinstance(found, Genotype) else None
     if form.svg is not None and drawn is None:
-        raise ConfigError(f"{found.name} has no cells to draw")
+        raise ConfigError(f"{form.name} has no cells to draw")
     for name, largest in _LARGEST.items():
         if (getattr(form, name) or 0) > largest:
             raise ConfigError(f"--{name.replace('_', '-')} is at most {largest:,}")
-    parameters, macs = count(found.name, form.num_classes, form.channels, form.cells, form.image_size)
+    parameters, macs = count(
+        found if isinstance(found, Genotype) else found.name,
+        form.num_classes,
+        form.channels,
+        form.cells,
+        form.image_size,
+    )
     written = [] if form.svg is None or drawn is None else _draw(drawn, form.svg)
     if form.json:
         asked = {name: getattr(form, name) for name in ("channels", "cells", "num_classes", "image_size")}
         shown = {**asked, "parameters": parameters, "macs": macs, "svg": [str(path) for path in written]}
         print(json.dumps({**_facts(found), "shown": shown}, indent=2, ensure_ascii=False))
         return 0
-    print(f"{found.name}: {found.title}")
-    print("\n".join(_told(found)))
+    if isinstance(found, Genotype):
+        print(f"cells of the space {found.space}")
+    else:
+        print(f"{found.name}: {found.title}")
+        print("\n".join(_told(found)))
     if drawn is not None:
         for kind in drawn.cells:
             print(f"\n{kind} cell; 0 and 1 are the outputs of the cells before it")
@@ -153,6 +165,15 @@ def _show(form: Show) -> int:
     for path in written:
         print(path)
     return 0
+
+
+def _find(reference: str) -> Record | Genotype:
+    """The record of a network of the zoo, or other cells."""
+    from adarts.training.model import resolve_genotype
+    from adarts.zoo import find, record
+
+    of_no_name = re.search(r"[:({|/]", reference) or Path(reference).exists()
+    return resolve_genotype(reference) if find(reference) is None and of_no_name else record(reference)
 
 
 def _draw(genotype: Genotype, place: Path) -> list[Path]:
@@ -192,8 +213,12 @@ def _source(record: Record) -> str | None:
     return None if record.source is None else f"{record.source}{named}"
 
 
-def _facts(record: Record) -> dict[str, Any]:
+def _facts(record: Record | Genotype) -> dict[str, Any]:
     """Everything that is known of a network, as plain JSON; the cells are called as everywhere else."""
+    from adarts.zoo import Record
+
+    if not isinstance(record, Record):
+        return {"genotype": record.to_dict()}
     known = asdict(record)
     genotype = known.pop("document", None)
     return known if genotype is None else {**known, "genotype": genotype}

@@ -12,6 +12,7 @@ from torch import nn
 from adarts.errors import ConfigError
 from adarts.models import Network, baselines, cost
 from adarts.seeding import fresh_weights
+from adarts.spaces import Genotype
 from adarts.zoo.catalog import CELLS, CHANNELS, Entry, record
 
 SMALLEST_DESIGNED = 16
@@ -51,12 +52,16 @@ def create_model(
 
 
 def count(
-    name: str, num_classes: int = 10, channels: int | None = None, cells: int | None = None, image_size: int = 32
+    network: str | Genotype,
+    num_classes: int = 10,
+    channels: int | None = None,
+    cells: int | None = None,
+    image_size: int = 32,
 ) -> tuple[int, int]:
     """Parameters of a network of the zoo, and its multiply-accumulate operations for one image; nothing is computed.
 
     Args:
-        name: as for :func:`create_model`, like the sizes.
+        network: a name as for :func:`create_model`, like the sizes; or cells.
         num_classes: classes to tell apart.
         channels: C of the first cells.
         cells: number of cells.
@@ -66,7 +71,10 @@ def count(
         ConfigError: there is no such network, or it cannot be of this size.
     """
     with torch.device("meta"):
-        model = create_model(name, num_classes, channels, cells, image_size=image_size)
+        if isinstance(network, Genotype):
+            model: nn.Module = Network(network, num_classes, channels or CHANNELS, cells or CELLS)
+        else:
+            model = create_model(network, num_classes, channels, cells, image_size=image_size)
     size = cost(model, image_size)
     return size.parameters, size.macs
 
