@@ -15,7 +15,7 @@ from adarts.errors import CheckpointError, ConfigError
 from adarts.report import write_report
 from adarts.report.charts import Rule
 from adarts.report.spaces import undecided_rule
-from adarts.spaces import DARTS, SPACES, CellGenotype, Genotype, get_space
+from adarts.spaces import DARTS, SPACES, CellGenotype, Genotype, get_space, random_genotype
 
 VOID = {"meta"}
 METHODS = ("adarts", "darts")
@@ -270,6 +270,7 @@ def test_a_space_that_is_registered_later_is_reported(search_run, monkeypatch: p
 
 def test_runs_that_differ_in_the_seed_alone_are_summed_up(search_run, train_run) -> None:
     runs = [search_run(f"s{seed}", seed=seed, beta=True) for seed in range(3)]
+    (runs[2] / "genotype.json").write_text(random_genotype(DARTS, 2).to_json())
     runs += [train_run(f"t{seed}", seed=seed) for seed in range(2)]
     summary = json.loads((runs[4] / "summary.json").read_text())
     (runs[4] / "summary.json").write_text(json.dumps({**summary, "test_accuracy": 0.9554}))
@@ -280,8 +281,9 @@ def test_runs_that_differ_in_the_seed_alone_are_summed_up(search_run, train_run)
         "Search with adarts on signs, 3 seeds",
         "seeds 0, 1, 2",
         "96.54 ± 1.41 %",
+        "Normal cell, seed 0, 1",
         "Normal cell, seed 2",
-        " in 3 of 3",
+        " in 2 of 3",
     ):
         assert words in page.text
     assert page.text.count("collapse above 2") == 1, "one chart for the three searches"

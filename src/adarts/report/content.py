@@ -15,9 +15,9 @@ from adarts.report.charts import inline, percent
 from adarts.report.numbers import Spread, count, duration
 from adarts.report.reading import RunRecord
 from adarts.report.spaces import space_of
+from adarts.spaces import Genotype
 
 Runs = Sequence[RunRecord]
-Row = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,13 @@ def seeds_of(runs: Runs) -> str:
     return ", ".join(str(run.config.get("seed", "–")) for run in runs)
 
 
-def seed_if(runs: Runs, run: RunRecord) -> str:
-    """The seed of one of these runs, where it is not the only one."""
-    return "" if len(runs) == 1 else f", seed {run.config.get('seed')}"
+def genotypes(runs: Runs) -> list[tuple[Genotype, str]]:
+    """The different genotypes, each with the seeds that have it, where not all do."""
+    found: dict[Genotype, list[RunRecord]] = {}
+    for run in runs:
+        if run.genotype is not None:
+            found.setdefault(run.genotype, []).append(run)
+    return [(one, "" if len(those) == len(runs) else f", seed {seeds_of(those)}") for one, those in found.items()]
 
 
 def conditions(runs: Runs) -> str:
@@ -103,18 +107,22 @@ def skip_counts(run: RunRecord) -> dict[str, int]:
     return {kind: run.genotype.num_operations(kind, "skip_connect") for kind in run.genotype.cells}
 
 
+def spread(values: Sequence[float]) -> Spread:
+    """Values over the seeds; those that do not depend on the seed have no deviation."""
+    return Spread.of(values if len(set(values)) > 1 else values[:1])
+
+
 def over(runs: Runs, name: str, form: Callable[[float], str], factor: float = 1, unit: str = "") -> str | None:
     """A figure of the summaries over the seeds, in words; None where no run has it."""
     values = [factor * run.summary[name] for run in runs if name in run.summary]
-    values = values if len(set(values)) > 1 else values[:1]
-    return Spread.of(values).words(form, unit) if values else None
+    return spread(values).words(form, unit) if values else None
 
 
 def skips_in_words(runs: Runs) -> str | None:
     """Skip connections of each kind of cell, over the seeds."""
     counts = [skips for run in runs if (skips := skip_counts(run))]
-    spreads = [Spread.of(skips[kind] for skips in counts) for kind in counts[0]] if counts else []
-    return " + ".join(spread.words(lambda value: f"{value:.2g}") for spread in spreads) or None
+    kinds = counts[0] if counts else {}
+    return " + ".join(spread([skips[kind] for skips in counts]).words("{:.2g}".format) for kind in kinds) or None
 
 
 def tiles(runs: Runs) -> list[Tile]:
@@ -153,7 +161,7 @@ def two_decimals(value: float) -> str:
     return f"{value:.2f}"
 
 
-def costs(run: RunRecord) -> list[Row]:
+def costs(run: RunRecord) -> list[tuple[str, str]]:
     """The table of costs and checks."""
     summary = run.summary
     labels: list[tuple[str, str, Callable[[Any], str]]] = [
@@ -179,32 +187,26 @@ def costs(run: RunRecord) -> list[Row]:
 def cells(runs: Runs) -> list[tuple[str, Markup]]:
     """The drawn cells, and what each is."""
     return [
-        (
-            f"{kind} cell" if len(runs) == 1 else f"{kind} cell, seed {run.config.get('seed')}",
-            inline(cell_svg(run.genotype, kind)),
-        )
-        for run in runs
-        if run.genotype is not None
-        for kind in run.genotype.cells
+        (f"{kind} cell{seeds}", inline(cell_svg(genotype, kind)))
+        for genotype, seeds in genotypes(runs)
+        for kind in genotype.cells
     ]
 
 
-def genotype_texts(runs: Runs) -> list[Row]:
+def genotype_texts(runs: Runs) -> list[tuple[str, str]]:
     """The written forms of the genotypes; the textual one only where it can say it."""
     forms = []
-    for run in runs:
-        if run.genotype is not None:
-            which = seed_if(runs, run)
-            if run.genotype.has_text:
-                text = "Classical text" if run.genotype.space == "darts" else "Text"
-                forms.append((f"{text}{which}", run.genotype.to_text()))
-            forms.append((f"JSON{which}", run.genotype.to_json()))
+    for genotype, seeds in genotypes(runs):
+        if genotype.has_text:
+            text = "Classical text" if genotype.space == "darts" else "Text"
+            forms.append((f"{text}{seeds}", genotype.to_text()))
+        forms.append((f"JSON{seeds}", genotype.to_json()))
     return forms
 
 
-def flat(values: Mapping[str, Any], prefix: str = "") -> list[Row]:
+def flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
     """Nested values as rows with dotted names."""
-    rows: list[Row] = []
+    rows: list[tuple[str, str]] = []
     for key, value in values.items():
         if isinstance(value, dict):
             rows += flat(value, f"{prefix}{key}.")
