@@ -257,8 +257,10 @@ class _Drawing:
         buffer = StringIO()
         nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
         self.figure.savefig(buffer, format="svg", metadata=nothing)
-        text = re.sub(r'<g id="[^"]*"', "<g", buffer.getvalue())  # they would not be unique on a page
-        text = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", text, flags=re.DOTALL)
+        text = buffer.getvalue()
+        # Ids would not be unique on a page, and nothing needs to be clipped: all lies inside.
+        for needless in (r'(?<=<g) id="[^"]*"', r' clip-path="[^"]*"', r"<defs>\s*<(style|clipPath).*?</defs>"):
+            text = re.sub(needless, "", text, flags=re.DOTALL)
         body = text[text.index(">", text.index("<svg")) + 1 :]
         return framed("chart", self.width, self.height, words, body)
 
@@ -326,8 +328,6 @@ def _fill(axes: Axes, chart: Chart, low: float, high: float) -> list[Any]:
         for epoch, value in enumerate(known):
             if not math.isnan(value) and math.isnan(padded[epoch]) and math.isnan(padded[epoch + 2]):
                 axes.plot([epoch, epoch], [value, value], linewidth=5, **style)  # a value between gaps is a dot
-    for artist in axes.findobj():
-        artist.set_clip_on(False)  # all lies inside; and what clips needs ids
     return curves
 
 
