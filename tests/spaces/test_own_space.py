@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,12 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adarts import source_file
 from adarts.cli.main import main
 from adarts.errors import ConfigError, DataError
-from adarts.models import OPERATIONS
 from adarts.spaces import DARTS, NASBENCH201, SPACES, Genotype, Space, get_space, random_genotype, register_space
-from adarts.spaces.operation_names import OPERATION_NAMES
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "own_space.py"
 FOUR_LINES = """\
@@ -26,23 +23,6 @@ from adarts.spaces import DARTS
 MY = replace(DARTS, name="my", title="Mine", operations=("none", "skip_connect", "sep_conv_3x3"))
 """
 TINY = ["--scale", "smoke", "--images.per-class", "4", "--images.size", "16"]
-
-
-@pytest.fixture
-def new_process() -> Iterator[Callable[[], None]]:
-    """Forgets what was registered and executed in the test, as a new process would; so does the end of the test."""
-    places = (SPACES.known, OPERATIONS, source_file._MODULES)
-    before = [dict(place) for place in places]
-    names = set(OPERATION_NAMES)
-
-    def forget() -> None:
-        for place, content in zip(places, before, strict=True):
-            place.clear()
-            place.update(content)
-        OPERATION_NAMES.intersection_update(names)
-
-    yield forget
-    forget()
 
 
 @pytest.fixture

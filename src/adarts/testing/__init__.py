@@ -1,12 +1,15 @@
-"""The contract of a search method, as tests that a method of your own can be put through.
+"""The contracts of a search method and of a search space, as tests that those of your own can be put through.
 
-    from adarts.testing import MethodContract
-    from my_package import MyMethod
+    from adarts.testing import MethodContract, SpaceContract
+    from my_package import MY_SPACE, MyMethod
 
     class TestMyMethod(MethodContract):
         method = MyMethod
 
-pytest runs it as it runs any test class. Every search in it is a real one, on the embedded photographs, of a few seconds; the
+    class TestMySpace(SpaceContract):
+        space = MY_SPACE
+
+pytest runs them as it runs any test class. Every search in it is a real one, on the embedded photographs, of a few seconds; the
 one that is carried out to its end is shared by the tests of a class.
 """
 
@@ -22,6 +25,7 @@ from adarts.testing.searches import (
     small_search,
     snapshot,
 )
+from adarts.testing.space_contract import SpaceContract
 
 __all__ = [
     "CPU",
@@ -30,6 +34,7 @@ __all__ = [
     "Epoch",
     "Finished",
     "MethodContract",
+    "SpaceContract",
     "assert_equal_states",
     "at",
     "carry_out",
