@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from adarts.config.loading import to_yaml, validated
-from adarts.config.settings import SearchConfig
+from adarts.config.settings import SearchConfig, code_in, code_options
 from adarts.errors import ConfigError
 from adarts.searching import search_config
 
@@ -49,3 +49,10 @@ def test_infinity_where_it_means_no_limit(tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
     file.write_text(to_yaml(config))
     assert search_config(file) == config
+
+
+def test_what_stands_in_a_file_is_named_again_by_every_command_that_may_execute_it() -> None:
+    config = SearchConfig(method="a.py:Mine", space="darts", data="folder:b.py/c")
+    assert code_in(config) == {"method": "a.py:Mine"} and code_options(config) == ["--method", "a.py:Mine"]
+    config = config.model_copy(update={"method": "adarts", "space": "b/c.py:MY", "data": "d.py:load"})
+    assert code_options(config) == ["--data", "d.py:load", "--space", "b/c.py:MY"]  # in the order of the settings

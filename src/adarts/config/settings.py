@@ -113,6 +113,11 @@ def code_in(values: Mapping[str, Any] | Settings) -> dict[str, str]:
     return {name: value for name, value in chosen.items() if names_code(value)}
 
 
+def code_options(values: Settings) -> list[str]:
+    """The options that name such things again: they are executed only when a command says so, not for a configuration file."""
+    return [word for name, code in code_in(values).items() for word in (f"--{name}", code)]
+
+
 class EdgeDesign(Settings):
     """What happens on a mixed edge before and after its candidate operations: which channels enter, and how they are weighed."""
 

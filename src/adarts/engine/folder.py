@@ -17,7 +17,7 @@ import torch
 from rich.console import Console
 
 from adarts.config.loading import to_yaml
-from adarts.config.settings import SearchConfig, TrainConfig, code_in
+from adarts.config.settings import SearchConfig, TrainConfig, code_options
 from adarts.engine.checkpoints import Checkpoints
 from adarts.engine.config_file import CONFIG_FILE, compared_settings
 from adarts.engine.environment import changed_sources, changes, environment, prepare_device
@@ -58,9 +58,8 @@ class RunFolder:
         self.path = path
         self.kind: Kind = "search" if isinstance(config, SearchConfig) else "train"
         self.device = device
-        self.resume_command = f"adarts {self.kind} --config {path / CONFIG_FILE} --run-dir {path}"
-        for name, code in code_in(config).items():  # a file alone does not run code
-            self.resume_command += f" --{name} {code}"
+        command = f"adarts {self.kind} --config {path / CONFIG_FILE} --run-dir {path}"
+        self.resume_command = " ".join([command, *code_options(config)])
         self.console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
         self.signals = StopSignals(None if limit is None else parse_time_limit(limit))
         self._clock = time.monotonic()

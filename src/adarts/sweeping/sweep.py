@@ -24,7 +24,7 @@ from typing import Any
 from rich.console import Console
 
 from adarts.config.loading import to_yaml
-from adarts.config.settings import SearchConfig
+from adarts.config.settings import SearchConfig, code_options
 from adarts.engine import RunFolder, StopSignals, environment, parse_time_limit, write_atomically
 from adarts.engine.files import refuse, to_json
 from adarts.engine.lock import Lock, require_free
@@ -163,9 +163,8 @@ class _Sweep:
         name = row.point.name
         config = self.folder / "configs" / f"{name}.yaml"
         write_atomically(config, to_yaml(self._config(row)).encode())
-        # The method is named again: one that is a class in a file is executed only when a command says so.
-        method = ["--method", row.point.config.method]
-        command = [sys.executable, "-m", "adarts.cli", "search", "--config", str(config), *method]
+        again = code_options(row.point.config)
+        command = [sys.executable, "-m", "adarts.cli", "search", "--config", str(config), *again]
         return Job(name, command, self._log(name))
 
     def _log(self, name: str) -> Path:
