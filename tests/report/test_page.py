@@ -14,7 +14,7 @@ from adarts.cli.main import main
 from adarts.errors import CheckpointError, ConfigError
 from adarts.report import write_report
 from adarts.report.charts import Rule
-from adarts.report.spaces import undecided_rule
+from adarts.report.curves import undecided_rule
 from adarts.spaces import DARTS, SPACES, CellGenotype, Genotype, get_space, random_genotype
 
 VOID = {"meta"}

@@ -10,6 +10,7 @@ import re
 import statistics
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
 from io import StringIO
@@ -116,6 +117,16 @@ def by_epoch(runs: Sequence[Sequence[T]]) -> Iterator[tuple[int, list[T]]]:
         yield epoch, [run[epoch] for run in runs if epoch < len(run)]
 
 
+@contextmanager
+def _our_settings() -> Iterator[None]:
+    """Matplotlib's settings; without its warning of letters that the measuring font lacks: the reader's own will have them."""
+    from matplotlib import rc_context
+
+    with rc_context(_STYLE), warnings.catch_warnings(action="ignore"):
+        yield
+
+
+@_our_settings()
 def draw(
     charts: Sequence[Chart | None],
     columns: int = 1,
@@ -150,24 +161,24 @@ def draw(
     texts = [text for text in (heading, remark) if text]
     legend = -(-len(labels) // per_row) if any(labels) else 0
     head = _LINE * (len(texts) + legend) + 16
-    with _Drawing(width, head + rows * down + (4 if alone else 20)) as drawing:
-        for line, text in enumerate(texts):
-            drawing.text(8, 15 + _LINE * line, text, MUTED if text == remark else INK, "normal" if line else "bold")
-        for place, chart in enumerate(charts):
-            if chart is None:
-                continue
-            row, column = divmod(place, columns)
-            axes = drawing.axes(left + column * across, head + row * down + (0 if alone else 20), *size)
-            curves = _fill(axes, chart, low, high)
-            if not alone:
-                is_lowest = place + columns >= len(charts)
-                axes.tick_params(labelleft=column == 0, labelbottom=is_lowest)
-                look = chart.title_look.light
-                axes.text(0, 1.06, _clean(chart.title), transform=axes.transAxes, color=look)
-        if legend:
-            drawing.legend(curves, labels, per_row, 8, _LINE * len(texts) + 8)
-        said = labels if alone else [chart.title for chart in shown]
-        return drawing.svg(f"{heading}: {', '.join(said)}")
+    drawing = _Drawing(width, head + rows * down + (4 if alone else 20))
+    for line, text in enumerate(texts):
+        drawing.text(8, 15 + _LINE * line, text, MUTED if text == remark else INK, "normal" if line else "bold")
+    for place, chart in enumerate(charts):
+        if chart is None:
+            continue
+        row, column = divmod(place, columns)
+        axes = drawing.axes(left + column * across, head + row * down + (0 if alone else 20), *size)
+        curves = _fill(axes, chart, low, high)
+        if not alone:
+            is_lowest = place + columns >= len(charts)
+            axes.tick_params(labelleft=column == 0, labelbottom=is_lowest)
+            look = chart.title_look.light
+            axes.text(0, 1.06, _clean(chart.title), transform=axes.transAxes, color=look)
+    if legend:
+        drawing.legend(curves, labels, per_row, 8, _LINE * len(texts) + 8)
+    said = labels if alone else [chart.title for chart in shown]
+    return drawing.svg(f"{heading}: {', '.join(said)}")
 
 
 @dataclass(frozen=True)
@@ -179,6 +190,7 @@ class Dot:
     kind: str
 
 
+@_our_settings()
 def scatter(heading: str, x_title: str, y_title: str, dots: Sequence[Dot]) -> str:
     """Draw a scatter plot as an SVG file.
 
@@ -188,43 +200,31 @@ def scatter(heading: str, x_title: str, y_title: str, dots: Sequence[Dot]) -> st
         dots: the points; the most frequent kind is drawn as small discs, first; the others are larger shapes.
     """
     kinds = sorted({dot.kind for dot in dots}, key=lambda kind: (-sum(dot.kind == kind for dot in dots), kind))
-    with _Drawing(560, 400) as drawing:
-        drawing.text(8, 18, heading, INK, "bold")
-        axes = drawing.axes(62, 52, 484, 300)
-        _plain(axes)
-        axes.grid(axis="x", color=GRID.light, linewidth=1)
-        axes.set_xlabel(x_title, color=MUTED.light)
-        axes.set_ylabel(y_title, color=MUTED.light)
-        marks = []
-        for index, kind in enumerate(kinds):
-            x, y = ([getattr(dot, axis) for dot in dots if dot.kind == kind] for axis in ("x", "y"))
-            shape = "oD^s"[index % 4]
-            size = 10 if index else 5
-            marks += axes.plot(x, y, shape, color=series_look(index).light, markersize=size, markeredgewidth=0)
-        drawing.legend(marks, kinds, len(kinds), 8, 22)
-        return drawing.svg(heading)
+    drawing = _Drawing(560, 400)
+    drawing.text(8, 18, heading, INK, "bold")
+    axes = drawing.axes(62, 52, 484, 300)
+    _plain(axes)
+    axes.grid(axis="x", color=GRID.light, linewidth=1)
+    axes.set_xlabel(x_title, color=MUTED.light)
+    axes.set_ylabel(y_title, color=MUTED.light)
+    marks = []
+    for index, kind in enumerate(kinds):
+        x, y = ([getattr(dot, axis) for dot in dots if dot.kind == kind] for axis in ("x", "y"))
+        shape = "oD^s"[index % 4]
+        size = 10 if index else 5
+        marks += axes.plot(x, y, shape, color=series_look(index).light, markersize=size, markeredgewidth=0)
+    drawing.legend(marks, kinds, len(kinds), 8, 22)
+    return drawing.svg(heading)
 
 
 class _Drawing:
-    """A figure in SVG units from the top left corner; matplotlib's settings are ours from ``with`` to its end."""
+    """A figure in SVG units from the top left corner."""
 
     def __init__(self, width: float, height: float) -> None:
-        from matplotlib import rc_context
-
-        self.width, self.height = width, height
-        self._settings, self._warnings = rc_context(_STYLE), warnings.catch_warnings(action="ignore")
-
-    def __enter__(self) -> _Drawing:
         from matplotlib.figure import Figure
 
-        self._settings.__enter__()
-        self._warnings.__enter__()  # letters that the measuring font lacks; the reader's own will have them
-        self.figure: Figure = Figure((self.width / 72, self.height / 72), dpi=72, facecolor=GROUND.light)
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        self._warnings.__exit__(*error)
-        self._settings.__exit__(*error)
+        self.width, self.height = width, height
+        self.figure: Figure = Figure((width / 72, height / 72), dpi=72, facecolor=GROUND.light)
 
     def axes(self, left: float, top: float, width: float, height: float) -> Axes:
         """Axes at a place."""

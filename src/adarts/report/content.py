@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -14,7 +13,6 @@ from adarts.report.cells import cell_svg
 from adarts.report.charts import inline, percent
 from adarts.report.numbers import Spread, count, duration
 from adarts.report.reading import RunRecord
-from adarts.report.spaces import space_of
 from adarts.spaces import Genotype
 
 Runs = Sequence[RunRecord]
@@ -57,7 +55,7 @@ def genotypes(runs: Runs) -> list[tuple[Genotype, str]]:
 
 def conditions(runs: Runs) -> str:
     """Under which conditions the figures came about."""
-    run, space = runs[0], space_of(runs[0])
+    run, space = runs[0], runs[0].space
     shape = "supernet" if run.kind == "search" else "network"
     environment = run.environment
     facts = [
@@ -91,7 +89,7 @@ def _notes(run: RunRecord) -> list[str]:
         found.append(
             f"The method ended the search after {run.num_epochs} of {planned} epochs: {run.summary['stopped']}."
         )
-    space, skips = space_of(run), skip_counts(run)
+    space, skips = run.space, skip_counts(run)
     if run.kind == "search" and space and skips.get(kind := space.cell_kinds[0], 0) > space.max_skips:
         found.append(
             f"The search has collapsed: {skips[kind]} skip connections in the {kind} cell, more than {space.max_skips}. Such "
@@ -202,16 +200,3 @@ def genotype_texts(runs: Runs) -> list[tuple[str, str]]:
             forms.append((f"{text}{seeds}", genotype.to_text()))
         forms.append((f"JSON{seeds}", genotype.to_json()))
     return forms
-
-
-def flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """Nested values as rows with dotted names."""
-    rows: list[tuple[str, str]] = []
-    for key, value in values.items():
-        if isinstance(value, dict):
-            rows += flat(value, f"{prefix}{key}.")
-        elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
-            rows += flat({str(index): item for index, item in enumerate(value, start=1)}, f"{prefix}{key}.")
-        else:
-            rows.append((f"{prefix}{key}", value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)))
-    return rows

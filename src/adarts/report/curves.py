@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,10 +12,9 @@ from typing import Any
 from markupsafe import Markup
 
 from adarts.report.cells import node_text
-from adarts.report.charts import Chart, Series, Value, draw, inline, percent
+from adarts.report.charts import Chart, Rule, Series, Value, draw, inline, percent
 from adarts.report.palette import MUTED, look, series_look
 from adarts.report.reading import RunRecord
-from adarts.report.spaces import collapse_rule, space_of, undecided_rule
 from adarts.spaces import Space
 
 Runs = Sequence[RunRecord]
@@ -50,7 +50,7 @@ def _finite(value: object) -> float | None:
 
 def chart_groups(runs: Runs) -> list[ChartGroup]:
     """All charts."""
-    run, space = runs[0], space_of(runs[0])
+    run, space = runs[0], runs[0].space
     groups = [ChartGroup.of("Learning", "", _learning(runs))]
     if run.kind == "search" and space is not None:
         groups += _of_a_search(runs, space, run.setting("search", "warmup_epochs") or 0)
@@ -196,7 +196,7 @@ def common_charts(groups: Sequence[tuple[str, Runs]], kind: str) -> list[Markup]
         columns = ((label, [column(run, name, part) for run in runs]) for label, runs in chosen)
         return Chart(title, [Series(label, series_look(i), values) for i, (label, values) in enumerate(columns)], **how)
 
-    rule = collapse_rule(space_of(runs[0]) for _, runs in chosen)
+    rule = collapse_rule(runs[0].space for _, runs in chosen)
     charts = [
         chart("Training loss", "train_loss"),
         chart("Training accuracy", "train_accuracy", words=percent, high=1.0),
@@ -204,3 +204,19 @@ def common_charts(groups: Sequence[tuple[str, Runs]], kind: str) -> list[Markup]
         chart("CIFAR-10: points below the best cell", "truth", "regret"),
     ]
     return ChartGroup.of("", "", charts).drawings
+
+
+def collapse_rule(spaces: Iterable[Space | None]) -> Rule | None:
+    """The line above which skip connections are called a collapse, where that is the same in all these spaces."""
+    bounds = {space.max_skips for space in spaces if space is not None}
+    if len(bounds) != 1:
+        return None
+    (most,) = bounds
+    return Rule(most, f"collapse above {most}", alarm=True)
+
+
+def undecided_rule(space: Space) -> Rule | None:
+    """The entropy of equal weights of all operations that an edge may have, where its mean is the same in all kinds of cells."""
+    counts = ([sum(row) for row in space.allowed(kind)] for kind in space.cell_kinds)
+    levels = {round(statistics.fmean(map(math.log, of_edges)), 9) for of_edges in counts}
+    return Rule(levels.pop(), "undecided") if len(levels) == 1 else None

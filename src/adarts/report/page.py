@@ -14,7 +14,6 @@ from adarts.report import content, curves
 from adarts.report.numbers import count, duration
 from adarts.report.palette import DARK
 from adarts.report.reading import RunRecord, read_run
-from adarts.report.spaces import space_of
 from adarts.report.templates import ENVIRONMENT
 
 
@@ -93,7 +92,7 @@ def _view(runs: Sequence[RunRecord], letter: str) -> dict[str, Any]:
         ],
         "genotype": content.genotype_texts(runs),
         "config": run.config_text,
-        "environment": content.flat(run.environment),
+        "environment": json.dumps(run.environment, indent=1, ensure_ascii=False),
     }
 
 
@@ -116,7 +115,7 @@ def _comparison(groups: Sequence[tuple[str, Sequence[RunRecord]]]) -> dict[str, 
 
 
 def _row(runs: Sequence[RunRecord], letter: str) -> dict[str, Any]:
-    run, space = runs[0], space_of(runs[0])
+    run, space = runs[0], runs[0].space
     return {
         "letter": letter,
         "name": _capital(content.name_of(run)),

@@ -10,9 +10,10 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from adarts.config.loading import read_config_file
+from adarts.config.settings import names_code
 from adarts.engine import GENOTYPE_FILE, Kind, Metrics
 from adarts.errors import CheckpointError, ConfigError, DataError
-from adarts.spaces import Genotype
+from adarts.spaces import Genotype, Space, get_space
 
 
 class _Checked(BaseModel):
@@ -93,6 +94,15 @@ class RunRecord:
         if "epochs" in self.summary:
             return int(self.summary["epochs"])
         return int(_section(self.config, "search" if self.kind == "search" else "training").get("epochs", 0))
+
+    @property
+    def space(self) -> Space | None:
+        """The space of the cells; none of a training that has no cells, or does not say yet which they are."""
+        if self.genotype is not None:
+            return get_space(self.genotype.space)
+        name = self.config.get("space", "darts")
+        # What stands in a file is known by the cells of the first epoch; a report executes no file.
+        return get_space(name) if self.kind == "search" and not names_code(name) else None
 
     @property
     def data_facts(self) -> list[tuple[str, str]]:
