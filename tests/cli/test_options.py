@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -105,6 +106,12 @@ def test_options_complete_what_a_file_begins(capsys: pytest.CaptureFixture[str],
     file = tmp_path / "some.yaml"
     file.write_text("edge: {selector: all}\n")  # with k = 4 this would not work
     assert yaml.safe_load(printed(f"search --config {file} --edge.k 1", capsys))["edge"]["k"] == 1
+
+
+@pytest.mark.parametrize("line", ["methods --json {}", "methods {} --json", "methods show --json {}", "methods --json show {}"])
+def test_options_and_names_in_any_order(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(line.format("adarts").split()) == 0
+    assert [record["name"] for record in json.loads(capsys.readouterr().out)] == ["adarts"]
 
 
 def test_short_names(capsys: pytest.CaptureFixture[str]) -> None:

@@ -27,7 +27,7 @@ def test_signs() -> None:
     assert torch.bincount(data.train.labels).tolist() == [164, 165, 165, 165, 166, 166, 166, 165, 167, 164]
     again = load_images("signs", ImageSettings(), seed=1)
     assert data.fingerprint == again.fingerprint
-    assert dict(data.table())["test part"] == "409 images, 40 to 41 a class"
+    assert dict(data.facts())["test part"] == "409 images, 40 to 41 a class"
 
 
 @pytest.mark.parametrize(("part", "columns", "last"), [("train", 57, 1652), ("test", 21, 408)])

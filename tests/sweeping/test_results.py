@@ -11,7 +11,7 @@ from adarts.config.settings import SearchConfig
 from adarts.report.numbers import Spread
 from adarts.sweeping.grid import Point
 from adarts.sweeping.pages import content, page, spread_in_words, summary
-from adarts.sweeping.results import Outcome, accuracies, groups
+from adarts.sweeping.results import PointResult, accuracies, groups
 
 CONFIG = SearchConfig()
 MACHINE = dict.fromkeys(
@@ -24,10 +24,10 @@ def point(method: str, k: int, seed: int) -> Point:
     return Point(f"{method}-edge.k={k}-seed{seed}", {"method": method, "edge.k": k, "seed": seed}, CONFIG, 2)
 
 
-def done(method: str, k: int, seed: int, skips: list[int], **figures: Any) -> Outcome:
+def done(method: str, k: int, seed: int, skips: list[int], **figures: Any) -> PointResult:
     figures = {"skips.normal": skips[-1], **figures}
     epochs = [{"normal": number} for number in skips]
-    return Outcome(point(method, k, seed), "finished", figures=figures, collapsed=skips[-1] > 2, skips=epochs)
+    return PointResult(point(method, k, seed), "finished", figures=figures, collapsed=skips[-1] > 2, skips=epochs)
 
 
 OUTCOMES = [
@@ -36,9 +36,9 @@ OUTCOMES = [
     done("adarts", 4, 1, [2, 2, 1], train_accuracy=0.43, seconds=12.0),
     done("adarts", 4, 2, [0, 2], train_accuracy=0.46, seconds=17.0),  # stopped early
     done("adarts", 2, 0, [3], train_accuracy=0.6, alphas_accuracy=0.5, seconds=20.0),
-    Outcome(point("adarts", 4, 3), "failed", "the loss is nan | really"),
-    Outcome(point("darts", 1, 1), "waiting"),
-    Outcome(point("darts", 2, 0), "failed", "no memory"),
+    PointResult(point("adarts", 4, 3), "failed", "the loss is nan | really"),
+    PointResult(point("darts", 1, 1), "waiting"),
+    PointResult(point("darts", 2, 0), "failed", "no memory"),
 ]
 
 
@@ -112,7 +112,7 @@ def test_content_is_json_with_all_points() -> None:
 
 def test_the_truth_by_epoch_has_mean_deviation_and_worst() -> None:
     outcomes = [
-        Outcome(point("darts", 1, seed), "finished", skips=[{"normal": 0}] * len(truth), truth=truth)
+        PointResult(point("darts", 1, seed), "finished", skips=[{"normal": 0}] * len(truth), truth=truth)
         for seed, truth in enumerate([[90.0, 93.0], [92.0, 94.0], [94.0]])
     ]
     (group,) = groups(outcomes)

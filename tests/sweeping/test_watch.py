@@ -11,21 +11,21 @@ from rich.console import Console
 
 from adarts.config.settings import SearchConfig
 from adarts.sweeping.grid import Point
-from adarts.sweeping.watch import Row, Watch, table
+from adarts.sweeping.watch import Watch, WatchedPoint, points_table
 
 RECORD = {"train_accuracy": 0.412, "alphas_accuracy": None, "skips": {"normal": 2, "reduction": 1}}
 
 
 @pytest.fixture
-def rows(tmp_path: Path) -> list[Row]:
+def rows(tmp_path: Path) -> list[WatchedPoint]:
     config = SearchConfig()
-    made = [Row(Point(name, {"method": "adarts", "seed": 0}, config, 3), tmp_path / name) for name in "abcd"]
+    made = [WatchedPoint(Point(name, {"method": "adarts", "seed": 0}, config, 3), tmp_path / name) for name in "abcd"]
     made[1].folder.mkdir()
     (made[1].folder / "metrics.jsonl").write_text(2 * (json.dumps(RECORD) + "\n"))
     return made
 
 
-def tell(rows: list[Row], terminal: bool) -> str:
+def tell(rows: list[WatchedPoint], terminal: bool) -> str:
     plain = {"highlight": False, "markup": False, "soft_wrap": True, "width": 100, "height": 20}
     console = Console(file=io.StringIO(), force_terminal=terminal, **plain)  # type: ignore[arg-type]
     with Watch(rows, console) as watch:
@@ -38,7 +38,7 @@ def tell(rows: list[Row], terminal: bool) -> str:
     return console.file.getvalue()
 
 
-def test_one_line_an_event(rows: list[Row]) -> None:
+def test_one_line_an_event(rows: list[WatchedPoint]) -> None:
     assert tell(rows, terminal=False).splitlines() == [
         "started a",
         "started b, which had 2/3 epochs",
@@ -47,7 +47,7 @@ def test_one_line_an_event(rows: list[Row]) -> None:
     ]
 
 
-def test_a_table_on_a_terminal(rows: list[Row]) -> None:
+def test_a_table_on_a_terminal(rows: list[WatchedPoint]) -> None:
     said = tell(rows, terminal=True)
     assert "started" not in said
     assert "failed a after 0 s, epoch 0/3: too bad (log: a.txt)" in said
@@ -61,9 +61,9 @@ def test_a_table_on_a_terminal(rows: list[Row]) -> None:
     assert "1 failed, 1 finished, 2 waiting" in last[5]
 
 
-def test_where_not_all_rows_fit_those_that_matter_are_shown(rows: list[Row]) -> None:
+def test_where_not_all_rows_fit_those_that_matter_are_shown(rows: list[WatchedPoint]) -> None:
     for row, state in zip(rows, ("finished", "running", "failed", "waiting"), strict=True):
         row.state = state  # type: ignore[assignment]
-    assert table(rows, height=5).row_count == 4
-    assert list(table(rows, height=4).columns[0].cells) == ["b", "c"]
-    assert table(rows, height=4).caption == "1 finished, 1 running, 1 failed, 1 waiting"
+    assert points_table(rows, height=5).row_count == 4
+    assert list(points_table(rows, height=4).columns[0].cells) == ["b", "c"]
+    assert points_table(rows, height=4).caption == "1 finished, 1 running, 1 failed, 1 waiting"

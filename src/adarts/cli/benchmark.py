@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pydantic.dataclasses import dataclass
 
 from adarts.cli.options import FORM, parse
-from adarts.cli.output import table
+from adarts.cli.output import print_table
 from adarts.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
@@ -216,7 +216,7 @@ def run(words: list[str]) -> int:
     outcome = _measure(form, Conditions.of(form.device, form.threads, *rounds))
     say_on_stderr("")
     print(outcome.title)
-    table(outcome.head, outcome.rows)
+    print_table(outcome.head, outcome.rows)
     for note in outcome.notes:
         print(note)
     outcome.write(form.json, form.plot)

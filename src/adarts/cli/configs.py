@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic.dataclasses import dataclass
 
 from adarts.cli.options import FORM, Positional, parse, with_action
-from adarts.cli.output import facts, table
+from adarts.cli.output import as_yaml, print_table
 from adarts.config.loading import SCALES, load_scale
 
 
@@ -27,7 +27,9 @@ def run(words: list[str]) -> int:
     scales = {name: load_scale(name) for name in (SCALES if form.name is None else [form.name])}
     if form.action == "show":
         shown = ({"name": name, **scale.model_dump(exclude_defaults=True)} for name, scale in scales.items())
-        print("\n\n".join(facts(record) for record in shown))
+        print("\n\n".join(as_yaml(record) for record in shown))
     else:
-        table(["scale", "what for", "what it reduces"], [[n, s.description, s.reduces] for n, s in scales.items()])
+        print_table(
+            ["scale", "what for", "what it reduces"], [[n, s.description, s.reduces] for n, s in scales.items()]
+        )
     return 0

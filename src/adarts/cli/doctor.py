@@ -13,7 +13,7 @@ from typing import NamedTuple
 from pydantic.dataclasses import dataclass
 
 from adarts.cli.options import FORM, parse
-from adarts.cli.output import table
+from adarts.cli.output import print_table
 
 _CIFAR = {"cifar10": "cifar-10-batches-py", "cifar100": "cifar-100-python"}
 _GIB = 1 << 30
@@ -43,7 +43,7 @@ def run(words: list[str]) -> int:
     form = parse(Doctor, words, "adarts doctor")
     checks = [*_software(), *_machine(), *_disk(form.runs), *_data(form.root)]
     rows = [[check.name, "ok" if check.fine else "warn", _told(check)] for check in checks]
-    table(["check", "", "found"], rows)
+    print_table(["check", "", "found"], rows)
     return 0
 
 

@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import to_jsonable_python
 
 from adarts.cli.options import FORM, Positional, parse, with_action
-from adarts.cli.output import facts, table
+from adarts.cli.output import as_yaml, print_table
 from adarts.config.loading import merge
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def run(words: list[str]) -> int:
         print("\n\n\n".join(_page(method) for method in methods))
     else:
         infos = [method.info for method in methods]
-        table(["method", "year", "what it changes"], [[m.name, str(m.year), m.changes] for m in infos])
+        print_table(["method", "year", "what it changes"], [[m.name, str(m.year), m.changes] for m in infos])
     return 0
 
 
@@ -71,7 +71,7 @@ def _page(method: type[Method]) -> str:
     """A method for people: its record, its options, its idea with the equations."""
     record = _record(method)
     options, description = record.pop("options"), record.pop("description")
-    parts = [facts(record)]
+    parts = [as_yaml(record)]
     if options:
         width = max(map(len, options))
         lines = [

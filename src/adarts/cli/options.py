@@ -101,7 +101,7 @@ def none_or_text(annotation: Any, text: str) -> str | None:
 
 def _given(form: type[Any], words: Sequence[str], prog: str) -> dict[str, Any]:
     """The words as a nested mapping of texts, flags and lists of texts."""
-    found, unknown = _parser(form, prog).parse_known_args([_spelled(word) for word in words])
+    found, unknown = _parser(form, prog).parse_known_intermixed_args([_spelled(word) for word in words])
     fields, given = dict(_fields(form)), dict[str, Any]()
     if unknown:
         raise ConfigError(_unknown(unknown[0], [option for name in fields for option in _options(name)], prog))

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table as wide as the terminal; the last columns wrap, the first does not."""
     grid = Table(*head, box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
     grid.columns[0].no_wrap = True
@@ -20,6 +20,6 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     Console(highlight=False).print(grid)
 
 
-def facts(record: Mapping[str, Any]) -> str:
+def as_yaml(record: Mapping[str, Any]) -> str:
     """A record as readable text, nested parts indented."""
     return str(yaml.safe_dump(dict(record), sort_keys=False, allow_unicode=True, width=100)).rstrip()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic.dataclasses import dataclass
 
 from adarts.cli.options import FORM, Positional, parse
-from adarts.cli.output import table
+from adarts.cli.output import print_table
 from adarts.errors import CheckpointError, ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def _correlation(form: Correlation) -> int:
         *([f"  {words}", *(f"{getattr(one, name):.2f}" for one in found)] for words, name in accuracies.items()),
     ]
     print(f"{title} on {config.data}: the supernet against the truth, found {result.measured[0].truth.arch}")
-    table(["", *DATA_SETS.values()], rows)
+    print_table(["", *DATA_SETS.values()], rows)
     print(
         f"{facts['cells']:,} of the {facts['cells_in_supernet']:,} cells in the supernet, sample seed {form.seed}, "
         f"{facts['images']:,} images, operation weight {form.weight:g}"
@@ -188,7 +188,7 @@ def _stability(form: Stability) -> int:
     ]
     rows.append(["all cells", *[""] * (len(names) - 1), *_accuracy(result.anything[result.dataset]), "", "20 %", ""])
     print(f"true test accuracy on {DATA_SETS[result.dataset]} in percent, over the seeds")
-    table([*names, "n", "mean ± sd", "worst", "no none", "edges", "channels"], rows)
+    print_table([*names, "n", "mean ± sd", "worst", "no none", "edges", "channels"], rows)
     print("no none: mean if `none` could not be chosen; edges, channels: how much agrees between seeds, between epochs")
     for name in ("stability.json", DRAWING):
         if (form.sweep / name).exists():
@@ -240,5 +240,5 @@ def _show(truth: Truth) -> None:
     if len(twins) > 1:
         rows.append([f"{len(twins)} isomorphic cells", *(f"{low[0]:.2f} to {low[-1]:.2f} %" for low in spans)])
     print(truth.arch)
-    table(["", *DATA_SETS.values()], rows)
+    print_table(["", *DATA_SETS.values()], rows)
     print(f"{truth.parameters:,} parameters (10 classes), {truth.macs:,.1f} million MACs an image, index {truth.index}")

@@ -103,7 +103,7 @@ class ImageData:
     def num_classes(self) -> int:
         return len(self.classes)
 
-    def table(self) -> list[tuple[str, str]]:
+    def facts(self) -> list[tuple[str, str]]:
         """Rows of (what, value) to show before work begins."""
         height, width = self.image_size
         rows = [

@@ -105,7 +105,7 @@ def _description(task: SearchTask, device: torch.device) -> str:
         ("steps", f"{task.epochs} epochs of {steps} steps, {sum(p.warmup_epochs for p in task.phases)} warm-up"),
         ("predicted", str(_predicted(task, device) or "not known")),
     ]
-    return f"{titled_rows('data', data.table())}\n{titled_rows('search', rows)}"
+    return f"{titled_rows('data', data.facts())}\n{titled_rows('search', rows)}"
 
 
 def _predicted(task: SearchTask, device: torch.device) -> Forecast | None:
@@ -159,7 +159,7 @@ def _write_results(run: RunFolder, task: SearchTask, genotype: Genotype) -> dict
             "skips": {kind: genotype.num_operations(kind, "skip_connect") for kind in genotype.cells},
             "truth": truth(genotype),
             "data_fingerprint": task.data.fingerprint,
-            "data_facts": task.data.table(),
+            "data_facts": task.data.facts(),
             "initial_genotype_differs": _cells(genotype) != _cells(task.initial_genotype),
             "supernet_parameters": sum(p.numel() for p in task.supernet.weight_parameters()),
             "accumulation": task.accumulation,

@@ -7,12 +7,12 @@ from dataclasses import asdict
 from typing import Any
 
 from adarts.report.numbers import Spread, shown
-from adarts.sweeping.results import Group, Outcome
+from adarts.sweeping.results import PointResult, SeedGroup
 
 _PERCENT = "accuracy"
 
 
-def content(outcomes: Sequence[Outcome], found: Sequence[Group], facts: Mapping[str, Any]) -> dict[str, Any]:
+def content(outcomes: Sequence[PointResult], found: Sequence[SeedGroup], facts: Mapping[str, Any]) -> dict[str, Any]:
     """What `sweep.json` holds.
 
     Args:
@@ -42,7 +42,7 @@ def content(outcomes: Sequence[Outcome], found: Sequence[Group], facts: Mapping[
     }
 
 
-def page(title: str, outcomes: Sequence[Outcome], found: Sequence[Group], facts: Mapping[str, Any]) -> str:
+def page(title: str, outcomes: Sequence[PointResult], found: Sequence[SeedGroup], facts: Mapping[str, Any]) -> str:
     """What `sweep.md` holds."""
     machine = facts["environment"]
     lines = [
@@ -66,7 +66,7 @@ def page(title: str, outcomes: Sequence[Outcome], found: Sequence[Group], facts:
     return "\n".join(lines) + "\n"
 
 
-def summary(found: Sequence[Group]) -> str:
+def summary(found: Sequence[SeedGroup]) -> str:
     """The table of the groups: aligned, so that it reads well on a terminal, and Markdown, too."""
     settings = list(dict.fromkeys(name for group in found for name in group.settings))
     figures = list(dict.fromkeys(name for group in found for name in group.figures))
@@ -110,7 +110,7 @@ def _heading(name: str) -> str:
     return name.removesuffix(f"_{_PERCENT}").replace("_", "-").replace(".", " ")
 
 
-def _row(outcome: Outcome) -> list[str]:
+def _row(outcome: PointResult) -> list[str]:
     name = outcome.point.name
     return [f"[{name}](points/{name})", outcome.state, outcome.error or figures_in_words(outcome.figures)]
 

@@ -19,7 +19,7 @@ _ACCURACIES = ("train_accuracy", "alphas_accuracy", "supernet_accuracy")
 
 
 @dataclass(frozen=True)
-class Outcome:
+class PointResult:
     """What became of a point.
 
     Attributes:
@@ -42,7 +42,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Group:
+class SeedGroup:
     """The finished points that differ in the seed alone.
 
     Attributes:
@@ -62,7 +62,7 @@ class Group:
     truth_by_epoch: Sequence[Mapping[str, float | None]] = ()
 
 
-def finished(point: Point, folder: Path) -> Outcome:
+def finished(point: Point, folder: Path) -> PointResult:
     """What a finished search found.
 
     Args:
@@ -82,7 +82,7 @@ def finished(point: Point, folder: Path) -> Outcome:
     truth = [record["truth"]["cifar10"] for record in run.metrics if record.get("truth")]
     if known := run.summary.get("truth"):
         figures |= {"true.cifar10": known["cifar10"], "true.rank": known["rank"]}
-    return Outcome(point, "finished", None, figures, run.summary["collapsed"], skips, truth)
+    return PointResult(point, "finished", None, figures, run.summary["collapsed"], skips, truth)
 
 
 def accuracies(record: Mapping[str, Any]) -> dict[str, float]:
@@ -90,9 +90,9 @@ def accuracies(record: Mapping[str, Any]) -> dict[str, float]:
     return {name: record[name] for name in _ACCURACIES if record.get(name) is not None}
 
 
-def groups(outcomes: Sequence[Outcome]) -> list[Group]:
+def groups(outcomes: Sequence[PointResult]) -> list[SeedGroup]:
     """Sum up what is finished over the seeds, by method and what else varies."""
-    found: list[tuple[dict[str, Any], list[Outcome]]] = []
+    found: list[tuple[dict[str, Any], list[PointResult]]] = []
     for outcome in outcomes:
         common = {name: value for name, value in outcome.point.settings.items() if name != "seed"}
         members = next((members for settings, members in found if settings == common), None)
@@ -104,9 +104,9 @@ def groups(outcomes: Sequence[Outcome]) -> list[Group]:
     return [_group(settings, members) for settings, members in found if members]
 
 
-def _group(settings: Mapping[str, Any], members: Sequence[Outcome]) -> Group:
+def _group(settings: Mapping[str, Any], members: Sequence[PointResult]) -> SeedGroup:
     names = dict.fromkeys(name for outcome in members for name in outcome.figures)
-    return Group(
+    return SeedGroup(
         settings,
         [outcome.point.settings["seed"] for outcome in members],
         sum(outcome.collapsed for outcome in members),

@@ -31,9 +31,9 @@ from adarts.engine.lock import Lock, require_free
 from adarts.errors import AdartsError, CheckpointError, ConfigError, Stopped
 from adarts.sweeping.grid import Point, require_possible
 from adarts.sweeping.pages import content, page, summary
-from adarts.sweeping.results import Outcome, finished, groups
+from adarts.sweeping.results import PointResult, finished, groups
 from adarts.sweeping.slots import Job, Slots, usable_cores
-from adarts.sweeping.watch import Row, Watch
+from adarts.sweeping.watch import Watch, WatchedPoint
 
 _PARTS = ("points", "configs", "logs")
 _FILES = (
@@ -92,7 +92,7 @@ class _Sweep:
         self.threads = run.threads or max(1, len(usable_cores()) // slots)
         self.folder = sweep_dir or run.runs / "sweep" / f"{datetime.now():%Y%m%d-%H%M%S}"
         self.console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
-        self.rows = [Row(point, self.folder / "points" / point.name) for point in points]
+        self.rows = [WatchedPoint(point, self.folder / "points" / point.name) for point in points]
 
     def carry_out(self, signals: StopSignals) -> SweepResult:
         waiting = self._check()
@@ -115,7 +115,7 @@ class _Sweep:
         finally:
             lock.release()
 
-    def _check(self) -> list[Row]:
+    def _check(self) -> list[WatchedPoint]:
         """Refuse what cannot work before anything is made or started; the rows that are left to do."""
         _require_sweep_folder(self.folder)
         waiting = []
@@ -130,13 +130,13 @@ class _Sweep:
         require_possible([row.point for row in waiting])
         return waiting
 
-    def _config(self, row: Row) -> SearchConfig:
+    def _config(self, row: WatchedPoint) -> SearchConfig:
         """The search as its own process carries it out."""
         changes = {"run_dir": row.folder, "resume": False, "threads": self.threads, "time_limit": None}
         config = row.point.config
         return config.model_copy(update={"run": config.run.model_copy(update=changes)})
 
-    def _run(self, waiting: Sequence[Row], signals: StopSignals) -> Stopped | None:
+    def _run(self, waiting: Sequence[WatchedPoint], signals: StopSignals) -> Stopped | None:
         """Carry out the points; who asked to stop, if anyone did."""
         asked: Stopped | None = None
         with (
@@ -159,7 +159,7 @@ class _Sweep:
                 time.sleep(_POLL_SECONDS)
         return asked
 
-    def _job(self, row: Row) -> Job:
+    def _job(self, row: WatchedPoint) -> Job:
         name = row.point.name
         config = self.folder / "configs" / f"{name}.yaml"
         write_atomically(config, to_yaml(self._config(row)).encode())
@@ -173,7 +173,7 @@ class _Sweep:
     def _write(self) -> SweepResult:
         """Sum up, show and keep what there is by now."""
         outcomes = [
-            finished(row.point, row.folder) if row.state == "finished" else Outcome(row.point, row.state, row.error)
+            finished(row.point, row.folder) if row.state == "finished" else PointResult(row.point, row.state, row.error)
             for row in self.rows
         ]
         found = groups(outcomes)

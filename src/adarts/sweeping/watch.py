@@ -24,7 +24,7 @@ _MARGIN = 3  # lines of the terminal that are not for rows
 
 
 @dataclass
-class Row:
+class WatchedPoint:
     """A point as it is seen while the sweep runs.
 
     Attributes:
@@ -75,7 +75,7 @@ class Watch:
         console: where to show them.
     """
 
-    def __init__(self, rows: Sequence[Row], console: Console) -> None:
+    def __init__(self, rows: Sequence[WatchedPoint], console: Console) -> None:
         self.rows = {row.point.name: row for row in rows}
         self.console = console
         self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
@@ -107,7 +107,7 @@ class Watch:
         for row in self.rows.values():
             if row.state == "running":
                 row.look()
-        self._live.update(table(list(self.rows.values()), self.console.height - _MARGIN), refresh=True)
+        self._live.update(points_table(list(self.rows.values()), self.console.height - _MARGIN), refresh=True)
 
     def __enter__(self) -> Watch:
         if self._live is not None:
@@ -127,7 +127,7 @@ class Watch:
             self.console.print(line)
 
 
-def table(rows: Sequence[Row], height: int) -> Table:
+def points_table(rows: Sequence[WatchedPoint], height: int) -> Table:
     """All rows; where there are more than fit, those that run or failed, and how many others there are."""
     counts: Mapping[State, int] = Counter(row.state for row in rows)
     grid = Table("point", "state", "epoch", "figures", "time", box=None, pad_edge=False, padding=(0, 2, 0, 0))

@@ -164,7 +164,7 @@ def _description(task: TrainTask) -> str:
         ("steps", f"{config.training.epochs} epochs of {task.steps(0)} steps, {len(task.held_out)} images held out"),
         ("predicted", str(forecast(task, task.device, plan) or "not known")),
     ]
-    return f"{titled_rows('data', data.table())}\n{titled_rows('training', rows)}"
+    return f"{titled_rows('data', data.facts())}\n{titled_rows('training', rows)}"
 
 
 def _write_results(run: RunFolder, task: TrainTask) -> dict[str, Any]:
@@ -187,7 +187,7 @@ def _write_results(run: RunFolder, task: TrainTask) -> dict[str, Any]:
             "kind": "train",
             "data": config.data,
             "data_fingerprint": data.fingerprint,
-            "data_facts": data.table(),
+            "data_facts": data.facts(),
             "seed": config.seed,
             "scale": config.scale,
             "epochs": config.training.epochs,
