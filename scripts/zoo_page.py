@@ -19,6 +19,7 @@ and 20 cells, as in DARTS. A test counts them all again. Errors are test errors 
 ```sh
 adarts zoo --filter gdas --sort error                   # list; --json says everything
 adarts zoo show ADARTS_V1 --channels 16 --cells 8       # its cells, parameters and MACs; --svg cells.svg draws them
+adarts zoo show runs/search/latest                      # the same of cells that a search found, or of a genotype file
 adarts train --genotype ADARTS_V1 --data cifar10        # train it
 ```
 
