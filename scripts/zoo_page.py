@@ -133,7 +133,7 @@ def _extra_operations() -> list[str]:
     from adarts.models import OPERATIONS
     from adarts.spaces import SPACES
 
-    return sorted(set(OPERATIONS) - {name for space in SPACES.values() for name in space.operations})
+    return sorted(set(OPERATIONS) - {name for space in SPACES.known.values() for name in space.operations})
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

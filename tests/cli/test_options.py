@@ -108,7 +108,9 @@ def test_options_complete_what_a_file_begins(capsys: pytest.CaptureFixture[str],
     assert yaml.safe_load(printed(f"search --config {file} --edge.k 1", capsys))["edge"]["k"] == 1
 
 
-@pytest.mark.parametrize("line", ["methods --json {}", "methods {} --json", "methods show --json {}", "methods --json show {}"])
+@pytest.mark.parametrize(
+    "line", ["methods --json {}", "methods {} --json", "methods show --json {}", "methods --json show {}"]
+)
 def test_options_and_names_in_any_order(line: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(line.format("adarts").split()) == 0
     assert [record["name"] for record in json.loads(capsys.readouterr().out)] == ["adarts"]

@@ -14,14 +14,14 @@ from torch.nn import functional as F
 from adarts.config.settings import NetworkSettings
 from adarts.errors import ConfigError
 from adarts.models import count_parameters
-from adarts.models.baselines import BASELINES, build
-from adarts.models.baselines.builders import BUILDERS
+from adarts.models.baselines import BUILDERS, build
 from adarts.models.baselines.densenet import densenet
 from adarts.models.baselines.mobilenet_v2 import mobilenet_v2
 from adarts.models.baselines.parts import Classifier
 from adarts.models.baselines.resnet import Block, PaddedShortcut, resnet
 from adarts.models.baselines.vgg import vgg
 from adarts.training import train_config
+from adarts.zoo.baselines import BASELINES
 
 SIZES = {
     "resnet110": (1_727_962, 1_733_812),
@@ -147,7 +147,7 @@ def test_case_does_not_matter_in_names() -> None:
 
 
 def test_the_records_need_no_torch() -> None:
-    code = "import sys; from adarts.models.baselines import BASELINES; sys.exit('torch' in sys.modules)"
+    code = "import sys; from adarts.zoo.baselines import BASELINES; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -12,8 +12,8 @@ import adarts
 from adarts import zoo
 from adarts.errors import ConfigError
 from adarts.models import Network
-from adarts.models.baselines import BASELINES
 from adarts.models.baselines.parts import Classifier
+from adarts.zoo.baselines import BASELINES
 from adarts.zoo.create import count
 from adarts.zoo.drawing import cell_lines
 

@@ -12,7 +12,7 @@ from torch import nn
 from adarts import zoo
 from adarts.errors import ConfigError
 from adarts.models import Network
-from adarts.models.baselines import BASELINES
+from adarts.zoo.baselines import BASELINES
 
 timm = pytest.importorskip("timm")
 

@@ -12,8 +12,8 @@ from adarts.config.loading import Layers, Values, merged, shown, validated
 from adarts.config.settings import TrainConfig
 from adarts.engine import GENOTYPE_FILE
 from adarts.errors import AdartsError, ConfigError, DataError
-from adarts.models.baselines import get_baseline
 from adarts.training.model import resolve_genotype
+from adarts.zoo.baselines import get_baseline
 
 OF_SPACES: Mapping[str, Values] = {
     # Dong, Yang: NAS-Bench-201, ICLR 2020, section 2: so were the accuracies measured that are known of this space.

@@ -20,6 +20,7 @@ from adarts.models import Network, baselines
 from adarts.models.baselines.parts import Classifier
 from adarts.seeding import fresh_weights
 from adarts.spaces import Genotype, get_space, load_genotype, random_genotype
+from adarts.zoo.baselines import BASELINES, get_baseline
 from adarts.zoo.create import create_model
 
 MODEL_WEIGHTS, MODEL_FACTS = "model.safetensors", "model.json"
@@ -56,7 +57,7 @@ def network_of(
 ) -> Network | Classifier:
     """The network of a training, for its images: of the genotype, or the hand-designed one that the settings name."""
     if settings.name is not None:
-        baselines.get_baseline(settings.name)  # published cells have names, too
+        get_baseline(settings.name)  # published cells have names, too
         network = create_model(
             settings.name, data.num_classes, in_channels=data.in_channels, image_size=data.image_size, seed=seed
         )
@@ -117,7 +118,7 @@ def _published(name: str) -> Genotype:
     if entry is not None:
         return entry.genotype
     close = zoo.nearest_names(name)
-    if close and close[0] in baselines.BASELINES:
+    if close and close[0] in BASELINES:
         raise DataError(f"'{name[:60]}' is no genotype; train a hand-designed network with --network {close[0]}")
     what = (
         f"did you mean {' or '.join(map(repr, close))}?"

@@ -26,7 +26,6 @@ from adarts.engine.tables import titled_rows
 from adarts.engine.update import measure
 from adarts.errors import ConfigError
 from adarts.models import Network, cost
-from adarts.models.baselines import get_baseline
 from adarts.report import cell_svg, write_report
 from adarts.source_file import code_hashes
 from adarts.spaces import Genotype, load_genotype
@@ -40,6 +39,7 @@ from adarts.training.model import (
     source_of,
 )
 from adarts.training.task import TrainTask
+from adarts.zoo.baselines import get_baseline
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from adarts.config.settings import folded
 from adarts.errors import ConfigError
-from adarts.models.baselines.catalog import BASELINES
+from adarts.zoo.baselines import BASELINES
 from adarts.zoo.table1 import TABLE
 
 if TYPE_CHECKING:

@@ -25,6 +25,7 @@ except ImportError:
 from adarts.errors import ConfigError
 from adarts.models import DropPath, Network, baselines
 from adarts.models.baselines.parts import Classifier
+from adarts.zoo.baselines import BASELINES
 from adarts.zoo.catalog import CELLS, CHANNELS, entries, get
 
 __all__: list[str] = []  # timm adds what it registers
@@ -183,5 +184,5 @@ def _register(name: str, model: type[_Model], **more: Any) -> None:
 default_cfgs: dict[str, Any] = {}
 for _entry in entries():
     _register(_entry.name, CellModel, first_conv="stem.0", pool_size=(8, 8))
-for _name in baselines.BASELINES:
+for _name in BASELINES:
     _register(_name, HandDesignedModel)
