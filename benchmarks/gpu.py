@@ -23,17 +23,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from measure import parser, provenance, warm_up
 from steps import Design, Step
 from torch.profiler import ProfilerActivity, profile
+from torch.utils.benchmark import timer
 
 from adarts.config.settings import RunSettings
-from adarts.engine import environment, prepare_device
-from adarts.engine.capture import WARM_UP
+from adarts.engine import prepare_device
 from adarts.engine.files import write_atomically
 from adarts.engine.update import fix_arithmetic
 from adarts.errors import AdartsError
 
-REPEATS, SECONDS_OF_A_REPEAT = 5, 0.4
+SECONDS_OF_A_REPEAT = 0.4
 
 
 def cases(adarts: Design, public: Path | None) -> Iterator[tuple[str, Design, bool]]:
@@ -63,82 +64,64 @@ def cases(adarts: Design, public: Path | None) -> Iterator[tuple[str, Design, bo
     yield "pc-darts float32 textbook", replace(pc, code="textbook"), False
 
 
-class Clock:
-    """Wall-clock seconds, after what was asked of the device is done; and whether the budget is used up."""
-
-    def __init__(self, device: torch.device, budget: float) -> None:
-        self.device, self.end = device, time.perf_counter() + budget
-
-    def __call__(self) -> float:
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
-        return time.perf_counter()
-
-    @property
-    def is_over(self) -> bool:
-        return time.perf_counter() > self.end
-
-    def block(self, function: Step, count: int) -> float:
-        """Seconds of one call in a block of many."""
-        begin = self()
-        for _ in range(count):
-            function()
-        return (self() - begin) / count
+def seconds(function: Step, count: int) -> float:
+    """Seconds of one call in a block of many, until the GPU has done them."""
+    begin = timer()
+    for _ in range(count):
+        function()
+    return (timer() - begin) / count
 
 
-def ceilings(clock: Clock) -> dict[str, float]:
+def ceilings(device: torch.device) -> dict[str, float]:
     """Bytes a second of a copy on the device, read and written, and floating-point operations a second of a matrix product."""
-    gpu = clock.device.type == "cuda"
-    random = torch.Generator(clock.device).manual_seed(0)
-    source = torch.randint(
-        0, 256, (1 << (32 if gpu else 24),), dtype=torch.uint8, device=clock.device, generator=random
-    )
+    gpu = device.type == "cuda"
+    random = torch.Generator(device).manual_seed(0)
+    source = torch.randint(0, 256, (1 << (32 if gpu else 24),), dtype=torch.uint8, device=device, generator=random)
     target = torch.empty_like(source)
-    found = {"copy_bytes_per_second": 2 * len(source) / best(clock, lambda: target.copy_(source))}
+    found = {"copy_bytes_per_second": 2 * len(source) / best(lambda: target.copy_(source))}
     side = 8192 if gpu else 256
     for precision in (torch.float32, torch.bfloat16):
-        a, b = torch.randn(2, side, side, device=clock.device, generator=random).to(precision).unbind()
+        a, b = torch.randn(2, side, side, device=device, generator=random).to(precision).unbind()
         name = f"matmul_{str(precision).removeprefix('torch.')}_flops"
-        found[name] = 2 * side**3 / best(clock, lambda a=a, b=b: a @ b)
+        found[name] = 2 * side**3 / best(lambda a=a, b=b: a @ b)
     return found
 
 
-def best(clock: Clock, function: Step) -> float:
-    clock.block(function, 3)
-    return statistics.median(clock.block(function, 5) for _ in range(5))
+def best(function: Step) -> float:
+    seconds(function, 3)
+    return statistics.median(seconds(function, 5) for _ in range(5))
 
 
-def measure(design: Design, clock: Clock) -> tuple[dict[str, Any], Step]:
+def measure(design: Design, device: torch.device, most: int, end: float) -> tuple[dict[str, Any], Step]:
     """Seconds of a step, each repeat the mean over a block of steps, and on a GPU the peak of memory; and the step itself."""
-    gpu = clock.device.type == "cuda"
+    gpu = device.type == "cuda"
     gc.collect()
     if gpu:
         torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats(clock.device)
-    before = torch.cuda.memory_allocated(clock.device) if gpu else 0
-    step = design.step(clock.device)
-    warm_up = WARM_UP + 2 if design.code == "adarts" and design.capture and gpu else 2
-    clock.block(step, warm_up)
-    count = max(1, min(20, round(SECONDS_OF_A_REPEAT / clock.block(step, 1))))
+        torch.cuda.reset_peak_memory_stats(device)
+    before = torch.cuda.memory_allocated(device) if gpu else 0
+    step = design.step(device)
+    seconds(step, warm_up(device) if design.code == "adarts" and design.capture else 2)
+    count = max(1, min(20, round(SECONDS_OF_A_REPEAT / seconds(step, 1))))
     repeats: list[float] = []
-    while len(repeats) < REPEATS and not (repeats and clock.is_over):
-        repeats.append(clock.block(step, count))
+    while len(repeats) < most and not (repeats and time.perf_counter() > end):
+        repeats.append(seconds(step, count))
     record = {
         "seconds": statistics.median(repeats),
         "repeats": [round(value, 6) for value in repeats],
         "steps_a_repeat": count,
-        "peak_bytes": torch.cuda.max_memory_allocated(clock.device) - before if gpu else None,
-        "reserved_bytes": torch.cuda.max_memory_reserved(clock.device) if gpu else None,
+        "peak_bytes": torch.cuda.max_memory_allocated(device) - before if gpu else None,
+        "reserved_bytes": torch.cuda.max_memory_reserved(device) if gpu else None,
     }
     return record, step
 
 
-def kernels_of(step: Step, clock: Clock) -> tuple[dict[str, float], str]:
+def kernels_of(step: Step, device: torch.device) -> tuple[dict[str, float], str]:
     """How many kernels and copies a step consists of and how long they run, by torch's profiler; and a table of them."""
-    kind = "CUDA" if clock.device.type == "cuda" else "CPU"
+    kind = device.type.upper()
     with profile(activities=[getattr(ProfilerActivity, kind)]) as profiled:
         step()
-        clock()
+        timer()
     rows = [
         (event.self_device_time_total if kind == "CUDA" else event.self_cpu_time_total, event.count, event.key[:160])
         for event in profiled.key_averages()
@@ -157,25 +140,21 @@ def kernels_of(step: Step, clock: Clock) -> tuple[dict[str, float], str]:
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True, help="folder of the results")
-    parser.add_argument("--public", type=Path, help="folder of the public PC-DARTS code, with its model_search.py")
-    parser.add_argument(
+    options = parser(__doc__)
+    options.set_defaults(batch=96)
+    options.add_argument("--out", type=Path, required=True, help="folder of the results")
+    options.add_argument("--public", type=Path, help="folder of the public PC-DARTS code, with its model_search.py")
+    options.add_argument(
         "--only", nargs="+", default=[""], metavar="TEXT", help="cases whose name has one of these in it"
     )
-    parser.add_argument("--budget-s", type=float, default=240, help="begin nothing after so many seconds")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
-    parser.add_argument("--batch", type=int, default=96)
-    parser.add_argument("--channels", type=int, default=16)
-    parser.add_argument("--cells", type=int, default=8)
-    parser.add_argument("--size", type=int, default=32, help="side of the images")
-    return parser.parse_args()
+    options.add_argument("--budget-s", type=float, default=240, help="begin nothing after so many seconds")
+    return options.parse_args()
 
 
 def run(options: argparse.Namespace) -> None:
-    device = prepare_device(RunSettings(device=options.device))
+    device = prepare_device(RunSettings(device=options.device, threads=options.threads))
     fix_arithmetic(device)
-    clock = Clock(device, options.budget_s)
+    end = time.perf_counter() + options.budget_s
     design = Design(batch=options.batch, channels=options.channels, cells=options.cells, size=options.size)
     chosen = [case for case in cases(design, options.public) if any(text in case[0] for text in options.only)]
     for _, one, _ in chosen:
@@ -184,24 +163,24 @@ def run(options: argparse.Namespace) -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "kernels.txt").unlink(missing_ok=True)
     results: list[dict[str, Any]] = []
-    found = {"environment": environment(device), "ceilings": None, "results": results}
+    found = {"provenance": provenance(device), "ceilings": None, "results": results}
 
     def save() -> None:
         write_atomically(options.out / "gpu.json", (json.dumps(found, indent=1) + "\n").encode())
 
-    found["ceilings"] = ceilings(clock)
+    found["ceilings"] = ceilings(device)
     print("  ".join(f"{name} {value:.4g}" for name, value in found["ceilings"].items()), flush=True)
     save()
     for number, (name, one, counted) in enumerate(chosen):
-        if clock.is_over:
+        if time.perf_counter() > end:
             print(f"the budget is used up; not measured: {', '.join(name for name, _, _ in chosen[number:])}")
             return
         try:
-            record, step = measure(one, clock)
+            record, step = measure(one, device, options.repeats, end)
             results.append({"name": name, **record, "design": asdict(one)})
             save()
             if counted:
-                figures, table = kernels_of(step, clock)
+                figures, table = kernels_of(step, device)
                 results[-1] |= figures
                 with (options.out / "kernels.txt").open("a") as file:
                     file.write(f"{name}\n{table}\n")

@@ -41,8 +41,8 @@ every operation it decides about; neither is part of a step.
 
 ## What is not active costs nothing
 
-DARTS with only some operations active on every edge, drawn once: time of a step relative to all eight, and the memory of tensors
-that the prediction counts for it (the largest operations are assumed).
+DARTS with only some operations active on every edge, drawn once: time of a step relative to all eight, and the memory of its
+tensors (counted with the largest operations on every edge).
 
 """
 

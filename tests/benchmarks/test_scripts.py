@@ -1,12 +1,13 @@
 """The benchmarks at sizes that say nothing about speed: they run, and write what they say they write."""
 
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-TINY = ("--batch", "2", "--channels", "8", "--cells", "3", "--size", "8", "--device", "cpu")
+TINY = shlex.split("--batch 2 --channels 8 --cells 3 --size 8 --device cpu --threads 1 --repeats 1")
 
 
 def run(script: str, *words: str) -> subprocess.CompletedProcess[str]:
@@ -14,13 +15,40 @@ def run(script: str, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
+def test_ours_against_the_textbook() -> None:
+    done = run("against_textbook.py", *TINY)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    first, textbook = found["variants"]
+    assert found["speedup"] == first["speedup"] > 0 and found["memory_ratio"] == first["memory_ratio"] > 0
+    assert textbook["speedup"] == 1 and len(textbook["rounds"]) == found["repeats"] == 1
+    assert {"command", "cpu", "torch", "git_commit", "threads"} <= found["provenance"].keys()
+
+
+def test_what_the_page_of_the_methods_is_made_of(tmp_path: Path) -> None:
+    words = ("--methods", "darts", "--active", "1", "--json", str(tmp_path / "active.json"))
+    done = run("search_step.py", *words, *TINY)
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "active.json").read_text())
+    (one,) = found["results"]
+    assert one["active"] == 1 and one["variant"]["method"] == "darts" and one["variant"]["size"] == 8
+    assert one["memory"] > 0 and one["memory_ratio"] == 1 and one["time_ratio_range"] == [1, 1]
+    assert found["settings"]["repeats"] == 1 and found["provenance"]["cpu"]
+
+
+def test_what_cannot_be_compared_is_refused_in_a_line(tmp_path: Path) -> None:
+    done = run("against_textbook.py", "--public", str(tmp_path), *TINY)
+    said = [line for line in done.stderr.splitlines() if "cpp_extension" not in line]
+    assert done.returncode == 2 and len(said) == 1 and done.stdout == ""
+
+
 def test_the_gpu_benchmark_keeps_each_result_and_goes_on_after_a_failure(tmp_path: Path) -> None:
-    words = ("--out", str(tmp_path), "--only", "adarts float32 textbook", "K=8 float32", "float32 public")
+    words = ("--out", str(tmp_path), "--only", "adarts float32 eager", "K=8 float32", "float32 public")
     done = run("gpu.py", *words, "--public", str(tmp_path), *TINY)
     assert done.returncode == 0, done.stderr
     found = json.loads((tmp_path / "gpu.json").read_text())
-    textbook, public, _, ours = found["results"]
-    assert textbook["seconds"] > 0 and textbook["kernels"] > 1000 and "aten::" in (tmp_path / "kernels.txt").read_text()
+    public, eager, _, ours = found["results"]
+    assert eager["seconds"] > 0 and eager["kernels"] > 1000 and "aten::" in (tmp_path / "kernels.txt").read_text()
     assert "model_search" in public["error"] and ours["design"]["k"] == 8 and ours["seconds"] > 0
     assert found["ceilings"]["matmul_bfloat16_flops"] > 0
 

@@ -12,18 +12,14 @@ import re
 from pathlib import Path
 from unittest import mock
 
-from adarts.cli import benchmark, truth, zoo
+from adarts.cli import truth, zoo
 from adarts.cli.main import VERBS, main
 
 
 def surface() -> str:
     """One line an option, with its verb and what it takes, read from the help that the parser writes."""
     lines = []
-    deeper = [
-        [verb, what]
-        for verb, forms in (("benchmark", benchmark.FORMS), ("truth", truth.FORMS), ("zoo", zoo.FORMS))
-        for what in forms
-    ]
+    deeper = [[verb, what] for verb, forms in (("truth", truth.FORMS), ("zoo", zoo.FORMS)) for what in forms]
     for words in [[verb] for verb in VERBS] + deeper:
         said = io.StringIO()
         with mock.patch.dict(os.environ, {"COLUMNS": "100"}), contextlib.redirect_stdout(said):

@@ -21,7 +21,6 @@ VERBS = {
     "train": "train the network of found, given or random cells, or a hand-designed one",
     "evaluate": "measure a trained network on the test images",
     "report": "write one offline HTML page that shows runs",
-    "benchmark": "measure time and memory on this machine",
     "methods": "list the search methods, or show one",
     "zoo": "list the published cells and hand-designed networks, or show one",
     "truth": "look up the true accuracy of cells of NAS-Bench-201",

@@ -1,0 +1,140 @@
+"""Times taken in turn, peaks of memory, and under which conditions: what the scripts beside this share.
+
+Run as a program it is the child that measures one peak: it reads the step as JSON and prints bytes. On a CPU that is the largest
+resident set while the steps run, above that of the idle process with the package imported; the child's allocator gives every
+freed block of 64 KiB or more back at once, so that the resident set follows the tensors. On CUDA it is what torch's allocator
+had given out at most.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+from steps import Design, Step
+from torch import nn
+from torch.utils.benchmark import timer
+
+from adarts import kernels
+from adarts.config.settings import RunSettings
+from adarts.engine import environment, prepare_device
+from adarts.engine.capture import WARM_UP
+
+MALLOC = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
+_STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+
+
+def parser(text: str | None) -> argparse.ArgumentParser:
+    """The options that all scripts have."""
+    options = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--channels", type=int, default=16, help="of the first cells")
+    options.add_argument("--cells", type=int, default=8)
+    options.add_argument("--batch", type=int, default=32, help="images of each update")
+    options.add_argument("--size", type=int, default=32, help="side of the images")
+    options.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    options.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="CPU threads")
+    options.add_argument("--repeats", type=int, default=5, help="rounds that count")
+    return options
+
+
+def warm_up(device: torch.device) -> int:
+    """Rounds before those that count: one, and on a GPU as many as come before the capture of a step, and that one."""
+    return WARM_UP + 2 if device.type == "cuda" else 1
+
+
+def in_turn(steps: Mapping[str, Step], repeats: int, device: torch.device) -> dict[str, list[float]]:
+    """Do every step once a round, in the same order: a machine that slows down slows all of them.
+
+    Returns:
+        The seconds of each step in the rounds after the warm-up.
+    """
+    rounds: dict[str, list[float]] = {name: [] for name in steps}
+    for number in range(-warm_up(device), repeats):
+        for name, step in steps.items():
+            begin = timer()  # waits for a GPU
+            step()
+            seconds = timer() - begin
+            print(f"{'warm-up' if number < 0 else f'round {number + 1}'}: {name} {seconds:.3f} s", file=sys.stderr)
+            if number >= 0:
+                rounds[name].append(seconds)
+    return rounds
+
+
+def ratio(first: Sequence[float], second: Sequence[float]) -> tuple[float, list[float]]:
+    """The ratio of the medians, and the smallest and the largest within a round: how far the ratio is to be trusted."""
+    each = [a / b for a, b in zip(first, second, strict=True)]
+    return median(first) / median(second), [min(each), max(each)]
+
+
+def peak(design: Design, device: torch.device) -> int:
+    """Bytes that a step needs at most, measured in a process of its own: an allocator does not forget what came before."""
+    threads = torch.get_num_threads()
+    job = {"design": asdict(design), "device": str(device), "threads": threads}
+    child_environment = {**os.environ, **MALLOC, "OMP_NUM_THREADS": str(threads)}
+    done = subprocess.run(
+        [sys.executable, __file__],
+        input=json.dumps(job),
+        stdout=subprocess.PIPE,
+        text=True,
+        env=child_environment,
+        check=True,
+    )
+    return int(done.stdout)
+
+
+def provenance(device: torch.device) -> dict[str, Any]:
+    """Machine, versions, commit, threads, kernels and command."""
+    command = shlex.join(["python", *sys.argv])
+    return {**environment(device), "kernels": kernels.status().detail, "command": command}
+
+
+def main() -> None:
+    """The child."""
+    job = json.load(sys.stdin)
+    device = prepare_device(RunSettings(device=job["device"], threads=job["threads"]))
+    design = Design(**job["design"])
+    if device.type == "cpu":
+        load_the_rest_of_torch()
+        with suppress(OSError):  # imports leave a peak of their own
+            _CLEAR.write_text("5")
+    idle = largest(device)
+    step = design.step(device)
+    for _ in range(1 + warm_up(device)):  # the optimizers have their state from the first step on
+        step()
+    print(max(0, largest(device) - idle))
+
+
+def load_the_rest_of_torch() -> None:
+    """Carry out one tiny update: what torch loads at its first one, about 100 MB, belongs to the idle process."""
+    network = nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(4, 2)
+    )
+    for optimizer in (torch.optim.SGD(network.parameters(), 0.1, 0.9), torch.optim.Adam(network.parameters())):
+        network(torch.ones(2, 1, 4, 4)).sum().backward()
+        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+
+
+def largest(device: torch.device) -> int:
+    """Bytes at most so far, of the process or on the GPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    found = re.search(r"VmHWM:\s+(\d+) kB", _STATUS.read_text())
+    assert found is not None
+    return int(found[1]) * 1024
+
+
+if __name__ == "__main__":
+    main()
