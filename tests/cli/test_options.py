@@ -53,6 +53,7 @@ WRONG = {
     "train --scale smoke --data folder:nowhere": None,
     "evaluate": "the following arguments are required: RUN; see `adarts evaluate --help`",
     "evaluate a --threads x": "--threads must be a valid integer, not 'x'",
+    "evaluate a --threads 0": "--threads must be greater than 0, not '0'",
     "evaluate a --devices cpu": "unknown option '--devices'; did you mean '--device'?",
     "evaluate a b": "unexpected 'b'; `adarts evaluate --help` lists the options",
     "search --edge.no-normalisation": "unknown option '--edge.no-normalisation'; did you mean '--edge.normalization'?",

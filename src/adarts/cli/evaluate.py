@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from pydantic import PositiveInt
 from pydantic.dataclasses import dataclass
 
 from adarts.cli.options import FORM, Positional, parse
@@ -17,7 +18,7 @@ class Evaluate:
     """A training run: its folder, its name, or latest."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
-    threads: int | None = None
+    threads: PositiveInt | None = None
     """CPU threads; none leaves torch's choice."""
     data: str | None = None
     """The loader in a file, path/to/file.py:NAME, that the training had its images from, said again to be executed."""
@@ -26,14 +27,11 @@ class Evaluate:
 def run(words: list[str]) -> int:
     """Carry out the verb."""
     form = parse(Evaluate, words, "adarts evaluate")
-    from adarts.config.loading import checked
     from adarts.config.settings import RunSettings
     from adarts.engine import RunFolder
     from adarts.training import evaluate
 
-    how = RunSettings(
-        **checked(RunSettings, {"device": form.device, "threads": form.threads}, lambda name: f"--{name}")
-    )
+    how = RunSettings(device=form.device, threads=form.threads)
     result = evaluate(RunFolder.find(form.run, "train"), how, form.data)
     print(
         f"test accuracy {result['test_accuracy']:.2%} of {result['test_images']:,} images, loss {result['test_loss']:.4f}"

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+from pydantic import PositiveInt
 from pydantic.dataclasses import dataclass
 
 from adarts.cli.options import FORM, Positional, parse
@@ -54,7 +55,7 @@ class Correlation:
     """The search's method once more, where it is a class in a file: the file is executed."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
-    threads: int | None = None
+    threads: PositiveInt | None = None
     """CPU threads; none leaves torch's choice."""
     json: bool = False
     """Print JSON, with every cell."""
@@ -96,7 +97,6 @@ def _correlation(form: Correlation) -> int:
     from rich.console import Console
     from rich.progress import track
 
-    from adarts.config.loading import checked
     from adarts.config.settings import RunSettings, SearchConfig
     from adarts.engine import RunFolder, environment, read_config, write_atomically
     from adarts.engine.files import to_json
@@ -105,8 +105,7 @@ def _correlation(form: Correlation) -> int:
     from adarts.truth import DATA_SETS, dataset_of
     from adarts.truth.correlation import SampleOfCells, correlate, in_words, picture
 
-    given = {"device": form.device, "threads": form.threads}
-    how = RunSettings(**checked(RunSettings, given, lambda name: f"--{name}"))
+    how = RunSettings(device=form.device, threads=form.threads)
     cells = SampleOfCells(form.cells, form.seed, form.weight)
     run_dir = RunFolder.find(form.run, "search")
     if (space := read_config(run_dir, SearchConfig).space) != NASBENCH201.name:  # before images are read
