@@ -146,6 +146,10 @@ def message(call: Callable[[], object]) -> str:
         ("edge: {k: 2", "line 1: expected ',' or '}'"),
         ("- 1", "expected settings by name, found list"),
         ("[" * 5000, "not readable as YAML"),
+        ("seed: 1\nseed: 2", "line 2: seed is given twice"),
+        ("search: {epochs: 1}\nedge: {k: 2}\nsearch:\n  epochs: 2", "line 3: search is given twice"),
+        ("edge:\n  k: 2\n  k: 2", "line 3: k is given twice"),
+        ("search.epohcs: 3", "search.epohcs: unknown setting; did you mean 'search.epochs'?"),
         ("serch: {epochs: 3}", "serch: unknown setting"),
         ("search: {epohcs: 3}", "search.epohcs: unknown setting; did you mean 'search.epochs'?"),
         ("search: 3", "search: a section of settings, not 3"),
@@ -178,6 +182,14 @@ def test_files_that_are_refused(text: str, expected: str, tmp_path: Path) -> Non
     assert expected in said
     assert len(said) < len(str(file)) + 1000  # the longest lists all settings that there are
     assert said.startswith((f"{file}: ", "unknown "))
+
+
+def test_a_file_may_say_what_the_command_line_may(tmp_path: Path) -> None:
+    file = tmp_path / "some.yaml"
+    file.write_text("search.epochs: 7\nsearch: {batch_size: 8}\nimages.size: none\nalphas: {clip: None}\nedge.k: 2\n")
+    config = search_config(file, scale="smoke", images={"size": "none"})
+    assert (config.search.epochs, config.search.batch_size, config.edge.k) == (7, 8, 2)
+    assert config.images.size is None and config.alphas.clip is None
 
 
 def test_a_file_that_is_no_text(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
-from adarts.config.loading import checked, merge, nested, problem, value_at
+from adarts.config.loading import checked, merge, nested, none_or_text, problem, value_at
 from adarts.config.settings import Settings
 from adarts.errors import ConfigError
 
@@ -92,11 +92,6 @@ def parse_settings(
         _parser(form, prog, defaults(given, beside.config)).print_help()
         raise SystemExit(0)
     return given, beside
-
-
-def none_or_text(annotation: Any, text: str) -> str | None:
-    """What a word means for a setting of this type: ``none``, where there may be none, or what it says."""
-    return None if NoneType in get_args(annotation) and text.lower() == "none" else text
 
 
 def _given(form: type[Any], words: Sequence[str], prog: str) -> dict[str, Any]:

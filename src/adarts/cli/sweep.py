@@ -9,8 +9,8 @@ from typing import Any
 
 from pydantic import PositiveInt, create_model
 
-from adarts.cli.options import ConfigFile, none_or_text, parse_settings
-from adarts.config.loading import Layers, checked, sections, to_yaml
+from adarts.cli.options import ConfigFile, parse_settings
+from adarts.config.loading import Layers, checked, none_or_text, sections, to_yaml
 from adarts.config.settings import SearchConfig, SearchRunSettings, Settings
 from adarts.errors import ConfigError
 

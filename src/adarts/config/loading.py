@@ -17,6 +17,7 @@ import reprlib
 from collections.abc import Callable, Mapping
 from functools import partial, reduce
 from pathlib import Path
+from types import NoneType
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 import yaml
@@ -143,13 +144,21 @@ def load_scale(name: str) -> Scale:
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses what a few lines can make huge: aliases, nine of which unfold into more than a memory holds, and numbers."""
+    """Refuses a key that is given twice, and what a few lines can make huge: aliases, nine of which fill a memory, and numbers."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
             mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
             raise yaml.composer.ComposerError(None, None, "aliases are not allowed; write the value out", mark)
         return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key in (key for key, _ in node.value if isinstance(key.value, str)):
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"{_cut(key.value)} is given twice", key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
 
     def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
         value = super().construct_yaml_int(node)
@@ -185,7 +194,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def read_config_file(path: Path, of_a_run: bool = False) -> dict[str, Any]:
-    """The settings in a YAML file.
+    """The settings in a YAML file, nested; ``search.epochs: 3`` is as good as a section.
 
     Args:
         path: of the file.
@@ -199,7 +208,7 @@ def read_config_file(path: Path, of_a_run: bool = False) -> dict[str, Any]:
     if found != FORMAT:
         what = f"format {shown(found)}, this one reads {FORMAT}"
         raise ConfigError(f"{path}: written by another version of adarts ({what}): start a new run")
-    return content
+    return merged(*(nested(name, value) if isinstance(name, str) else {name: value} for name, value in content.items()))
 
 
 def to_yaml(config: Settings) -> str:
@@ -285,7 +294,13 @@ def checked(model: type[Settings], values: Values, label: Callable[[str], str] =
     return visit(model, values, "")
 
 
+def none_or_text(annotation: Any, text: str) -> str | None:
+    """What a text means for a setting of this type: ``none``, where there may be none, or what it says."""
+    return None if NoneType in get_args(annotation) and text.lower() == "none" else text
+
+
 def _leaf(field: FieldInfo, value: Any, label: str) -> Any:
+    value = none_or_text(field.annotation, value) if isinstance(value, str) else value
     kind: Any = Annotated[field.annotation, field, BeforeValidator(partial(no_flag_for_a_number, field.annotation))]
     try:
         return TypeAdapter(kind, config=VALUES).validate_python(value)

@@ -99,6 +99,10 @@ def resolve_genotype(reference: str) -> Genotype:
         raise DataError(f"genotype '{reference[:60]}': not a file, a run, or a genotype") from error
     if is_folder:
         if not (path / GENOTYPE_FILE).exists():
+            if not (path / "config.yaml").exists():
+                raise DataError(
+                    f"{path}: no run, so no genotype: this folder holds neither genotype.json nor config.yaml"
+                )
             command = f"adarts search --config {path / 'config.yaml'} --run-dir {path}"
             raise DataError(f"{path}: this search is not finished; continue it with: {command}")
         path = path / GENOTYPE_FILE
