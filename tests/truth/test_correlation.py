@@ -15,7 +15,7 @@ from adarts.config.settings import RunSettings
 from adarts.engine.update import measure
 from adarts.errors import CheckpointError, ConfigError
 from adarts.searching import SearchTask
-from adarts.searching.finished import learned_batches, restored
+from adarts.searching.finished import learned_batches, load_search
 from adarts.spaces import Genotype
 from adarts.supernet import ArchWeights
 from adarts.truth import Truth, all_truths, best, lookup, truth_of
@@ -41,7 +41,7 @@ def copy_of(run_dir: Path, tmp_path: Path) -> Path:
 
 
 def test_a_search_is_restored_as_it_ended(finished_search: Path) -> None:
-    task, genotype = restored(finished_search, HOW)
+    task, genotype = load_search(finished_search, HOW)
     assert task.genotype() == genotype
     summary = json.loads((finished_search / "summary.json").read_text())
     assert truth_of(genotype).cifar10.test == summary["truth"]["cifar10"]
@@ -60,7 +60,7 @@ def test_correlation_of_a_search(finished_search: Path) -> None:
         seen.append(len(cells))
         return cells
 
-    task, genotype = restored(finished_search, HOW)
+    task, genotype = load_search(finished_search, HOW)
     result = correlated(task, genotype, 8, watch=watch)
     assert seen == [8] == [len(result.measured)]
     assert result.measured[0].truth is truth_of(genotype)
@@ -80,7 +80,7 @@ def test_correlation_of_a_search(finished_search: Path) -> None:
 
 
 def test_a_cell_is_measured_alone(finished_search: Path) -> None:
-    task, _ = restored(finished_search, HOW)
+    task, _ = load_search(finished_search, HOW)
     x_bchw, y_b = learned_batches(task).batch(0, 0)
     task.supernet.train()
 
@@ -98,7 +98,7 @@ def test_a_cell_is_measured_alone(finished_search: Path) -> None:
 
 def test_batches_are_as_the_weights_learned_with_them(finished_search: Path) -> None:
     """With statistics of batches of one class, or without the padding of the crops, a good supernet looks like a bad one."""
-    task, _ = restored(finished_search, HOW)
+    task, _ = load_search(finished_search, HOW)
     batches = learned_batches(task)
     assert sorted(batches.order(0).tolist()) == sorted(task.validation.indices.tolist())
     found = [batches.batch(0, step) for step in range(len(batches))]
@@ -108,7 +108,7 @@ def test_batches_are_as_the_weights_learned_with_them(finished_search: Path) -> 
 
 
 def test_only_what_the_supernet_still_has_is_sampled(finished_search: Path) -> None:
-    task, _ = restored(finished_search, HOW)
+    task, _ = load_search(finished_search, HOW)
     assert len(cells_in(task.supernet)) == 15_625
     task.supernet.set_active("normal", [[False, True, False, True, False]] * 5 + [[False, False, False, True, False]])
     cells = cells_in(task.supernet)
@@ -117,7 +117,7 @@ def test_only_what_the_supernet_still_has_is_sampled(finished_search: Path) -> N
 
 
 def test_a_supernet_with_few_cells_is_measured_whole(finished_search: Path) -> None:
-    task, _ = restored(finished_search, HOW)
+    task, _ = load_search(finished_search, HOW)
     conv, none = Genotype.from_text(CONV), Genotype.from_text(NONE)
     task.supernet.set_active("normal", [[False, False, False, True, False]] * 5 + [[False, True, True, True, False]])
     result = correlated(task, conv, 100)
@@ -151,20 +151,20 @@ def test_what_cannot_be_restored(finished_search: Path, tmp_path: Path) -> None:
     run_dir = copy_of(finished_search, tmp_path)
     (run_dir / "summary.json").rename(run_dir / "kept.json")
     with pytest.raises(CheckpointError, match="not finished; continue it with: adarts search"):
-        restored(run_dir, HOW)
+        load_search(run_dir, HOW)
     (run_dir / "kept.json").rename(run_dir / "summary.json")
     config = run_dir / "config.yaml"
     text = config.read_text()
     config.write_text(text.replace("method: adarts", "method: own.py:Own"))
     with pytest.raises(ConfigError, match=r"--method own\.py:Own"):
-        restored(run_dir, HOW)
+        load_search(run_dir, HOW)
     config.write_text(text)
     (run_dir / "checkpoints" / "last.pt").write_bytes(b"")
     with pytest.raises(CheckpointError, match="checkpoint of the last epoch is damaged"):
-        restored(run_dir, HOW)
+        load_search(run_dir, HOW)
     shutil.rmtree(run_dir / "checkpoints")
     with pytest.raises(CheckpointError, match="no checkpoint"):
-        restored(run_dir, HOW)
+        load_search(run_dir, HOW)
 
 
 def test_what_cannot_be_compared_is_refused_before_images_are_read(

@@ -100,7 +100,7 @@ def _correlation(form: Correlation) -> int:
     from adarts.config.settings import RunSettings, SearchConfig
     from adarts.engine import RunFolder, environment, read_config, write_atomically
     from adarts.engine.files import to_json
-    from adarts.searching.finished import learned_batches, restored
+    from adarts.searching.finished import learned_batches, load_search
     from adarts.spaces import NASBENCH201
     from adarts.truth import DATA_SETS, dataset_of
     from adarts.truth.correlation import SampleOfCells, correlate, in_words, picture
@@ -110,7 +110,7 @@ def _correlation(form: Correlation) -> int:
     run_dir = RunFolder.find(form.run, "search")
     if (space := read_config(run_dir, SearchConfig).space) != NASBENCH201.name:  # before images are read
         raise ConfigError(f"{run_dir}: a search in '{space}'; true accuracies are known of '{NASBENCH201.name}'")
-    task, genotype = restored(run_dir, how, form.method)
+    task, genotype = load_search(run_dir, how, form.method)
     batches = learned_batches(task)
     console = Console(stderr=True)
     result = correlate(

@@ -144,7 +144,7 @@ def load_scale(name: str) -> Scale:
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses a key that is given twice, and what a few lines can make huge: aliases, nine of which fill a memory, and numbers."""
+    """Refuses a key that is given twice, and what few lines make huge: long numbers, and aliases, nine of which fill a memory."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):

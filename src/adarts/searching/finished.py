@@ -15,7 +15,7 @@ from adarts.searching.task import SearchTask
 from adarts.spaces import Genotype, load_genotype
 
 
-def restored(
+def load_search(
     run_dir: Path, how: RunSettings, method: str | None = None, space: str | None = None
 ) -> tuple[SearchTask, Genotype]:
     """The search of a run folder after its last epoch, and the cells that it found.
