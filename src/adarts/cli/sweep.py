@@ -7,35 +7,21 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import PositiveInt, create_model
+from pydantic import PositiveInt
 
 from adarts.cli.options import ConfigFile, parse_settings
 from adarts.config.loading import Layers, checked, none_or_text, sections, to_yaml
-from adarts.config.settings import SearchConfig, SearchRunSettings, Settings
+from adarts.config.settings import SearchConfig, Settings
 from adarts.errors import ConfigError
 
 _BESIDE = ("vary", "method", "seed", "slots", "sweep_dir")
-_OF_ONE_RUN = ("run_dir", "resume")
 _RANGE = re.compile(r"([0-9]{1,9})-([0-9]{1,9})")
 _MOST_SEEDS = 10_000
-
-_RunOfEach: Any = create_model(  # type: ignore[call-overload]
-    "_RunOfEach",
-    __base__=Settings,
-    **{n: (field.annotation, field) for n, field in SearchRunSettings.model_fields.items() if n not in _OF_ONE_RUN},
-)
-
-
-class _Run(_RunOfEach):
-    threads: PositiveInt | None = None
-    """CPU threads of each search; none takes as many as a slot has cores."""
-    time_limit: str | None = None
-    """Stop the sweep after this time, e.g. 90s, 9m or 2h, with each search at a checkpoint."""
 
 
 class Sweep(SearchConfig, ConfigFile):
     """Search with every combination of methods, seeds and varied settings, each in a run folder of its own. The settings of a
-    search hold for all of them.
+    search hold for all of them; --threads is of each (none takes as many as a slot has cores), --time-limit of the whole sweep.
     """
 
     print_config: bool = False
@@ -50,7 +36,6 @@ class Sweep(SearchConfig, ConfigFile):
     """Searches at once; each gets its share of the cores, and as many threads unless told otherwise."""
     sweep_dir: Path | None = None
     """The folder of the sweep; what is finished there stays, the rest is continued. None makes a new one in runs/sweep."""
-    run: _Run = _Run()  # type: ignore[assignment]
 
 
 def run(words: list[str]) -> int:
