@@ -32,6 +32,6 @@ def _defaults(given: Mapping[str, Any], config_file: Path | None) -> Mapping[str
     if "method" not in given and config_file is None:  # methods load torch, for which help should not wait
         layers = Layers(SearchConfig, given)
         return layers.put_together(layers.chosen["space"])
-    from adarts.searching.layers import search_layers
+    from adarts.searching.config import search_layers
 
     return search_layers(given, config_file)

@@ -6,7 +6,7 @@ import torch
 
 from adarts.config.settings import SearchConfig
 from adarts.data import Augmentation, Batches, ImageData, search_split
-from adarts.searching.layers import search_layers
+from adarts.searching.config import search_layers
 
 
 def with_fitting_batch(config: SearchConfig, data: ImageData, single_level: bool) -> SearchConfig:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from adarts.config.loading import validated
+from adarts.config.loading import Layers, Values, validated
 from adarts.config.settings import SearchConfig
 from adarts.engine import parse_time_limit
 from adarts.engine.memory import parse_memory_limit
-from adarts.methods import create, resolve_options
-from adarts.searching.layers import search_layers
+from adarts.methods import create, published, resolve_options
 from adarts.searching.phases import checked_phases
 
 
@@ -29,7 +27,14 @@ def search_config(config_file: Path | str | None = None, **given: Any) -> Search
     return checked_search(search_layers(given, config_file))
 
 
-def checked_search(values: Mapping[str, Any]) -> SearchConfig:
+def search_layers(given: Values, config_file: Path | str | None = None) -> dict[str, Any]:
+    """All layers merged: complete, but the rules that tie several settings together not yet checked."""
+    layers = Layers(SearchConfig, given, config_file)
+    method = layers.chosen["method"]
+    return layers.put_together(layers.chosen["space"], published(method), f"method '{method}'")
+
+
+def checked_search(values: Values) -> SearchConfig:
     """The search of these settings, with its options as its method reads them, and all rules checked."""
     config = resolve_options(validated(SearchConfig, values))
     checked_phases(config, create(config))

@@ -23,8 +23,7 @@ from adarts.errors import ConfigError, DataError
 from adarts.methods import create
 from adarts.report.numbers import shown
 from adarts.searching import SearchTask
-from adarts.searching.config import checked_search
-from adarts.searching.layers import search_layers
+from adarts.searching.config import checked_search, search_layers
 from adarts.searching.phases import checked_phases
 
 _MOST = 10_000  # points; more are a slip of the pen, such as a seed range with a digit too many

@@ -42,8 +42,8 @@ def train_config(config_file: Path | str | None = None, **given: Any) -> TrainCo
     name, run = layers.chosen["network"]["name"], layers.chosen["run"]
     default = None if name is not None else str(run["runs"] / "search" / "latest")
     genotype = {"genotype": default, **layers.file, **layers.given}["genotype"]
-    if name is None and run["run_dir"] is not None:
-        genotype = _kept_genotype(run["run_dir"]) or genotype  # a run that goes on keeps the cells that it began with
+    if name is None:
+        genotype = kept_genotype(run["run_dir"]) or genotype
     space: str | None = "darts" if name is None else None
     recipe: Values = {}
     with suppress(
@@ -71,18 +71,16 @@ def _recipe(genotype: str | None, network: str | None) -> tuple[str | None, Valu
     return space, OF_SPACES.get(space, {})
 
 
-def _kept_genotype(run_dir: Path) -> str | None:
-    """The cells that a run wrote into its folder."""
-    kept = run_dir / GENOTYPE_FILE
-    return str(kept) if kept.is_file() else None
+def kept_genotype(run_dir: Path | None) -> str | None:
+    """The file of the cells that a run began with and keeps when it goes on: `latest` may point to another search by then."""
+    return str(run_dir / GENOTYPE_FILE) if run_dir is not None and (run_dir / GENOTYPE_FILE).is_file() else None
 
 
 def _refuse_cells_of_another_recipe(
     genotype: str, space: str | None, recipe: Values, file: Values, config_file: Path
 ) -> None:
     """A file outweighs recipes: what it says for its own cells must not train those of a space with another recipe."""
-    # `latest` may point to another search by now, but beside a run's configuration are the run's cells.
-    reference = _kept_genotype(config_file.parent) or file["genotype"]
+    reference = kept_genotype(config_file.parent) or file["genotype"]
     try:
         space_of_file, recipe_of_file = _recipe(reference, None)
     except AdartsError:  # they are not there any more, so nothing is known of them

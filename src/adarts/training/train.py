@@ -28,7 +28,7 @@ from adarts.errors import ConfigError
 from adarts.models import Network, cost
 from adarts.report import cell_svg, write_report
 from adarts.source_file import code_hashes
-from adarts.spaces import Genotype, load_genotype
+from adarts.training.config import kept_genotype
 from adarts.training.model import (
     MODEL_FACTS,
     MODEL_WEIGHTS,
@@ -75,7 +75,8 @@ def run_training(config: TrainConfig, images: Source | None = None) -> TrainResu
     """
     device = RunFolder.check("train", config)  # refused before images are read
     data = load_images(images or config.data, config.images, config.seed)
-    genotype = None if config.genotype is None else _cells(config)
+    reference = kept_genotype(existing_run_dir("train", config)) or config.genotype
+    genotype = None if reference is None else resolve_genotype(reference)
     # Everything that can be refused is refused before there is a folder.
     network = network_of(config.network, genotype, data, config.seed)
     task = TrainTask(config, data, network.to(device), device)
@@ -92,15 +93,6 @@ def run_training(config: TrainConfig, images: Source | None = None) -> TrainResu
             summary = _write_results(run, task)
         run.log(f"report: {write_report([run.path])}")
     return TrainResult(run.path, summary["test_accuracy"], summary)
-
-
-def _cells(config: TrainConfig) -> Genotype:
-    """What is trained; a run that goes on keeps the cells that it began with: `latest` may point to another search by now."""
-    assert config.genotype is not None
-    run_dir = existing_run_dir("train", config)
-    if run_dir is not None and (run_dir / GENOTYPE_FILE).exists():
-        return load_genotype(run_dir / GENOTYPE_FILE)
-    return resolve_genotype(config.genotype)
 
 
 def evaluate(run_dir: str | Path, run: RunSettings | None = None, data: Data | None = None) -> dict[str, Any]:
