@@ -1,18 +1,19 @@
 """What is refused before a search begins, and where the schedules and phases of a method stand."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 import pytest
 import torch
+from torch import Tensor
 
 from adarts.config.settings import SearchConfig
-from adarts.engine.forecast import Forecast, forecast
+from adarts.engine.forecast import forecast
 from adarts.errors import ConfigError
 from adarts.methods import Method, MethodInfo, Phase, Progress, create
 from adarts.searching import SearchTask
 from adarts.searching.phases import checked_phases
-from adarts.searching.search import _predicted
+from adarts.searching.search import _plan
 from adarts.spaces import CellGenotype, Genotype
 from adarts.testing import CPU
 from tiny import tiny_search
@@ -126,26 +127,31 @@ def assert_equal_steps(one: SearchTask, two: SearchTask, epoch: int) -> None:
 
 
 @pytest.mark.parametrize("method", ["p-darts", "dr-nas", "darts-pt", "darts"])
-def test_the_forecast_is_of_all_phases_and_leaves_nothing_behind(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    counts = {}
-
-    def counted(task: SearchTask, device: torch.device, plan: Mapping[int, int]) -> Forecast | None:
-        found = forecast(task, device, plan)
-        assert found is not None
-        counts[task.progress.phase] = sum(plan.values())
-        return found
-
-    monkeypatch.setattr("adarts.searching.search.forecast", counted)
+def test_the_forecast_is_of_all_phases_and_leaves_nothing_behind(method: str) -> None:
     task, untouched = (tiny_search(method, search={"epochs": 2, "batch_size": 8, "warmup_epochs": 1}) for _ in range(2))
-    found = _predicted(task, CPU)
+    planned: list[tuple[int, int]] = []
+
+    def plan() -> Iterator[tuple[int, int]]:
+        for epoch, steps in _plan(task):
+            planned.append((task.progress.phase, steps))
+            yield epoch, steps
+
+    found = forecast(task, CPU, plan())
     assert found is not None and found.seconds > 0
-    assert counts == {index: phase.epochs * task.steps(0) for index, phase in enumerate(task.phases)}
+    for index, phase in enumerate(task.phases):
+        assert sum(steps for number, steps in planned if number == index) == phase.epochs * task.steps(0)
     for epoch in range(2):
         assert_equal_steps(task, untouched, epoch)
 
 
 def test_a_later_phase_that_cannot_be_measured_is_not_forecast(monkeypatch: pytest.MonkeyPatch) -> None:
     task = tiny_search("p-darts", search={"epochs": 1, "batch_size": 8, "warmup_epochs": 0})
-    first = forecast(task, CPU, {0: 1})
-    monkeypatch.setattr("adarts.searching.search.forecast", lambda task, *_: None if task.progress.phase else first)
-    assert _predicted(task, CPU) is None and task.progress.phase == 0
+    step = task.step
+
+    def failing(epoch: int, number: int) -> Mapping[str, Tensor | float]:
+        if task.progress.phase:
+            raise RuntimeError("not enough memory")
+        return step(epoch, number)
+
+    monkeypatch.setattr(task, "step", failing)
+    assert forecast(task, CPU, _plan(task)) is None and task.progress.phase == 0

@@ -105,7 +105,7 @@ def test_an_epoch_that_ends_after_a_resume_gives_the_same_record(method: str) ->
     for step in range(task.steps(1)):
         for name, value in task.step(1, step).items():
             totals[name] = totals.get(name, 0.0) + float(value)
-    forecast(resumed, torch.device("cpu"), {3: 1})  # what a resumed process does before it loads the checkpoint
+    forecast(resumed, torch.device("cpu"), [(3, 1)])  # what a resumed process does before it loads the checkpoint
     resumed.load_state_dict(copy.deepcopy(task.state_dict()))
     assert resumed.end_epoch(1, dict(totals)) == task.end_epoch(1, dict(totals))
 

@@ -6,7 +6,7 @@ import copy
 import resource
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -29,13 +29,13 @@ class Forecast:
         return f"{whole}, {self.memory / 2**30:.1f} GiB of memory"
 
 
-def forecast(task: Task, device: torch.device, plan: Mapping[int, int]) -> Forecast | None:
+def forecast(task: Task, device: torch.device, plan: Iterable[tuple[int, int]]) -> Forecast | None:
     """Measure a few steps of the task and put everything back as it was.
 
     Args:
         task: what will be carried out.
         device: that it runs on.
-        plan: what the run consists of: an epoch whose steps are typical -> how many steps there are of its kind.
+        plan: what the run consists of: an epoch whose steps are typical, and how many steps there are of its kind.
 
     Returns:
         The forecast, or None when a step fails; the run itself meets the same failure and knows what to do.
@@ -44,8 +44,8 @@ def forecast(task: Task, device: torch.device, plan: Mapping[int, int]) -> Forec
     seconds = 0.0
     untimed = WARM_UP + 1 if device.type == "cuda" else 1  # on a GPU, the steps after the capture are the typical ones
     try:
-        for epoch, count in plan.items():
-            for number in range(untimed + 1):
+        for epoch, count in plan:
+            for number in range(untimed + 1 if count else 0):
                 begin = time.perf_counter()
                 task.step(epoch, 0)
                 if device.type == "cuda":

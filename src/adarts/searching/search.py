@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -14,7 +13,7 @@ import torch
 from adarts.config.settings import SearchConfig
 from adarts.data import Source, load_images
 from adarts.engine import GENOTYPE_FILE, RunFolder, carry_out, whole_run
-from adarts.engine.forecast import Forecast, forecast
+from adarts.engine.forecast import forecast
 from adarts.engine.tables import titled_rows
 from adarts.methods import create, resolve_options
 from adarts.models import count_macs
@@ -103,33 +102,23 @@ def _description(task: SearchTask, device: torch.device) -> str:
         ("weights", f"{sum(weights):,} parameters, {sum(alphas)} alphas"),
         ("MACs", f"{count_macs(net, shape) / 1e6:,.0f} million an image"),
         ("steps", f"{task.epochs} epochs of {steps} steps, {sum(p.warmup_epochs for p in task.phases)} warm-up"),
-        ("predicted", str(_predicted(task, device) or "not known")),
+        ("predicted", str(forecast(task, device, _plan(task)) or "not known")),
     ]
     return f"{titled_rows('data', data.facts())}\n{titled_rows('search', rows)}"
 
 
-def _predicted(task: SearchTask, device: torch.device) -> Forecast | None:
-    """What the steps of all phases will cost; what a method measures after an epoch is not in it.
+def _plan(task: SearchTask) -> Iterator[tuple[int, int]]:
+    """The steps of all phases, each of them entered when its turn comes: a typical epoch, and how many steps are like its own.
 
-    A later phase is measured as if it began now, so with operations that are not yet the ones it will have.
+    A later phase is entered as if it began now, so with operations that are not yet the ones it will have.
     """
-    before = copy.deepcopy(task.state_dict()) if len(task.phases) > 1 else None
-    found: list[Forecast] = []
     begin = 0
-    try:
-        for index, phase in enumerate(task.phases):
-            if index:
-                task.enter(index)
-            steps, warm = task.steps(begin), begin + phase.warmup_epochs
-            plan = {begin: phase.warmup_epochs * steps, warm: (phase.epochs - phase.warmup_epochs) * steps}
-            if (one := forecast(task, device, plan)) is None:
-                return None
-            found.append(one)
-            begin += phase.epochs
-    finally:
-        if before is not None:
-            task.load_state_dict(before)
-    return Forecast(sum(one.seconds for one in found), found[-1].memory)
+    for index, phase in enumerate(task.phases):
+        if index:
+            task.enter(index)
+        yield begin, phase.warmup_epochs * task.steps(begin)
+        yield begin + phase.warmup_epochs, (phase.epochs - phase.warmup_epochs) * task.steps(begin)
+        begin += phase.epochs
 
 
 def _write_results(run: RunFolder, task: SearchTask, genotype: Genotype) -> dict[str, Any]:

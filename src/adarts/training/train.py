@@ -142,7 +142,7 @@ def _description(task: TrainTask) -> str:
     config, data = task.config, task.data
     size = cost(task.network, data.image_size)
     steps = config.training.epochs * task.steps(0)
-    plan = {config.training.epochs - 1: steps}
+    plan = [(config.training.epochs - 1, steps)]
     if config.network.name is not None:
         what = [("network", get_baseline(config.network.name).title)]
     else:
