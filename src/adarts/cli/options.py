@@ -122,23 +122,20 @@ class _Switch(argparse.Action):
 
 def _parser(form: type[Any], prog: str, defaults: Mapping[str, Any] = MappingProxyType({})) -> _Parser:
     """Takes what the fields of a form say; the help shows these defaults, or else their own."""
-    text = " ".join((form.__doc__ or "").split())
-    parser = _Parser(prog, description=text, allow_abbrev=False, argument_default=argparse.SUPPRESS)
-    parser.usage = f"{prog} [OPTIONS]"
+    parser = _Parser(prog, f"{prog} [OPTIONS]", _one_line(form.__doc__), allow_abbrev=False)
+    parser.argument_default = argparse.SUPPRESS
     groups: dict[str, Any] = {"": parser, "run": parser}
     for name, field in _fields(form):
         section = name.rpartition(".")[0]
         if section not in groups:
             kind = form.__pydantic_fields__[section].annotation
-            groups[section] = parser.add_argument_group(
-                section, " ".join((kind.__doc__ or "").split()).replace("%", "%%")
-            )
+            groups[section] = parser.add_argument_group(section, _one_line(kind.__doc__))
         default = field.get_default(call_default_factory=True)
         with suppress(KeyError):
             default = value_at(defaults, name)
         hidden = field.is_required() or default is False or default in ((), {})
         shown = "" if hidden else f" (default: {_shown(default)})"
-        how: dict[str, Any] = {"help": (" ".join((field.description or "").split()) + shown).replace("%", "%%")}
+        how: dict[str, Any] = {"help": (_one_line(field.description) + shown).replace("%", "%%")}
         many = get_origin(field.annotation) is tuple
         if field.annotation is not bool:
             how["metavar"] = _metavar(field.annotation)
@@ -146,7 +143,7 @@ def _parser(form: type[Any], prog: str, defaults: Mapping[str, Any] = MappingPro
             how |= {"nargs": "*", "action": "extend"}
         if place := next((mark for mark in field.metadata if isinstance(mark, Positional)), None):
             how |= {"metavar": place.metavar} | ({} if many or field.is_required() else {"nargs": "?"})
-            parser.usage += f" {place.metavar}" if field.is_required() else f" [{place.metavar}]"
+            parser.usage = f"{parser.usage} " + (place.metavar if field.is_required() else f"[{place.metavar}]")
             parser.add_argument(name, **how)
         elif field.annotation is bool:
             pair = issubclass(form, Settings) and name not in ConfigFile.model_fields
@@ -195,6 +192,10 @@ def _unknown(word: str, known: Sequence[str], prog: str) -> str:
     close = difflib.get_close_matches(option, known, n=1, cutoff=0.6)
     hint = f"did you mean '{close[0]}'?" if close else f"`{prog} --help` lists them"
     return f"unknown option '{option}'; {hint}"
+
+
+def _one_line(text: str | None) -> str:
+    return " ".join((text or "").split())
 
 
 def _shown(value: Any) -> str:
