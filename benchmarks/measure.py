@@ -44,7 +44,7 @@ def parser(text: str | None) -> argparse.ArgumentParser:
     options.add_argument("--batch", type=int, default=32, help="images of each update")
     options.add_argument("--size", type=int, default=32, help="side of the images")
     options.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
-    options.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="CPU threads")
+    options.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads")
     options.add_argument("--repeats", type=int, default=5, help="rounds that count")
     return options
 
