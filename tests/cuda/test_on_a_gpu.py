@@ -16,6 +16,7 @@ from adarts.data import Augmentation, Batches, Images
 from adarts.engine.capture import WARM_UP
 from adarts.engine.update import fix_arithmetic
 from adarts.errors import NotFiniteError
+from adarts.models import OPERATIONS, build_operation
 from adarts.searching import SearchTask
 from adarts.spaces import DARTS
 from adarts.supernet import Selection, Supernet
@@ -57,6 +58,27 @@ def tensors(value: object) -> list[Tensor]:
 def assert_same(one: SearchTask | TrainTask, two: SearchTask | TrainTask) -> None:
     pairs = list(zip(tensors(one.state_dict()), tensors(two.state_dict()), strict=True))
     assert len(pairs) > 50 and all(torch.equal(*pair) for pair in pairs)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("operation", sorted(set(OPERATIONS) - {"noise"}))
+def test_every_operation_has_the_gradients_of_the_cpu_in_channels_last(
+    operation: str, stride: int, device: torch.device
+) -> None:
+    torch.manual_seed(0)
+    there = build_operation(operation, 8, stride).double()
+    here = copy.deepcopy(there).to(device)
+    x = torch.randn(3, 8, 7, 7, dtype=torch.float64)
+    found = []
+    for module, images in ((there, x), (here, x.to(device).contiguous(memory_format=torch.channels_last))):
+        images.requires_grad_()
+        out = module(images)
+        loss = out.square().sum() + images.sum()  # `none` gives no gradient
+        found.append([out, *torch.autograd.grad(loss, [images, *module.parameters()], allow_unused=True)])
+    for ours, cpu in zip(found[1], found[0], strict=True):
+        if cpu is not None:
+            assert ours is not None
+            torch.testing.assert_close(ours.cpu(), cpu, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("design", DESIGNS)

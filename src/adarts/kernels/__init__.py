@@ -7,7 +7,7 @@ from adarts.kernels.build import Choice, Status, active, status, use, using
 from adarts.kernels.channels import Contribution, select, write_back
 from adarts.kernels.dense import channel_product, relu_product
 from adarts.kernels.norm import Normalization, normalized_sum
-from adarts.kernels.pool import global_pools, pools
+from adarts.kernels.pool import average_pool, global_pools, pools
 from adarts.kernels.separable import Separable, grouped_product, separable
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Separable",
     "Status",
     "active",
+    "average_pool",
     "channel_product",
     "global_pools",
     "grouped_product",

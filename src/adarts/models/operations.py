@@ -159,8 +159,16 @@ def _normalized_max_pool(channels: int, stride: int, affine: bool) -> nn.Module:
     return nn.Sequential(nn.MaxPool2d(3, stride, padding=1), BatchNorm2d(channels, affine=affine))
 
 
-def _avg_pool(channels: int, stride: int, affine: bool) -> nn.Module:
-    return nn.AvgPool2d(3, stride, padding=1, count_include_pad=False)
+class AveragePool(nn.Module):
+    """3x3 average pooling that does not count its padding."""
+
+    def __init__(self, stride: int) -> None:
+        super().__init__()
+        self.stride = stride
+
+    def forward(self, x_bchw: Tensor) -> Tensor:
+        """The averages."""
+        return kernels.average_pool(x_bchw, self.stride)
 
 
 def _skip(channels: int, stride: int, affine: bool) -> nn.Module:
@@ -208,7 +216,7 @@ OPERATIONS: dict[str, Build] = {
     "none": lambda channels, stride, affine: Zero(stride),
     "noise": lambda channels, stride, affine: Noise(stride),
     "max_pool_3x3": _max_pool(3),
-    "avg_pool_3x3": _avg_pool,
+    "avg_pool_3x3": lambda channels, stride, affine: AveragePool(stride),
     "skip_connect": _skip,
     "sep_conv_3x3": _separable(3),
     "sep_conv_5x5": _separable(5),
