@@ -89,7 +89,7 @@ def test_a_description_is_written_with_every_genotype_and_makes_the_space_known(
     assert '"space": "darts"' in random_genotype(DARTS, 0).to_json()
 
 
-@pytest.mark.parametrize("space", list(SPACES.known.values()), ids=str)
+@pytest.mark.parametrize("space", list(SPACES.known.values()), ids=lambda space: space.name)
 def test_a_space_is_plain_data(space: Space) -> None:
     assert Space.from_dict(json.loads(json.dumps(space.to_dict()))) == space
 
