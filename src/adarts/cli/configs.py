@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic.dataclasses import dataclass
 
-from adarts.cli.options import FORM, Positional, parse, with_action
-from adarts.cli.output import as_yaml, print_table
+from adarts.cli.options import FORM, Positional, parse
+from adarts.cli.output import as_yaml, print_table, without_show
 from adarts.config.loading import SCALES, load_scale
 
 
@@ -15,21 +15,17 @@ from adarts.config.loading import SCALES, load_scale
 class Configs:
     """List the scales, which are budgets, or show one with the settings that it changes."""
 
-    action: Annotated[Literal["list", "show"], Positional("ACTION")] = "list"
-    """What to do; a name alone is shown."""
     name: Annotated[str | None, Positional("NAME")] = None
-    """The scale to show; all if none is named."""
+    """The scale to show; without one, all are listed."""
 
 
 def run(words: list[str]) -> int:
     """Carry out the verb."""
-    form = parse(Configs, with_action(words), "adarts configs")
-    scales = {name: load_scale(name) for name in (SCALES if form.name is None else [form.name])}
-    if form.action == "show":
-        shown = ({"name": name, **scale.model_dump(exclude_defaults=True)} for name, scale in scales.items())
-        print("\n\n".join(as_yaml(record) for record in shown))
+    form = parse(Configs, without_show(words), "adarts configs")
+    if form.name is not None:
+        print(as_yaml({"name": form.name, **load_scale(form.name).model_dump(exclude_defaults=True)}))
     else:
-        print_table(
-            ["scale", "what for", "what it reduces"], [[n, s.description, s.reduces] for n, s in scales.items()]
-        )
+        scales = {name: load_scale(name) for name in SCALES}
+        rows = [[name, scale.description, scale.reduces] for name, scale in scales.items()]
+        print_table(["scale", "what for", "what it reduces"], rows)
     return 0

@@ -5,15 +5,14 @@ from __future__ import annotations
 import inspect
 import json
 import sys
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic.dataclasses import dataclass
-from pydantic.fields import FieldInfo
 from pydantic_core import to_jsonable_python
 
-from adarts.cli.options import FORM, Positional, parse, with_action
-from adarts.cli.output import as_yaml, print_table
-from adarts.config.loading import merge
+from adarts.cli.options import FORM, Positional, parse
+from adarts.cli.output import as_yaml, print_table, without_show
+from adarts.config.loading import merged
 
 if TYPE_CHECKING:
     from adarts.methods import Method
@@ -23,17 +22,15 @@ if TYPE_CHECKING:
 class Methods:
     """List the search methods, or show one with its published hyper-parameters."""
 
-    action: Annotated[Literal["list", "show"], Positional("ACTION")] = "list"
-    """What to do; a name alone is shown."""
     name: Annotated[str | None, Positional("NAME")] = None
-    """The method to show; all if none is named."""
+    """The method to show; without one, all are listed."""
     json: bool = False
     """Print JSON, with everything that is known."""
 
 
 def run(words: list[str]) -> int:
     """Carry out the verb."""
-    form = parse(Methods, with_action(words), "adarts methods")
+    form = parse(Methods, without_show(words), "adarts methods")
     from adarts.methods.registry import get_method, survey
 
     methods, problems = survey() if form.name is None else ([get_method(form.name)], [])
@@ -41,8 +38,8 @@ def run(words: list[str]) -> int:
         print(f"adarts: warning: {problem}", file=sys.stderr)
     if form.json:
         print(json.dumps([_record(method) for method in methods], indent=2, default=str))
-    elif form.action == "show":
-        print("\n\n\n".join(_page(method) for method in methods))
+    elif form.name is not None:
+        print(_page(*methods))
     else:
         infos = [method.info for method in methods]
         print_table(["method", "year", "what it changes"], [[m.name, str(m.year), m.changes] for m in infos])
@@ -51,20 +48,13 @@ def run(words: list[str]) -> int:
 
 def _record(method: type[Method]) -> dict[str, Any]:
     """Everything that is known of a method, as plain JSON."""
-    defaults: dict[str, Any] = {}
-    merge(defaults, method.info.defaults)  # whatever kind of mapping it is
-    options = {
-        name: {"required": field.is_required(), "default": _default(field), "description": _plain(field.description)}
-        for name, field in method.Options.model_fields.items()
-    }
+    options = {}
+    for name, field in method.Options.model_fields.items():
+        required, text = field.is_required(), " ".join((field.description or "").split())
+        default = None if required else to_jsonable_python(field.get_default(call_default_factory=True), fallback=str)
+        options[name] = {"required": required, "default": default, "description": text}
+    defaults = merged(method.info.defaults)  # whatever kind of mapping it is
     return {**vars(method.info), "defaults": defaults, "options": options, "description": inspect.getdoc(method)}
-
-
-def _default(field: FieldInfo) -> Any:
-    """As plain JSON; none for an option that must be given."""
-    if field.is_required():
-        return None
-    return to_jsonable_python(field.get_default(call_default_factory=True), fallback=str)
 
 
 def _page(method: type[Method]) -> str:
@@ -80,7 +70,3 @@ def _page(method: type[Method]) -> str:
         ]
         parts.append("\n".join(["options, with their defaults:", *lines]))
     return "\n\n".join([*parts, description])
-
-
-def _plain(text: str | None) -> str:
-    return " ".join((text or "").split())

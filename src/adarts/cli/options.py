@@ -9,30 +9,25 @@ from __future__ import annotations
 import argparse
 import difflib
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType, NoneType
+from types import NoneType
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
-from pydantic.fields import FieldInfo
+from pydantic import ConfigDict
 
-from adarts.config.loading import checked, merge, nested, none_or_text, problem, value_at
+from adarts.config.loading import checked, fields
 from adarts.config.settings import Settings
 from adarts.errors import ConfigError
 
 T = TypeVar("T")
-Defaults = Callable[[Mapping[str, Any], Path | None], Mapping[str, Any]]
-"""From what is given, and the configuration file, to the settings that the help shows."""
 
 FORM = ConfigDict(use_attribute_docstrings=True)
 """Of the dataclasses that hold the options of a verb: the help is what stands under each field."""
 
 _UNPREFIXED = "run."  # `--device` instead of `--run.device`: these options say how, not what
 _SHORT = {"images.download": "--download", "network.name": "--network"}
-_HELP = ("-h", "--help")
 
 
 class ConfigFile(Settings):
@@ -51,59 +46,35 @@ class Positional:
     metavar: str
 
 
-def with_action(words: Sequence[str]) -> list[str]:
-    """The words of a verb that lists or shows by name; a bare name means to show it."""
-    names = [word for word in words if not word.startswith("-")]
-    return ["show", *words] if len(names) == 1 and names[0] not in ("list", "show") else list(words)
-
-
 def parse(form: type[T], words: Sequence[str], prog: str) -> T:
     """The form, a pydantic dataclass, filled from the words.
 
     Raises:
         ConfigError: the words do not fit; one line.
     """
-    given = _given(form, words, prog)
-    try:
-        return TypeAdapter(form).validate_python(given)
-    except ValidationError as error:
-        name = ".".join(map(str, error.errors()[0]["loc"]))
-        by_place = any(isinstance(mark, Positional) for mark in dict(_fields(form))[name].metadata)
-        raise ConfigError(f"{name if by_place else _flag(name)} {problem(error)}") from None
+    return form(**_given(form, words, prog))
 
 
-def parse_settings(
-    form: type[Settings], words: Sequence[str], prog: str, defaults: Defaults
-) -> tuple[dict[str, Any], ConfigFile]:
+def parse_settings(form: type[Settings], words: Sequence[str], prog: str) -> tuple[dict[str, Any], ConfigFile]:
     """What the words give, nested and each single value valid, and the options beside the settings.
 
     Args:
         form: the options as settings, those of :class:`ConfigFile` among them.
         words: the words after the verb.
         prog: the command as help and messages call it.
-        defaults: what the help shows.
 
     Raises:
         ConfigError: the words do not fit; one line.
     """
-    given = checked(form, _given(form, [word for word in words if word not in _HELP], prog), _flag)
-    beside = ConfigFile(**{name: given.pop(name) for name in ConfigFile.model_fields if name in given})
-    if any(word in _HELP for word in words):
-        _parser(form, prog, defaults(given, beside.config)).print_help()
-        raise SystemExit(0)
-    return given, beside
+    given = _given(form, words, prog)
+    return given, ConfigFile(**{name: given.pop(name) for name in ConfigFile.model_fields if name in given})
 
 
 def _given(form: type[Any], words: Sequence[str], prog: str) -> dict[str, Any]:
-    """The words as a nested mapping of texts, flags and lists of texts."""
     found, unknown = _parser(form, prog).parse_known_intermixed_args([_spelled(word) for word in words])
-    fields, given = dict(_fields(form)), dict[str, Any]()
     if unknown:
-        raise ConfigError(_unknown(unknown[0], [option for name in fields for option in _options(name)], prog))
-    for name, value in vars(found).items():
-        text = none_or_text(fields[name].annotation, value) if isinstance(value, str) else value
-        merge(given, nested(name, text))
-    return given
+        raise ConfigError(_unknown(unknown[0], [option for name in fields(form) for option in _options(name)], prog))
+    return checked(form, vars(found), _flag)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -120,47 +91,32 @@ class _Switch(argparse.Action):
         setattr(namespace, self.dest, self.option_strings.index(str(option)) % 2 == 0)
 
 
-def _parser(form: type[Any], prog: str, defaults: Mapping[str, Any] = MappingProxyType({})) -> _Parser:
-    """Takes what the fields of a form say; the help shows these defaults, or else their own."""
+def _parser(form: type[Any], prog: str) -> _Parser:
     parser = _Parser(prog, f"{prog} [OPTIONS]", _one_line(form.__doc__), allow_abbrev=False)
     parser.argument_default = argparse.SUPPRESS
     groups: dict[str, Any] = {"": parser, "run": parser}
-    for name, field in _fields(form):
+    for name, field in fields(form).items():
         section = name.rpartition(".")[0]
         if section not in groups:
             kind = form.__pydantic_fields__[section].annotation
             groups[section] = parser.add_argument_group(section, _one_line(kind.__doc__))
         default = field.get_default(call_default_factory=True)
-        with suppress(KeyError):
-            default = value_at(defaults, name)
         hidden = field.is_required() or default is False or default in ((), {})
         shown = "" if hidden else f" (default: {_shown(default)})"
         how: dict[str, Any] = {"help": (_one_line(field.description) + shown).replace("%", "%%")}
-        many = get_origin(field.annotation) is tuple
-        if field.annotation is not bool:
-            how["metavar"] = _metavar(field.annotation)
-        if many:
+        if many := get_origin(field.annotation) is tuple:
             how |= {"nargs": "*", "action": "extend"}
         if place := next((mark for mark in field.metadata if isinstance(mark, Positional)), None):
-            how |= {"metavar": place.metavar} | ({} if many or field.is_required() else {"nargs": "?"})
+            how |= {} if many or field.is_required() else {"nargs": "?"}
             parser.usage = f"{parser.usage} " + (place.metavar if field.is_required() else f"[{place.metavar}]")
-            parser.add_argument(name, **how)
+            parser.add_argument(name, metavar=place.metavar, **how)
         elif field.annotation is bool:
             pair = issubclass(form, Settings) and name not in ConfigFile.model_fields
             options = [option for on in _options(name) for option in ([on, _off(on)] if pair else [on])]
             groups[section].add_argument(*options, dest=name, action=_Switch, nargs=0, **how)
         else:
-            groups[section].add_argument(*_options(name), dest=name, **how)
+            groups[section].add_argument(*_options(name), dest=name, metavar=_metavar(field.annotation), **how)
     return parser
-
-
-def _fields(form: type[Any], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
-    """The fields of a form by their dotted names, those of its sections among them."""
-    for name, field in form.__pydantic_fields__.items():
-        if hasattr(field.annotation, "__pydantic_fields__"):
-            yield from _fields(field.annotation, f"{prefix}{name}.")
-        else:
-            yield prefix + name, field
 
 
 def _spelled(word: str) -> str:
@@ -175,7 +131,6 @@ def _flag(name: str) -> str:
 
 
 def _options(name: str) -> list[str]:
-    """All spellings of a setting."""
     return [*([_SHORT[name]] if name in _SHORT else []), _flag(name)]
 
 
@@ -200,7 +155,7 @@ def _one_line(text: str | None) -> str:
 
 def _shown(value: Any) -> str:
     """A default as the command line spells it."""
-    if isinstance(value, tuple | list):
+    if isinstance(value, tuple):
         return " ".join(map(_shown, value))
     return str(value).lower() if value is None or isinstance(value, bool) else str(value)
 

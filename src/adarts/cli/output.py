@@ -23,3 +23,8 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 def as_yaml(record: Mapping[str, Any]) -> str:
     """A record as readable text, nested parts indented."""
     return str(yaml.safe_dump(dict(record), sort_keys=False, allow_unicode=True, width=100)).rstrip()
+
+
+def without_show(words: Sequence[str]) -> list[str]:
+    """The words of a verb that lists, or shows what is named: `show NAME` is as good as `NAME`, `list` as good as nothing."""
+    return [word for word in words if word not in ("show", "list")]

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
-
 from adarts.cli.options import ConfigFile, parse_settings
-from adarts.config.loading import Layers, to_yaml
+from adarts.config.loading import to_yaml
 from adarts.config.settings import SearchConfig
 
 
@@ -17,7 +13,7 @@ class Search(SearchConfig, ConfigFile):
 
 def run(words: list[str]) -> int:
     """Carry out the verb."""
-    given, beside = parse_settings(Search, words, "adarts search", _defaults)
+    given, beside = parse_settings(Search, words, "adarts search")
     from adarts.searching import run_search, search_config
 
     config = search_config(beside.config, **given)
@@ -26,12 +22,3 @@ def run(words: list[str]) -> int:
     else:
         print(run_search(config).run_dir)
     return 0
-
-
-def _defaults(given: Mapping[str, Any], config_file: Path | None) -> Mapping[str, Any]:
-    if "method" not in given and config_file is None:  # methods load torch, for which help should not wait
-        layers = Layers(SearchConfig, given)
-        return layers.put_together(layers.chosen["space"])
-    from adarts.searching.config import search_layers
-
-    return search_layers(given, config_file)

@@ -10,8 +10,8 @@ from typing import Any
 from pydantic import PositiveInt
 
 from adarts.cli.options import ConfigFile, parse_settings
-from adarts.config.loading import Layers, checked, none_or_text, sections, to_yaml
-from adarts.config.settings import SearchConfig, Settings
+from adarts.config.loading import to_yaml
+from adarts.config.settings import SearchConfig, assignments
 from adarts.errors import ConfigError
 
 _BESIDE = ("vary", "method", "seed", "slots", "sweep_dir")
@@ -40,9 +40,7 @@ class Sweep(SearchConfig, ConfigFile):
 
 def run(words: list[str]) -> int:
     """Carry out the verb."""
-    given, beside = parse_settings(
-        Sweep, words, "adarts sweep", lambda given, config_file: Layers(SearchConfig, {}).put_together("darts")
-    )
+    given, beside = parse_settings(Sweep, words, "adarts sweep")
     own = {name: given.pop(name, Sweep.model_fields[name].default) for name in _BESIDE}
     vary = _axes(own["method"], own["seed"], own["vary"])
     from adarts.sweeping import grid, run_sweep
@@ -67,7 +65,9 @@ def _axes(method: Sequence[str], seed: Sequence[str], vary: Sequence[str]) -> di
             raise ConfigError(f"--vary {word[:60]}: say which values, as in --vary edge.k=2,4")
         if name in axes or (name == "seed" and seed):
             raise ConfigError(f"--vary {name[:60]}: it varies already; give all its values at once")
-        axes[name] = [_value(name, value) for value in _split([values])]
+        axes[name] = list(_split([values]))
+        if name.startswith("options."):  # what a method's option takes is known to the method alone
+            axes[name] = [assignments(f"{name}={value}")[name] for value in axes[name]]
     if seed:
         axes["seed"] = _seeds(list(_split(seed)))
     return axes
@@ -86,15 +86,3 @@ def _seeds(words: Sequence[str]) -> list[str]:
             raise ConfigError(f"--seed {word}: write a range as FIRST-LAST, of at most {_MOST_SEEDS:,} seeds")
         seeds += map(str, several) if match else [word]
     return seeds
-
-
-def _value(name: str, text: str) -> Any:
-    """What the text means for a setting; that there is no such setting is said when the points are made."""
-    model: type[Settings] = SearchConfig
-    *outer, last = name.split(".")
-    for part in outer:
-        if part not in sections(model) and part in model.model_fields:  # a method's own options
-            return checked(model, {part: f"{last}={text}"})[part][last]
-        model = sections(model).get(part, Settings)
-    field = model.model_fields.get(last)
-    return text if field is None else none_or_text(field.annotation, text)

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
-
 from adarts.cli.options import ConfigFile, parse_settings
-from adarts.config.loading import Layers, to_yaml
+from adarts.config.loading import to_yaml
 from adarts.config.settings import TrainConfig
 
 
@@ -17,7 +13,7 @@ class Train(TrainConfig, ConfigFile):
 
 def run(words: list[str]) -> int:
     """Carry out the verb."""
-    given, beside = parse_settings(Train, words, "adarts train", _defaults)
+    given, beside = parse_settings(Train, words, "adarts train")
     from adarts.training import run_training, train_config
 
     config = train_config(beside.config, **given)
@@ -26,9 +22,3 @@ def run(words: list[str]) -> int:
     else:
         print(run_training(config).run_dir)
     return 0
-
-
-def _defaults(given: Mapping[str, Any], config_file: Path | None) -> Mapping[str, Any]:
-    """Those of the cells of DARTS: cells are read with torch, for which help should not wait."""
-    layers = Layers(TrainConfig, given, config_file)
-    return layers.put_together("darts" if layers.chosen["network"]["name"] is None else None)

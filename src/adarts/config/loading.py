@@ -194,7 +194,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def read_config_file(path: Path, of_a_run: bool = False) -> dict[str, Any]:
-    """The settings in a YAML file, nested; ``search.epochs: 3`` is as good as a section.
+    """The settings in a YAML file, as it has them.
 
     Args:
         path: of the file.
@@ -208,7 +208,7 @@ def read_config_file(path: Path, of_a_run: bool = False) -> dict[str, Any]:
     if found != FORMAT:
         what = f"format {shown(found)}, this one reads {FORMAT}"
         raise ConfigError(f"{path}: written by another version of adarts ({what}): start a new run")
-    return merged(*(nested(name, value) if isinstance(name, str) else {name: value} for name, value in content.items()))
+    return content
 
 
 def to_yaml(config: Settings) -> str:
@@ -247,66 +247,53 @@ def value_at(values: Values, name: str) -> Any:
     return reduce(lambda found, part: found[part], name.split("."), values)
 
 
-def sections(model: type[Settings]) -> dict[str, type[Settings]]:
-    """The fields of a settings class that are settings themselves."""
-    fields = model.model_fields.items()
-    return {
-        name: f.annotation
-        for name, f in fields
-        if isinstance(f.annotation, type) and issubclass(f.annotation, Settings)
-    }
+def fields(form: type[Any], prefix: str = "") -> dict[str, FieldInfo]:
+    """Every single setting of a settings class or dataclass by its dotted name: ``data``, ``search.epochs``."""
+    found: dict[str, FieldInfo] = {}
+    for name, field in form.__pydantic_fields__.items():
+        inner = hasattr(field.annotation, "__pydantic_fields__")
+        found |= fields(field.annotation, f"{prefix}{name}.") if inner else {prefix + name: field}
+    return found
 
 
-def setting_names(model: type[Settings], prefix: str = "") -> list[str]:
-    """Every single setting, dotted: ``data``, ``search.epochs``."""
-    inner = sections(model)
-    names: list[str] = []
-    for name in model.model_fields:
-        names += setting_names(inner[name], f"{prefix}{name}.") if name in inner else [prefix + name]
-    return names
-
-
-def checked(model: type[Settings], values: Values, label: Callable[[str], str] = str) -> dict[str, Any]:
-    """A partial, nested mapping with every name known and every single value converted and valid.
+def checked(form: type[Any], values: Values, label: Callable[[str], str] = str) -> dict[str, Any]:
+    """A partial mapping, nested, with every name known and every single value converted and valid.
 
     Args:
-        model: the settings that the mapping is a part of.
-        values: the mapping; a section may also be a settings object, of which the fields that were set count.
+        form: the settings that the mapping is a part of.
+        values: the mapping, in which ``search.epochs`` is as good as a section; a section may also be a settings object, of
+            which the fields that were set count.
         label: from a dotted name to how a message calls it.
     """
-    known = setting_names(model)
+    known, result = fields(form), dict[str, Any]()
 
-    def visit(part: type[Settings], values: Values, prefix: str) -> dict[str, Any]:
-        inner, result = sections(part), {}
+    def visit(values: Values, prefix: str) -> None:
         for key, value in values.items():
             name = f"{prefix}{key}"
-            if key not in part.model_fields:
+            inner = value.model_dump(exclude_unset=True) if isinstance(value, Settings) else value
+            if name in known:
+                merge(result, nested(name, _leaf(known[name], value, label(name))))
+            elif not any(other.startswith(f"{name}.") for other in known):
                 raise ConfigError(f"{label(_cut(name))}: unknown setting{nearest(_cut(name), known)}")
-            if key not in inner:
-                result[key] = _leaf(part.model_fields[key], value, label(name))
-            elif isinstance(value, Mapping | inner[key]):
-                section = value if isinstance(value, Mapping) else value.model_dump(exclude_unset=True)
-                result[key] = visit(inner[key], section, f"{name}.")
+            elif isinstance(inner, Mapping):
+                visit(inner, f"{name}.")
             else:
                 raise ConfigError(f"{label(name)}: a section of settings, not {shown(value)}")
-        return result
 
-    return visit(model, values, "")
-
-
-def none_or_text(annotation: Any, text: str) -> str | None:
-    """What a text means for a setting of this type: ``none``, where there may be none, or what it says."""
-    return None if NoneType in get_args(annotation) and text.lower() == "none" else text
+    visit(values, "")
+    return result
 
 
 def _leaf(field: FieldInfo, value: Any, label: str) -> Any:
-    value = none_or_text(field.annotation, value) if isinstance(value, str) else value
-    kind: Any = Annotated[field.annotation, field, BeforeValidator(partial(no_flag_for_a_number, field.annotation))]
+    if isinstance(value, str) and value.lower() == "none" and NoneType in get_args(field.annotation):
+        value = None
+    no_flag = BeforeValidator(partial(no_flag_for_a_number, field.annotation))
+    kind: Any = Annotated[field.annotation, *field.metadata, no_flag]
     try:
         return TypeAdapter(kind, config=VALUES).validate_python(value)
     except ValidationError as error:
         hint = nearest(_cut(str(value)), get_args(field.annotation)) if get_origin(field.annotation) is Literal else ""
-        raise ConfigError(f"{label} {problem(error)}{hint if 'mean' in hint else ''}") from error
+        raise ConfigError(f"{label} {_problem(error)}{hint if 'mean' in hint else ''}") from error
 
 
 def validated(model: type[C], values: Values) -> C:
@@ -315,10 +302,10 @@ def validated(model: type[C], values: Values) -> C:
         return model.model_validate(values)
     except ValidationError as error:
         where = ".".join(str(part) for part in error.errors()[0]["loc"])
-        raise ConfigError(f"{where}: {problem(error)}" if where else problem(error)) from error
+        raise ConfigError(f"{where}: {_problem(error)}" if where else _problem(error)) from error
 
 
-def problem(error: ValidationError) -> str:
+def _problem(error: ValidationError) -> str:
     """Pydantic's first problem in few words, with the value that makes it."""
     first = error.errors()[0]
     text = first["msg"].removeprefix("Value error, ").split(", unable to parse")[0]

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from adarts.config.loading import checked, merge, nested, setting_names, value_at
+from adarts.config.loading import checked, fields, merge, nested, value_at
 from adarts.config.settings import ImageSettings, SearchConfig, code_in
 from adarts.data import load_images
 from adarts.engine.config_file import compared_settings
@@ -94,7 +94,7 @@ def require_possible(points: Sequence[Point]) -> None:
 def _axes(vary: Mapping[str, Sequence[Any]], common: Mapping[str, Any]) -> dict[str, Sequence[Any]]:
     """The values of each axis, checked one by one; seeds last in a name, but outermost in the order."""
     counts = compared_settings(SearchConfig())
-    circumstances = {name for name in setting_names(SearchConfig) if not _holds(counts, name)}
+    circumstances = {name for name in fields(SearchConfig) if not _holds(counts, name)}
     axes: dict[str, Sequence[Any]] = {}
     for name, values in vary.items():
         if isinstance(values, str) or len(values) == 0:
