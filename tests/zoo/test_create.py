@@ -13,9 +13,9 @@ from adarts import zoo
 from adarts.errors import ConfigError
 from adarts.models import Network
 from adarts.models.baselines.parts import Classifier
+from adarts.report.cells import cell_lines
 from adarts.zoo.baselines import BASELINES
 from adarts.zoo.create import count
-from adarts.zoo.drawing import cell_lines
 
 
 @pytest.mark.parametrize("name", zoo.names())

@@ -64,7 +64,7 @@ def _machine() -> Iterator[Check]:
         yield Check("torch", False, " ".join(str(error).split()), "install adarts again in a fresh environment")
         return
     from adarts import kernels
-    from adarts.report.layout import layout_program
+    from adarts.report.cells import layout_program
 
     yield Check("torch", True, torch.__version__)
     yield Check("torchvision", True, torchvision.__version__)
@@ -84,7 +84,7 @@ def _machine() -> Iterator[Check]:
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     yield Check("memory", memory >= 4 * _GIB, f"{memory / _GIB:.1f} GiB", "use a smaller scale or batch size")
     dot = layout_program()
-    yield Check("dot", dot is not None, dot or "none", "cells get a plainer layout; pip install graphviz-pure")
+    yield Check("dot", dot is not None, dot or "none", "cells are listed, not drawn; pip install graphviz-pure")
 
 
 def _disk(runs: Path) -> Iterator[Check]:

@@ -122,11 +122,11 @@ def _table(found: Sequence[Record]) -> None:
 
 
 def _show(form: Show) -> int:
+    from adarts.report.cells import cell_lines
     from adarts.spaces import Genotype
     from adarts.zoo import Entry
     from adarts.zoo.catalog import CELLS, CHANNELS
     from adarts.zoo.create import count
-    from adarts.zoo.drawing import cell_lines
 
     found = _find(form.name)
     drawn = found.genotype if isinstance(found, Entry) else found if isinstance(found, Genotype) else None

@@ -2,58 +2,42 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+import re
+import shutil
+import subprocess
+import sysconfig
+from html import escape
 
 from adarts.errors import DataError, nearest
 from adarts.report.charts import framed
-from adarts.report.layout import BOX_HEIGHT, BOX_WIDTH, Arrow, Point, lay_out
 from adarts.report.palette import BOXES, GROUND, INK, MUTED, look
-from adarts.report.templates import ENVIRONMENT
-from adarts.spaces import CellGenotype, Genotype, get_space
-
-
-def node_label(index: int, num_inputs: int, num_nodes: int) -> tuple[str, str]:
-    """Text and subscript of a node: c_{k-2}, c_{k-1}, then 0, 1, ..., then c_{k}."""
-    if index < num_inputs:
-        return "c", f"k−{num_inputs - index}"
-    return (str(index - num_inputs), "") if index < num_inputs + num_nodes else ("c", "k")
+from adarts.spaces import Genotype, get_space
 
 
 def node_text(index: int, num_inputs: int, num_nodes: int) -> str:
     """A node in plain text: c(k−2), c(k−1), 0, 1, ..., c(k)."""
-    text, subscript = node_label(index, num_inputs, num_nodes)
-    return f"{text}({subscript})" if subscript else text
+    if index < num_inputs:
+        return f"c(k−{num_inputs - index})"
+    return str(index - num_inputs) if index < num_inputs + num_nodes else "c(k)"
 
 
-def arrows_of(cell: CellGenotype, num_inputs: int) -> list[Arrow]:
-    """The arrows of a cell: its operations, then the concatenation of its nodes."""
-    output = num_inputs + len(cell.nodes)
-    inner = [
-        Arrow(source, target, operation)
-        for target, pairs in enumerate(cell.nodes, start=num_inputs)
-        for operation, source in pairs
-    ]
-    return inner + [Arrow(source, output) for source in cell.concat]
+def cell_lines(genotype: Genotype, kind: str) -> list[str]:
+    """A cell, a node a line: ``node 2 = sep_conv_3x3(0) + skip_connect(1)``; 0 and 1 are the outputs of the cells before it."""
+    cell, first = genotype.cells[kind], get_space(genotype.space).num_inputs
+    lines = []
+    for node, pairs in enumerate(cell.nodes, first):
+        terms = [f"{operation}({source})" for operation, source in pairs]
+        lines.append(f"node {node} = {' + '.join(terms)}" if terms else f"node {node} has no input")
+    return [*lines, f"output = {' ++ '.join(map(str, cell.concat))}"]
 
 
-def _path(curve: Sequence[Point]) -> str:
-    """SVG path of a chain of cubic Béziers."""
-    start, *rest = (f"{x:.1f},{y:.1f}" for x, y in curve)
-    return f"M{start} C{' '.join(rest)}"
-
-
-def _tip(curve: Sequence[Point]) -> str:
-    """SVG path of the arrow head at the end of a curve, pointing on in its direction."""
-    (x0, y0), (x1, y1) = curve[-2:]
-    length = math.hypot(x1 - x0, y1 - y0) or 1.0
-    dx, dy = (x1 - x0) / length, (y1 - y0) / length
-    corners = [(x1 - 3.2 * dy, y1 + 3.2 * dx), (x1 + 7 * dx, y1 + 7 * dy), (x1 + 3.2 * dy, y1 - 3.2 * dx)]
-    return f"M{' L'.join(f'{x:.1f},{y:.1f}' for x, y in corners)} Z"
+def layout_program() -> str | None:
+    """The path of a Graphviz program: the one installed with this package, or else `dot`."""
+    return shutil.which("graphviz-pure", path=sysconfig.get_path("scripts")) or shutil.which("dot")
 
 
 def cell_svg(genotype: Genotype, kind: str) -> str:
-    """Draw a cell as an SVG file.
+    """Draw a cell as an SVG file; where Graphviz fails it holds the cell's lines: a drawing is never worth a lost run.
 
     Args:
         genotype: the cells.
@@ -65,43 +49,61 @@ def cell_svg(genotype: Genotype, kind: str) -> str:
     if kind not in genotype.cells:
         raise DataError(f"the genotype has no cell {kind!r}{nearest(kind, genotype.cells)}")
     cell = genotype.cells[kind]
-    num_inputs = get_space(genotype.space).num_inputs
-    num_nodes = len(cell.nodes)
-    arrows = arrows_of(cell, num_inputs)
-    read = {arrow.source for arrow in arrows}
+    num_inputs, num_nodes = get_space(genotype.space).num_inputs, len(cell.nodes)
+    output = num_inputs + num_nodes
+    arrows = [(source, node, name) for node, pairs in enumerate(cell.nodes, num_inputs) for name, source in pairs]
+    names = [node_text(index, num_inputs, num_nodes) for index in range(output + 1)]
+    described = "; ".join(f"{names[source]} to {names[node]}: {name}" for source, node, name in arrows)
+    try:
+        width, height, svg = _draw(names, num_inputs, arrows, cell.concat)
+    except (OSError, subprocess.SubprocessError, ValueError):
+        lines = cell_lines(genotype, kind)
+        width, height = 8 * max(map(len, lines)) + 24, 20 * len(lines) + 20
+        texts = (f'<text x="12" y="{20 * row}">{escape(line)}</text>' for row, line in enumerate(lines, 1))
+        ground = f'<rect width="100%" height="100%" style="fill: {GROUND.light}"/>'
+        svg = f'<svg>{ground}<g style="fill: {INK.light}">{"".join(texts)}</g></svg>'
+    return framed("cell", width, height, f"{kind} cell. {described}", svg)
+
+
+def _draw(
+    names: list[str], num_inputs: int, arrows: list[tuple[int, int, str]], concat: tuple[int, ...]
+) -> tuple[float, float, str]:
+    """Width, height and text of Graphviz's drawing."""
+    output = len(names) - 1
     # What nothing enters takes no part in the cell, unless the space lets it be read as zero; an input that nothing reads is
     # shown all the same.
-    shown = [*range(num_inputs), *(n for n, pairs in enumerate(cell.nodes, num_inputs) if pairs or n in read)]
-    shown.append(num_inputs + num_nodes)
-    place = {index: position for position, index in enumerate(shown)}
-    placed = [Arrow(place[arrow.source], place[arrow.target], arrow.operation) for arrow in arrows]
-    layout = lay_out(len(shown), num_inputs, placed)
-    roles = ["input"] * num_inputs + ["node"] * (len(shown) - num_inputs - 1) + ["output"]
-    names = [node_label(index, num_inputs, num_nodes) for index in shown]
-    body = ENVIRONMENT.get_template("cell.svg").render(
-        ground=GROUND,
-        ink=INK,
-        width=BOX_WIDTH,
-        height=BOX_HEIGHT,
-        boxes=[
-            {"looks": BOXES[role], "x": layout.boxes[index][0], "y": layout.boxes[index][1], "text": text, "sub": sub}
-            for index, (role, (text, sub)) in enumerate(zip(roles, names, strict=True))
-        ],
-        arrows=[
-            {
-                "operation": arrow.operation,
-                "look": look(arrow.operation) if arrow.operation else MUTED,
-                "path": _path(curve),
-                "tip": _tip(curve),
-                "label": label,
-            }
-            for arrow, curve, label in zip(arrows, layout.curves, layout.labels, strict=True)
-        ],
-    )
-    described = "; ".join(
-        f"{node_text(arrow.source, num_inputs, num_nodes)} to {node_text(arrow.target, num_inputs, num_nodes)}: "
-        f"{arrow.operation}"
-        for arrow in arrows
-        if arrow.operation
-    )
-    return framed("cell", layout.width, layout.height, f"{kind} cell. {described}", body)
+    shown = {*range(num_inputs), *concat, output, *(end for source, node, _ in arrows for end in (source, node))}
+    lines = []
+    for index in sorted(shown):
+        fill, border = BOXES["input" if index < num_inputs else "output" if index == output else "node"]
+        label = re.sub(r"\((.*)\)", r'<sub><font point-size="10">\1</font></sub>', names[index])
+        lines.append(f'{index} [label=<{label}>, fillcolor="{fill.light}", color="{border.light}"]')
+    for source, node, name in arrows:
+        color, _, dash = look(name)
+        style = "dashed" if dash else "solid"
+        lines.append(
+            f'{source} -> {node} [label=" {name} ", color="{color}", fontcolor="{color}", style={style}, penwidth=1.7]'
+        )
+    lines += [f'{source} -> {output} [color="{MUTED.light}"]' for source in concat]
+    graph = f"""digraph {{
+        rankdir=LR; nodesep=0.22; ranksep=0.38; pad=0.15; outputorder=edgesfirst; bgcolor="{GROUND.light}"
+        edge [fontname=Helvetica, fontsize=12, arrowsize=0.7]
+        node [fontname=Helvetica, fontsize=14, fontcolor="{INK.light}", shape=box, style="rounded,filled",
+              fixedsize=true, width=0.61, height=0.45, penwidth=1.3]
+        {"; ".join(lines)}
+    }}"""
+    program = layout_program() or "dot"
+    svg = subprocess.run(
+        [program, "-Tsvg"], input=graph, capture_output=True, text=True, encoding="utf-8", timeout=20, check=True
+    ).stdout
+    [(width, height)] = re.findall(r'viewBox="\S+ \S+ (\S+) (\S+)"', svg)
+    svg = re.sub(r"<!--.*?-->\s*|<title>.*?</title>\s*", "", svg, flags=re.DOTALL)
+    # Without the last pixel, which the ground may not fill.
+    return float(width) - 1, float(height) - 1, re.sub(r' fill="([^"]*)"(?: stroke="([^"]*)")?', _style, svg)
+
+
+def _style(found: re.Match[str]) -> str:
+    """Colors as a style, where the style sheet finds them; the text of an arrow keeps a line behind it off."""
+    fill, stroke = found.groups()
+    halo = f"; stroke: {GROUND.light}; stroke-width: 3px; stroke-linejoin: round; paint-order: stroke"
+    return f' style="fill: {fill}{f"; stroke: {stroke}" if stroke else "" if fill == INK.light else halo}"'

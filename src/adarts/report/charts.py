@@ -258,11 +258,9 @@ class _Drawing:
         nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
         self.figure.savefig(buffer, format="svg", metadata=nothing)
         text = buffer.getvalue()
-        # Ids would not be unique on a page, and nothing needs to be clipped: all lies inside.
-        for needless in (r'(?<=<g) id="[^"]*"', r' clip-path="[^"]*"', r"<defs>\s*<(style|clipPath).*?</defs>"):
-            text = re.sub(needless, "", text, flags=re.DOTALL)
-        body = text[text.index(">", text.index("<svg")) + 1 :]
-        return framed("chart", self.width, self.height, words, body)
+        # Nothing needs to be clipped: all lies inside.
+        text = re.sub(r' clip-path="[^"]*"|<defs>\s*<(style|clipPath).*?</defs>', "", text, flags=re.DOTALL)
+        return framed("chart", self.width, self.height, words, text)
 
 
 def _ends(chart: Chart) -> tuple[float, float]:
@@ -341,8 +339,10 @@ _SHEET = f"<style>\n{DARK}\n</style>\n"
 _LINKS = ' xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
 
 
-def framed(css: str, width: float, height: float, words: str, body: str) -> str:
-    """An SVG file of a drawing and its style sheet, with words for those who cannot see it."""
+def framed(css: str, width: float, height: float, words: str, svg: str) -> str:
+    """A program's SVG file with our style sheet, and with words for those who cannot see it."""
+    # Ids would not be unique on a page.
+    body = re.sub(r'(?<=<g) id="[^"]*"', "", svg[svg.index(">", svg.index("<svg")) + 1 :])
     size = f'viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}"'
     head = f'<svg{_LINKS} class="drawing {css}" {size} role="img" aria-label="{escape(_clean(words))}">'
     return f"{head}\n{_SHEET}{body.strip()}\n"
