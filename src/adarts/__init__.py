@@ -25,7 +25,6 @@ if TYPE_CHECKING:
         LoopSettings,
         NetworkSettings,
         RunSettings,
-        SearchRunSettings,
         SupernetSettings,
         TrainingSettings,
         WeightOptimizer,
@@ -55,7 +54,7 @@ def search(
     weights: Mapping[str, Any] | WeightOptimizer | None = None,
     alphas: Mapping[str, Any] | AlphaOptimizer | None = None,
     images: Mapping[str, Any] | ImageSettings | None = None,
-    run: Mapping[str, Any] | SearchRunSettings | None = None,
+    run: Mapping[str, Any] | RunSettings | None = None,
     config_file: Path | str | None = None,
 ) -> SearchResult:
     """Search for cells.
@@ -108,7 +107,7 @@ def sweep(
     weights: Mapping[str, Any] | WeightOptimizer | None = None,
     alphas: Mapping[str, Any] | AlphaOptimizer | None = None,
     images: Mapping[str, Any] | ImageSettings | None = None,
-    run: Mapping[str, Any] | SearchRunSettings | None = None,
+    run: Mapping[str, Any] | RunSettings | None = None,
     config_file: Path | str | None = None,
 ) -> SweepResult:
     """Search with every combination of what varies, each in a process and a run folder of its own.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from adarts.config.settings import SearchConfig, SearchRunSettings
+from adarts.config.settings import RunSettings, SearchConfig
 from adarts.engine import RunFolder
 from adarts.engine.environment import changed_sources
 
@@ -18,7 +18,7 @@ def test_what_is_another_file() -> None:
 
 
 def test_a_run_is_compared_with_the_process_before(tmp_path: Path) -> None:
-    config = SearchConfig(run=SearchRunSettings(run_dir=tmp_path / "run"))
+    config = SearchConfig(run=RunSettings(run_dir=tmp_path / "run"))
     said = []
     for source in ("0", "0", "1", "1"):
         with RunFolder.open("search", "x", config, {"method_source": source}) as run:

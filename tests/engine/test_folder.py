@@ -27,7 +27,6 @@ from adarts.config.settings import (
     LoopSettings,
     RunSettings,
     SearchConfig,
-    SearchRunSettings,
     TrainConfig,
 )
 from adarts.engine import RunFolder, environment, prepare_device, read_config
@@ -36,7 +35,7 @@ from adarts.errors import CheckpointError, ConfigError
 
 
 def config(runs: Path, seed: int = 0, **run: Any) -> SearchConfig:
-    return SearchConfig(seed=seed, run=SearchRunSettings(runs=runs, device="cpu", **run))
+    return SearchConfig(seed=seed, run=RunSettings(runs=runs, device="cpu", **run))
 
 
 def test_a_new_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -237,7 +236,7 @@ def test_a_read_only_folder_is_refused_before_work(read_only: Path) -> None:
     for run in (
         settings(read_only / "run"),
         settings(read_only / "new"),
-        SearchRunSettings(runs=read_only, device="cpu"),
+        RunSettings(runs=read_only, device="cpu"),
     ):
         with pytest.raises(CheckpointError, match=r"cannot write .*: Permission denied"):
             RunFolder.open("search", "x", SearchConfig(run=run))

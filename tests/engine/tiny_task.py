@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from adarts.config.settings import SearchConfig, SearchRunSettings
+from adarts.config.settings import RunSettings, SearchConfig
 from adarts.engine import Metrics, RunFolder, carry_out
 from adarts.engine.checkpoints import Checkpoints
 from adarts.errors import AdartsError, NotFiniteError
@@ -105,11 +105,9 @@ class TinyTask:
         return True
 
 
-def settings(run_dir: Path, **changes: Any) -> SearchRunSettings:
+def settings(run_dir: Path, **changes: Any) -> RunSettings:
     """A checkpoint after every step."""
-    return SearchRunSettings(
-        **{"run_dir": run_dir, "checkpoint_minutes": 1e-9, "threads": 1, "device": "cpu", **changes}
-    )
+    return RunSettings(**{"run_dir": run_dir, "checkpoint_minutes": 1e-9, "threads": 1, "device": "cpu", **changes})
 
 
 def run_tiny(run_dir: Path, plan: Plan | None = None, **changes: Any) -> TinyTask:

@@ -34,7 +34,7 @@ def test_a_search_that_a_method_ends(tmp_path: Path, capsys: pytest.CaptureFixtu
             "supernet": {"channels": 8, "cells": 3},
             "images": {"per_class": 4, "size": 16},
             "search": {"epochs": 5, "batch_size": 8, "warmup_epochs": 0},
-            "run": {"run_dir": run_dir, "memory_limit": None},
+            "run": {"run_dir": run_dir},
         }
     )
     summary = run_search(config).summary

@@ -337,14 +337,6 @@ class RunSettings(Settings):
     """How often a loss that is not finite rolls the run back to the last checkpoint before it stops."""
 
 
-class SearchRunSettings(RunSettings):
-    """Where and how a search is carried out."""
-
-    memory_limit: str | None = "auto"
-    """Predict the peak of memory before the search begins, and refuse one that is above this, e.g. 8GB; auto warns where this
-    machine has less; none predicts nothing."""
-
-
 class SearchConfig(Settings):
     """A whole search run."""
 
@@ -367,7 +359,7 @@ class SearchConfig(Settings):
     weights: WeightOptimizer = WeightOptimizer()
     alphas: AlphaOptimizer = AlphaOptimizer()
     images: ImageSettings = ImageSettings()
-    run: SearchRunSettings = SearchRunSettings()
+    run: RunSettings = RunSettings()
 
 
 class TrainConfig(Settings):

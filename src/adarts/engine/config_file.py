@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from adarts.config.loading import read_config_file
-from adarts.config.settings import SearchRunSettings, Settings
+from adarts.config.settings import RunSettings, Settings
 from adarts.errors import CheckpointError, ConfigError
 
 CONFIG_FILE = "config.yaml"
@@ -40,7 +40,7 @@ def compared_settings(config: Settings) -> dict[str, Any]:
 
     Of how it is carried out only the precision counts: it changes more than the last bits. To recompute changes none.
     """
-    circumstances = set(SearchRunSettings.model_fields) - {"precision"}
+    circumstances = set(RunSettings.model_fields) - {"precision"}
     left_out = {"run": circumstances, "images": {"download", "root"}, "supernet": {"recompute"}}
     content = config.model_dump(mode="json", exclude=left_out)
     return dict(content)

@@ -8,7 +8,6 @@ from typing import Any
 from adarts.config.loading import Layers, Values, validated
 from adarts.config.settings import SearchConfig
 from adarts.engine import parse_time_limit
-from adarts.engine.memory import parse_memory_limit
 from adarts.methods import create, published, resolve_options
 from adarts.searching.phases import checked_phases
 
@@ -38,7 +37,6 @@ def checked_search(values: Values) -> SearchConfig:
     """The search of these settings, with its options as its method reads them, and all rules checked."""
     config = resolve_options(validated(SearchConfig, values))
     checked_phases(config, create(config))
-    parse_memory_limit(config.run.memory_limit)
     if config.run.time_limit is not None:
         parse_time_limit(config.run.time_limit)
     return config

@@ -18,7 +18,6 @@ from adarts.engine.tables import titled_rows
 from adarts.methods import create, resolve_options
 from adarts.models import count_macs
 from adarts.report import cell_svg, write_report
-from adarts.searching.memory import check_memory
 from adarts.searching.monitors import collapse_warning, truth
 from adarts.searching.phases import checked_phases
 from adarts.searching.task import SearchTask
@@ -54,7 +53,7 @@ def run_search(config: SearchConfig, images: Source | None = None) -> SearchResu
         DataError: images that cannot be used.
         CheckpointError: a run folder that is damaged, locked or of another configuration.
         NotFiniteError: the loss became NaN or infinite.
-        OutOfMemoryError: a step does not fit in memory, or will need more than the memory limit.
+        OutOfMemoryError: a step does not fit in memory.
         Stopped: a signal or the time limit ended the run at a checkpoint.
     """
     config = resolve_options(config)
@@ -64,13 +63,12 @@ def run_search(config: SearchConfig, images: Source | None = None) -> SearchResu
     data = load_images(images or config.data, config.images, config.seed)
     # Everything that can be refused is refused before there is a folder.
     task = SearchTask(config, data, method, device)
-    tight = check_memory(task.config, data, device)
     facts = {**code_hashes(config), "method_source": source_hash(type(method))}
     with RunFolder.open("search", f"{data.name}-{method.info.name}", config, facts) as run:
         if run.finished:
             genotype, summary = load_genotype(run.path / GENOTYPE_FILE), run.read_json("summary.json")
         else:
-            for warning in filter(None, [tight, *_warnings(config, task)]):
+            for warning in filter(None, _warnings(config, task)):
                 run.warn(warning)
             carry_out(task, run, config.run, partial(_description, task, device))
             genotype = task.genotype()
