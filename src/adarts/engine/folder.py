@@ -188,10 +188,10 @@ class RunFolder:
             raise CheckpointError(f"{path} is not JSON: {error}") from error
 
     def finish(self, summary: dict[str, Any]) -> dict[str, Any]:
-        """Write the summary, and return it: the run is finished."""
+        """Write the summary, and return it as it will be read: the run is finished."""
         self.write_json(SUMMARY, summary)
         self.log(f"finished: {self.path}")
-        return summary
+        return dict(self.read_json(SUMMARY))
 
     def close(self) -> None:
         """Give back the signals and the lock."""
