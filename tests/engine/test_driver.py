@@ -97,19 +97,34 @@ def test_out_of_memory_even_with_the_smallest_batch(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")])
-def test_out_of_memory_later_ends_the_run(tmp_path: Path, error: Exception) -> None:
-    class Growing(TinyTask):
+def test_out_of_memory_later_goes_back_and_on_with_smaller_batches(tmp_path: Path, error: Exception) -> None:
+    class Crowded(TinyTask):
         def step(self, epoch: int, step: int):  # type: ignore[no-untyped-def]
-            if epoch == 1:
+            if (epoch, step, self.accumulation) == (1, 3, 1):
                 raise error
             return super().step(epoch, step)
+
+    run_tiny(tmp_path / "whole")
+    config = SearchConfig(run=settings(tmp_path / "run", checkpoint_minutes=5.0))
+    task = Crowded()
+    with RunFolder.open("search", "x", config) as run:
+        carry_out(task, run, config.run)
+    assert task.accumulation == 2 and task.taken.count((1, 0)) == 2
+    assert "out of memory at epoch 2/4, step 4/6: halving" in (tmp_path / "run" / "log.txt").read_text()
+    assert result(tmp_path / "run") == result(tmp_path / "whole")
+
+
+def test_out_of_memory_at_the_end_of_an_epoch_ends_the_run(tmp_path: Path) -> None:
+    class Measuring(TinyTask):
+        def end_epoch(self, epoch: int, totals: dict[str, float]) -> dict[str, Any]:
+            raise MemoryError
 
     config = SearchConfig(run=settings(tmp_path / "run"))
     with (
         RunFolder.open("search", "x", config) as run,
-        pytest.raises(OutOfMemoryError, match="at epoch 2/4, step 1/6"),
+        pytest.raises(OutOfMemoryError, match="at epoch 1/4, the end of its steps"),
     ):
-        carry_out(Growing(), run, config.run)
+        carry_out(Measuring(), run, config.run)
 
 
 def test_a_bug_stays_a_bug(tmp_path: Path) -> None:

@@ -20,9 +20,6 @@ class Counting:
     def steps(self, epoch: int) -> int:
         return 1
 
-    def workload(self, epoch: int) -> int:
-        return epoch
-
     def step(self, epoch: int, step: int) -> Mapping[str, Tensor | float]:
         self.asked.append(epoch)
         self.weight += 1

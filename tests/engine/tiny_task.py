@@ -60,9 +60,6 @@ class TinyTask:
     def steps(self, epoch: int) -> int:
         return self.num_steps
 
-    def workload(self, epoch: int) -> bool:
-        return epoch >= self.plan.grows_from
-
     def step(self, epoch: int, step: int) -> Mapping[str, Tensor | float]:
         plan = self.plan
         self.taken.append((epoch, step))

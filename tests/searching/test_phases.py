@@ -100,14 +100,6 @@ def test_a_search_that_stops_at_the_end_of_a_phase_keeps_its_supernet() -> None:
     assert task.genotype().to_dict() == record["genotype"]
 
 
-def test_the_kind_of_step_changes_with_the_phase_and_with_the_warm_up() -> None:
-    task = tiny_search("p-darts", search={"epochs": 2, "batch_size": 8, "warmup_epochs": 1})
-    assert [task.workload(epoch) for epoch in (0, 1)] == [(0, False), (0, True)]
-    task.go_to(1, 0)
-    task.end_epoch(1, {"loss": 1.0, "correct": 1.0, "images": 1.0})
-    assert [task.workload(epoch) for epoch in (2, 3)] == [(1, False), (1, True)]
-
-
 def test_fair_darts_says_when_no_alpha_can_reach_the_threshold() -> None:
     short = tiny_search("fair-darts")
     said = short.method.budget_warning(short)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -43,9 +43,6 @@ class Task(Protocol):
 
     def steps(self, epoch: int) -> int:
         """Number of steps of an epoch."""
-
-    def workload(self, epoch: int) -> Hashable:
-        """What the memory of an epoch's steps depends on: where it changes, the first step may find too little of it."""
 
     def step(self, epoch: int, step: int) -> Mapping[str, Tensor | float]:
         """Carry out one step.
@@ -101,15 +98,9 @@ def carry_out(task: Task, run: RunFolder, settings: RunSettings, describe: Calla
 
 class _Driver:
     def __init__(self, task: Task, run: RunFolder, settings: RunSettings) -> None:
-        self.task = task
-        self.run = run
-        self.settings = settings
-        self.epoch = 0
-        self.step = 0
+        self.task, self.run, self.settings = task, run, settings
+        self.epoch = self.step = self.rollbacks = 0
         self.totals: dict[str, Tensor | float] = {}
-        self.rollbacks = 0
-        #: the kind of steps that memory suffices for
-        self.fitting: Hashable = None
         self.saved_at = time.monotonic()
 
     def carry_out(self, describe: Callable[[], str]) -> None:
@@ -125,12 +116,16 @@ class _Driver:
         while self.epoch < self.task.epochs:
             try:
                 self._advance()
+                continue
             except NotFiniteError as error:
                 self._roll_back(error)
+                continue
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
-                raise OutOfMemoryError(f"out of memory at {self._position()}: {first_line(error)}") from error
+                reason = first_line(error)
+            # Here the exception is gone, and with it the frames that held the step's tensors.
+            self._halve_batch(reason)
 
     def _start(self) -> None:
         state = self.run.checkpoints.load()
@@ -148,8 +143,7 @@ class _Driver:
         if self.step == steps:
             self._end_epoch()
         else:
-            fits = self.task.workload(self.epoch) == self.fitting
-            sums = self._step() if fits else self._first_step()
+            sums = self.task.step(self.epoch, self.step)
             self.step += 1
             for name, value in sums.items():
                 # Kept as tensors, so that no step waits for the device; in double, so that long sums stay exact.
@@ -161,34 +155,22 @@ class _Driver:
         if time.monotonic() - self.saved_at >= 60 * self.settings.checkpoint_minutes:
             self._save()
 
-    def _step(self) -> Mapping[str, Tensor | float]:
-        return self.task.step(self.epoch, self.step)
-
-    def _first_step(self) -> Mapping[str, Tensor | float]:
-        """The first step of its kind in this process: when memory does not suffice, go back and try smaller batches."""
-        while True:
-            try:
-                sums = self._step()
-            except (RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error):
-                    raise
-                reason = first_line(error)
-            else:
-                self.fitting = self.task.workload(self.epoch)
-                return sums
-            # Here the exception is gone, and with it the frames that held the step's tensors.
-            gc.collect()
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
-            self._restore_last()
-            if not self.task.halve_batch():
-                raise OutOfMemoryError(f"out of memory, even with the smallest batch: {reason}")
-            self.run.warn(f"out of memory at {self._position()}: halving the batch and adding up gradients instead")
-            self._save()
+    def _halve_batch(self, reason: str) -> None:
+        """Memory did not suffice for a step: go back to the last checkpoint, and on with smaller batches."""
+        position = self._position()
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        self._restore_last()
+        if not self.task.halve_batch():
+            raise OutOfMemoryError(f"out of memory, even with the smallest batch: {reason}")
+        self.run.warn(f"out of memory at {position}: halving the batch and adding up gradients instead")
+        self._save()
 
     def _end_epoch(self) -> None:
         try:
-            record = self.task.end_epoch(self.epoch, {name: float(total) for name, total in self.totals.items()})
+            with out_of_memory_named(f"at {self._position()}"):  # smaller steps would not help a measurement
+                record = self.task.end_epoch(self.epoch, {name: float(total) for name, total in self.totals.items()})
         except StoppedAtOnce:  # anywhere in there, so the task may have changed by half: nothing to save
             raise
         except Stopped as asked:

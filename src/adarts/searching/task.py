@@ -63,10 +63,6 @@ class SearchTask(BilevelStep):
     def steps(self, epoch: int) -> int:
         return self._steps
 
-    def workload(self, epoch: int) -> tuple[int, bool]:
-        progress = self.progress_at(epoch)
-        return progress.phase, progress.past_warmup
-
     def end_epoch(self, epoch: int, totals: dict[str, float]) -> dict[str, Any]:
         self.require_finite()
         record: dict[str, Any] = {

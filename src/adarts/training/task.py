@@ -70,9 +70,6 @@ class TrainTask:
     def steps(self, epoch: int) -> int:
         return len(self.batches)
 
-    def workload(self, epoch: int) -> str:
-        return "training"
-
     def step(self, epoch: int, step: int) -> Sums:
         self.network.train()
         x_bchw, y_b = self.batches.batch(epoch, step)
