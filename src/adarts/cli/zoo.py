@@ -171,5 +171,6 @@ def _facts(record: Record | Genotype) -> dict[str, Any]:
     if not isinstance(record, Record):
         return {"genotype": record.to_dict()}
     known = asdict(record)
+    known.pop("recipe", None)
     genotype = known.pop("document", None)
     return known if genotype is None else {**known, "genotype": genotype}

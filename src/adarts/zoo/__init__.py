@@ -6,6 +6,7 @@
 Importing the room loads no torch, so that its records can be listed at once.
 """
 
-from adarts.zoo.catalog import Entry, Record, entries, find, get, names, nearest_names, record, records, select
+from adarts.zoo.catalog import entries, find, get, names, nearest_names, record, records, select
+from adarts.zoo.records import Entry, Record
 
 __all__ = ["Entry", "Record", "entries", "find", "get", "names", "nearest_names", "record", "records", "select"]

@@ -3,41 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from adarts.config.settings import folded
 from adarts.errors import ConfigError, nearest
-
-
-@dataclass(frozen=True)
-class Baseline:
-    """A hand-designed network.
-
-    Attributes:
-        name: by which it is built.
-        title: as people call it.
-        paper: that introduced it.
-        year: of the paper.
-        cifar10_error: published test error in per cent, as Table I of the ADARTS paper quotes it.
-        cifar100_error: the same on CIFAR-100.
-        size: published number of parameters in millions.
-        parameters: of our network for 10 classes, so that nothing need be built to list it.
-        recipe: the settings that it is trained with, as a layer of a configuration.
-        note: what a reader must know of figures and recipe.
-    """
-
-    name: str
-    title: str
-    paper: str
-    year: int
-    cifar10_error: float
-    cifar100_error: float
-    size: float
-    parameters: int
-    recipe: Mapping[str, Mapping[str, Any]]
-    note: str = ""
+from adarts.zoo.records import Baseline
 
 
 def _recipe(
@@ -74,7 +44,7 @@ _RECORDS = (
         size=1.7,
         parameters=1_727_962,
         recipe=_RESNET,
-        note="The paper has no CIFAR-100; 25.16 % is the figure of ResNet-164 in the paper on pre-activation.",
+        remarks=("The paper has no CIFAR-100; 25.16 % is the figure of ResNet-164 in the paper on pre-activation.",),
     ),
     Baseline(
         name="resnet1202",
@@ -84,10 +54,13 @@ _RECORDS = (
         cifar10_error=7.93,
         cifar100_error=27.82,
         size=19.4,
+        figures="Table I of the ADARTS paper, the size by its own paper",
         parameters=19_421_274,
         recipe=_RESNET,
-        note="Table I of the ADARTS paper gives it 10.2 M parameters; the network's own paper says 19.4 M. The paper has no "
-        "CIFAR-100; 27.82 % is the figure of ResNet-1001 in the paper on pre-activation.",
+        remarks=(
+            "Table I of the ADARTS paper gives it 10.2 M parameters; the network's own paper says 19.4 M. The paper has no "
+            "CIFAR-100; 27.82 % is the figure of ResNet-1001 in the paper on pre-activation.",
+        ),
     ),
     Baseline(
         name="densenet_bc_190_40",
@@ -110,8 +83,10 @@ _RECORDS = (
         size=20.1,
         parameters=20_040_522,
         recipe=_recipe(epochs=164, batch_size=128, weight_decay=5e-4),
-        note="The paper has no CIFAR; network, recipe and both errors are those of github.com/bearpaw/pytorch-classification, "
-        "which lowers the rate after 81 and 122 epochs, here after 82 and 123.",
+        remarks=(
+            "The paper has no CIFAR; network, recipe and both errors are those of github.com/bearpaw/pytorch-classification, "
+            "which lowers the rate after 81 and 122 epochs, here after 82 and 123.",
+        ),
     ),
     Baseline(
         name="mobilenet_v2",
@@ -123,8 +98,10 @@ _RECORDS = (
         size=2.2,
         parameters=2_236_682,
         recipe=_recipe(epochs=200, batch_size=128, weight_decay=5e-4, in_steps=False),
-        note="The paper has no CIFAR; where the quoted errors come from is not known, and networks that are trained on CIFAR "
-        "alone do not reach them. The recipe is what public CIFAR codes use.",
+        remarks=(
+            "The paper has no CIFAR; where the quoted errors come from is not known, and networks that are trained on CIFAR "
+            "alone do not reach them. The recipe is what public CIFAR codes use.",
+        ),
     ),
 )
 

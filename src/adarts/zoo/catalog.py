@@ -1,4 +1,4 @@
-"""What the zoo holds, by name: where it comes from, what was published of it, how large it is.
+"""What the zoo holds, by name.
 
 The data of the published cells are `genotypes.json` beside this module. A published figure that no source of ours gives is
 missing there, not guessed; the number of parameters is that of our own network, at the size at which the field compares: 36
@@ -9,80 +9,20 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from functools import cache, cached_property
+from collections.abc import Callable
+from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from adarts.config.settings import folded
 from adarts.errors import ConfigError
 from adarts.zoo.baselines import BASELINES
-from adarts.zoo.table1 import TABLE
-
-if TYPE_CHECKING:
-    from adarts.spaces import Genotype
+from adarts.zoo.records import Entry, Record
 
 CHANNELS, CELLS, CLASSES = 36, 20, 10
 """The network whose parameters are counted."""
 
-_TABLE_1 = "Table I of the ADARTS paper"
-
 Order = Literal["name", "year", "error", "size"]
-
-
-@dataclass(frozen=True)
-class Record:
-    """What is known of a network.
-
-    Attributes:
-        name: by which it is listed.
-        title: as people call it.
-        method: that found it.
-        paper: of the method; None where the origin is not known.
-        year: of the paper.
-        source: repository and file with its text.
-        source_name: that its source gives it, as good as its name to find it; with the method before it where several sources
-            would give the same.
-        cifar10_error: published test error in per cent; None where no source gives one for this very network.
-        cifar100_error: the same on CIFAR-100.
-        size: published number of parameters in millions.
-        figures: who published the errors and the size.
-        parameters: of our network, for 10 classes; of cells with 36 channels and 20 cells.
-        remarks: what people should know.
-    """
-
-    name: str
-    title: str
-    method: str
-    paper: str | None
-    year: int | None
-    source: str | None
-    source_name: str | None
-    cifar10_error: float | None
-    cifar100_error: float | None
-    size: float | None
-    figures: str | None
-    parameters: int
-    remarks: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Entry(Record):
-    """Published cells.
-
-    Attributes:
-        document: the cells in the JSON form of a genotype.
-    """
-
-    document: Mapping[str, Any] = field(repr=False, hash=False)
-
-    @cached_property
-    def genotype(self) -> Genotype:
-        """The cells."""
-        from adarts.spaces import Genotype
-
-        return Genotype.from_dict(self.document)
 
 
 def entries() -> tuple[Entry, ...]:
@@ -97,26 +37,7 @@ def names() -> tuple[str, ...]:
 
 def records() -> tuple[Record, ...]:
     """All published cells, then the hand-designed networks."""
-    printed = {name: {row.size for row in TABLE if row.ours == name} for name in BASELINES}
-    designed = (
-        Record(
-            name=baseline.name,
-            title=baseline.title,
-            method="designed by hand",
-            paper=baseline.paper,
-            year=baseline.year,
-            source=None,
-            source_name=None,
-            cifar10_error=baseline.cifar10_error,
-            cifar100_error=baseline.cifar100_error,
-            size=baseline.size,
-            figures=_TABLE_1 if baseline.size in printed[baseline.name] else f"{_TABLE_1}, the size by its own paper",
-            parameters=baseline.parameters,
-            remarks=(baseline.note,) if baseline.note else (),
-        )
-        for baseline in BASELINES.values()
-    )
-    return (*entries(), *designed)
+    return (*entries(), *BASELINES.values())
 
 
 def record(name: str) -> Record:
@@ -125,8 +46,7 @@ def record(name: str) -> Record:
     Raises:
         ConfigError: there is none; with the nearest names.
     """
-    designed = {each.name: each for each in records() if not isinstance(each, Entry)}
-    found = find(name) or designed.get(folded(name))
+    found = find(name) or BASELINES.get(folded(name))
     if found is None:
         raise ConfigError(f"unknown network '{name[:60]}'{_hint(name)}")
     return found
@@ -137,7 +57,11 @@ def select(text: str | None = None, order: Order = "name") -> list[Record]:
     found = [
         each
         for each in records()
-        if text is None or any(text.lower() in (part or "").lower() for part in _searched(each))
+        if text is None
+        or any(
+            text.lower() in (part or "").lower()
+            for part in (each.name, each.source_name, each.title, each.method, each.paper)
+        )
     ]
     keys: dict[Order, Callable[[Record], Any]] = {
         "name": lambda r: r.name.lower(),
@@ -147,10 +71,6 @@ def select(text: str | None = None, order: Order = "name") -> list[Record]:
     }
     key = keys[order]
     return sorted(found, key=lambda r: (key(r) is None, key(r) or 0, r.name.lower()))
-
-
-def _searched(each: Record) -> tuple[str | None, ...]:
-    return each.name, each.source_name, each.title, each.method, each.paper
 
 
 def find(name: str) -> Entry | None:

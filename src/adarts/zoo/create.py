@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from numbers import Integral
-from typing import Any
 
 import torch
 from torch import nn
@@ -13,7 +12,8 @@ from adarts.errors import ConfigError
 from adarts.models import Network, baselines, cost
 from adarts.seeding import fresh_weights
 from adarts.spaces import Genotype
-from adarts.zoo.catalog import CELLS, CHANNELS, Entry, record
+from adarts.zoo.catalog import CELLS, CHANNELS, record
+from adarts.zoo.records import Entry
 
 SMALLEST_DESIGNED = 16
 """Smallest side of an image for hand-designed networks: less than that some of them halve to nothing."""
@@ -46,9 +46,22 @@ def create_model(
     Raises:
         ConfigError: there is no such network, or it cannot be of this size.
     """
-    sides = _sides(image_size)
+    sides = tuple(image_size) if isinstance(image_size, Sequence) else (image_size, image_size)
+    if len(sides) != 2 or not all(isinstance(side, Integral) for side in sides):
+        raise ConfigError(f"image_size is (height, width) or one side, in whole pixels, not {repr(image_size)[:60]}")
+    found = record(name)
+    smallest = 1 if isinstance(found, Entry) else SMALLEST_DESIGNED
+    if min(sides) < smallest:
+        raise ConfigError(f"{found.name} takes images from {smallest}x{smallest} pixels on, not {sides[0]}x{sides[1]}")
     with fresh_weights(seed):
-        return _build(name, num_classes, channels, cells, in_channels, sides, auxiliary)
+        if isinstance(found, Entry):
+            sizes = (CHANNELS if channels is None else channels, CELLS if cells is None else cells)
+            return Network(found.genotype, num_classes, *sizes, in_channels, auxiliary)
+        if channels is not None or cells is not None or auxiliary:
+            raise ConfigError(
+                f"{found.name} is designed by hand: it has its own widths and depth, no cells and no auxiliary head"
+            )
+        return baselines.build(found.name, num_classes, in_channels)
 
 
 def count(
@@ -77,38 +90,3 @@ def count(
             model = create_model(network, num_classes, channels, cells, image_size=image_size)
     size = cost(model, image_size)
     return size.parameters, size.macs
-
-
-def _build(
-    name: str,
-    num_classes: int,
-    channels: int | None,
-    cells: int | None,
-    in_channels: int,
-    sides: tuple[int, int],
-    auxiliary: bool,
-) -> nn.Module:
-    found = record(name)
-    if isinstance(found, Entry):
-        _require(found.name, sides, smallest=1)
-        sizes = (CHANNELS if channels is None else channels, CELLS if cells is None else cells)
-        return Network(found.genotype, num_classes, *sizes, in_channels, auxiliary)
-    _require(found.name, sides, smallest=SMALLEST_DESIGNED)
-    if channels is not None or cells is not None or auxiliary:
-        raise ConfigError(
-            f"{found.name} is designed by hand: it has its own widths and depth, no cells and no auxiliary head"
-        )
-    return baselines.build(found.name, num_classes, in_channels)
-
-
-def _sides(image_size: Any) -> tuple[int, int]:
-    """(height, width), in whole numbers of any kind."""
-    sides = tuple(image_size) if isinstance(image_size, Sequence) else (image_size, image_size)
-    if len(sides) != 2 or not all(isinstance(side, Integral) for side in sides):
-        raise ConfigError(f"image_size is (height, width) or one side, in whole pixels, not {repr(image_size)[:60]}")
-    return sides
-
-
-def _require(name: str, sides: tuple[int, int], smallest: int) -> None:
-    if min(sides) < smallest:
-        raise ConfigError(f"{name} takes images from {smallest}x{smallest} pixels on, not {sides[0]}x{sides[1]}")

@@ -20,7 +20,6 @@ class Row:
         cifar10_error: test error in per cent, as printed.
         cifar100_error: the same on CIFAR-100.
         ours: the zoo's name of the network; None if it has none.
-        note: where the row is mistaken, or disagrees with what we count.
     """
 
     system: str
@@ -30,164 +29,64 @@ class Row:
     cifar10_error: float
     cifar100_error: float | None
     ours: str | None
-    note: str = ""
+
+    @property
+    def note(self) -> str:
+        """Where the row is mistaken, or disagrees with what we count."""
+        return _NOTES.get(self.system, "")
 
 
-_MACRO = "The size is that of the network of its own paper; ours is that of its cells in the network of DARTS."
 _HAND, _EVOLUTION, _RL, _GRADIENT = "manual", "evolution", "RL", "gradient-based"
 
 TABLE = (
-    Row("ResNet (depth 110)", _HAND, 1.7, None, 6.43, 25.16, "resnet110", "25.16 % belongs to ResNet-164."),
-    Row(
-        "ResNet (depth 1202)",
-        _HAND,
-        10.2,
-        None,
-        7.93,
-        27.82,
-        "resnet1202",
-        "It has 19.4 M parameters, not 10.2 M. 27.82 % belongs to ResNet-1001.",
-    ),
+    Row("ResNet (depth 110)", _HAND, 1.7, None, 6.43, 25.16, "resnet110"),
+    Row("ResNet (depth 1202)", _HAND, 10.2, None, 7.93, 27.82, "resnet1202"),
     Row("DenseNet-BC", _HAND, 25.6, None, 3.46, 17.18, "densenet_bc_190_40"),
-    Row(
-        "VGG",
-        _HAND,
-        20.1,
-        None,
-        6.66,
-        28.05,
-        "vgg19_bn",
-        "It is VGG-19 with batch normalization and one linear layer; 20.1 M is its size with 100 classes.",
-    ),
-    Row(
-        "MobileNetV2",
-        _HAND,
-        2.2,
-        None,
-        4.26,
-        19.20,
-        "mobilenet_v2",
-        "Where the errors come from is not known; trained on CIFAR alone it does not reach them.",
-    ),
+    Row("VGG", _HAND, 20.1, None, 6.66, 28.05, "vgg19_bn"),
+    Row("MobileNetV2", _HAND, 2.2, None, 4.26, 19.20, "mobilenet_v2"),
     Row("Genetic CNN", _EVOLUTION, None, 17, 7.10, 29.05, None),
-    Row(
-        "AmoebaNet-B",
-        _EVOLUTION,
-        2.8,
-        3150,
-        2.55,
-        None,
-        None,
-        "The zoo's AmoebaNet is AmoebaNet-A, another cell.",
-    ),
+    Row("AmoebaNet-B", _EVOLUTION, 2.8, 3150, 2.55, None, None),
     Row("Hierarchical Evolution", _EVOLUTION, 15.7, 300, 3.75, None, None),
     Row("CARS", _EVOLUTION, 2.4, 0.4, 3.00, None, "CARS_A"),
-    Row(
-        "ENAS",
-        _RL,
-        4.6,
-        0.5,
-        2.89,
-        19.43,
-        "ENAS_micro",
-        f"{_MACRO} 19.43 % is of a training without cutout, says the table of NASI.",
-    ),
-    Row("NASNet-A", _RL, 3.3, 1800, 3.41, None, "NASNet", _MACRO),
-    Row("NASNet-A + cutout", _RL, 3.3, 1800, 2.65, None, "NASNet", _MACRO),
-    Row("SMASH", _RL, 16, 1.5, 4.03, None, None, "It is a hypernetwork with random search, not RL."),
-    Row(
-        "DARTS (first order) + cutout",
-        _GRADIENT,
-        3.3,
-        1.5,
-        3.00,
-        17.76,
-        "DARTS_V1",
-        "3.3 M is the size of second order. 1.5 GPU days is of the paper's first version; the published one says 0.4.",
-    ),
-    Row(
-        "DARTS (second order) + cutout",
-        _GRADIENT,
-        3.3,
-        4.0,
-        2.76,
-        17.54,
-        "DARTS_V2",
-        "4.0 GPU days is of the paper's first version; the published one says 1.0.",
-    ),
+    Row("ENAS", _RL, 4.6, 0.5, 2.89, 19.43, "ENAS_micro"),
+    Row("NASNet-A", _RL, 3.3, 1800, 3.41, None, "NASNet"),
+    Row("NASNet-A + cutout", _RL, 3.3, 1800, 2.65, None, "NASNet"),
+    Row("SMASH", _RL, 16, 1.5, 4.03, None, None),
+    Row("DARTS (first order) + cutout", _GRADIENT, 3.3, 1.5, 3.00, 17.76, "DARTS_V1"),
+    Row("DARTS (second order) + cutout", _GRADIENT, 3.3, 4.0, 2.76, 17.54, "DARTS_V2"),
     Row("GDAS", _GRADIENT, 3.4, 0.2, 3.87, 19.68, "GDAS_V1"),
-    Row(
-        "GDAS + cutout",
-        _GRADIENT,
-        3.4,
-        0.2,
-        2.93,
-        19.38,
-        "GDAS_V1",
-        "On CIFAR-100 the table of NASI quotes 18.38 %.",
-    ),
+    Row("GDAS + cutout", _GRADIENT, 3.4, 0.2, 2.93, 19.38, "GDAS_V1"),
     Row("SNAS + cutout", _GRADIENT, 2.8, 1.5, 2.85, 17.55, "SNAS_moderate"),
-    Row(
-        "P-DARTS + cutout",
-        _GRADIENT,
-        3.4,
-        0.3,
-        2.50,
-        17.20,
-        "PDARTS",
-        "On CIFAR-100 the table of APD (2025) quotes 16.63 % from P-DARTS's own paper.",
-    ),
-    Row(
-        "PC-DARTS + cutout",
-        _GRADIENT,
-        3.6,
-        0.1,
-        2.57,
-        None,
-        "PC_DARTS_cifar",
-        "The text calls its choice of channels random; its code takes the first ones and shuffles.",
-    ),
-    Row(
-        "FairDARTS + cutout",
-        _GRADIENT,
-        2.8,
-        0.4,
-        2.54,
-        17.61,
-        "FairDARTS_a",
-        "2.8 M contains the auxiliary head, which no other row does; without it, it is 2.36 M.",
-    ),
-    Row(
-        "SDARTS-ADV + cutout",
-        _GRADIENT,
-        3.3,
-        1.3,
-        2.61,
-        16.73,
-        "SDARTS_ADV",
-        "The error on CIFAR-100 is not from its own paper.",
-    ),
-    Row(
-        "EoiNAS + cutout",
-        _GRADIENT,
-        3.4,
-        0.6,
-        2.50,
-        17.30,
-        "EOINAS_2",
-        "Neither cell in its code has 3.4 M: EOINAS_2 has 3.53 M, EOINAS 4.14 M.",
-    ),
+    Row("P-DARTS + cutout", _GRADIENT, 3.4, 0.3, 2.50, 17.20, "PDARTS"),
+    Row("PC-DARTS + cutout", _GRADIENT, 3.6, 0.1, 2.57, None, "PC_DARTS_cifar"),
+    Row("FairDARTS + cutout", _GRADIENT, 2.8, 0.4, 2.54, 17.61, "FairDARTS_a"),
+    Row("SDARTS-ADV + cutout", _GRADIENT, 3.3, 1.3, 2.61, 16.73, "SDARTS_ADV"),
+    Row("EoiNAS + cutout", _GRADIENT, 3.4, 0.6, 2.50, 17.30, "EOINAS_2"),
     Row("ADARTS", _GRADIENT, 2.9, 0.2, 3.70, 18.21, "ADARTS_V1"),
-    Row(
-        "ADARTS + cutout",
-        _GRADIENT,
-        2.9,
-        0.2,
-        2.46,
-        17.06,
-        "ADARTS_V1",
-        "One number without a spread. The paper gives its gain over DARTS as 0.3 and 0.48 points; trainings of one cell "
-        "of DARTS differ by ± 0.09.",
-    ),
+    Row("ADARTS + cutout", _GRADIENT, 2.9, 0.2, 2.46, 17.06, "ADARTS_V1"),
 )
 """All 25 rows, of 22 systems."""
+
+_MACRO = "The size is that of the network of its own paper; ours is that of its cells in the network of DARTS."
+_NOTES = {
+    "ResNet (depth 110)": "25.16 % belongs to ResNet-164.",
+    "ResNet (depth 1202)": "It has 19.4 M parameters, not 10.2 M. 27.82 % belongs to ResNet-1001.",
+    "VGG": "It is VGG-19 with batch normalization and one linear layer; 20.1 M is its size with 100 classes.",
+    "MobileNetV2": "Where the errors come from is not known; trained on CIFAR alone it does not reach them.",
+    "AmoebaNet-B": "The zoo's AmoebaNet is AmoebaNet-A, another cell.",
+    "ENAS": f"{_MACRO} 19.43 % is of a training without cutout, says the table of NASI.",
+    "NASNet-A": _MACRO,
+    "NASNet-A + cutout": _MACRO,
+    "SMASH": "It is a hypernetwork with random search, not RL.",
+    "DARTS (first order) + cutout": "3.3 M is the size of second order. 1.5 GPU days is of the paper's first version; "
+    "the published one says 0.4.",
+    "DARTS (second order) + cutout": "4.0 GPU days is of the paper's first version; the published one says 1.0.",
+    "GDAS + cutout": "On CIFAR-100 the table of NASI quotes 18.38 %.",
+    "P-DARTS + cutout": "On CIFAR-100 the table of APD (2025) quotes 16.63 % from P-DARTS's own paper.",
+    "PC-DARTS + cutout": "The text calls its choice of channels random; its code takes the first ones and shuffles.",
+    "FairDARTS + cutout": "2.8 M contains the auxiliary head, which no other row does; without it, it is 2.36 M.",
+    "SDARTS-ADV + cutout": "The error on CIFAR-100 is not from its own paper.",
+    "EoiNAS + cutout": "Neither cell in its code has 3.4 M: EOINAS_2 has 3.53 M, EOINAS 4.14 M.",
+    "ADARTS + cutout": "One number without a spread. The paper gives its gain over DARTS as 0.3 and 0.48 points; "
+    "trainings of one cell of DARTS differ by ± 0.09.",
+}

@@ -49,10 +49,8 @@ class _Model(nn.Module):
     def _take_over(self, num_classes: int, in_chans: int, global_pool: str, drop_rate: float) -> None:
         """Notes what timm asks for; an inner classifier that has another number of classes is replaced."""
         self.num_features = self.head_hidden_size = self.classifier.in_features
-        self.in_chans = in_chans
-        self.drop_rate = drop_rate
-        self.num_classes = self.classifier.out_features
-        self.global_pool = "avg"
+        self.num_classes, self.global_pool = self.classifier.out_features, "avg"
+        self.in_chans, self.drop_rate = in_chans, drop_rate
         if num_classes != self.num_classes or global_pool != "avg":
             self.reset_classifier(num_classes, global_pool)
 
@@ -132,12 +130,7 @@ class HandDesignedModel(_Model, Classifier):
     """A hand-designed network; its weights have the names that they have in :mod:`adarts.models.baselines`."""
 
     def __init__(
-        self,
-        name: str,
-        num_classes: int = 10,
-        in_chans: int = 3,
-        global_pool: str = "avg",
-        drop_rate: float = 0.0,
+        self, name: str, num_classes: int = 10, in_chans: int = 3, global_pool: str = "avg", drop_rate: float = 0.0
     ) -> None:
         built = baselines.build(name, max(num_classes, 1), in_chans)
         # Not Classifier's own beginning, which would draw all weights once more.
@@ -168,15 +161,8 @@ def _register(name: str, model: type[_Model], **more: Any) -> None:
         return built
 
     entrypoint.__name__ = entrypoint.__qualname__ = known
-    config = {
-        "num_classes": 10,
-        "input_size": (3, 32, 32),
-        "crop_pct": 1.0,
-        "mean": _MEAN,
-        "std": _STD,
-        "classifier": "classifier",
-        **more,
-    }
+    sizes = {"num_classes": 10, "input_size": (3, 32, 32), "crop_pct": 1.0}
+    config = {**sizes, "mean": _MEAN, "std": _STD, "classifier": "classifier", **more}
     default_cfgs.update(generate_default_cfgs({known: config}))
     register_model(entrypoint)
 
