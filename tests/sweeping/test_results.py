@@ -10,8 +10,8 @@ import pytest
 from adarts.config.settings import SearchConfig
 from adarts.report.numbers import Spread
 from adarts.sweeping.grid import Point
-from adarts.sweeping.pages import content, page, spread_in_words, summary
-from adarts.sweeping.results import PointResult, accuracies, groups
+from adarts.sweeping.pages import content, page, summary
+from adarts.sweeping.results import PointResult, SeedGroup, accuracies, groups
 
 CONFIG = SearchConfig()
 MACHINE = dict.fromkeys(
@@ -24,18 +24,17 @@ def point(method: str, k: int, seed: int) -> Point:
     return Point(f"{method}-edge.k={k}-seed{seed}", {"method": method, "edge.k": k, "seed": seed}, CONFIG, 2)
 
 
-def done(method: str, k: int, seed: int, skips: list[int], **figures: Any) -> PointResult:
-    figures = {"skips.normal": skips[-1], **figures}
-    epochs = [{"normal": number} for number in skips]
-    return PointResult(point(method, k, seed), "finished", figures=figures, collapsed=skips[-1] > 2, skips=epochs)
+def done(method: str, k: int, seed: int, skips: int, **figures: Any) -> PointResult:
+    figures = {"skips.normal": skips, **figures}
+    return PointResult(point(method, k, seed), "finished", figures=figures, collapsed=skips > 2)
 
 
 OUTCOMES = [
-    done("adarts", 4, 0, [1, 2, 4], train_accuracy=0.40, seconds=10.0),
-    done("darts", 1, 0, [8], train_accuracy=0.5, seconds=60.0),
-    done("adarts", 4, 1, [2, 2, 1], train_accuracy=0.43, seconds=12.0),
-    done("adarts", 4, 2, [0, 2], train_accuracy=0.46, seconds=17.0),  # stopped early
-    done("adarts", 2, 0, [3], train_accuracy=0.6, alphas_accuracy=0.5, seconds=20.0),
+    done("adarts", 4, 0, 4, train_accuracy=0.40, seconds=10.0),
+    done("darts", 1, 0, 8, train_accuracy=0.5, seconds=60.0),
+    done("adarts", 4, 1, 1, train_accuracy=0.43, seconds=12.0),
+    done("adarts", 4, 2, 2, train_accuracy=0.46, seconds=17.0),
+    done("adarts", 2, 0, 3, train_accuracy=0.6, alphas_accuracy=0.5, seconds=20.0),
     PointResult(point("adarts", 4, 3), "failed", "the loss is nan | really"),
     PointResult(point("darts", 1, 1), "waiting"),
     PointResult(point("darts", 2, 0), "failed", "no memory"),
@@ -58,15 +57,6 @@ def test_groups_by_method_and_settings() -> None:
     assert found["darts", 1].collapsed == 1
 
 
-def test_skips_by_epoch_are_means_over_the_seeds_that_came_so_far() -> None:
-    first = groups(OUTCOMES)[0]
-    assert first.skips_by_epoch == [
-        {"epoch": 0, "n": 3, "normal": 1.0},
-        {"epoch": 1, "n": 3, "normal": 2.0},
-        {"epoch": 2, "n": 2, "normal": 2.5},
-    ]
-
-
 def test_what_was_not_measured_is_left_out() -> None:
     record = {"train_accuracy": 0.0, "alphas_accuracy": None, "train_loss": 1.0}
     assert accuracies(record) == {"train_accuracy": 0.0}
@@ -83,7 +73,8 @@ def test_what_was_not_measured_is_left_out() -> None:
     ],
 )
 def test_in_words(name: str, spread: Spread, words: str) -> None:
-    assert spread_in_words(name, spread) == words
+    group = SeedGroup({"method": "adarts"}, [0], 0, {name: spread})
+    assert f"| {words} |" in " ".join(summary([group]).split())
 
 
 def test_table_and_page() -> None:
@@ -108,16 +99,3 @@ def test_content_is_json_with_all_points() -> None:
     assert first["figures"]["seconds"] == 10.0
     assert (first["collapsed"], failed["collapsed"], failed["error"]) == (True, None, "the loss is nan | really")
     assert read["groups"][1]["figures"]["seconds"] == {"n": 1, "mean": 60.0, "sd": None}
-
-
-def test_the_truth_by_epoch_has_mean_deviation_and_worst() -> None:
-    outcomes = [
-        PointResult(point("darts", 1, seed), "finished", skips=[{"normal": 0}] * len(truth), truth=truth)
-        for seed, truth in enumerate([[90.0, 93.0], [92.0, 94.0], [94.0]])
-    ]
-    (group,) = groups(outcomes)
-    assert group.truth_by_epoch == [
-        {"epoch": 0, "n": 3, "mean": 92.0, "sd": pytest.approx(2.0), "worst": 90.0},
-        {"epoch": 1, "n": 2, "mean": 93.5, "sd": pytest.approx(0.5**0.5), "worst": 93.0},
-    ]
-    assert groups([done("adarts", 4, 0, [1])])[0].truth_by_epoch == []

@@ -56,7 +56,7 @@ def test_failed_points_do_not_stop_the_others_and_finished_ones_stay(
     assert figures["alphas_accuracy"] == epochs[-1]["alphas_accuracy"]
     assert figures["seconds"] == summary["seconds"]
     (group,) = found["groups"]
-    assert group["skips_by_epoch"] == [{"epoch": i, "n": 1, **record["skips"]} for i, record in enumerate(epochs)]
+    assert group["figures"]["skips.normal"] == {"n": 1, "mean": summary["skips"]["normal"], "sd": None}
     environment = json.loads((run / "environment.json").read_text())
     assert environment["threads"] == 1
     assert environment["command"].startswith("adarts search --config")

@@ -30,7 +30,6 @@ def tell(rows: list[WatchedPoint], terminal: bool) -> str:
     console = Console(file=io.StringIO(), force_terminal=terminal, **plain)  # type: ignore[arg-type]
     with Watch(rows, console) as watch:
         watch.started("a")
-        watch.refresh()
         watch.started("b")
         watch.ended("a", "failed", "too bad", Path("a.txt"))
         watch.ended("b", "finished")

@@ -2,8 +2,9 @@
 
     python child.py PARENT CORES COMMAND...
 
-Both last through the change into the command. That is safer than code that runs between fork and exec, which must not meet a
-lock that another thread of the parent holds. Only the standard library is imported, so this costs a few hundredths of a second.
+CORES are numbers parted by commas, or empty for all. When the process PARENT ends, however it ends, the command gets a SIGTERM
+and stops at a checkpoint. Both last through the change into the command, and need no code between fork and exec, which must not
+meet a lock that another thread of the parent holds. Only the standard library is imported: a few hundredths of a second.
 """
 
 import ctypes
@@ -13,15 +14,8 @@ import sys
 
 _PR_SET_PDEATHSIG = 1
 
-
-def main(parent: int, cores: str, command: list[str]) -> None:
-    """Become the command.
-
-    Args:
-        parent: when this process ends, however it ends, the command gets a SIGTERM: it stops at a checkpoint.
-        cores: numbers parted by commas; empty leaves all.
-        command: the program and its arguments.
-    """
+if __name__ == "__main__":
+    parent, cores, command = int(sys.argv[1]), sys.argv[2], sys.argv[3:]
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
         if os.getppid() != parent:  # it ended before the line above
@@ -29,7 +23,3 @@ def main(parent: int, cores: str, command: list[str]) -> None:
         if cores:
             os.sched_setaffinity(0, map(int, cores.split(",")))
     os.execv(command[0], command)
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2], sys.argv[3:])

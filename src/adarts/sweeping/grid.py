@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from copy import deepcopy
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -15,8 +14,8 @@ from typing import Any
 
 import torch
 
-from adarts.config.loading import checked, fields, merge, nested, value_at
-from adarts.config.settings import ImageSettings, SearchConfig, code_in
+from adarts.config.loading import checked, fields, merged, nested, value_at
+from adarts.config.settings import ImageSettings, SearchConfig
 from adarts.data import load_images
 from adarts.engine.config_file import compared_settings
 from adarts.errors import ConfigError, DataError
@@ -66,7 +65,9 @@ def grid(
     if (number := math.prod(map(len, axes.values()))) > _MOST:
         raise ConfigError(f"the sweep would have {number:,} points; at most {_MOST:,} are taken")
     points = [_point(dict(zip(axes, values, strict=True)), common, config_file) for values in product(*axes.values())]
-    _require_distinct(points)
+    ((name, number),) = Counter(point.name for point in points).most_common(1)
+    if number > 1:
+        raise ConfigError(f"two points would share the folder {name}; leave one out, or give it a sweep of its own")
     return points
 
 
@@ -79,9 +80,11 @@ def require_possible(points: Sequence[Point]) -> None:
         ConfigError: settings that do not fit together, with the point's name.
         DataError: images that are not there, or cannot be used.
     """
-    designs = {json.dumps({**point.settings, "seed": None}, default=str): point for point in reversed(points)}
+    designs: dict[str, Point] = {}
+    for point in points:
+        designs.setdefault(repr({**point.settings, "seed": None}), point)
     by_images: dict[tuple[str, ImageSettings], list[Point]] = {}
-    for point in reversed(designs.values()):
+    for point in designs.values():
         by_images.setdefault((point.config.data, point.config.images), []).append(point)
     for (source, images), members in by_images.items():
         with _named(members[0].name):
@@ -108,10 +111,7 @@ def _axes(vary: Mapping[str, Sequence[Any]], common: Mapping[str, Any]) -> dict[
 
 
 def _point(values: Mapping[str, Any], common: Mapping[str, Any], config_file: Path | str | None) -> Point:
-    given = deepcopy(dict(common))
-    for name, value in values.items():
-        merge(given, nested(name, value))
-    layers = search_layers(given, config_file)
+    layers = search_layers(merged(common, *(nested(name, value) for name, value in values.items())), config_file)
     varied = {name: value for name, value in values.items() if name not in ("method", "seed")}
     settings = {"method": layers["method"], **varied, "seed": layers["seed"]}
     with _named(_name(settings)):
@@ -128,25 +128,6 @@ def _name(settings: Mapping[str, Any]) -> str:
     words = (f"{name}={shown(value)}" for name, value in settings.items() if name not in ("method", "seed"))
     text = "-".join([settings["method"], *words, f"seed{settings['seed']}"])
     return re.sub(r"[^A-Za-z0-9._=+-]+", "-", text).strip("-.")
-
-
-def _require_distinct(points: Sequence[Point]) -> None:
-    searches: dict[str, str] = {}
-    for point in points:
-        code = {name: _one_spelling(text) for name, text in code_in(point.config).items()}
-        search = json.dumps({**compared_settings(point.config), **code}, sort_keys=True)
-        if search in searches:
-            who = " and ".join(dict.fromkeys([searches[search], point.name]))
-            raise ConfigError(f"two points are the same search: {who}; leave one of the values out")
-        if point.name in searches.values():
-            raise ConfigError(f"two points would share the folder {point.name}; sweep over them one after the other")
-        searches[search] = point.name
-
-
-def _one_spelling(text: str) -> str:
-    """The name of something in a file, with the one path that all spellings of it lead to."""
-    place, _, name = text.rpartition(":")
-    return f"{Path(place).resolve()}:{name}"
 
 
 def _holds(values: Mapping[str, Any], name: str) -> bool:

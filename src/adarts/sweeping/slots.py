@@ -9,9 +9,9 @@ import sys
 import time
 from collections import deque
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
 _CHILD = Path(__file__).with_name("child.py")
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -20,13 +20,7 @@ _PATIENCE = 10.0  # seconds that children get to end at once before they are kil
 
 @dataclass(frozen=True)
 class Job:
-    """What a child does.
-
-    Attributes:
-        name: of the job.
-        command: the program and its arguments.
-        log: the file that what it says is added to.
-    """
+    """What a child does: its name, the program and its arguments, and the file that what it says is added to."""
 
     name: str
     command: Sequence[str]
@@ -35,13 +29,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Ended:
-    """A child that ended.
-
-    Attributes:
-        name: of its job.
-        code: exit code; negative where a signal ended it.
-        said: its last words, in one line.
-    """
+    """A child that ended: the name of its job, its exit code (negative where a signal ended it), its last words in one line."""
 
     name: str
     code: int
@@ -52,10 +40,11 @@ class Ended:
 class _Child:
     job: Job
     process: subprocess.Popen[bytes]
+    cores: Sequence[int]
     log_began: int
 
 
-class Slots:
+class Slots(AbstractContextManager["Slots"]):
     """Carries out jobs in their order, so many at once; leaving ``with`` ends whatever still runs.
 
     Args:
@@ -67,48 +56,44 @@ class Slots:
     def __init__(self, jobs: Sequence[Job], number: int, threads: int) -> None:
         self._waiting = deque(jobs)
         self._threads = threads
-        self._cores = bindings(usable_cores(), number, threads)
-        self._children: list[_Child | None] = [None] * number
+        self._free = deque(bindings(usable_cores(), number, threads))
+        self._children: list[_Child] = []
 
     @property
     def busy(self) -> bool:
         """Whether anything runs or waits."""
-        return bool(self._waiting) or any(self._children)
+        return bool(self._waiting or self._children)
 
     def fill(self) -> list[str]:
         """Start waiting jobs in the free slots; their names."""
         started = []
-        for slot, child in enumerate(self._children):
-            if child is None and self._waiting:
-                job = self._waiting.popleft()
-                self._children[slot] = self._start(job, self._cores[slot])
-                started.append(job.name)
+        while self._waiting and self._free:
+            job = self._waiting.popleft()
+            self._children.append(self._start(job, self._free.popleft()))
+            started.append(job.name)
         return started
 
     def ended(self) -> list[Ended]:
         """The children that ended since the last time."""
         gone = []
-        for slot, child in enumerate(self._children):
-            if child is not None and (code := child.process.poll()) is not None:
-                self._children[slot] = None
+        for child in list(self._children):
+            if (code := child.process.poll()) is not None:
+                self._children.remove(child)
+                self._free.append(child.cores)
                 gone.append(Ended(child.job.name, code, _last_words(child, code)))
         return gone
 
-    def stop(self) -> None:
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
         """Start nothing more, and ask what runs to stop."""
         self._waiting.clear()
-        self._signal(signal.SIGTERM)
+        for child in self._children:
+            child.process.send_signal(number)
 
-    def __enter__(self) -> Slots:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
-        self._signal(signal.SIGINT)  # a search that was asked before now stops at once
+        self.stop(signal.SIGINT)  # a search that was asked before now stops at once
         end = time.monotonic() + _PATIENCE
-        for child in filter(None, self._children):
+        for child in self._children:
             try:
                 child.process.wait(max(0.0, end - time.monotonic()))
             except subprocess.TimeoutExpired:
@@ -128,11 +113,7 @@ class Slots:
                 env=environment,
                 process_group=0,  # Ctrl-C on the terminal is for the parent, which asks its children in its own way
             )
-            return _Child(job, process, began)
-
-    def _signal(self, number: signal.Signals) -> None:
-        for child in filter(None, self._children):
-            child.process.send_signal(number)
+            return _Child(job, process, cores, began)
 
 
 def usable_cores() -> list[int]:
@@ -143,13 +124,7 @@ def usable_cores() -> list[int]:
 
 
 def bindings(cores: Sequence[int], number: int, threads: int) -> list[Sequence[int]]:
-    """The cores of each slot, as many for each; none where there are fewer cores than threads, which then share all.
-
-    Args:
-        cores: what there is.
-        number: of slots.
-        threads: of each slot.
-    """
+    """The cores of each of so many slots, as many for each; none where there are fewer cores than threads, which then share."""
     if number * threads > len(cores):
         return [()] * number
     share = len(cores) // number

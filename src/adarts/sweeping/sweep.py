@@ -36,13 +36,7 @@ from adarts.sweeping.slots import Job, Slots, usable_cores
 from adarts.sweeping.watch import Watch, WatchedPoint
 
 _PARTS = ("points", "configs", "logs")
-_FILES = (
-    "sweep.json",
-    "sweep.md",
-    "report.html",
-    "stability.json",
-    "stability.svg",
-)  # the last by `adarts truth stability`
+_FILES = ("sweep.json", "sweep.md", "report.html", "stability.json", "stability.svg")  # three by other commands
 _STOPPED = (143, -signal.SIGTERM)  # exit codes of a search that did as it was asked
 _POLL_SECONDS = 0.1
 _ORPHAN_SECONDS = 60.0  # that the searches of a sweep that was killed get to reach a checkpoint
@@ -155,17 +149,14 @@ class _Sweep:
                     else:
                         error = None if asked and ended.code in _STOPPED else ended.said
                         watch.ended(ended.name, "stopped" if asked else "failed", error, self._log(ended.name))
-                watch.refresh()
                 time.sleep(_POLL_SECONDS)
         return asked
 
     def _job(self, row: WatchedPoint) -> Job:
-        name = row.point.name
-        config = self.folder / "configs" / f"{name}.yaml"
+        config = self.folder / "configs" / f"{row.point.name}.yaml"
         write_atomically(config, to_yaml(self._config(row)).encode())
-        again = code_options(row.point.config)
-        command = [sys.executable, "-m", "adarts.cli", "search", "--config", str(config), *again]
-        return Job(name, command, self._log(name))
+        command = [sys.executable, "-m", "adarts.cli", "search", "--config", str(config)]
+        return Job(row.point.name, [*command, *code_options(row.point.config)], self._log(row.point.name))
 
     def _log(self, name: str) -> Path:
         return self.folder / "logs" / f"{name}.txt"
@@ -213,20 +204,14 @@ def _require_sweep_folder(folder: Path) -> None:
 
 
 def _wait_until_free(folder: Path, console: Console) -> None:
-    """Wait for a search that lost its sweep and is on the way to a checkpoint.
-
-    Raises:
-        CheckpointError: it goes on, so somebody else started it.
-    """
+    """Wait for a search that lost its sweep and is on the way to a checkpoint; one that goes on is somebody else's."""
     end, told = time.monotonic() + _ORPHAN_SECONDS, False
     while True:
         try:
-            require_free(folder)
+            return require_free(folder)
         except CheckpointError:
             if time.monotonic() > end:
                 raise
-        else:
-            return
         if not told:
             console.print(f"waiting for the search in {folder} to stop")
         told = True

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
 from rich.console import Console
 from rich.live import Live
@@ -19,7 +19,6 @@ from adarts.sweeping.grid import Point
 from adarts.sweeping.pages import figures_in_words
 from adarts.sweeping.results import State, accuracies
 
-_REFRESH_SECONDS = 1.0
 _MARGIN = 3  # lines of the terminal that are not for rows
 
 
@@ -62,12 +61,11 @@ class WatchedPoint:
     @property
     def time(self) -> str:
         """How long it has been running here."""
-        if self.state == "running":
-            return duration(round(time.monotonic() - self.began))
-        return "" if self.seconds is None else duration(round(self.seconds))
+        seconds = time.monotonic() - self.began if self.state == "running" else self.seconds
+        return "" if seconds is None else duration(round(seconds))
 
 
-class Watch:
+class Watch(AbstractContextManager["Watch"]):
     """Shows the rows as they change; between ``with`` and its end on a terminal as a table that lives.
 
     Args:
@@ -78,8 +76,7 @@ class Watch:
     def __init__(self, rows: Sequence[WatchedPoint], console: Console) -> None:
         self.rows = {row.point.name: row for row in rows}
         self.console = console
-        self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
-        self._looked = 0.0
+        self._live = Live(console=console, get_renderable=self._table, refresh_per_second=1)
 
     def started(self, name: str) -> None:
         """A point was started."""
@@ -99,43 +96,34 @@ class Watch:
         else:
             self._tell(f"{line}: {row.figures}" if row.figures else line)
 
-    def refresh(self) -> None:
-        """Look at what runs, now and then, and draw it anew."""
-        if self._live is None or time.monotonic() - self._looked < _REFRESH_SECONDS:
-            return
-        self._looked = time.monotonic()
-        for row in self.rows.values():
-            if row.state == "running":
-                row.look()
-        self._live.update(points_table(list(self.rows.values()), self.console.height - _MARGIN), refresh=True)
-
     def __enter__(self) -> Watch:
-        if self._live is not None:
-            self._live.start()
+        if self.console.is_terminal:
+            self._live.start(refresh=True)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._live is not None:
-            self._looked = 0.0
-            self.refresh()
+    def __exit__(self, *_: object) -> None:
+        if self.console.is_terminal:
             self._live.stop()
 
     def _tell(self, line: str, always: bool = False) -> None:
-        if self._live is None or always:
+        if always or not self.console.is_terminal:
             self.console.print(line)
+
+    def _table(self) -> Table:
+        for row in self.rows.values():
+            if row.state == "running":
+                row.look()
+        return points_table(list(self.rows.values()), self.console.height - _MARGIN)
 
 
 def points_table(rows: Sequence[WatchedPoint], height: int) -> Table:
     """All rows; where there are more than fit, those that run or failed, and how many others there are."""
     counts: Mapping[State, int] = Counter(row.state for row in rows)
-    grid = Table("point", "state", "epoch", "figures", "time", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column in grid.columns:
-        column.no_wrap = column.header != "figures"
+    caption = ", ".join(f"{number} {state}" for state, number in counts.items())
+    grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), caption=caption, caption_justify="left")
+    for head in ("point", "state", "epoch", "figures", "time"):
+        grid.add_column(head, no_wrap=head != "figures")
     shown = rows if len(rows) < height else [row for row in rows if row.state in ("running", "failed")][-height:]
     for row in shown:
         grid.add_row(row.point.name, row.state, row.progress, row.figures, row.time)
-    grid.caption = ", ".join(f"{number} {state}" for state, number in counts.items())
-    grid.caption_justify = "left"
     return grid
