@@ -29,7 +29,6 @@ def test_a_group_by_hand() -> None:
     assert (spread.worst, spread.best) == (54.2967, max(accuracies))
     assert spread.spread == Spread.of(accuracies)
     assert found.channels == Spread(2, 0.5, pytest.approx(0.5 / 2**0.5))  # 0.75 and 0.25
-    assert found.last_channels is not None and found.last_channels.mean == 0.625
     alone = group({}, [Found(0, lookup(SKIP), [])])
     assert (alone.equal_edges, alone.channels, alone.accuracies["cifar10"].spread.sd) == (None, None, None)
 

@@ -12,6 +12,7 @@ import math
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -103,20 +104,17 @@ class Correlation:
 
     def content(self) -> dict[str, Any]:
         """As plain data, for a file."""
+
+        def entry(one: MeasuredCell) -> dict[str, Any]:
+            accuracies = {dataset: one.truth.on(dataset).test for dataset in DATA_SETS}
+            seen = {"supernet_loss": one.loss, "supernet_accuracy": one.accuracy}
+            return {"arch": one.truth.arch, "index": one.truth.index, **seen, **accuracies}
+
         return {
             "cells": len(self.measured),
             "cells_in_supernet": self.cells_in_supernet,
             "agreement": {dataset: asdict(found) for dataset, found in self.agreements.items()},
-            "measured": [
-                {
-                    "arch": one.truth.arch,
-                    "index": one.truth.index,
-                    "supernet_loss": one.loss,
-                    "supernet_accuracy": one.accuracy,
-                    **{dataset: one.truth.on(dataset).test for dataset in DATA_SETS},
-                }
-                for one in self.measured
-            ],
+            "measured": [entry(one) for one in self.measured],
         }
 
 
@@ -149,14 +147,9 @@ def correlate(
         raise ConfigError(f"a search in '{supernet.space.name}'; true accuracies are known of '{NASBENCH201.name}'")
     derived, held = truth_of(found), cells_in(supernet)
     others = [truth for truth in held if truth.index != derived.index]
-    if derived not in held:
-        raise ConfigError(
-            "the last supernet of this search does not hold the cell that was found; there is nothing to compare"
-        )
-    if not others:
-        raise ConfigError(
-            "the supernet of this search holds no cell but the one that was found; there is nothing to compare"
-        )
+    if derived not in held or not others:
+        problem = "holds no cell but the one" if derived in held else "does not hold the cell"
+        raise ConfigError(f"the supernet of this search {problem} that was found; there is nothing to compare")
     chosen = [derived, *sample(min(cells.number - 1, len(others)), cells.seed, others)]
     supernet.train()
     measured = []
@@ -164,14 +157,8 @@ def correlate(
         for truth in watch(chosen):
             alone = only(truth, edges, cells.weight, next(supernet.parameters()).device)
             draws = generator(0, "channels of a sample of cells")
-            seen = measure(
-                lambda x, alone=alone, draws=draws: supernet(  # type: ignore[misc]
-                    x, arch_weights=alone, update_statistics=False, generator=draws
-                ),
-                batches(),
-                lambda: None,
-            )
-            measured.append(MeasuredCell(truth, *seen))
+            network = partial(supernet, arch_weights=alone, update_statistics=False, generator=draws)
+            measured.append(MeasuredCell(truth, *measure(network, batches(), lambda: None)))
     return Correlation(measured, {dataset: agreement(measured, dataset) for dataset in DATA_SETS}, len(held))
 
 
@@ -221,12 +208,11 @@ def in_words(correlation: float | None) -> str:
 def cells_in(supernet: Supernet) -> list[Truth]:
     """The cells all of whose operations the supernet still computes: a method may have dropped some."""
     active = supernet.active[_KIND].tolist()
-    if all(map(all, active)):
-        return list(all_truths())
+    every = all(map(all, active))
     return [
         truth
         for truth in all_truths()
-        if all(row[operation] for row, operation in zip(active, _operation_indices(truth), strict=True))
+        if every or all(row[at] for row, at in zip(active, _operation_indices(truth), strict=True))
     ]
 
 

@@ -73,7 +73,6 @@ class SeedGroup:
             random agree on a fifth.
         channels: share of the channels chosen in the last update of an epoch that were chosen in that of the epoch before, too,
             mean over the epochs; over the seeds. None where no search recorded it.
-        last_channels: the same of the last epoch alone.
     """
 
     settings: Mapping[str, Any]
@@ -82,7 +81,6 @@ class SeedGroup:
     without_none: dict[str, Accuracy]
     equal_edges: float | None
     channels: Spread | None
-    last_channels: Spread | None
 
 
 @dataclass(frozen=True)
@@ -120,17 +118,21 @@ def stability(sweep_dir: Path) -> StabilityResult:
         data.add(str(run.config.get("data")))
         common = {name: value for name, value in settings.items() if name != "seed"}
         _, found = members.setdefault(json.dumps(common), (common, []))
+        # The first epoch has no channels before it.
+        channels = [r["channel_stability"][_KIND] for r in run.metrics if r.get("channel_stability")]
+        known = [record["truth"] for record in run.metrics if record.get("truth")]
+        epochs = {dataset: [truth[dataset] for truth in known] for dataset in DATA_SETS} if known else {}
         without = _without_none(run, run.genotype)
-        found.append(Found(settings["seed"], truth_of(run.genotype), _channels(run), without, _epochs(run)))
+        found.append(Found(settings["seed"], truth_of(run.genotype), channels, without, epochs))
     if not members:
         raise DataError(f"{sweep_dir}: no search in the space '{NASBENCH201.name}' is finished")
     result = StabilityResult(
         sweep_dir,
         [group(common, found) for common, found in members.values()],
         dataset_of(data.pop()) if len(data) == 1 else dataset_of(""),
-        {dataset: _accuracy(all_truths(), dataset) for dataset in DATA_SETS},
+        _accuracies(all_truths()),
     )
-    write_atomically(sweep_dir / "stability.json", to_json(content(result)))
+    write_atomically(sweep_dir / "stability.json", to_json(_content(result)))
     if drawing := picture(result):
         write_atomically(sweep_dir / DRAWING, drawing.encode())
     return result
@@ -139,16 +141,15 @@ def stability(sweep_dir: Path) -> StabilityResult:
 def group(settings: Mapping[str, Any], found: Sequence[Found]) -> SeedGroup:
     """Sum up searches that differ in the seed alone."""
     truths = [one.truth for one in found]
-    known = [one.channels for one in found if one.channels]
-    something = [one.without_none for one in found if one.without_none is not None]
+    channels = [statistics.fmean(one.channels) for one in found if one.channels]
+    without_none = [one.without_none for one in found if one.without_none is not None]
     return SeedGroup(
         settings,
         list(found),
-        {dataset: _accuracy(truths, dataset) for dataset in DATA_SETS},
-        {dataset: _accuracy(something, dataset) for dataset in DATA_SETS} if something else {},
+        _accuracies(truths),
+        _accuracies(without_none) if without_none else {},
         equal_edges([truth.arch for truth in truths]),
-        Spread.of([statistics.fmean(values) for values in known]) if known else None,
-        Spread.of([values[-1] for values in known]) if known else None,
+        Spread.of(channels) if channels else None,
     )
 
 
@@ -161,26 +162,17 @@ def equal_edges(cells: Sequence[str]) -> float | None:
     return statistics.fmean(shares) if shares else None
 
 
-def content(result: StabilityResult) -> dict[str, Any]:
-    """What `stability.json` holds."""
-
-    def entry(one: SeedGroup) -> dict[str, Any]:
-        cells = [
-            {
-                "seed": found.seed,
-                "arch": found.truth.arch,
-                **{dataset: found.truth.on(dataset).test for dataset in DATA_SETS},
-                "channels": found.channels,
-                "without_none": None if found.without_none is None else found.without_none.arch,
-            }
-            for found in one.found
-        ]
-        return {**asdict(one), "found": cells}
+def _content(result: StabilityResult) -> dict[str, Any]:
+    def cell(found: Found) -> dict[str, Any]:
+        accuracies = {dataset: found.truth.on(dataset).test for dataset in DATA_SETS}
+        without_none = None if found.without_none is None else found.without_none.arch
+        known = {"seed": found.seed, "arch": found.truth.arch, **accuracies}
+        return {**known, "channels": found.channels, "without_none": without_none}
 
     return {
         "format": "adarts-stability",
         "version": 1,
-        "groups": [entry(one) for one in result.groups],
+        "groups": [{**asdict(one), "found": [cell(found) for found in one.found]} for one in result.groups],
         "all_cells": {dataset: asdict(accuracy) for dataset, accuracy in result.anything.items()},
     }
 
@@ -213,14 +205,9 @@ def picture(result: StabilityResult) -> str | None:
     )
 
 
-def _accuracy(truths: Sequence[Truth], dataset: str) -> Accuracy:
-    values = [truth.on(dataset).test for truth in truths]
-    return Accuracy(Spread.of(values), min(values), max(values))
-
-
-def _channels(run: RunRecord) -> list[float]:
-    """The channel stability of the epochs that have one: the first has none before it."""
-    return [record["channel_stability"][_KIND] for record in run.metrics if record.get("channel_stability")]
+def _accuracies(truths: Sequence[Truth]) -> dict[str, Accuracy]:
+    tests = {dataset: [truth.on(dataset).test for truth in truths] for dataset in DATA_SETS}
+    return {dataset: Accuracy(Spread.of(values), min(values), max(values)) for dataset, values in tests.items()}
 
 
 def _without_none(run: RunRecord, found: Genotype) -> Truth | None:
@@ -230,12 +217,6 @@ def _without_none(run: RunRecord, found: Genotype) -> Truth | None:
     if not run.metrics or not (rows := run.metrics[-1].get("operation_weights")):
         return None
     return truth_of(derive(NASBENCH201, {_KIND: torch.tensor(rows[_KIND])}, rule=never_none))
-
-
-def _epochs(run: RunRecord) -> dict[str, list[float]]:
-    """The true accuracies in the records of the epochs."""
-    known = [record["truth"] for record in run.metrics if record.get("truth")]
-    return {dataset: [truth[dataset] for truth in known] for dataset in DATA_SETS} if known else {}
 
 
 def _finished(sweep_dir: Path) -> list[tuple[Mapping[str, Any], RunRecord]]:

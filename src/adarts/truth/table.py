@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -25,7 +24,6 @@ DATA_SETS = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
 """The data sets on which every cell was trained, and what people call them."""
 
 _FILE = resources.files("adarts.truth") / "nasbench201.csv.gz"
-_PREFIXES = {"cifar10": "c10", "cifar100": "c100"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +73,9 @@ class Truth:
         Raises:
             ConfigError: the cells were not trained on it.
         """
-        accuracies: Accuracies = getattr(self, _known(dataset))
+        if dataset not in DATA_SETS:
+            raise ConfigError(f"no accuracies are known on {dataset[:60]!r}{nearest(dataset[:60], DATA_SETS)}")
+        accuracies: Accuracies = getattr(self, dataset)
         return accuracies
 
 
@@ -89,18 +89,10 @@ def all_truths() -> tuple[Truth, ...]:
     """All cells, by their index."""
     with _FILE.open("rb") as packed, gzip.open(packed) as file:
         rows = list(csv.DictReader(io.TextIOWrapper(file, encoding="ascii")))
-    cifar10, cifar100 = (_accuracies(rows, _PREFIXES[name]) for name in DATA_SETS)
+    cifar10, cifar100 = (_accuracies(rows, prefix) for prefix in ("c10", "c100"))
     return tuple(
-        Truth(
-            arch=row["arch"],
-            index=int(row["index"]),
-            cifar10=on_10,
-            cifar100=on_100,
-            parameters=int(row["params"]),
-            macs=float(row["flops_m"]),
-            structure=int(row["iso"]),
-        )
-        for row, on_10, on_100 in zip(rows, cifar10, cifar100, strict=True)
+        Truth(row["arch"], int(row["index"]), c10, c100, int(row["params"]), float(row["flops_m"]), int(row["iso"]))
+        for row, c10, c100 in zip(rows, cifar10, cifar100, strict=True)
     )
 
 
@@ -166,27 +158,18 @@ def sample(number: int, seed: int, among: Sequence[Truth] | None = None) -> list
 
 def same_structure(truth: Truth) -> tuple[Truth, ...]:
     """The cells isomorphic to this one, itself among them; that their accuracies differ is the noise of training."""
-    return _by_structure()[truth.structure]
-
-
-def _known(dataset: str) -> str:
-    if dataset not in DATA_SETS:
-        raise ConfigError(f"no accuracies are known on {dataset[:60]!r}{nearest(dataset[:60], DATA_SETS)}")
-    return dataset
+    return tuple(other for other in all_truths() if other.structure == truth.structure)
 
 
 def _accuracies(rows: Sequence[Mapping[str, str]], prefix: str) -> list[Accuracies]:
-    """Those of all cells on one data set, whose columns have this prefix."""
     test = [float(row[f"{prefix}_test_200"]) for row in rows]
-    descending = sorted(test, reverse=True)
-    ranks: dict[float, int] = {}
-    for rank, value in enumerate(descending, start=1):
-        ranks.setdefault(value, rank)
+    ascending = sorted(test)
+    ranks = {value: len(test) - place for place, value in enumerate(ascending)}  # of equal ones, the best
     return [
         Accuracies(
             test=value,
             rank=ranks[value],
-            regret=round(descending[0] - value, 4),  # the table has four decimals; the subtraction would add more
+            regret=round(ascending[-1] - value, 4),  # the table has four decimals; the subtraction would add more
             validation_12=float(row[f"{prefix}_valid_12"]),
             test_12=float(row[f"{prefix}_test_12"]),
         )
@@ -197,11 +180,3 @@ def _accuracies(rows: Sequence[Mapping[str, str]], prefix: str) -> list[Accuraci
 @cache
 def _by_arch() -> dict[str, Truth]:
     return {truth.arch: truth for truth in all_truths()}
-
-
-@cache
-def _by_structure() -> dict[int, tuple[Truth, ...]]:
-    groups: dict[int, list[Truth]] = defaultdict(list)
-    for truth in all_truths():
-        groups[truth.structure].append(truth)
-    return {structure: tuple(members) for structure, members in groups.items()}
