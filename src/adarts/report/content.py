@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import PurePath
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 from markupsafe import Markup
 
@@ -15,11 +14,11 @@ from adarts.report.numbers import Spread, count, duration
 from adarts.report.reading import RunRecord
 from adarts.spaces import Genotype
 
+T = TypeVar("T")
 Runs = Sequence[RunRecord]
 
 
-@dataclass(frozen=True)
-class Tile:
+class Tile(NamedTuple):
     """A headline figure."""
 
     label: str
@@ -44,13 +43,18 @@ def seeds_of(runs: Runs) -> str:
     return ", ".join(str(run.config.get("seed", "–")) for run in runs)
 
 
-def genotypes(runs: Runs) -> list[tuple[Genotype, str]]:
-    """The different genotypes, each with the seeds that have it, where not all do."""
-    found: dict[Genotype, list[RunRecord]] = {}
+def _differing(runs: Runs, of: Callable[[RunRecord], Iterable[T]]) -> list[tuple[T, str]]:
+    """What the runs have, each with the seeds that have it, where not all do."""
+    found: dict[T, list[RunRecord]] = {}
     for run in runs:
-        if run.genotype is not None:
-            found.setdefault(run.genotype, []).append(run)
-    return [(one, "" if len(those) == len(runs) else f", seed {seeds_of(those)}") for one, those in found.items()]
+        for one in of(run):
+            found.setdefault(one, []).append(run)
+    return [(one, "" if len(those) == len(runs) else f"seed {seeds_of(those)}") for one, those in found.items()]
+
+
+def _genotypes(runs: Runs) -> list[tuple[Genotype, str]]:
+    found = _differing(runs, lambda run: [] if run.genotype is None else [run.genotype])
+    return [(genotype, seeds and f", {seeds}") for genotype, seeds in found]
 
 
 def conditions(runs: Runs) -> str:
@@ -72,11 +76,7 @@ def conditions(runs: Runs) -> str:
 
 def notes(runs: Runs) -> list[str]:
     """What a reader must know before the figures."""
-    found: dict[str, list[RunRecord]] = {}
-    for run in runs:
-        for note in _notes(run):
-            found.setdefault(note, []).append(run)
-    return [note if len(those) == len(runs) else f"Seed {seeds_of(those)}: {note}" for note, those in found.items()]
+    return [f"{seeds.capitalize()}: {note}" if seeds else note for note, seeds in _differing(runs, _notes)]
 
 
 def _notes(run: RunRecord) -> list[str]:
@@ -105,69 +105,60 @@ def skip_counts(run: RunRecord) -> dict[str, int]:
     return {kind: run.genotype.num_operations(kind, "skip_connect") for kind in run.genotype.cells}
 
 
-def spread(values: Sequence[float]) -> Spread:
-    """Values over the seeds; those that do not depend on the seed have no deviation."""
+def _spread(values: Sequence[float]) -> Spread:
+    """Those that do not depend on the seed have no deviation."""
     return Spread.of(values if len(set(values)) > 1 else values[:1])
 
 
 def over(runs: Runs, name: str, form: Callable[[float], str], factor: float = 1, unit: str = "") -> str | None:
     """A figure of the summaries over the seeds, in words; None where no run has it."""
     values = [factor * run.summary[name] for run in runs if name in run.summary]
-    return spread(values).words(form, unit) if values else None
+    return _spread(values).words(form, unit) if values else None
 
 
 def skips_in_words(runs: Runs) -> str | None:
     """Skip connections of each kind of cell, over the seeds."""
     counts = [skips for run in runs if (skips := skip_counts(run))]
     kinds = counts[0] if counts else {}
-    return " + ".join(spread([skips[kind] for skips in counts]).words("{:.2g}".format) for kind in kinds) or None
+    return " + ".join(_spread([skips[kind] for skips in counts]).words("{:.2g}".format) for kind in kinds) or None
 
 
 def tiles(runs: Runs) -> list[Tile]:
     """The headline figures."""
     run, summary = runs[0], runs[0].summary
-    one = len(runs) == 1
     found: list[tuple[str, str | None, str]] = []
+
+    def exact(name: str) -> str:
+        return f"{summary.get(name, 0):,}" if len(runs) == 1 else ""
+
     if run.kind == "train":
         images = f"of {summary.get('test_images', 0):,} images, after the last epoch"
-        found.append(("Test accuracy", over(runs, "test_accuracy", two_decimals, 100, " %"), images))
+        found.append(("Test accuracy", over(runs, "test_accuracy", "{:.2f}".format, 100, " %"), images))
         if not summary and run.metrics:
             accuracy = percent(run.metrics[-1]["train_accuracy"])
             found.append(("Training accuracy so far", accuracy, "the test set has not been touched"))
-        found.append(("Parameters", over(runs, "parameters", count), _exact(summary, "parameters") if one else ""))
+        found.append(("Parameters", over(runs, "parameters", count), exact("parameters")))
         found.append(("MACs", over(runs, "macs", count), "multiply-adds for one image"))
     else:
         known = [(truth["cifar10"], truth["rank"]) for run in runs if (truth := run.summary.get("truth"))]
         if known:
-            value = Spread.of(accuracy for accuracy, _ in known).words(two_decimals, " %")
+            value = Spread.of(accuracy for accuracy, _ in known).words("{:.2f}".format, " %")
             ranks = ", ".join(f"{rank:,}" for _, rank in known)
             found.append(("True accuracy, CIFAR-10", value, f"rank {ranks} of all cells"))
         kinds = " + ".join(f"{kind} cell" for kind in skip_counts(run))
         found.append(("Skip connections", skips_in_words(runs), kinds))
         weights = over(runs, "supernet_parameters", count)
-        found.append(("Supernet weights", weights, _exact(summary, "supernet_parameters") if one else ""))
+        found.append(("Supernet weights", weights, exact("supernet_parameters")))
     found.append(("Time", over(runs, "seconds", duration), f"{run.num_epochs} epochs"))
     return [Tile(label, value, detail) for label, value, detail in found if value is not None]
 
 
-def _exact(summary: Mapping[str, Any], name: str) -> str:
-    return f"{summary.get(name, 0):,}"
-
-
-def two_decimals(value: float) -> str:
-    """A value in percent, without its sign."""
-    return f"{value:.2f}"
-
-
 def costs(run: RunRecord) -> list[tuple[str, str]]:
-    """The table of costs and checks."""
+    """The table of costs and checks, beside what the tiles say."""
     summary = run.summary
     labels: list[tuple[str, str, Callable[[Any], str]]] = [
-        ("parameters", "Parameters of the network", "{:,}".format),
         ("auxiliary_parameters", "Parameters of the auxiliary head (training only)", "{:,}".format),
         ("macs", "Multiply-adds (MACs) for one image", "{:,}".format),
-        ("supernet_parameters", "Weights of the supernet", "{:,}".format),
-        ("seconds", "Time of the whole run", duration),
         ("training_accuracy", "Training accuracy of the last epoch", "{:.2%}".format),
         ("test_loss", "Test loss", "{:.4f}".format),
         (
@@ -186,7 +177,7 @@ def cells(runs: Runs) -> list[tuple[str, Markup]]:
     """The drawn cells, and what each is."""
     return [
         (f"{kind} cell{seeds}", inline(cell_svg(genotype, kind)))
-        for genotype, seeds in genotypes(runs)
+        for genotype, seeds in _genotypes(runs)
         for kind in genotype.cells
     ]
 
@@ -194,7 +185,7 @@ def cells(runs: Runs) -> list[tuple[str, Markup]]:
 def genotype_texts(runs: Runs) -> list[tuple[str, str]]:
     """The written forms of the genotypes; the textual one only where it can say it."""
     forms = []
-    for genotype, seeds in genotypes(runs):
+    for genotype, seeds in _genotypes(runs):
         if genotype.has_text:
             text = "Classical text" if genotype.space == "darts" else "Text"
             forms.append((f"{text}{seeds}", genotype.to_text()))

@@ -40,12 +40,15 @@ def column(run: RunRecord, name: str, kind: str | None = None) -> list[Value]:
     values = [record.get(name) for record in run.metrics]
     if kind is not None:
         values = [value.get(kind) if isinstance(value, dict) else None for value in values]
-    return [_finite(value) for value in values]
+    return [value if isinstance(value, int | float) and math.isfinite(value) else None for value in values]
 
 
-def _finite(value: object) -> float | None:
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return value if is_number and math.isfinite(value) else None  # type: ignore[arg-type, return-value]
+def _series(curves: Iterable[tuple[str, Runs, str, str | None]]) -> list[Series]:
+    """Curves of label, runs, and what :func:`column` takes."""
+    return [
+        Series(label, series_look(index), [column(run, name, kind) for run in runs])
+        for index, (label, runs, name, kind) in enumerate(curves)
+    ]
 
 
 def chart_groups(runs: Runs) -> list[ChartGroup]:
@@ -66,25 +69,21 @@ def _learning(runs: Runs) -> Iterable[Chart]:
         "supernet": "supernet, validated",
         "validation": "held-out",
     }
-    for measure, how in (("loss", {}), ("accuracy", {"words": percent, "high": 1.0})):
-        found = [(label, [column(run, f"{part}_{measure}") for run in runs]) for part, label in parts.items()]
-        there = [(label, columns) for label, columns in found if any(v is not None for one in columns for v in one)]
-        series = [Series(label, series_look(index), columns) for index, (label, columns) in enumerate(there)]
-        yield Chart(measure.capitalize(), series, **how)  # type: ignore[arg-type]
-    rates = [column(run, "learning_rate") for run in runs]
-    yield Chart("Learning rate", [Series("weights", series_look(0), rates)])
+    measures: list[tuple[str, dict[str, Any]]] = [("loss", {}), ("accuracy", {"words": percent, "high": 1.0})]
+    for measure, how in measures:
+        known = ((label, runs, f"{part}_{measure}", None) for part, label in parts.items())
+        there = [one for one in known if any(v is not None for run in runs for v in column(run, one[2]))]
+        yield Chart(measure.capitalize(), _series(there), **how)
+    yield Chart("Learning rate", _series([("weights", runs, "learning_rate", None)]))
 
 
 def _of_a_search(runs: Runs, space: Space, warmup: int) -> list[ChartGroup]:
     def by_kind(title: str, name: str, **how: Any) -> Chart:
-        columns = ((kind, [column(run, name, kind) for run in runs]) for kind in space.cell_kinds)
-        series = [Series(kind, series_look(index), values) for index, (kind, values) in enumerate(columns)]
-        return Chart(title, series, shade_until=warmup, **how)
+        curves = ((kind, runs, name, kind) for kind in space.cell_kinds)
+        return Chart(title, _series(curves), shade_until=warmup, **how)
 
     def single(title: str, label: str, outer: str, name: str) -> Chart:
-        return Chart(
-            title, [Series(label, series_look(0), [column(run, outer, name) for run in runs])], shade_until=warmup
-        )
+        return Chart(title, _series([(label, runs, outer, name)]), shade_until=warmup)
 
     own = (record.get("method") for run in runs for record in run.metrics)
     names = dict.fromkeys(name for measured in own if isinstance(measured, dict) for name in measured)
@@ -193,8 +192,7 @@ def common_charts(groups: Sequence[tuple[str, Runs]], kind: str) -> list[Markup]
         return []
 
     def chart(title: str, name: str, part: str | None = None, **how: Any) -> Chart:
-        columns = ((label, [column(run, name, part) for run in runs]) for label, runs in chosen)
-        return Chart(title, [Series(label, series_look(i), values) for i, (label, values) in enumerate(columns)], **how)
+        return Chart(title, _series((label, runs, name, part) for label, runs in chosen), **how)
 
     rule = collapse_rule(runs[0].space for _, runs in chosen)
     charts = [

@@ -120,7 +120,7 @@ def _row(runs: Sequence[RunRecord], letter: str) -> dict[str, Any]:
         "letter": letter,
         "name": _capital(content.name_of(run)),
         "figures": [
-            content.over(runs, "test_accuracy", content.two_decimals, 100, " %"),
+            content.over(runs, "test_accuracy", "{:.2f}".format, 100, " %"),
             content.over(runs, "parameters", count),
             content.over(runs, "macs", count),
             content.skips_in_words(runs),
