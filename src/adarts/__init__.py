@@ -16,25 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from torch import nn
-
-    from adarts.config.settings import (
-        AlphaOptimizer,
-        EdgeDesign,
-        ImageSettings,
-        LoopSettings,
-        NetworkSettings,
-        RunSettings,
-        SupernetSettings,
-        TrainingSettings,
-        WeightOptimizer,
-    )
+    from adarts.config import settings
     from adarts.data import Data, Source
-    from adarts.models import Network
     from adarts.searching import SearchResult
     from adarts.spaces import Genotype
     from adarts.sweeping import SweepResult
-    from adarts.training import TrainResult
+    from adarts.training import TrainResult, build
+    from adarts.zoo.create import create_model
 
 __version__ = "0.1.0"
 __all__ = ["build", "create_model", "search", "sweep", "train"]
@@ -48,13 +36,13 @@ def search(
     space: str | None = None,
     seed: int | None = None,
     options: Mapping[str, bool | float | str] | None = None,
-    edge: Mapping[str, Any] | EdgeDesign | None = None,
-    supernet: Mapping[str, Any] | SupernetSettings | None = None,
-    search: Mapping[str, Any] | LoopSettings | None = None,
-    weights: Mapping[str, Any] | WeightOptimizer | None = None,
-    alphas: Mapping[str, Any] | AlphaOptimizer | None = None,
-    images: Mapping[str, Any] | ImageSettings | None = None,
-    run: Mapping[str, Any] | RunSettings | None = None,
+    edge: Mapping[str, Any] | settings.EdgeDesign | None = None,
+    supernet: Mapping[str, Any] | settings.SupernetSettings | None = None,
+    search: Mapping[str, Any] | settings.LoopSettings | None = None,
+    weights: Mapping[str, Any] | settings.WeightOptimizer | None = None,
+    alphas: Mapping[str, Any] | settings.AlphaOptimizer | None = None,
+    images: Mapping[str, Any] | settings.ImageSettings | None = None,
+    run: Mapping[str, Any] | settings.RunSettings | None = None,
     config_file: Path | str | None = None,
 ) -> SearchResult:
     """Search for cells.
@@ -95,20 +83,8 @@ def sweep(
     slots: int = 1,
     sweep_dir: Path | str | None = None,
     *,
-    data: str | None = None,
-    method: str | None = None,
-    scale: str | None = None,
-    space: str | None = None,
-    seed: int | None = None,
-    options: Mapping[str, bool | float | str] | None = None,
-    edge: Mapping[str, Any] | EdgeDesign | None = None,
-    supernet: Mapping[str, Any] | SupernetSettings | None = None,
-    search: Mapping[str, Any] | LoopSettings | None = None,
-    weights: Mapping[str, Any] | WeightOptimizer | None = None,
-    alphas: Mapping[str, Any] | AlphaOptimizer | None = None,
-    images: Mapping[str, Any] | ImageSettings | None = None,
-    run: Mapping[str, Any] | RunSettings | None = None,
     config_file: Path | str | None = None,
+    **given: Any,
 ) -> SweepResult:
     """Search with every combination of what varies, each in a process and a run folder of its own.
 
@@ -116,18 +92,17 @@ def sweep(
         vary: the values of each setting that varies, by its dotted name: ``{"method": ["darts", "adarts"], "seed": range(3)}``.
         slots: searches at once.
         sweep_dir: the folder; what is finished there stays, the rest is continued.
-        data, method, scale, space, seed, options, edge, supernet, search, weights, alphas, images, run, config_file: what holds
-            for all of them, as for :func:`search`.
+        config_file: a YAML file with some or all settings.
+        given: what holds for all of them: ``data``, ``method``, ``scale`` and all others of :func:`search`.
 
     Raises:
         AdartsError: one line that says what cannot work; :func:`adarts.sweeping.run_sweep` lists the kinds.
     """
-    given = _given(locals(), "vary", "slots", "sweep_dir", "config_file")
     from pathlib import Path
 
     from adarts.sweeping import grid, run_sweep
 
-    return run_sweep(grid(vary, given, config_file), slots, None if sweep_dir is None else Path(sweep_dir))
+    return run_sweep(grid(vary, _given(given), config_file), slots, None if sweep_dir is None else Path(sweep_dir))
 
 
 def train(
@@ -136,11 +111,11 @@ def train(
     data: Data | None = None,
     scale: str | None = None,
     seed: int | None = None,
-    network: Mapping[str, Any] | NetworkSettings | None = None,
-    training: Mapping[str, Any] | TrainingSettings | None = None,
-    weights: Mapping[str, Any] | WeightOptimizer | None = None,
-    images: Mapping[str, Any] | ImageSettings | None = None,
-    run: Mapping[str, Any] | RunSettings | None = None,
+    network: Mapping[str, Any] | settings.NetworkSettings | None = None,
+    training: Mapping[str, Any] | settings.TrainingSettings | None = None,
+    weights: Mapping[str, Any] | settings.WeightOptimizer | None = None,
+    images: Mapping[str, Any] | settings.ImageSettings | None = None,
+    run: Mapping[str, Any] | settings.RunSettings | None = None,
     config_file: Path | str | None = None,
 ) -> TrainResult:
     """Train the network of a genotype, or with ``network={"name": "resnet110"}`` a hand-designed one, and test it once.
@@ -174,33 +149,18 @@ def train(
     return run_training(train_config(**given), source)
 
 
-def build(
-    genotype: Genotype | str | Path, num_classes: int, channels: int = 36, cells: int = 20, **options: Any
-) -> Network:
-    """The network of a genotype with fresh weights; see :func:`adarts.training.build`."""
-    from adarts.training import build as build_network
+def __getattr__(name: str) -> Any:
+    """:func:`adarts.training.build` and :func:`adarts.zoo.create.create_model`, looked up when they are used."""
+    if name not in ("build", "create_model"):
+        raise AttributeError(f"module 'adarts' has no attribute '{name}'")
+    from importlib import import_module
 
-    return build_network(genotype, num_classes, channels, cells, **options)
-
-
-def create_model(
-    name: str,
-    num_classes: int = 10,
-    channels: int | None = None,
-    cells: int | None = None,
-    in_channels: int = 3,
-    image_size: int | tuple[int, int] = 32,
-    **options: Any,
-) -> nn.Module:
-    """A published or hand-designed network by its name, with fresh weights; see :func:`adarts.zoo.create.create_model`."""
-    from adarts.zoo.create import create_model as create
-
-    return create(name, num_classes, channels, cells, in_channels, image_size, **options)
+    return getattr(import_module("adarts.training" if name == "build" else "adarts.zoo.create"), name)
 
 
-def _given(arguments: Mapping[str, Any], *own: str) -> dict[str, Any]:
+def _given(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """The settings among a call's arguments: None leaves one to the layers below."""
-    return {name: value for name, value in arguments.items() if value is not None and name not in own}
+    return {name: value for name, value in arguments.items() if value is not None}
 
 
 def _objects(given: dict[str, Any]) -> Source | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,7 +27,7 @@ def point(method: str, k: int, seed: int) -> Point:
 
 def done(method: str, k: int, seed: int, skips: int, **figures: Any) -> PointResult:
     figures = {"skips.normal": skips, **figures}
-    return PointResult(point(method, k, seed), "finished", figures=figures, collapsed=skips > 2)
+    return PointResult(point(method, k, seed), Path(), "finished", figures=figures, collapsed=skips > 2)
 
 
 OUTCOMES = [
@@ -35,9 +36,9 @@ OUTCOMES = [
     done("adarts", 4, 1, 1, train_accuracy=0.43, seconds=12.0),
     done("adarts", 4, 2, 2, train_accuracy=0.46, seconds=17.0),
     done("adarts", 2, 0, 3, train_accuracy=0.6, alphas_accuracy=0.5, seconds=20.0),
-    PointResult(point("adarts", 4, 3), "failed", "the loss is nan | really"),
-    PointResult(point("darts", 1, 1), "waiting"),
-    PointResult(point("darts", 2, 0), "failed", "no memory"),
+    PointResult(point("adarts", 4, 3), Path(), "failed", "the loss is nan | really"),
+    PointResult(point("darts", 1, 1), Path(), "waiting"),
+    PointResult(point("darts", 2, 0), Path(), "failed", "no memory"),
 ]
 
 

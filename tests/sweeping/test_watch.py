@@ -11,21 +11,22 @@ from rich.console import Console
 
 from adarts.config.settings import SearchConfig
 from adarts.sweeping.grid import Point
-from adarts.sweeping.watch import Watch, WatchedPoint, points_table
+from adarts.sweeping.results import PointResult
+from adarts.sweeping.watch import Watch, points_table
 
 RECORD = {"train_accuracy": 0.412, "alphas_accuracy": None, "skips": {"normal": 2, "reduction": 1}}
 
 
 @pytest.fixture
-def rows(tmp_path: Path) -> list[WatchedPoint]:
+def rows(tmp_path: Path) -> list[PointResult]:
     config = SearchConfig()
-    made = [WatchedPoint(Point(name, {"method": "adarts", "seed": 0}, config, 3), tmp_path / name) for name in "abcd"]
+    made = [PointResult(Point(name, {"method": "adarts", "seed": 0}, config, 3), tmp_path / name) for name in "abcd"]
     made[1].folder.mkdir()
     (made[1].folder / "metrics.jsonl").write_text(2 * (json.dumps(RECORD) + "\n"))
     return made
 
 
-def tell(rows: list[WatchedPoint], terminal: bool) -> str:
+def tell(rows: list[PointResult], terminal: bool) -> str:
     plain = {"highlight": False, "markup": False, "soft_wrap": True, "width": 100, "height": 20}
     console = Console(file=io.StringIO(), force_terminal=terminal, **plain)  # type: ignore[arg-type]
     with Watch(rows, console) as watch:
@@ -37,16 +38,16 @@ def tell(rows: list[WatchedPoint], terminal: bool) -> str:
     return console.file.getvalue()
 
 
-def test_one_line_an_event(rows: list[WatchedPoint]) -> None:
+def test_one_line_an_event(rows: list[PointResult]) -> None:
     assert tell(rows, terminal=False).splitlines() == [
         "started a",
         "started b, which had 2/3 epochs",
         "failed a after 0 s, epoch 0/3: too bad (log: a.txt)",
-        "finished b after 0 s, epoch 2/3: train 41.2 %, skips 2 + 1",
+        "finished b after 0 s, epoch 2/3: train 41.2 %, skips normal 2, skips reduction 1",
     ]
 
 
-def test_a_table_on_a_terminal(rows: list[WatchedPoint]) -> None:
+def test_a_table_on_a_terminal(rows: list[PointResult]) -> None:
     said = tell(rows, terminal=True)
     assert "started" not in said
     assert "failed a after 0 s, epoch 0/3: too bad (log: a.txt)" in said
@@ -60,7 +61,7 @@ def test_a_table_on_a_terminal(rows: list[WatchedPoint]) -> None:
     assert "1 failed, 1 finished, 2 waiting" in last[5]
 
 
-def test_where_not_all_rows_fit_those_that_matter_are_shown(rows: list[WatchedPoint]) -> None:
+def test_where_not_all_rows_fit_those_that_matter_are_shown(rows: list[PointResult]) -> None:
     for row, state in zip(rows, ("finished", "running", "failed", "waiting"), strict=True):
         row.state = state  # type: ignore[assignment]
     assert points_table(rows, height=5).row_count == 4

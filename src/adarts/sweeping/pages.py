@@ -27,7 +27,7 @@ def content(outcomes: Sequence[PointResult], found: Sequence[SeedGroup], facts: 
             "state": outcome.state,
             "error": outcome.error,
             "collapsed": outcome.collapsed if outcome.state == "finished" else None,
-            "figures": outcome.figures,
+            "figures": outcome.figures if outcome.state == "finished" else {},
         }
         for outcome in outcomes
     ]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from adarts.engine import Metrics
 from adarts.report.numbers import Spread
 from adarts.report.reading import read_run
 from adarts.sweeping.grid import Point
@@ -16,23 +17,49 @@ State = Literal["waiting", "running", "finished", "failed", "stopped"]
 _ACCURACIES = ("train_accuracy", "alphas_accuracy", "supernet_accuracy")
 
 
-@dataclass(frozen=True)
+@dataclass
 class PointResult:
-    """What became of a point.
+    """A point, and what is known of it by now.
 
     Attributes:
         point: the search.
-        state: finished, or why not.
-        error: of a point that failed, in one line.
-        figures: of a finished point: numbers by name, such as ``skips.normal``.
+        folder: its run folder.
+        state: where it is.
+        error: why it failed, in one line.
+        began: when it was started here, by the monotonic clock.
+        ran: seconds that it ran here, after it ended.
+        epochs: that are done.
+        figures: numbers by name, such as ``skips.normal``; all of them once it is finished.
         collapsed: whether the normal cell of a finished point has too many skip connections.
     """
 
     point: Point
-    state: State
+    folder: Path
+    state: State = "waiting"
     error: str | None = None
-    figures: Mapping[str, float] = field(default_factory=dict)
+    began: float = 0.0
+    ran: float | None = None
+    epochs: int = 0
+    figures: dict[str, float] = field(default_factory=dict)
     collapsed: bool = False
+
+    def look(self) -> None:
+        """Read how far the search is."""
+        records = Metrics(self.folder / "metrics.jsonl").read()
+        self.epochs = len(records)
+        if records:
+            self.figures = accuracies(records[-1]) | _by_kind("skips", records[-1]["skips"])
+
+    def finish(self) -> None:
+        """Read what the finished search found; a :class:`CheckpointError` where a file in its run folder is damaged."""
+        run = read_run(self.folder)
+        self.figures = _by_kind("skips", run.summary["skips"])
+        if run.genotype is not None:
+            self.figures |= _by_kind("weight_free", {k: run.genotype.num_weight_free(k) for k in run.genotype.cells})
+        self.figures |= {**accuracies(run.metrics[-1]), "seconds": run.summary["seconds"]}
+        if known := run.summary.get("truth"):
+            self.figures |= {"true.cifar10": known["cifar10"], "true.rank": known["rank"]}
+        self.collapsed = run.summary["collapsed"]
 
 
 @dataclass(frozen=True)
@@ -52,22 +79,13 @@ class SeedGroup:
     figures: Mapping[str, Spread]
 
 
-def finished(point: Point, folder: Path) -> PointResult:
-    """What a finished search found; a :class:`CheckpointError` where a file in its run folder is damaged."""
-    run = read_run(folder)
-    figures = {f"skips.{kind}": float(number) for kind, number in run.summary["skips"].items()}
-    if run.genotype is not None:
-        figures |= {f"weight_free.{kind}": float(run.genotype.num_weight_free(kind)) for kind in run.genotype.cells}
-    figures |= accuracies(run.metrics[-1])
-    figures["seconds"] = run.summary["seconds"]
-    if known := run.summary.get("truth"):
-        figures |= {"true.cifar10": known["cifar10"], "true.rank": known["rank"]}
-    return PointResult(point, "finished", None, figures, run.summary["collapsed"])
-
-
 def accuracies(record: Mapping[str, Any]) -> dict[str, float]:
     """Those that a metrics record has: of the last epoch on the images of the weights and of the alphas, of the supernet."""
     return {name: record[name] for name in _ACCURACIES if record.get(name) is not None}
+
+
+def _by_kind(name: str, numbers: Mapping[str, int]) -> dict[str, float]:
+    return {f"{name}.{kind}": float(number) for kind, number in numbers.items()}
 
 
 def groups(outcomes: Sequence[PointResult]) -> list[SeedGroup]:

@@ -31,9 +31,9 @@ from adarts.engine.lock import Lock, require_free
 from adarts.errors import AdartsError, CheckpointError, ConfigError, Stopped
 from adarts.sweeping.grid import Point, require_possible
 from adarts.sweeping.pages import content, page, summary
-from adarts.sweeping.results import PointResult, finished, groups
+from adarts.sweeping.results import PointResult, groups
 from adarts.sweeping.slots import Job, Slots, usable_cores
-from adarts.sweeping.watch import Watch, WatchedPoint
+from adarts.sweeping.watch import Watch
 
 _PARTS = ("points", "configs", "logs")
 _FILES = ("sweep.json", "sweep.md", "report.html", "stability.json", "stability.svg")  # three by other commands
@@ -86,7 +86,7 @@ class _Sweep:
         self.threads = run.threads or max(1, len(usable_cores()) // slots)
         self.folder = sweep_dir or run.runs / "sweep" / f"{datetime.now():%Y%m%d-%H%M%S}"
         self.console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
-        self.rows = [WatchedPoint(point, self.folder / "points" / point.name) for point in points]
+        self.rows = [PointResult(point, self.folder / "points" / point.name) for point in points]
 
     def carry_out(self, signals: StopSignals) -> SweepResult:
         waiting = self._check()
@@ -109,7 +109,7 @@ class _Sweep:
         finally:
             lock.release()
 
-    def _check(self) -> list[WatchedPoint]:
+    def _check(self) -> list[PointResult]:
         """Refuse what cannot work before anything is made or started; the rows that are left to do."""
         _require_sweep_folder(self.folder)
         waiting = []
@@ -124,13 +124,13 @@ class _Sweep:
         require_possible([row.point for row in waiting])
         return waiting
 
-    def _config(self, row: WatchedPoint) -> SearchConfig:
+    def _config(self, row: PointResult) -> SearchConfig:
         """The search as its own process carries it out."""
         changes = {"run_dir": row.folder, "resume": False, "threads": self.threads, "time_limit": None}
         config = row.point.config
         return config.model_copy(update={"run": config.run.model_copy(update=changes)})
 
-    def _run(self, waiting: Sequence[WatchedPoint], signals: StopSignals) -> Stopped | None:
+    def _run(self, waiting: Sequence[PointResult], signals: StopSignals) -> Stopped | None:
         """Carry out the points; who asked to stop, if anyone did."""
         asked: Stopped | None = None
         with (
@@ -152,7 +152,7 @@ class _Sweep:
                 time.sleep(_POLL_SECONDS)
         return asked
 
-    def _job(self, row: WatchedPoint) -> Job:
+    def _job(self, row: PointResult) -> Job:
         config = self.folder / "configs" / f"{row.point.name}.yaml"
         write_atomically(config, to_yaml(self._config(row)).encode())
         command = [sys.executable, "-m", "adarts.cli", "search", "--config", str(config)]
@@ -163,20 +163,19 @@ class _Sweep:
 
     def _write(self) -> SweepResult:
         """Sum up, show and keep what there is by now."""
-        outcomes = [
-            finished(row.point, row.folder) if row.state == "finished" else PointResult(row.point, row.state, row.error)
-            for row in self.rows
-        ]
-        found = groups(outcomes)
+        for row in self.rows:
+            if row.state == "finished":
+                row.finish()
+        found = groups(self.rows)
         facts = {"environment": self.environment, "slots": self.slots, "threads": self.threads}
-        whole = content(outcomes, found, facts)
+        whole = content(self.rows, found, facts)
         write_atomically(self.folder / "sweep.json", to_json(whole))
         data, spaces, scales = (
             ", ".join(dict.fromkeys(getattr(point.config, name) for point in self.points))
             for name in ("data", "space", "scale")
         )
         title = f"Sweep on {data}, space {spaces}, scale {scales}"
-        write_atomically(self.folder / "sweep.md", page(title, outcomes, found, facts).encode())
+        write_atomically(self.folder / "sweep.md", page(title, self.rows, found, facts).encode())
         self.console.print(f"\n{summary(found)}\n")
         return SweepResult(self.folder, whole)
 

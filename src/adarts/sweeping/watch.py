@@ -6,63 +6,17 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from adarts.engine import Metrics
 from adarts.report.numbers import duration
-from adarts.sweeping.grid import Point
 from adarts.sweeping.pages import figures_in_words
-from adarts.sweeping.results import State, accuracies
+from adarts.sweeping.results import PointResult, State
 
 _MARGIN = 3  # lines of the terminal that are not for rows
-
-
-@dataclass
-class WatchedPoint:
-    """A point as it is seen while the sweep runs.
-
-    Attributes:
-        point: the search.
-        folder: its run folder.
-        state: where it is.
-        error: why it failed.
-        began: when it started, by the monotonic clock.
-        seconds: that it ran, after it ended.
-        epochs: that are done, and what the last one measured, in words.
-    """
-
-    point: Point
-    folder: Path
-    state: State = "waiting"
-    error: str | None = None
-    began: float = 0.0
-    seconds: float | None = None
-    epochs: int = 0
-    figures: str = ""
-
-    def look(self) -> None:
-        """Read how far the search is."""
-        records = Metrics(self.folder / "metrics.jsonl").read()
-        self.epochs = len(records)
-        if records:
-            skips = " + ".join(map(str, records[-1]["skips"].values()))
-            self.figures = f"{figures_in_words(accuracies(records[-1]))}, skips {skips}"
-
-    @property
-    def progress(self) -> str:
-        """Epochs that are done, of how many."""
-        return f"{self.epochs}/{self.point.epochs}"
-
-    @property
-    def time(self) -> str:
-        """How long it has been running here."""
-        seconds = time.monotonic() - self.began if self.state == "running" else self.seconds
-        return "" if seconds is None else duration(round(seconds))
 
 
 class Watch(AbstractContextManager["Watch"]):
@@ -73,7 +27,7 @@ class Watch(AbstractContextManager["Watch"]):
         console: where to show them.
     """
 
-    def __init__(self, rows: Sequence[WatchedPoint], console: Console) -> None:
+    def __init__(self, rows: Sequence[PointResult], console: Console) -> None:
         self.rows = {row.point.name: row for row in rows}
         self.console = console
         self._live = Live(console=console, get_renderable=self._table, refresh_per_second=1)
@@ -83,18 +37,18 @@ class Watch(AbstractContextManager["Watch"]):
         row = self.rows[name]
         row.state, row.began = "running", time.monotonic()
         row.look()
-        self._tell(f"started {name}" + (f", which had {row.progress} epochs" if row.epochs else ""))
+        self._tell(f"started {name}" + (f", which had {_progress(row)} epochs" if row.epochs else ""))
 
     def ended(self, name: str, state: State, error: str | None = None, log: Path | None = None) -> None:
         """A point ended."""
         row = self.rows[name]
-        row.state, row.error, row.seconds = state, error, time.monotonic() - row.began
+        row.state, row.error, row.ran = state, error, time.monotonic() - row.began
         row.look()
-        line = f"{state} {name} after {row.time}, epoch {row.progress}"
+        line = f"{state} {name} after {duration(round(row.ran))}, epoch {_progress(row)}"
         if error is not None:
             self._tell(f"{line}: {error} (log: {log})", always=True)
         else:
-            self._tell(f"{line}: {row.figures}" if row.figures else line)
+            self._tell(f"{line}: {figures_in_words(row.figures)}" if row.figures else line)
 
     def __enter__(self) -> Watch:
         if self.console.is_terminal:
@@ -116,7 +70,7 @@ class Watch(AbstractContextManager["Watch"]):
         return points_table(list(self.rows.values()), self.console.height - _MARGIN)
 
 
-def points_table(rows: Sequence[WatchedPoint], height: int) -> Table:
+def points_table(rows: Sequence[PointResult], height: int) -> Table:
     """All rows; where there are more than fit, those that run or failed, and how many others there are."""
     counts: Mapping[State, int] = Counter(row.state for row in rows)
     caption = ", ".join(f"{number} {state}" for state, number in counts.items())
@@ -125,5 +79,12 @@ def points_table(rows: Sequence[WatchedPoint], height: int) -> Table:
         grid.add_column(head, no_wrap=head != "figures")
     shown = rows if len(rows) < height else [row for row in rows if row.state in ("running", "failed")][-height:]
     for row in shown:
-        grid.add_row(row.point.name, row.state, row.progress, row.figures, row.time)
+        seconds = time.monotonic() - row.began if row.state == "running" else row.ran
+        ran = "" if seconds is None else duration(round(seconds))
+        grid.add_row(row.point.name, row.state, _progress(row), figures_in_words(row.figures), ran)
     return grid
+
+
+def _progress(row: PointResult) -> str:
+    """Epochs that are done, of how many."""
+    return f"{row.epochs}/{row.point.epochs}"
