@@ -6,18 +6,21 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format clean
+.PHONY: help setup demo test test-full lint format clean
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP)  ## create .venv and install adarts with its development tools into it
 
 demo: $(STAMP)  ## search, train and report on the embedded photographs
 	$(BIN)/adarts demo
 
-test: lint  ## all checks, then all tests (WORKERS=2 processes, one thread each)
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile
+test: lint  ## all checks, then the tests of every change (WORKERS=2 processes, one thread each)
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal
+
+test-full: lint  ## the same with the tests that take long, and 20 kills of a search and a training
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal -m '' --kills 20
 
 lint: $(STAMP)  ## style, types, and the arrows between the rooms
 	$(BIN)/ruff check .

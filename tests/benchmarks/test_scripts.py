@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 TINY = shlex.split("--batch 2 --channels 8 --cells 3 --size 8 --device cpu --threads 1 --repeats 1")
 
@@ -15,6 +17,7 @@ def run(script: str, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.full
 def test_ours_against_the_textbook() -> None:
     done = run("against_textbook.py", *TINY)
     assert done.returncode == 0, done.stderr
@@ -42,6 +45,7 @@ def test_what_cannot_be_compared_is_refused_in_a_line(tmp_path: Path) -> None:
     assert done.returncode == 2 and len(said) == 1 and done.stdout == ""
 
 
+@pytest.mark.full
 def test_the_gpu_benchmark_keeps_each_result_and_goes_on_after_a_failure(tmp_path: Path) -> None:
     words = ("--out", str(tmp_path), "--only", "adarts float32 eager", "K=8 float32", "float32 public")
     done = run("gpu.py", *words, "--public", str(tmp_path), *TINY)

@@ -1,4 +1,4 @@
-"""Every method on the command line, at the smallest scale; a third of the time is the projection of DARTS-PT."""
+"""Every method on the command line, on a few small images; with ``-m ''`` at the scale smoke as it is, too."""
 
 import json
 from pathlib import Path
@@ -9,16 +9,17 @@ from adarts.cli.main import main
 from adarts.methods import list_methods
 from adarts.spaces import get_space, load_genotype
 
-from .harness import SMOKE
+from .harness import SMALL, SMOKE
 
 #: what makes the last part of a method small, too
 SMALLER = {"adarts-trials": ["--options", "cells=3,epochs=1"]}
 
 
+@pytest.mark.parametrize("budget", [SMALL, pytest.param(SMOKE, marks=pytest.mark.full)], ids=["small", "smoke"])
 @pytest.mark.parametrize("method", [info.name for info in list_methods()])
-def test_a_search_at_scale_smoke(method: str, tmp_path: Path) -> None:
+def test_a_search_on_the_command_line(method: str, budget: list[str], tmp_path: Path) -> None:
     run = tmp_path / "run"
-    assert main(["search", *SMOKE, *SMALLER.get(method, []), "--method", method, "--run-dir", str(run)]) == 0
+    assert main(["search", *budget, *SMALLER.get(method, []), "--method", method, "--run-dir", str(run)]) == 0
     summary = json.loads((run / "summary.json").read_text())
     assert summary["method"] == method
     load_genotype(run / "genotype.json").require_within(get_space("darts"))

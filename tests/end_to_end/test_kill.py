@@ -1,6 +1,6 @@
 """kill -9 at random moments: the resumed run ends as the uninterrupted one, bit for bit (reliability, bar 1).
 
-Twice for each kind of run by default; ``pytest tests/end_to_end/test_kill.py --kills 20`` for the promise in the docs.
+Twice for each kind of run by default; 20 times in ``make test-full``, for the promise in the docs.
 """
 
 import random
@@ -8,50 +8,68 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-from .harness import SMOKE, adarts, fingerprint, finish
+from .harness import SMALL, adarts, fingerprint, finish
 
-#: A checkpoint about every second, so that most kills meet one that is not at an epoch's end.
-OFTEN = ["--checkpoint-minutes", "0.02"]
+#: A checkpoint after every step, so that most kills meet one that is not at an epoch's end.
+OFTEN = ["--checkpoint-minutes", "0.00001"]
 
 
 def words(kind: str, run: Path) -> list[object]:
     if kind == "search":
-        return ["search", *SMOKE, *OFTEN, "--run-dir", run]
-    return ["train", *SMOKE, *OFTEN, "--training.epochs", "3", "--genotype", "random:3", "--run-dir", run]
+        return ["search", *SMALL, *OFTEN, "--run-dir", run]
+    return ["train", *SMALL, *OFTEN, "--training.epochs", "3", "--genotype", "random:3", "--run-dir", run]
 
 
-def checkpoint(run: Path) -> Path:
-    return run / "checkpoints" / "last.pt"
+def wait_for(process: "subprocess.Popen[str]", file: Path) -> float:
+    """The moment at which a process has written a file."""
+    while not file.exists():
+        time.sleep(0.01)
+        assert process.poll() is None or file.exists()
+    return time.monotonic()
 
 
-def started(run: Path, *command: object) -> "subprocess.Popen[str]":
-    """A process that has come to its steps: it has written its first checkpoint."""
+def started(run: Path, *command: object) -> tuple["subprocess.Popen[str]", float]:
+    """A process that has come to its steps: it has written its first checkpoint, at this moment."""
     process = adarts(*command)
-    while not checkpoint(run).exists():
-        time.sleep(0.02)
-        assert process.poll() is None
-    return process
+    return process, wait_for(process, run / "checkpoints" / "last.pt")
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[str, float]]:
+    """The fingerprint of a run that nothing stopped, and the seconds of its steps."""
+
+    @cache
+    def run(kind: str) -> tuple[str, float]:
+        whole = tmp_path_factory.mktemp("whole") / kind
+        process, began = started(whole, *words(kind, whole))
+        duration = wait_for(process, whole / "summary.json") - began
+        finish(process)
+        return fingerprint(whole), duration
+
+    return run
 
 
 @pytest.mark.parametrize("kind", ["search", "train"])
 @pytest.mark.timeout(3000)
-def test_killed_runs_end_as_the_uninterrupted_one(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    whole = tmp_path / "whole"
-    process = started(whole, *words(kind, whole))
-    began = time.monotonic()
-    finish(process)
-    duration = time.monotonic() - began  # of the steps and what follows, without imports
-    expected = fingerprint(whole)
+def test_killed_runs_end_as_the_uninterrupted_one(
+    kind: str,
+    uninterrupted: Callable[[str], tuple[str, float]],
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+) -> None:
+    expected, duration = uninterrupted(kind)
     kills, rng = request.config.getoption("--kills"), random.Random(kind)
     different, killed = [], 0
     while killed < kills:
         run = tmp_path / f"killed{killed}"
         moment = duration * rng.uniform(0, 0.9)
-        process = started(run, *words(kind, run))
+        process, _ = started(run, *words(kind, run))
         time.sleep(moment)
         process.send_signal(signal.SIGKILL)
         process.communicate()
@@ -68,12 +86,14 @@ def test_killed_runs_end_as_the_uninterrupted_one(kind: str, tmp_path: Path, req
 
 
 @pytest.mark.parametrize(("kind", "signum", "code"), [("search", "SIGTERM", 143), ("train", "SIGINT", 130)])
-def test_a_signal_stops_at_a_checkpoint_and_the_run_goes_on(kind: str, signum: str, code: int, tmp_path: Path) -> None:
-    finish(adarts(*words(kind, tmp_path / "whole")))
-    process = started(tmp_path / "stopped", *words(kind, tmp_path / "stopped"))
+def test_a_signal_stops_at_a_checkpoint_and_the_run_goes_on(
+    kind: str, signum: str, code: int, uninterrupted: Callable[[str], tuple[str, float]], tmp_path: Path
+) -> None:
+    run = tmp_path / "stopped"
+    process, _ = started(run, *words(kind, run))
     process.send_signal(getattr(signal, signum))
     _, err = finish(process, code)
     assert "continue with: adarts" in err.strip().splitlines()[-1]
-    out, _ = finish(adarts(*words(kind, tmp_path / "stopped")))
+    out, _ = finish(adarts(*words(kind, run)))
     assert "continuing from epoch" in out
-    assert fingerprint(tmp_path / "stopped") == fingerprint(tmp_path / "whole")
+    assert fingerprint(run) == uninterrupted(kind)[0]

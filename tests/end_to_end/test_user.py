@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from adarts.cli.main import main
+
 from .harness import SMOKE, adarts, finish
 
 
@@ -41,8 +43,15 @@ def test_search_then_train_then_evaluate(tmp_path: Path) -> None:
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing_behind(
-    words: list[str], code: int, says: str, tmp_path: Path
+    words: list[str],
+    code: int,
+    says: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    _, err = finish(adarts(*words, "--runs", tmp_path / "runs", cwd=tmp_path), code)
+    monkeypatch.chdir(tmp_path)
+    assert main([*words, "--runs", str(tmp_path / "runs")]) == code
+    err = capsys.readouterr().err
     assert says in err and len(err.strip().splitlines()) == 1, err
     assert not list(tmp_path.rglob("config.yaml"))

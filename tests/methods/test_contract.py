@@ -20,7 +20,7 @@ PARTICULARS: Mapping[str, Mapping[str, Any]] = {
     # The projection measures the supernet 240 times; 100 times with three operations. As few images as there can be.
     "darts-pt": {"settings": {"space": "s3", "images": {"per_class": 2, "size": 8}}},
     # One short trial for every edge, in a network as small as that of the search.
-    "adarts-trials": {"settings": {"options": {"cells": 3, "epochs": 1}}},
+    "adarts-trials": {"settings": {"options": {"cells": 3, "epochs": 1}, "images": {"per_class": 2, "size": 8}}},
     "gdas": {"steps_to_every_alpha": 6},  # an edge that draws `none` learns nothing in that pass
 }
 

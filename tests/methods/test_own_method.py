@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,31 +29,19 @@ def test_the_example_is_short() -> None:
     assert len(EXAMPLE.read_text().splitlines()) < 40
 
 
-def test_a_file_on_the_command_line_and_its_options(tmp_path: Path) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "adarts.cli",
-        "search",
-        "--data",
-        "signs",
-        "--scale",
-        "smoke",
-        "--runs",
-        str(tmp_path),
-    ]
-    command += ["--method", SHARPENING, "--options", "final=0.5", "--run-dir", str(tmp_path / "run")]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+def test_a_file_on_the_command_line_and_its_options(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run, config = str(tmp_path / "run"), tmp_path / "run" / "config.yaml"
+    method = ["--method", SHARPENING]
+    words = ["search", "--scale", "smoke", "--images.per-class", "4", "--images.size", "16", "--threads", "1"]
+    assert main([*words, *method, "--options", "final=0.5", "--run-dir", run]) == 0
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["method"] == "sharpening"
-    config = tmp_path / "run" / "config.yaml"
     assert "final: 0.5" in config.read_text()
     # A file alone runs no code; with the same name on the command line it does.
-    for more, code in (([], 2), (["--method", SHARPENING], 0)):
-        again = [*command[:4], "--config", str(config), "--run-dir", str(tmp_path / "run"), *more]
-        done = subprocess.run(again, capture_output=True, text=True)
-        assert done.returncode == code, done.stderr
-        assert ("is code, which a configuration file alone does not run" in done.stderr) == (code == 2)
+    capsys.readouterr()
+    for more, code in (([], 2), (method, 0)):
+        assert main(["search", "--config", str(config), "--run-dir", run, *more]) == code
+        refused = "is code, which a configuration file alone does not run" in capsys.readouterr().err
+        assert refused == (code == 2)
 
 
 def test_a_wrong_option_is_refused_before_anything_begins(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from adarts.cli.main import main
 from adarts.errors import ConfigError
 from adarts.methods import get_method, source_hash
 
@@ -63,27 +64,29 @@ def test_the_hash_is_that_of_what_was_executed(tmp_path: Path) -> None:
     assert source_hash(method) == executed
 
 
-def test_a_search_that_goes_on_with_another_file_says_so(tmp_path: Path) -> None:
+def test_a_search_that_goes_on_with_another_file_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file, run = tmp_path / "changing.py", tmp_path / "run"
     file.write_text(TEXT)
-    words = ["--scale", "smoke", "--images.per-class", "4", "--images.size", "16", "--run-dir", str(run)]
+    words = ["search", "--scale", "smoke", "--images.per-class", "4", "--images.size", "16", "--threads", "1"]
+    words += ["--method", f"{file}:Sharpening", "--run-dir", str(run)]
 
-    def search() -> str:
-        command = [sys.executable, "-m", "adarts.cli", "search", *words, "--method", f"{file}:Sharpening"]
-        done = subprocess.run(command, capture_output=True, text=True)
+    def search_elsewhere() -> str:
+        done = subprocess.run([sys.executable, "-m", "adarts.cli", *words], capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
     def unfinished() -> None:
         (run / "summary.json").unlink()
 
-    search()
+    assert main(words) == 0
     facts = json.loads((run / "environment.json").read_text())
     assert facts["method_source"] == hashlib.sha256(file.read_bytes()).hexdigest()
     unfinished()
-    assert "warning: the file of the method" not in search()
+    capsys.readouterr()
+    assert main(words) == 0
+    assert "warning: the file of the method" not in capsys.readouterr().out
     unfinished()
     file.write_text(TEXT + "\n# another\n")
-    assert "warning: the file of the method is not what it was in this run" in search()
+    assert "warning: the file of the method is not what it was in this run" in search_elsewhere()
     facts = json.loads((run / "environment.json").read_text())
     assert facts["continued"][-1]["method_source"] == hashlib.sha256(file.read_bytes()).hexdigest()
