@@ -1,7 +1,4 @@
-"""ADARTS with trials: the search says which convolution, and short trainings say where a skip connection belongs.
-
-Shape suffixes: e edges, o operations.
-"""
+"""ADARTS with trials: the search says which convolution, and short trainings say where a skip connection belongs."""
 
 from __future__ import annotations
 
@@ -17,7 +14,6 @@ from adarts.methods.base import Method, MethodInfo, Phase, Progress, Purpose, Se
 from adarts.methods.registry import register
 from adarts.methods.stages import leave_out_none
 from adarts.spaces import Genotype, Space, derive, never_none
-from adarts.spaces.genotype import CellGenotype
 from adarts.supernet import Supernet
 
 _WHOLE = EdgeDesign(selector="all", k=1, attention=False)
@@ -29,9 +25,8 @@ _CERTAIN = 1e6  # a weight that keeps its edge, whatever the others weigh
 class AdartsTrials(Method):
     """ADARTS, which is believed about the convolutions alone; where a skip connection belongs is tried.
 
-    As we suppose, the supernet cannot know what a skip connection is worth where it is the only one: three quarters of the
-    channels bypass the operations of every edge, and each edge has one more identity in it. Its alphas, at any rate, often
-    prefer operations without weights. Here the normal cell has one skip connection at most (P-DARTS bounds them), and no pool:
+    As we suppose, the supernet cannot know what a skip connection is worth, since the bypass of a partial connection is one, too.
+    Here the normal cell has one at most, and no pool:
 
     * The search of ADARTS, without `none`, and in the normal cell with the operations that have weights alone.
     * The cell that it names is trained, and for every edge the cell that has a skip connection there: `options.epochs` epochs
@@ -40,10 +35,8 @@ class AdartsTrials(Method):
     * The cell with the lowest mean training loss in the last epoch of its trial is the one found (training speed estimation,
       TSE-E; Ru et al., NeurIPS 2021). Where `search.max_steps` lets no image come twice in it, that is a loss on new images.
 
-    The trials have weights and images of their own each. The reduction cell, where a space has one, is that of the search. Where
-    a node keeps the strongest edges alone, the skip connection keeps its own, and another edge may go. Until the first trial has
-    ended, the cell of the search is the one that is named.
-
+    The reduction cell, where a space has one, is that of the search. Where a node keeps the strongest edges alone, the skip
+    connection keeps its own, and another edge may go. Until the first trial has ended, the cell of the search is the one named.
     It is not of the paper but of this project, made where the true accuracy of every cell is known (docs/truth.md).
     """
 
@@ -71,13 +64,11 @@ class AdartsTrials(Method):
     candidates: list[Genotype]
     #: the losses of the trials that have ended, in their order
     losses: list[float]
-    #: sums over the images of the epoch of a trial
-    _loss: Tensor | float
-    _images: Tensor | float
+    #: loss and number of the images of the epoch of a trial
+    _sums: list[Tensor | float]
 
     @classmethod
     def supports(cls, space: Space) -> str | None:
-        """Whether every edge of the normal cell has convolutions to choose from, and a skip connection to try."""
         for row in space.allowed(space.cell_kinds[0]):
             names = {name for name, is_allowed in zip(space.operations, row, strict=True) if is_allowed}
             if _SKIP not in names or len(names - space.weight_free) < 2:
@@ -86,44 +77,42 @@ class AdartsTrials(Method):
 
     def phases(self, config: SearchConfig, space: Space) -> tuple[Phase, ...]:
         """The search, then the trials."""
-        (search,) = super().phases(config, space)
         deep = config.supernet.model_copy(update={"cells": max(self.options.cells, config.supernet.cells)})
         trial = Phase(self.options.epochs, 0, deep, _WHOLE)
-        return (search, *[trial] * (1 + len(space.edges)))
+        return (*super().phases(config, space), *[trial] * (1 + len(space.edges)))
 
     def on_phase_start(self, search: Search) -> None:
         """Leave out what the search does not choose; later let the cell of the trial alone be computed."""
-        net, trial = search.supernet, search.progress.phase - 1
-        if trial < 0:
+        net, before, trial = search.supernet, search.previous, search.progress.phase - 1
+        space = net.space
+        if before is None:
             leave_out_none(net)
-            with_weights = [name not in net.space.weight_free for name in net.space.operations]
-            net.set_active(net.space.cell_kinds[0], [with_weights] * len(net.space.edges))
+            with_weights = [name not in space.weight_free for name in space.operations]
+            net.set_active(space.cell_kinds[0], [with_weights] * len(space.edges))
             self.candidates, self.losses = [], []
         elif trial == 0:
-            assert search.previous is not None
-            weights, edges = self.operation_weights(search.previous), self.edge_weights(search.previous)
-            self.candidates = candidates(search.previous.space, weights, edges)
+            self.candidates = candidates(space, self.operation_weights(before), self.edge_weights(before))
         if trial >= 0:
-            for kind, cell in self.candidates[trial].cells.items():
-                net.set_active(kind, _only(cell, net.space))
-        self._restart()
+            for kind in space.cell_kinds:
+                kept = self.candidates[trial].by_edge(kind)
+                net.set_active(kind, [[kept.get(edge) == name for name in space.operations] for edge in space.edges])
+        self._sums = [0.0, 0.0]
 
     def order(self, progress: Progress) -> tuple[Purpose, ...]:
         return ("weights",) if progress.phase else ("alphas", "weights")
 
     def observe(self, search: Search, sums: Sums) -> None:
         if search.progress.phase:
-            self._loss, self._images = self._loss + sums["loss"], self._images + sums["images"]
+            self._sums = [self._sums[0] + sums["loss"], self._sums[1] + sums["images"]]
 
     def on_epoch_end(self, search: Search) -> dict[str, Any]:
         """Remember the loss of a trial that has ended."""
         if search.progress.phase == 0:
             return {}
-        trial = search.progress.phase - 1
-        loss = float(self._loss / self._images)
+        trial, loss = search.progress.phase - 1, float(self._sums[0] / self._sums[1])
         if search.progress.is_last:
             self.losses.append(loss)
-        self._restart()
+        self._sums = [0.0, 0.0]
         return {"trial": trial, "tried": self.candidates[trial].to_dict()["cells"], "loss": loss}
 
     def derive(self, supernet: Supernet) -> Genotype:
@@ -133,35 +122,18 @@ class AdartsTrials(Method):
         return self.candidates[0] if self.candidates else super().derive(supernet)
 
     def state_dict(self) -> dict[str, Any]:
-        """The cells that are tried, and what the trials gave so far."""
-        return {
-            "candidates": [genotype.to_dict() for genotype in self.candidates],
-            "losses": list(self.losses),
-            "loss": self._loss,
-            "images": self._images,
-        }
+        tried = [genotype.to_dict() for genotype in self.candidates]
+        return {"candidates": tried, "losses": list(self.losses), "sums": list(self._sums)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on with the trials."""
         self.candidates = [Genotype.from_dict(document) for document in state["candidates"]]
-        self.losses = list(state["losses"])
-        self._loss, self._images = state["loss"], state["images"]
-
-    def _restart(self) -> None:
-        """Begin to sum up the losses of an epoch."""
-        self._loss = self._images = 0.0
+        self.losses, self._sums = list(state["losses"]), list(state["sums"])
 
 
 def candidates(
     space: Space, op_weights: Mapping[str, Tensor], edge_weights: Mapping[str, Tensor] | None
 ) -> list[Genotype]:
-    """The cells that weights name, and for every edge the same with a skip connection there.
-
-    Args:
-        space: that was searched.
-        op_weights: kind -> operation weights (edges, operations), after the softmax.
-        edge_weights: kind -> edge weights (edges,), or none.
-    """
+    """The cells that weights name, and for every edge the same with a skip connection there."""
     kind = space.cell_kinds[0]
     found = [derive(space, op_weights, edge_weights, rule=never_none)]
     for edge in range(len(space.edges)):
@@ -169,13 +141,3 @@ def candidates(
         weights_eo[edge, space.operations.index(_SKIP)] = _CERTAIN
         found.append(derive(space, {**op_weights, kind: weights_eo}, edge_weights, rule=never_none))
     return found
-
-
-def _only(cell: CellGenotype, space: Space) -> list[list[bool]]:
-    """For every edge which of the operations is active where a cell's own are alone."""
-    kept = {
-        (source, target): name
-        for target, pairs in zip(space.targets, cell.nodes, strict=True)
-        for name, source in pairs
-    }
-    return [[kept.get(edge) == name for name in space.operations] for edge in space.edges]

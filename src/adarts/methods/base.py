@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ClassVar, Literal, Protocol
 
 import torch
@@ -77,15 +78,7 @@ class Phase:
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a search stands.
-
-    Attributes:
-        phase: index of the phase.
-        epoch: epoch of the phase, from 0.
-        epochs: epochs of the phase.
-        steps: steps of an epoch.
-        warmup_epochs: first epochs of the phase, in which the alphas stay frozen.
-    """
+    """Where a search stands: the index of the phase, its epoch (from 0) and number of epochs, and the steps of an epoch."""
 
     phase: int
     epoch: int
@@ -117,7 +110,7 @@ class Progress:
         return max(0, self.epoch - self.warmup_epochs) / max(1, self.epochs - self.warmup_epochs - 1)
 
     def line(self, first: float, last: float) -> float:
-        """A value that goes along a line from the first epoch behind the warm-up to the last epoch."""
+        """A value on the line from the first epoch behind the warm-up to the last epoch."""
         return first + (last - first) * self.fraction_to_last
 
 
@@ -150,12 +143,10 @@ class Search(Protocol):
         update_statistics: bool = False,
         precise: bool = False,
     ) -> tuple[Tensor, Tensor]:
-        """Mean cross-entropy and logits.
+        """Mean cross-entropy and logits of images with labels.
 
         Args:
-            x_bchw: images.
-            y_b: labels.
-            arch_weights: weights of operations and edges.
+            x_bchw, y_b, arch_weights: images, labels, weights of operations and edges.
             parameters: by the names inside the supernet, tensors to use in the place of its own parameters.
             selection: where attention's choice of channels comes from, or the channels themselves.
             update_statistics: let running statistics follow this batch.
@@ -172,11 +163,7 @@ class Search(Protocol):
         """Let Adam begin anew, as after a change of the active operations."""
 
     def stop(self, reason: str) -> None:
-        """End the search with this epoch.
-
-        Args:
-            reason: in words, for people.
-        """
+        """End the search with this epoch, for a reason in words."""
 
 
 class NoOptions(Settings):
@@ -230,13 +217,7 @@ class Method:
         return masked_softmax(alpha_eo, active_eo)
 
     def sample(self, alpha_eo: Tensor, active_eo: Tensor, progress: Progress) -> Weighed:
-        """The same for a pass that is about to be made: sampled, hardened, or as they are; and what is computed at all.
-
-        Args:
-            alpha_eo: the alphas.
-            active_eo: which operations are active.
-            progress: where the search stands.
-        """
+        """The same for a pass that is about to be made: sampled, hardened, or as they are; and what is computed at all."""
         return self.weights(alpha_eo, active_eo)
 
     def expected(self, alpha_eo: Tensor, active_eo: Tensor) -> Weighed:
@@ -316,21 +297,10 @@ class Method:
         return supernet.edge_weights()
 
     def arch_weights(self, search: Search, purpose: Purpose, x_bchw: Tensor, y_b: Tensor) -> ArchWeights:
-        """The weights of a pass that is about to be made.
-
-        Args:
-            search: the search.
-            purpose: which update the pass belongs to.
-            x_bchw: the images of the pass.
-            y_b: their labels.
-        """
-        progress = search.progress
-        return self._put_together(
-            search.supernet,
-            lambda alpha_eo, active_eo: self.sample(alpha_eo, active_eo, progress),
-            auxiliary=self.auxiliary(progress),
-            skip_dropout=self.skip_dropout(progress),
-        )
+        """The weights of a pass that is about to be made for an update, with the images and labels of the pass."""
+        progress, sample = search.progress, partial(self.sample, progress=search.progress)
+        auxiliary, skip_dropout = self.auxiliary(progress), self.skip_dropout(progress)
+        return self._put_together(search.supernet, sample, auxiliary=auxiliary, skip_dropout=skip_dropout)
 
     def expected_arch_weights(self, search: Search) -> ArchWeights:
         """The weights now, with nothing drawn or perturbed: what the supernet is validated with."""
@@ -341,26 +311,25 @@ class Method:
         computed: dict[str, Tensor] = {}
         for kind, active_eo in net.active.items():
             found = weigh(net.alphas[kind], active_eo)
-            weights_eo, *limits = found if isinstance(found, tuple) else (found,)
-            for tensor in (weights_eo, *limits):
-                if not isinstance(tensor, Tensor) or tensor.shape != active_eo.shape:
-                    shape = tuple(tensor.shape) if isinstance(tensor, Tensor) else type(tensor).__name__
+            for tensor in found if isinstance(found, tuple) else (found,):
+                if getattr(tensor, "shape", None) != active_eo.shape:
                     raise ConfigError(
                         f"method '{self.info.name}': the weights of the operations must be a tensor {tuple(active_eo.shape)}, "
-                        f"or such a tensor and a bool of what is computed, not {shape}"
+                        f"or such a tensor and a bool of what is computed, not {getattr(tensor, 'shape', type(tensor).__name__)}"
                     )
-            weights[kind] = weights_eo
-            if limits:
-                computed[kind] = limits[0]
+            if isinstance(found, tuple):
+                weights[kind], computed[kind] = found
+            else:
+                weights[kind] = found
         return ArchWeights(weights, self.edge_weights(net), computed or None, **more)
 
     def penalty_of(self, search: Search, arch_weights: ArchWeights) -> Tensor | None:
         """:meth:`penalty` of a pass."""
         net = search.supernet
-        kinds = net.space.cell_kinds
-        alpha_eo = torch.cat([net.alphas[kind] for kind in kinds])
-        active_eo = torch.cat([net.active[kind] for kind in kinds])
-        weights_eo = torch.cat([arch_weights.operations[kind] for kind in kinds])
+        alpha_eo, active_eo, weights_eo = (
+            torch.cat([tensors[kind] for kind in net.space.cell_kinds])
+            for tensors in (net.alphas, net.active, arch_weights.operations)
+        )
         return self.penalty(alpha_eo, active_eo, weights_eo, search.progress)
 
     def alpha_gradient(self, search: Search) -> Gradient | None:

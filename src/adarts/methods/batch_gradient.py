@@ -25,15 +25,14 @@ class BatchGradient:
     a difference of gradients would show that instead. Running statistics stay as they are, and so does everybody's ``grad``.
 
     Args:
-        method: makes the arch_weights, anew for every pass, and the penalty.
+        method: makes the weights, anew for every pass, and the penalty.
         search: the search.
         purpose: whose loss it is.
         batch: images and labels.
         accumulation: the gradients of so many smaller batches are added up.
 
     Attributes:
-        loss: sum of the losses of the last pass.
-        correct: its correct predictions.
+        loss, correct: sum of the losses and the right answers of the last pass.
     """
 
     def __init__(
@@ -42,22 +41,13 @@ class BatchGradient:
         self.method, self.search, self.purpose = method, search, purpose
         self.parts = list(zip(*(tensor.tensor_split(accumulation) for tensor in batch), strict=True))
         self.num_images = len(batch[1])
-        self.selections: list[Selection] = []
+        self.selections: dict[int, AttentionSource | Selection] = {}
         self.loss = self.correct = torch.zeros(())
 
     def gradient(
         self, weights: Mapping[str, Tensor], of: Literal["weights", "alphas", "both"], *, precise: bool = False
     ) -> tuple[list[Tensor], list[Tensor]]:
-        """One pass.
-
-        Args:
-            weights: to use in the place of the supernet's own.
-            of: what the gradient is wanted of; nothing is computed for the other.
-            precise: as in :meth:`~adarts.methods.base.Search.loss`.
-
-        Returns:
-            The gradients of these weights, and those of the alphas.
-        """
+        """One pass with these weights: their gradients and those of the alphas, as far as wanted; `precise` as in a loss."""
         alphas = self.search.supernet.alpha_parameters() if of != "weights" else []
         if of != "alphas":
             weights = {name: tensor.detach().requires_grad_() for name, tensor in weights.items()}
@@ -68,13 +58,11 @@ class BatchGradient:
             with torch.set_grad_enabled(of != "weights"):
                 arch_weights = self.method.arch_weights(self.search, self.purpose, x_bchw, y_b)
                 penalty = None if self.purpose == "weights" else self.method.penalty_of(self.search, arch_weights)
-            known = index < len(self.selections)
-            selection: AttentionSource | Selection = self.selections[index] if known else "batch"
+            known = self.selections.get(index, "batch")
             loss, logits = self.search.loss(
-                x_bchw, y_b, arch_weights, parameters=weights, selection=selection, precise=precise
+                x_bchw, y_b, arch_weights, parameters=weights, selection=known, precise=precise
             )
-            if not known:
-                self.selections.append(self.search.supernet.selection)
+            self.selections.setdefault(index, self.search.supernet.selection)
             loss = loss if penalty is None else loss + penalty
             share = len(y_b) / self.num_images
             part = torch.autograd.grad(loss * share, wanted, allow_unused=True, materialize_grads=True)

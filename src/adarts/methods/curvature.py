@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,15 +13,8 @@ from adarts.errors import NotFiniteError
 from adarts.seeding import generator
 
 
-@dataclass(frozen=True)
-class Eigenvalue:
-    """An eigenvalue that was approached from below.
-
-    Attributes:
-        value: the approximation.
-        residual: the Hessian has an eigenvalue within this distance of it.
-        gradients: that were computed.
-    """
+class Eigenvalue(NamedTuple):
+    """An eigenvalue approached from below, with one of the Hessian within `residual` of it; the `gradients` it took."""
 
     value: float
     residual: float
@@ -43,10 +36,9 @@ def largest_eigenvalue(
         H v  =  (g(x + step v) - g(x - step v)) / (2 step),   |v| = 1
 
     Every product adds a direction v to a basis in which H is tridiagonal; the largest eigenvalue there grows towards that of
-    H. The directions are made orthogonal to all earlier ones, since rounding would otherwise bring eigenvalues back. It ends
-    when the residual is below ``tolerance`` times the value: 1 % by default, besides the error of the differences. For a
-    smooth function, that error shrinks with the square of the step until rounding shows. In a network of ReLUs, the gradients
-    also jump at the bends between the two points: noise that raises the eigenvalue, and grows with 1/sqrt(step).
+    H. It ends when the residual is below ``tolerance`` times the value. For a smooth function, the error of the differences
+    shrinks with the square of the step until rounding shows. In a network of ReLUs, the gradients also jump at the bends between
+    the two points: noise that raises the eigenvalue, and grows with 1/sqrt(step).
 
     Args:
         gradient: of the function, at a point (n,).
@@ -64,18 +56,14 @@ def largest_eigenvalue(
         difference_n = gradient(point_n + shift_n).double() - gradient(point_n - shift_n).double()
         image_n = difference_n.cpu() / (2 * step)
         diagonal.append(float(basis_kn[-1] @ image_n))
-        for _ in range(2):  # the second time takes away what rounding left
+        for _ in range(2):  # orthogonal to all earlier ones; the second time takes away what rounding left
             image_n = image_n - basis_kn.T @ (basis_kn @ image_n)
         beside.append(float(image_n.norm()))
         if not math.isfinite(beside[-1]):
             raise NotFiniteError("the curvature cannot be measured: a gradient is not finite")
-        values, vectors = torch.linalg.eigh(_tridiagonal(diagonal, beside[:-1]))
+        main, side = (torch.tensor(values, dtype=torch.float64) for values in (diagonal, beside[:-1]))
+        values, vectors = torch.linalg.eigh(main.diag() + side.diag(1) + side.diag(-1))
         value, residual = float(values[-1]), beside[-1] * abs(float(vectors[-1, -1]))
         if residual <= tolerance * abs(value) or len(diagonal) == min(most, len(point_n)):
             return Eigenvalue(value, residual, 2 * len(diagonal))
         basis_kn = torch.cat([basis_kn, (image_n / beside[-1])[None]])
-
-
-def _tridiagonal(diagonal: list[float], beside: list[float]) -> Tensor:
-    main, side = torch.tensor(diagonal, dtype=torch.float64), torch.tensor(beside, dtype=torch.float64)
-    return main.diag() + side.diag(1) + side.diag(-1)

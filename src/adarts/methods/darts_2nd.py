@@ -30,15 +30,10 @@ class Darts2nd(Method):
         h     = (grad_alpha L_train(w+, alpha) - grad_alpha L_train(w-, alpha)) / (2 eps)
         w+, - = w +- eps u,   u = grad_w' L_val(w', alpha),   eps = 0.01 / |u|
 
-    h stands for the product of the mixed second derivative of L_train with u, so that no second derivative is computed. With the
-    pass of the weights' own update, a step takes five forward and backward passes, and three copies of the weights. The step to
-    w' is not clipped, and is the optimizer's own with weights.nesterov, too. Edge weights (beta) are alphas like alpha. ReLU and
-    max pooling bend the loss: on few images, h owes more to the bends between w+ and w- than to the derivative at w. A smaller
-    eps makes that worse, until no bend is left.
-
-    No weight, statistic or average is written. The three passes over the training batch use the same channels, since a change of
-    channels is no derivative; in a run with bfloat16 the two passes whose difference is taken are computed in float32, since
-    the weights differ by less than bfloat16 can tell.
+    h stands for the product of the mixed second derivative of L_train with u. The step to w' is not clipped, and follows
+    weights.nesterov, too. Edge weights (beta) are alphas like alpha. No weight, statistic or average is written. The
+    passes over the training batch use the same channels, since a change of channels is no derivative; the two whose difference is
+    taken are computed in float32, since the weights differ by less than bfloat16 can tell.
     """
 
     info = MethodInfo(
@@ -55,7 +50,6 @@ class Darts2nd(Method):
     alpha_batches: tuple[Purpose, ...] = ("alphas", "weights")
 
     def alpha_gradient(self, search: Search) -> Gradient | None:
-        """The gradient through one step of the weights."""
         return partial(self._unrolled, search)
 
     def _unrolled(self, search: Search, accumulation: int, *batches: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,7 +1,4 @@
-"""DARTS-PT: what an operation is worth is measured by its absence, after an ordinary search.
-
-Shape suffixes: e edges, o operations.
-"""
+"""DARTS-PT: what an operation is worth is measured by its absence, after an ordinary search."""
 
 from __future__ import annotations
 
@@ -29,21 +26,18 @@ Result = tuple[float, float]
 class DartsPt(Method):
     """The search of DARTS, and then the selection by perturbation, which does not trust the size of alpha.
 
-    One decision after the other, in random order:
+    One decision after the other, in random order, each for both kinds of cells:
 
     * An edge: the accuracy of the supernet on the half for the alphas is measured without each of its operations in turn. The
       operation whose absence hurts most stays, the others go. `none` is no candidate.
     * A node, once all edges are decided: it is measured without each of its incoming edges in turn. The edge whose absence
       hurts least goes, and so on until two remain.
 
-    Each decision is made for both kinds of cells. What is taken away for a measurement leaves the weights of the others as they
-    are. Equal accuracies, which are common where images are few, are decided by the loss. The first decision follows the last
-    epoch of the search. Before each later one the supernet is tuned, with a tenth of the learning rate along a cosine of its
-    own, while alpha keeps learning: 5 epochs for a search of 50 as published, so here a tenth of `search.epochs`, rounded, at
-    least one. 14 edges and three nodes that have a choice make 16 times as many. Until all is decided, the cells that are named
-    are those of DARTS's rule, to which what is decided has the weight 1.
-
-    With `fixed_alphas`, alpha stays 0, so that all operations weigh the same until they are decided (blank-PT).
+    What is taken away for a measurement leaves the weights of the others as they are; at equal accuracies the loss decides. The
+    first decision follows the last epoch of the search. Before each later one the supernet is tuned, with a tenth of the learning
+    rate along a cosine of its own, while alpha keeps learning: 5 epochs for a search of 50, so here a tenth of `search.epochs`.
+    14 edges and three nodes that have a choice make 16 times as many. With `fixed_alphas`, alpha stays 0, so that all operations
+    weigh the same until they are decided (blank-PT).
     """
 
     info = MethodInfo(
@@ -74,7 +68,6 @@ class DartsPt(Method):
         return search, replace(search, epochs=epochs, warmup_epochs=0, fresh=False, rate_scale=0.1)
 
     def on_phase_start(self, search: Search) -> None:
-        """Set alpha to 0 if it is to stay there."""
         if self.options.fixed_alphas:
             with torch.no_grad():
                 for alphas in search.supernet.alpha_parameters():
@@ -112,41 +105,37 @@ class DartsPt(Method):
 
     def _decide_edge(self, search: Search, kind: str, edge: int) -> tuple[Tensor, dict[str, Any]]:
         """What is active when an edge keeps the operation that is missed most, and what was measured."""
-        names, active_eo = search.supernet.space.operations, search.supernet.active[kind]
-        without = {}
-        for operation, is_active in enumerate(active_eo[edge].tolist()):
-            if is_active and names[operation] != "none":
-                probe_eo = active_eo.clone()
-                probe_eo[edge, operation] = False
-                without[operation] = self._measure(search, kind, probe_eo)
+        names, active_eo = search.supernet.space.operations, search.supernet.active[kind].clone()
+        candidates = [o for o in active_eo[edge].nonzero().flatten().tolist() if names[o] != "none"]
+        without = {o: self._without(search, kind, active_eo, (edge, o)) for o in candidates}
         kept = min(without, key=without.__getitem__)
-        decided_eo = active_eo.clone()
-        decided_eo[edge] = False
-        decided_eo[edge, kept] = True
+        active_eo[edge] = False
+        active_eo[edge, kept] = True
         accuracy = {names[operation]: result[0] for operation, result in without.items()}
-        return decided_eo, {"edge": edge, "operation": names[kept], "accuracy_without": accuracy}
+        return active_eo, {"edge": edge, "operation": names[kept], "accuracy_without": accuracy}
 
     def _decide_node(self, search: Search, kind: str, node: int) -> tuple[Tensor, dict[str, Any]]:
         """What is active when a node has lost the edges that are missed least, and what was measured."""
         space, active_eo = search.supernet.space, search.supernet.active[kind].clone()
         edges, rounds = list(space.incoming(node)), []
         while len(edges) > space.num_kept(node):
-            without = {}
-            for edge in edges:
-                probe_eo = active_eo.clone()
-                probe_eo[edge] = False
-                without[edge] = self._measure(search, kind, probe_eo)
+            without = {edge: self._without(search, kind, active_eo, edge) for edge in edges}
             removed = max(edges, key=without.__getitem__)
             edges.remove(removed)
             active_eo[removed] = False
             rounds.append({str(edge): result[0] for edge, result in without.items()})
         return active_eo, {"node": node, "edges": edges, "accuracy_without": rounds}
 
+    def _without(self, search: Search, kind: str, active_eo: Tensor, place: int | tuple[int, int]) -> Result:
+        """How good the supernet is when an edge, or an operation on it, is taken away."""
+        probe_eo = active_eo.clone()
+        probe_eo[place] = False
+        return self._measure(search, kind, probe_eo)
+
     def _measure(self, search: Search, kind: str, active_eo: Tensor) -> Result:
         """How good the supernet is with these operations alone in the cells of a kind."""
-        net = search.supernet
+        net, operations = search.supernet, dict(self.operation_weights(search.supernet))
         active = {**net.active, kind: active_eo}
-        operations = {**self.operation_weights(net)}
         operations[kind] = operations[kind] * active_eo
         loss, accuracy = search.measure(ArchWeights(operations, self._edge_weights(net, active), active))
         return accuracy, -loss

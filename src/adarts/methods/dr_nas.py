@@ -1,7 +1,4 @@
-"""DrNAS: the weights of the operations are samples of a Dirichlet distribution, and alpha are its parameters.
-
-Shape suffixes: e edges, o operations.
-"""
+"""DrNAS: the weights of the operations are samples of a Dirichlet distribution, and alpha are its parameters."""
 
 from __future__ import annotations
 
@@ -34,11 +31,10 @@ class DrNas(Method):
     `kl`, published as 1e-3, that times the divergence of the distributions of all edges from the uniform Dir(1); then set
     `alphas.weight_decay` to 0.
 
-    The search has two phases; `search.epochs` are those of one. In the first, fewer channels pass through the operations, one
-    in 6 for an `edge.k` of 4: the next divisor of the channels that is at least 1.5 times `edge.k`. Then each edge keeps the
-    four operations with the highest softmax(alpha), and one in `edge.k` channels passes. The second supernet takes over alpha
-    and weights: channels that are new to an operation are copies of old ones. In each phase alpha is frozen for ten
-    epochs. Cells are derived from softmax(alpha).
+    The search has two phases; `search.epochs` are those of one. In the first, one in 6 channels passes for an `edge.k` of 4: the
+    next divisor of the channels that is at least 1.5 times `edge.k`. Then each edge keeps the four operations with the highest
+    softmax(alpha), and one in `edge.k` channels passes. The second supernet takes over alpha and weights: channels new to an
+    operation are copies of old ones. Cells are derived from softmax(alpha).
     """
 
     info = MethodInfo(
@@ -65,7 +61,6 @@ class DrNas(Method):
     options: Options
 
     def phases(self, config: SearchConfig, space: Space) -> tuple[Phase, ...]:
-        """Few channels with all operations, then more channels with four."""
         (second,) = super().phases(config, space)
         narrow = config.edge.model_copy(update={"k": _narrow(config.supernet.channels, config.edge)})
         return replace(second, edge=narrow), second
@@ -88,9 +83,8 @@ class DrNas(Method):
         return _shares(concentration(alpha_eo), active_eo)
 
     def penalty(self, alpha_eo: Tensor, active_eo: Tensor, weights_eo: Tensor, progress: Progress) -> Tensor | None:
-        if not self.options.kl:
-            return None
-        return self.options.kl * divergence(concentration(alpha_eo), active_eo).sum()
+        kl = self.options.kl
+        return kl * divergence(concentration(alpha_eo), active_eo).sum() if kl else None
 
 
 def concentration(alpha_eo: Tensor) -> Tensor:
@@ -112,10 +106,6 @@ def widen(narrow: Supernet, wide: Supernet) -> None:
 
     The first channels of an operation are the old ones, the others copies of them; a convolution shares the weight of an input
     among its copies. Where the new inputs are copies, too, an operation computes the old result, and copies of it.
-
-    Args:
-        narrow: the one that has learned; fewer of its channels enter the operations.
-        wide: the other, of the same width and depth.
     """
     before, state = narrow.state_dict(), {}
     for name, tensor in wide.state_dict().items():

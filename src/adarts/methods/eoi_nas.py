@@ -1,7 +1,4 @@
-"""EoiNAS: relaxed samples, and operations dropped for what was measured when they were sampled.
-
-Shape suffixes: e edges, o operations.
-"""
+"""EoiNAS: relaxed samples, and operations dropped for what was measured when they were sampled."""
 
 from __future__ import annotations
 
@@ -9,7 +6,6 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from pydantic import Field, PositiveFloat
 from torch import Tensor
 
@@ -41,8 +37,7 @@ class EoiNas(Method):
     F counts the passes for the alphas since the last drop in which the operation had the largest weight of its edge, and A is
     the mean accuracy, from 0 to 1, in these passes. The seventh drop, from two operations to one, is the derivation: I ranks
     both operations and edges, and `none` goes first. With other epochs than the published 160, each drop follows a seventh of
-    those behind the warm-up, and tau falls to the same value; drops that meet in one epoch are carried out at once. Skip
-    connections have the dropout of P-DARTS, from 0.1.
+    those behind the warm-up, and tau falls to the same value. Skip connections have the dropout of P-DARTS, from 0.1.
     """
 
     info = MethodInfo(
@@ -73,11 +68,9 @@ class EoiNas(Method):
 
     def on_phase_start(self, search: Search) -> None:
         """Nothing is gathered yet."""
-        alphas = {kind: search.supernet.alphas[kind] for kind in search.supernet.space.cell_kinds}
-        #: kind -> passes for the alphas since the last drop in which an operation was sampled (edges, operations)
-        self.samples = {kind: torch.zeros_like(alpha_eo, requires_grad=False) for kind, alpha_eo in alphas.items()}
-        #: kind -> sum of the accuracies of these passes
-        self.accuracy = {kind: torch.zeros_like(alpha_eo, requires_grad=False) for kind, alpha_eo in alphas.items()}
+        zeros = [{kind: active_eo.float() * 0 for kind, active_eo in search.supernet.active.items()} for _ in range(2)]
+        #: kind -> passes for the alphas since the last drop in which an operation was sampled, sum of their accuracies
+        self.samples, self.accuracy = zeros
         #: the samples of the last pass for the alphas, kind by kind (edges, operations)
         self._sampled: list[Tensor] = []
 
@@ -98,10 +91,9 @@ class EoiNas(Method):
 
     def observe(self, search: Search, sums: Sums) -> None:
         """Remember how good the sample for the alphas was, which was the last one."""
-        kinds = search.supernet.space.cell_kinds
         if "alphas_images" in sums:
             accuracy = sums["alphas_correct"] / sums["alphas_images"]
-            for kind, sampled_eo in zip(kinds, self._sampled[-len(kinds) :], strict=True):
+            for kind, sampled_eo in zip(self.samples, self._sampled[-len(self.samples) :], strict=True):
                 self.samples[kind] += sampled_eo
                 self.accuracy[kind] += sampled_eo * accuracy
         self._sampled.clear()
@@ -137,11 +129,9 @@ class EoiNas(Method):
         return derive(supernet.space, self.importance(supernet), self.edge_weights(supernet))
 
     def state_dict(self) -> dict[str, Any]:
-        """What was gathered since the last drop."""
         return {"samples": dict(self.samples), "accuracy": dict(self.accuracy)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on with what was gathered."""
         for own, saved in ((self.samples, state["samples"]), (self.accuracy, state["accuracy"])):
             for kind, tensor_eo in own.items():
                 tensor_eo.copy_(saved[kind])

@@ -29,8 +29,7 @@ class FairDarts(Method):
 
     The alphas begin at 0. A node keeps what the rule of DARTS names, but only with a weight of at least 0.85. A node that is left
     with no pair is no output of the cell, and what would read it is left out. A cell of which nothing remains keeps its strongest
-    operation on an input, and the search says so. An alpha must rise by 1.73 to reach 0.85, 578 of Adam's steps of 0.003 in one
-    direction: shorter searches need a larger alphas.learning_rate or a lower threshold.
+    operation on an input, and the search says so. Short searches need a larger alphas.learning_rate or a lower threshold.
     """
 
     info = MethodInfo(
@@ -61,16 +60,15 @@ class FairDarts(Method):
 
     def budget_warning(self, search: Search) -> str | None:
         """Whether the alphas can reach the threshold at all."""
-        phase, rate = search.progress, search.config.alphas.learning_rate
+        phase, rate, threshold = search.progress, search.config.alphas.learning_rate, self.options.threshold
         steps = (phase.epochs - phase.warmup_epochs) * phase.steps
         largest = 1 / (1 + math.exp(-steps * rate))  # Adam moves an alpha by its learning rate at most, or little more
-        if largest >= self.options.threshold:
+        if largest >= threshold:
             return None
-        needed = math.log(self.options.threshold / (1 - self.options.threshold)) / steps
         return (
             f"in {steps} steps of alphas.learning_rate {rate:g} no weight rises above {largest:.2f}, so none reaches the "
-            f"threshold of {self.options.threshold:g}, and cells are left empty; take a rate of {2 * needed:.1g} or more, "
-            "or a lower threshold"
+            f"threshold of {threshold:g}, and cells are left empty; take a rate of "
+            f"{2 * math.log(threshold / (1 - threshold)) / steps:.1g} or more, or a lower threshold"
         )
 
     def on_phase_start(self, search: Search) -> None:

@@ -36,8 +36,8 @@ class PDarts(Method):
     last it is the first to go. `supernet.cells` is the depth of the first stage; the others grow in proportion. Where residual
     blocks halve the image (NAS-Bench-201) it is that of the last: at scale `paper` the stages have 3, 9 and 15 cells.
 
-    A skip connection is easy to take, and so is chosen too often. In training its elements are therefore dropped (on edges of
-    stride 1), with a probability that begins at p0, E being the epochs of a stage and W its warm-up::
+    In training the elements of a skip connection are dropped (on edges of stride 1), so that it is not chosen too often, with a
+    probability that begins at p0, E being the epochs of a stage and W its warm-up::
 
         p = p0 (E - 1 - epoch) / E   in the warm-up,   p = p0 exp(-0.2 t)   behind it,   t = 15 (epoch - W) / (E - W)
 
@@ -76,24 +76,19 @@ class PDarts(Method):
 
     def phases(self, config: SearchConfig, space: Space) -> tuple[Phase, ...]:
         (stage,) = super().phases(config, space)
-        supernets = (
-            config.supernet.model_copy(update={"cells": cells}) for cells in depths(config.supernet.cells, space)
-        )
-        return tuple(replace(stage, supernet=supernet) for supernet in supernets)
+        stages = [{"cells": cells} for cells in depths(config.supernet.cells, space)]
+        return tuple(replace(stage, supernet=config.supernet.model_copy(update=update)) for update in stages)
 
     def on_phase_start(self, search: Search) -> None:
         """Keep the strongest operations of the stage before."""
-        before = search.previous
-        if before is None:
-            return
-        for kind, weights_eo in self.operation_weights(before).items():
-            kept = strongest(weights_eo, before.active[kind], _OPERATIONS[search.progress.phase])
-            search.supernet.set_active(kind, kept)
+        if before := search.previous:
+            for kind, weights_eo in self.operation_weights(before).items():
+                kept = strongest(weights_eo, before.active[kind], _OPERATIONS[search.progress.phase])
+                search.supernet.set_active(kind, kept)
 
     def skip_dropout(self, progress: Progress) -> float:
-        options = self.options
-        initial = (options.dropout1, options.dropout2, options.dropout3)[progress.phase]
-        return skip_dropout(initial, progress, _PUBLISHED_EPOCHS)
+        initial = (self.options.dropout1, self.options.dropout2, self.options.dropout3)
+        return skip_dropout(initial[progress.phase], progress, _PUBLISHED_EPOCHS)
 
     def on_epoch_end(self, search: Search) -> dict[str, Any]:
         """Say how strong the dropout was, and what the restriction hides."""
@@ -108,12 +103,7 @@ class PDarts(Method):
 
 
 def depths(cells: int, space: Space) -> list[int]:
-    """The cells of each stage.
-
-    Args:
-        cells: of the first stage, or in a space with residual blocks of the last one.
-        space: that is searched.
-    """
+    """The cells of each stage from those of the first one, or in a space with residual blocks from those of the last one."""
     if space.reduction_kind is not None:
         return [round(cells * depth / _DEPTHS[0]) for depth in _DEPTHS]
     shares = [cells * depth / _DEPTHS[-1] for depth in _DEPTHS[:-1]]
@@ -123,27 +113,17 @@ def depths(cells: int, space: Space) -> list[int]:
 def derive_with_few_skips(
     space: Space, op_weights: Mapping[str, Tensor], edge_weights: Mapping[str, Tensor] | None, most: int
 ) -> Genotype:
-    """The genotype that the weights of a search name, with a bound on the skip connections of the normal cell.
-
-    Args:
-        space: the space that was searched.
-        op_weights: kind -> operation weights (edges, operations), after the softmax.
-        edge_weights: kind -> edge weights (edges,), or none.
-        most: skip connections of the normal cell.
-    """
-    if _SKIP not in space.operations:
-        return derive(space, op_weights, edge_weights)
-    kind, skip = space.cell_kinds[0], space.operations.index(_SKIP)
+    """The genotype that the weights of a search name, with so many skip connections of the normal cell at most."""
+    kind = space.cell_kinds[0]
     weights_eo = op_weights[kind].detach().clone()
     op_weights = {**op_weights, kind: weights_eo}
     genotype = derive(space, op_weights, edge_weights)
     for _ in space.edges:  # each round takes the skip connection from another edge
-        if genotype.num_operations(kind, _SKIP) <= most:
+        found = genotype.by_edge(kind).items()
+        skips = [space.edges.index(edge) for edge, operation in found if operation == _SKIP]
+        if len(skips) <= most:
             break
-        pairs = zip(space.targets, genotype.cells[kind].nodes, strict=True)
-        chosen = [
-            space.edges.index((source, target)) for target, node in pairs for name, source in node if name == _SKIP
-        ]
-        weights_eo[min(chosen, key=lambda edge: weights_eo[edge, skip].item()), skip] = 0.0
+        of_skips_e = weights_eo[:, space.operations.index(_SKIP)]
+        of_skips_e[min(skips, key=of_skips_e.tolist().__getitem__)] = 0.0
         genotype = derive(space, op_weights, edge_weights)
     return genotype

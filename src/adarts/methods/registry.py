@@ -28,17 +28,13 @@ def register(method: M) -> M:
         ValueError: the name is taken.
         TypeError: it is no method, has no record, or a hook of it does not take what the loop gives.
     """
-    check(method)
+    check(method)  # before its record is asked for the name
     METHODS.add(method.info.name, method)
     return method
 
 
 def check(method: object) -> None:
-    """Refuse what the loop could not use, with the reason.
-
-    Raises:
-        TypeError: it is no method, has no record, or a hook of it does not take what the loop gives.
-    """
+    """Refuse with a TypeError what the loop could not use."""
     if not (isinstance(method, type) and issubclass(method, Method)):
         raise TypeError(f"{method!r} is not a subclass of adarts.methods.Method")
     who = f"method {method.__qualname__}"
@@ -58,15 +54,14 @@ def check(method: object) -> None:
 
 
 def _check_record(who: str, info: MethodInfo) -> None:
-    for name in ("name", "title", "paper", "changes", "cost"):
-        if not isinstance(getattr(info, name), str):
-            raise TypeError(f"{who}: info.{name} must be a text, not {getattr(info, name)!r}")
-    if type(info.year) is not int:
-        raise TypeError(f"{who}: info.year must be a whole number, not {info.year!r}")
-    if not isinstance(info.defaults, Mapping):
-        raise TypeError(f"{who}: info.defaults must be a mapping of sections of settings, not {info.defaults!r}")
-    if info.replay not in _REPLAY:
-        raise TypeError(f"{who}: info.replay must be one of {', '.join(map(repr, _REPLAY))}, not {info.replay!r}")
+    for name, value in vars(info).items():
+        wanted = {
+            "year": None if type(value) is int else "a whole number",
+            "defaults": None if isinstance(value, Mapping) else "a mapping of sections of settings",
+            "replay": None if value in _REPLAY else f"one of {', '.join(map(repr, _REPLAY))}",
+        }.get(name, None if isinstance(value, str) else "a text")
+        if wanted:
+            raise TypeError(f"{who}: info.{name} must be {wanted}, not {value!r}")
 
 
 def _check_hook(who: str, mine: object, base: object) -> None:
@@ -89,7 +84,7 @@ def get_method(name: str) -> type[Method]:
     """The method of a name, or of a class in a file, written ``path/to/file.py:Class``; that file is executed.
 
     Raises:
-        ConfigError: there is none, with the nearest name; or it cannot be loaded, with the reason.
+        ConfigError: there is none, or it cannot be loaded.
     """
     return METHODS.get(name)
 
@@ -100,11 +95,11 @@ def create(config: SearchConfig) -> Method:
     Raises:
         ConfigError: there is no such method, or it has no such option, or needs one that is not given.
     """
-    method = get_method(config.method)
+    method, there = get_method(config.method), config.edge.auxiliary_skip
     options = _options(method, config)
-    if config.edge.auxiliary_skip != weighs_auxiliary(method):
-        what = "needs it" if weighs_auxiliary(method) else "would give it no weight"
-        raise ConfigError(f"edge.auxiliary_skip is {config.edge.auxiliary_skip}: method '{config.method}' {what}")
+    if there != weighs_auxiliary(method):
+        what = "would give it no weight" if there else "needs it"
+        raise ConfigError(f"edge.auxiliary_skip is {there}: method '{config.method}' {what}")
     try:
         return method(options)
     except ConfigError as error:
@@ -161,8 +156,9 @@ def _options(method: type[Method], config: SearchConfig) -> Settings:
             raise ConfigError(f"options.{name}: unknown option{hint}")
     for name, field in known.items():
         if field.is_required() and name not in config.options:
-            how = f"give it with --options {name}=VALUE"
-            raise ConfigError(f"options.{name}: required by method '{config.method}'; {how}")
+            raise ConfigError(
+                f"options.{name}: required by method '{config.method}'; give it with --options {name}=VALUE"
+            )
     try:
         return validated(method.Options, config.options)
     except ConfigError as error:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor
 
 from adarts.config.settings import Settings
@@ -37,12 +37,9 @@ class RobustDarts(Darts2nd):
         m_i  = mean of l_(i-2) ... l_(i+2)
         stop when  m_i / m_(i-4) > 1.3   and value i-4 is of epoch 10 or later (from 0); known two values after i
 
-    The cells are then those of value i-4. The public code adds the weight decay, too: it counts it to the loss. The numbers of
-    epochs, 2 and 10, are those of a search of 50 epochs in which the alphas move; others scale them, to whole epochs. A search
-    with fewer than nine values, such as one whose alphas move for less than nine epochs, never stops early.
-
-    The eigenvalue comes from differences of gradients (``adarts.methods.curvature``), since native kernels have no second
-    derivative.
+    The cells are then those of value i-4. The numbers of epochs, 2 and 10, are those of a search of 50 epochs in which the
+    alphas move; others scale them, to whole epochs. A search with fewer than nine values never stops early. The eigenvalue comes
+    from differences of gradients, since native kernels have no second derivative.
     """
 
     info = MethodInfo(
@@ -66,18 +63,11 @@ class RobustDarts(Darts2nd):
         earliest: NonNegativeInt = 10
         """The first epoch, of 50, whose cells may be returned."""
         window: PositiveInt = 5
-        """Eigenvalues in a mean; an odd number."""
+        """Eigenvalues in a mean."""
         back: PositiveInt = 4
         """A mean is compared with the one so many values before."""
         ratio: PositiveFloat = Field(default=1.3, gt=1)
         """The search stops when a mean is larger than so many times the earlier one."""
-
-        @field_validator("window")
-        @classmethod
-        def _has_a_middle(cls, window: int) -> int:
-            if window % 2 == 0:
-                raise ValueError(f"must be odd, not {window}")
-            return window
 
     options: Options
 
@@ -95,7 +85,6 @@ class RobustDarts(Darts2nd):
         self.batch = search.batch("alphas")
 
     def alpha_gradient(self, search: Search) -> Gradient | None:
-        """That of DARTS, of second or first order."""
         return super().alpha_gradient(search) if self.options.second_order else None
 
     def on_epoch_end(self, search: Search) -> dict[str, Any]:
@@ -120,9 +109,8 @@ class RobustDarts(Darts2nd):
 
     def sharpened(self, earliest: int) -> tuple[int | None, float]:
         """The measurement that the search is to go back to, or none, and the ratio of the last two means."""
-        values = [measured["eigenvalue"] for measured in self.measured]
-        window, back = self.options.window, self.options.back
-        before = len(values) - back - window
+        values, window = [measured["eigenvalue"] for measured in self.measured], self.options.window
+        before = len(values) - self.options.back - window
         if before < 0:
             return None, 1.0
         ratio = sum(values[-window:]) / sum(values[before : before + window])
@@ -146,10 +134,9 @@ class RobustDarts(Darts2nd):
         for parameter in alphas:
             parameter.requires_grad_()
         try:
-            found = largest_eigenvalue(gradient, point_n, step=STEP)
+            return largest_eigenvalue(gradient, point_n, step=STEP).value + search.config.alphas.weight_decay
         finally:
             _write(alphas, point_n)
-        return found.value + search.config.alphas.weight_decay
 
     def derive(self, supernet: Supernet) -> Genotype:
         """The cells of the epoch that the search went back to; before, those that the alphas name."""
@@ -158,11 +145,9 @@ class RobustDarts(Darts2nd):
         return super().derive(supernet)
 
     def state_dict(self) -> dict[str, Any]:
-        """All measurements."""
         return {"measured": self.measured, "kept": self.kept}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take them over."""
         self.measured, self.kept = list(state["measured"]), state["kept"]
 
 

@@ -32,8 +32,7 @@ class SdartsRs(Method):
         eps = epsilon + (final_epsilon - epsilon) * (share of the epochs behind the warm-up that are done; 0.03 to 0.3)
 
     ``simplex`` clips every weight to [0, 1] and divides the weights of an edge by their sum; where all of them are clipped to
-    0, the operation that had the largest becomes 1. What is not active stays 0. The parts of a batch that is worked off in
-    parts share one u. Edge weights (beta) are not moved.
+    0, the operation that had the largest becomes 1. Edge weights (beta) are not moved.
     """
 
     info = MethodInfo(
@@ -57,7 +56,6 @@ class SdartsRs(Method):
     options: Options
 
     def arch_weights(self, search: Search, purpose: Purpose, x_bchw: Tensor, y_b: Tensor) -> ArchWeights:
-        """Moved operation weights for the weights, clean ones for the alphas."""
         clean = super().arch_weights(search, purpose, x_bchw, y_b)
         if purpose == "alphas":
             return clean
@@ -83,11 +81,9 @@ class SdartsAdv(SdartsRs):
         q_0 = simplex(p + u),   u even in [-eps, eps]
         q_i = simplex(p + clip(q_(i-1) + 2 eps / steps * sign(grad_q L(q_(i-1))) - p, -eps, eps)),   i = 1 .. steps
 
-    and p itself where L(q_steps) is not above L(p); ``simplex`` and eps as in ``sdarts-rs``, 7 steps. Dividing by the sum may
-    lead further than eps away, as in the public code. Only gradients of the operation weights are computed. During the attack
-    the supernet is in evaluation mode, so that running statistics normalize, and do not move. All its passes use the channels
-    that attention chooses in the first one, on the same images: with others, the loss would change without an attack. Of a
-    batch that is worked off in parts, each part is attacked by itself.
+    and p itself where L(q_steps) is not above L(p); ``simplex`` and eps as in ``sdarts-rs``, 7 steps. During the attack running
+    statistics normalize, and do not move. All its passes use the channels that attention chooses in the first one: with others,
+    the loss would change without an attack.
     """
 
     info = MethodInfo(
@@ -148,29 +144,15 @@ def drawn_nearby(clean: Weights, active: Weights, epsilon: float) -> dict[str, T
 def attack(
     loss_of: Callable[[Weights], Tensor], clean: Weights, active: Weights, epsilon: float, steps: int
 ) -> dict[str, Tensor]:
-    """Operation weights near the clean ones with a higher loss; the clean ones where none was found.
-
-    Args:
-        loss_of: operation weights -> loss.
-        clean: the operation weights to start from.
-        active: kind -> which operations are active.
-        epsilon: largest change of a weight, before the weights of an edge are brought to the sum 1.
-        steps: gradient steps; each moves a weight by 2 epsilon / steps.
-    """
-    before = loss_of(clean)
-    moved = drawn_nearby(clean, active, epsilon)
+    """Operation weights near the clean ones with a higher loss; the clean ones where none was found."""
+    before, moved = loss_of(clean), drawn_nearby(clean, active, epsilon)
     for _ in range(steps):
         for q_eo in moved.values():
             q_eo.requires_grad_()
         with torch.enable_grad():
             gradient = torch.autograd.grad(loss_of(moved), list(moved.values()))
-        moved = {
-            kind: simplex(
-                clean[kind]
-                + (q_eo.detach() + 2 * epsilon / steps * g_eo.sign() - clean[kind]).clamp(-epsilon, epsilon),
-                active[kind],
-            )
-            for (kind, q_eo), g_eo in zip(moved.items(), gradient, strict=True)
-        }
+        for (kind, p_eo), g_eo in zip(clean.items(), gradient, strict=True):
+            away_eo = moved[kind].detach() + 2 * epsilon / steps * g_eo.sign() - p_eo
+            moved[kind] = simplex(p_eo + away_eo.clamp(-epsilon, epsilon), active[kind])
     rose = loss_of(moved) > before
     return {kind: torch.where(rose, q_eo, clean[kind]) for kind, q_eo in moved.items()}

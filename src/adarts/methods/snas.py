@@ -27,9 +27,8 @@ class Snas(Method):
         R = sum over edges (log size + log MACs + log access) / 3
 
     size, MACs and access (numbers read and written) are those of an edge's operations, weighed by Z; below 1 they count as 1.
-    lambda falls along a line from 1 to 0.03, which it reaches after the last epoch. The alphas begin at N(1, 0.01). There are no
-    halves: weights and alphas learn from the same batch of all training images. Every edge keeps its best operation, `none`
-    included; nodes that nothing enters vanish.
+    lambda falls along a line from 1 to 0.03, which it reaches after the last epoch. The alphas begin at N(1, 0.01). Weights and
+    alphas learn from the same batch of all training images. Every edge keeps its best operation, `none` included.
     """
 
     info = MethodInfo(
@@ -62,14 +61,13 @@ class Snas(Method):
     rule = staticmethod(decided_edges)
 
     def on_phase_start(self, search: Search) -> None:
-        net = search.supernet
-        draws = generator(search.config.seed, "snas alphas")
+        net, draws = search.supernet, generator(search.config.seed, "snas alphas")
         with torch.no_grad():
             for kind in net.space.cell_kinds:
                 net.alphas[kind].copy_(1 + 0.01 * torch.randn(net.alphas[kind].shape, generator=draws))
-        images_bchw, _ = search.batch("weights")
-        height, width = images_bchw.shape[2:]
-        self._prices = [table.to(images_bchw.device) for table in prices(net, (height, width)).values()]
+        x_bchw, _ = search.batch("weights")
+        height, width = x_bchw.shape[2:]
+        self._prices = [table.to(x_bchw.device) for table in prices(net, (height, width)).values()]
 
     def temperature(self, progress: Progress) -> float:
         """Lambda, constant within an epoch."""

@@ -1,7 +1,4 @@
-"""What methods share that search in stages: fewer and fewer operations on every edge, and a dropout on the skip connections.
-
-Shape suffixes: e edges, o operations.
-"""
+"""What methods share that search in stages: fewer and fewer operations on every edge, and a dropout on the skip connections."""
 
 from __future__ import annotations
 
@@ -16,9 +13,8 @@ from adarts.supernet import Supernet
 
 def strongest(scores_eo: Tensor, active_eo: Tensor, count: int) -> list[list[bool]]:
     """The active operations with the highest scores, so many on every edge; an edge that has no more keeps all."""
-    ranked_eo = (
-        scores_eo.detach().masked_fill(~active_eo, -torch.inf).sort(dim=-1, descending=True, stable=True).indices
-    )
+    scores_eo = scores_eo.detach().masked_fill(~active_eo, -torch.inf)
+    ranked_eo = scores_eo.sort(dim=-1, descending=True, stable=True).indices
     kept_eo = torch.zeros_like(active_eo).scatter(-1, ranked_eo[:, :count], True)
     result: list[list[bool]] = (kept_eo & active_eo).tolist()
     return result
@@ -32,16 +28,7 @@ def leave_out_none(supernet: Supernet) -> None:
 
 
 def skip_dropout(initial: float, progress: Progress, published: int) -> float:
-    """The probability that an element of a skip connection is dropped, in an epoch of a stage.
-
-    In the warm-up p0 * (epochs - 1 - epoch) / epochs; afterwards p0 * exp(-0.2 t), t being the epochs since the warm-up,
-    stretched to the published number of them.
-
-    Args:
-        initial: p0.
-        progress: where the stage stands.
-        published: epochs of the published stage behind its warm-up.
-    """
+    """The probability that an element of a skip connection is dropped, as the class of P-DARTS says; it begins at `initial`."""
     if not progress.past_warmup:
         return initial * (progress.epochs - 1 - progress.epoch) / progress.epochs
     return initial * math.exp(-0.2 * since_warmup(progress, published))
