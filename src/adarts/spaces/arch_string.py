@@ -6,7 +6,6 @@ One group a node, in each one operation for every node before it. `none` stands 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
 from adarts.errors import DataError, nearest
 from adarts.spaces.limits import short
@@ -36,19 +35,16 @@ def read(text: str) -> Nodes:
             raise DataError(f"genotype: node {target} must read the nodes {needed} in this order, not {short(found)}")
         for name, source in pairs:
             if name not in NASBENCH201.operations:
-                edge = f"the edge from node {source} to node {target}"
-                raise DataError(
-                    f"genotype: {edge}: unknown operation {short(name)}{nearest(name, NASBENCH201.operations)}"
-                )
+                where, hint = f"the edge from node {source} to node {target}", nearest(name, NASBENCH201.operations)
+                raise DataError(f"genotype: {where}: unknown operation {short(name)}{hint}")
         nodes.append(tuple(pair for pair in pairs if pair[0] != "none"))
     return tuple(nodes)
 
 
 def write(nodes: Nodes) -> str:
     """The text of a cell; the inverse of :func:`read`."""
-    return "+".join(_group(target, pairs) for target, pairs in zip(NASBENCH201.targets, nodes, strict=True))
-
-
-def _group(target: int, pairs: Sequence[tuple[str, int]]) -> str:
-    operations = {source: name for name, source in pairs}
-    return "|" + "".join(f"{operations.get(source, 'none')}~{source}|" for source in range(target))
+    groups = []
+    for target, pairs in zip(NASBENCH201.targets, nodes, strict=True):
+        operations = {source: name for name, source in pairs}
+        groups.append("|" + "".join(f"{operations.get(source, 'none')}~{source}|" for source in range(target)))
+    return "+".join(groups)

@@ -5,7 +5,7 @@ range: ``Genotype(normal=[('sep_conv_3x3', 1), ...], normal_concat=range(2, 6), 
 FairDARTS writes triples (operation, node, source), any number a node. Its network leaves out what reads a node that nothing
 enters, and such a node is no output of its cell, whatever the concatenation says; so that may be left out.
 
-The text is checked word by word, then parsed to a syntax tree of which only the expected shape is read. Nothing is
+The text is checked word by word, then parsed to a syntax tree, of which only literals are read. Nothing is
 evaluated.
 """
 
@@ -14,6 +14,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from adarts.errors import DataError
 from adarts.spaces.limits import short
@@ -53,8 +54,8 @@ def read(text: str) -> dict[str, _Cell]:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise DataError(f"genotype: not a well-formed Genotype(...): {short(text)}") from None
     match body:
-        case [ast.Expr(value=expression)] | [ast.Assign(targets=[ast.Name()], value=expression)]:
-            keywords = _keywords(expression)
+        case [ast.Expr(value=tree)] | [ast.Assign(targets=[ast.Name()], value=tree)]:
+            keywords = _keywords(tree)
         case _:
             raise DataError(f"genotype: expected one Genotype(...), not {short(text)}")
     fields = {str(keyword.arg): keyword.value for keyword in keywords}
@@ -62,9 +63,6 @@ def read(text: str) -> dict[str, _Cell]:
     if len(fields) != len(keywords) or set(fields) - concats != lists:
         found = sorted(str(keyword.arg) for keyword in keywords)
         raise DataError(f"genotype: expected the fields {', '.join(sorted(lists | concats))}, not {short(found)}")
-    for name in sorted(concats - set(fields)):
-        if not _is_of_triples(fields[name.removesuffix("_concat")]):
-            raise DataError(f"genotype: the field {name} is missing")
     return {kind: _cell(name, fields[name], fields.get(f"{name}_concat")) for kind, name in KINDS.items()}
 
 
@@ -101,19 +99,44 @@ def _keywords(tree: ast.expr) -> list[ast.keyword]:
     match tree:
         case ast.Call(func=ast.Name(id="Genotype"), args=[], keywords=keywords):
             return keywords
-    raise DataError(f"genotype: expected Genotype(normal=..., ...) at {_place(tree)}")
+    raise DataError(f"genotype: expected Genotype(normal=..., ...), not {short(ast.dump(tree))}")
 
 
 def _cell(name: str, tree: ast.expr, concat: ast.expr | None) -> _Cell:
     """The nodes of a cell and its outputs."""
-    if concat is None or _is_of_triples(tree):
-        given = None if concat is None else _concat(name, concat)
-        return _of_triples([_triple(name, item) for item in _items(name, tree)], given)
-    pairs = [_pair(name, item) for item in _items(name, tree)]
-    if len(pairs) % PAIRS:
-        raise DataError(f"genotype: '{name}' has {len(pairs)} pairs; the textual form has two a node")
-    nodes = tuple(tuple(pairs[first : first + PAIRS]) for first in range(0, len(pairs), PAIRS))
-    return nodes, _concat(name, concat)
+    items, outputs = _values(name, tree), None if concat is None else _values(f"{name}_concat", concat)
+    triples = bool(items) and isinstance(items[0], tuple) and len(items[0]) == 3
+    if outputs is None and not triples:
+        raise DataError(f"genotype: the field {name}_concat is missing")
+    form, types = ("(operation, node, source)", [str, int, int]) if triples else ("(operation, source)", [str, int])
+    for item in items:
+        if not isinstance(item, tuple) or [type(value) for value in item] != types:
+            raise DataError(f"genotype: '{name}' must hold {form}, not {short(item)}")
+    if not all(isinstance(node, int) for node in outputs or ()):
+        raise DataError(f"genotype: '{name}_concat' must hold node numbers, not {short(outputs)}")
+    if triples or outputs is None:
+        return _of_triples(list(items), outputs)
+    if len(items) % PAIRS:
+        raise DataError(f"genotype: '{name}' has {len(items)} pairs; the textual form has two a node")
+    return tuple(items[first : first + PAIRS] for first in range(0, len(items), PAIRS)), outputs
+
+
+def _values(name: str, tree: ast.expr) -> tuple[Any, ...]:
+    """What a list, tuple or range of literals holds."""
+    match tree:
+        case ast.List(elts=items) | ast.Tuple(elts=items):
+            return tuple(item.value if isinstance(item, ast.Constant) else _values(name, item) for item in items)
+        case ast.Call(func=ast.Name(id="list"), args=[inner], keywords=[]):
+            return _values(name, inner)
+        case ast.Call(func=ast.Name(id="range"), args=[ast.Constant(value=int(stop))], keywords=[]):
+            return tuple(range(stop))
+        case ast.Call(
+            func=ast.Name(id="range"),
+            args=[ast.Constant(value=int(start)), ast.Constant(value=int(stop))],
+            keywords=[],
+        ):
+            return tuple(range(start, stop))
+    raise DataError(f"genotype: '{name}' must be a list, at line {tree.lineno}, column {tree.col_offset + 1}")
 
 
 def _of_triples(triples: list[tuple[str, int, int]], concat: tuple[int, ...] | None = None) -> _Cell:
@@ -129,56 +152,3 @@ def _of_triples(triples: list[tuple[str, int, int]], concat: tuple[int, ...] | N
         filled |= {node} if nodes[-1] else set()
     outputs = filled.difference(range(DARTS.num_inputs))
     return tuple(nodes), tuple(node for node in (sorted(outputs) if concat is None else concat) if node in outputs)
-
-
-def _items(name: str, tree: ast.expr) -> list[ast.expr]:
-    if not isinstance(tree, ast.List | ast.Tuple):
-        raise DataError(f"genotype: '{name}' must be a list of (operation, source) pairs, at {_place(tree)}")
-    return tree.elts
-
-
-def _is_of_triples(tree: ast.expr) -> bool:
-    match tree:
-        case ast.List(elts=[first, *_]) | ast.Tuple(elts=[first, *_]):
-            return isinstance(first, ast.List | ast.Tuple) and len(first.elts) == 3
-    return False
-
-
-def _triple(name: str, tree: ast.expr) -> tuple[str, int, int]:
-    match tree:
-        case ast.Tuple(elts=[operation, to, source]) | ast.List(elts=[operation, to, source]):
-            match operation, to, source:
-                case ast.Constant(value=str(word)), ast.Constant(value=int(node)), ast.Constant(value=int(number)):
-                    return word, node, number
-    raise DataError(f"genotype: '{name}' must hold (operation, node, source) triples, at {_place(tree)}")
-
-
-def _pair(name: str, tree: ast.expr) -> tuple[str, int]:
-    match tree:
-        case ast.Tuple(elts=[operation, source]) | ast.List(elts=[operation, source]):
-            match operation, source:
-                case ast.Constant(value=str(word)), ast.Constant(value=int(number)):
-                    return word, number
-    raise DataError(f"genotype: '{name}' must hold (operation, source) pairs, at {_place(tree)}")
-
-
-def _concat(name: str, tree: ast.expr) -> tuple[int, ...]:
-    match tree:
-        case ast.Call(func=ast.Name(id="list"), args=[inner], keywords=[]):
-            return _concat(name, inner)
-        case ast.Call(func=ast.Name(id="range"), args=[*bounds], keywords=[]) if 1 <= len(bounds) <= 2:
-            return tuple(range(*(_integer(name, bound) for bound in bounds)))
-        case ast.List(elts=items) | ast.Tuple(elts=items):
-            return tuple(_integer(name, item) for item in items)
-    raise DataError(f"genotype: '{name}_concat' must be a list of node numbers, at {_place(tree)}")
-
-
-def _integer(name: str, tree: ast.expr) -> int:
-    match tree:
-        case ast.Constant(value=int(number)):
-            return number
-    raise DataError(f"genotype: '{name}_concat' must hold node numbers, at {_place(tree)}")
-
-
-def _place(tree: ast.expr) -> str:
-    return f"line {tree.lineno}, column {tree.col_offset + 1}"

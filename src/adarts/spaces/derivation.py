@@ -106,20 +106,12 @@ def derive(
         left_out = [target for target in space.targets if target not in cells[kind].concat]
         if space.kept_edges is None:
             if not _reached(space, cells[kind]):
-                remarks.append(
-                    f"{kind} cell: nothing reaches its last node, so the network says the same of every image"
-                )
+                what = "nothing reaches its last node, so the network says the same of every image"
+                remarks.append(f"{kind} cell: {what}")
         elif not cells[kind].concat:
+            found = [(target, c) for target, node in nodes.items() for c in _something(node)]
             # `max` takes the first of equals: the lower target, source and operation.
-            target, only = max(
-                (
-                    (target, c)
-                    for target, node in nodes.items()
-                    for c in _something(node)
-                    if c.source < space.num_inputs
-                ),
-                key=lambda found: found[1].strength,
-            )
+            target, only = max((f for f in found if f[1].source < space.num_inputs), key=lambda f: f[1].strength)
             cells[kind] = _cell(space, {target: [only]})
             remarks.append(
                 f"the search left the {kind} cell empty; only its strongest operation was kept, {only.operation} from node "
@@ -151,25 +143,20 @@ def _candidates(
 
 def _cell(space: Space, kept: Mapping[int, Sequence[Candidate]]) -> CellGenotype:
     """The cell of what the nodes keep, without what would read a node that nothing enters; it may be empty."""
-    if space.kept_edges is None:
-        return CellGenotype(
-            tuple(tuple((c.operation, c.source) for c in node) for node in kept.values()), space.outputs
-        )
-    filled = set(range(space.num_inputs))
-    nodes = []
+    nodes, filled = [], set(range(space.num_inputs))
     for target in space.targets:
-        nodes.append(tuple((c.operation, c.source) for c in kept.get(target, ()) if c.source in filled))
-        if nodes[-1]:
-            filled.add(target)
-    return CellGenotype(tuple(nodes), tuple(target for target in space.targets if target in filled))
+        node = [c for c in kept.get(target, ()) if c.source in filled or space.kept_edges is None]
+        nodes.append(tuple((c.operation, c.source) for c in node))
+        filled |= {target} if node else set()
+    outputs = tuple(target for target in space.targets if target in filled)
+    return CellGenotype(tuple(nodes), space.outputs if space.kept_edges is None else outputs)
 
 
 def _reached(space: Space, cell: CellGenotype) -> bool:
     """Whether an input of a cell reaches its last node."""
     filled = set(range(space.num_inputs))
     for target, pairs in zip(space.targets, cell.nodes, strict=True):
-        if any(source in filled for _, source in pairs):
-            filled.add(target)
+        filled |= {target} if any(source in filled for _, source in pairs) else set()
     return space.targets[-1] in filled
 
 

@@ -10,7 +10,7 @@ Nothing is ever evaluated, and whatever is wrong with it ends in a :class:`~adar
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import compress
 from pathlib import Path
@@ -92,9 +92,8 @@ class Genotype:
             raise DataError(f"the genotype is of the space '{self.space}', not of '{space.name}'")
         for kind, cell in self.cells.items():
             if len(cell.nodes) != space.num_nodes:
-                raise DataError(
-                    f"the {kind} cell has {len(cell.nodes)} nodes; those of '{space.name}' have {space.num_nodes}"
-                )
+                needed = f"those of '{space.name}' have {space.num_nodes}"
+                raise DataError(f"the {kind} cell has {len(cell.nodes)} nodes; {needed}")
             for node, pairs in zip(space.targets, cell.nodes, strict=True):
                 for operation, source in pairs:
                     row = space.allowed(kind)[space.edges.index((source, node))]
@@ -218,9 +217,8 @@ class Genotype:
         self._require_darts("NAS-Bench-301")
         for kind, cell in self.cells.items():
             if cell.concat != DARTS.outputs:
-                raise DataError(
-                    f"genotype: the {kind} cell puts out {short(cell.concat)}; in NAS-Bench-301 all nodes are"
-                )
+                puts = f"the {kind} cell puts out {short(cell.concat)}"
+                raise DataError(f"genotype: {puts}; in NAS-Bench-301 all nodes are")
         return nasbench301.write({kind: cell.nodes for kind, cell in self.cells.items()})
 
     def _require_darts(self, what: str) -> None:
@@ -283,36 +281,35 @@ def random_genotype(space: Space, seed: int) -> Genotype:
 
 def _check_cell(kind: str, cell: CellGenotype, space: Space) -> None:
     """Raises a DataError unless the cell can be built."""
-    num_inputs = space.num_inputs
-    filled = set(range(num_inputs))
+    if problem := next(_problems(cell, space), None):
+        raise DataError(f"genotype: {kind} cell{problem}")
+
+
+def _problems(cell: CellGenotype, space: Space) -> Iterator[str]:
+    """What is wrong with a cell; whoever asks for the next problem knows that those before it are none."""
+    first, last = space.num_inputs, space.num_inputs + len(cell.nodes) - 1
+    filled = set(range(first))
     if space.kept_edges is None:  # every cell of such a space has all its nodes and edges
         if len(cell.nodes) != space.num_nodes or cell.concat != space.outputs:
-            raise DataError(
-                f"genotype: a cell of '{space.name}' has {space.num_nodes} nodes and the output {space.outputs}"
-            )
+            yield f": one of '{space.name}' has {space.num_nodes} nodes and the output {space.outputs}"
         if any(len({source for _, source in pairs}) != len(pairs) for pairs in cell.nodes):
-            raise DataError(f"genotype: {kind} cell: an edge of '{space.name}' has one operation")
-    for node, pairs in enumerate(cell.nodes, start=num_inputs):
+            yield f": an edge of '{space.name}' has one operation"
+    for node, pairs in enumerate(cell.nodes, first):
         for operation, source in pairs:
             if operation not in OPERATION_NAMES:
-                raise DataError(f"genotype: {kind} cell, node {node}: {unknown_operation(operation)}")
+                yield f", node {node}: {unknown_operation(operation)}"
             if not 0 <= source < node:
-                known = f"0 to {node - 1}"
-                raise DataError(
-                    f"genotype: {kind} cell, node {node}: source {short(source)} is not before it ({known})"
-                )
+                yield f", node {node}: source {short(source)} is not before it (0 to {node - 1})"
             if source not in filled and space.kept_edges is not None:  # otherwise it is zero
-                raise DataError(f"genotype: {kind} cell, node {node}: nothing enters its source {source}")
-        if pairs:
-            filled.add(node)
-    last = num_inputs + len(cell.nodes) - 1
+                yield f", node {node}: nothing enters its source {source}"
+        filled |= {node} if pairs else set()
     if not cell.concat or len(set(cell.concat)) != len(cell.concat):
-        raise DataError(f"genotype: {kind} cell: concat must name different nodes, not {short(cell.concat)}")
+        yield f": concat must name different nodes, not {short(cell.concat)}"
     for node in cell.concat:
-        if not num_inputs <= node <= last:
-            raise DataError(f"genotype: {kind} cell: concat names node {short(node)}, outside {num_inputs} to {last}")
+        if not first <= node <= last:
+            yield f": concat names node {short(node)}, outside {first} to {last}"
         if node not in filled and space.kept_edges is not None:
-            raise DataError(f"genotype: {kind} cell: concat names node {node}, which nothing enters")
+            yield f": concat names node {node}, which nothing enters"
 
 
 def _fields(document: object, what: str, names: set[str]) -> Mapping[str, Any]:

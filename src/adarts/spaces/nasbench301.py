@@ -67,19 +67,16 @@ def write(cells: Mapping[str, _Nodes]) -> dict[str, str]:
 
 
 def _cell(name: str, configuration: Mapping[object, object]) -> _Nodes:
-    nodes = []
-    known = {_inputs(name, node) for node in DARTS.targets if node != _FIRST}
+    nodes, known = [], {_inputs(name, node) for node in DARTS.targets if node != _FIRST}
     for node in DARTS.targets:
         sources = (0, 1) if node == _FIRST else _sources(name, node, configuration)
         keys = {source: _edge(name, node, source) for source in sources}
         nodes.append(tuple((_operation(key, configuration), source) for source, key in keys.items()))
         known |= set(keys.values())
     heads = f"{PREFIX}edge_{name}_", f"{PREFIX}inputs_node_{name}_"
-    for key in configuration:
-        if isinstance(key, str) and key.startswith(heads) and key not in known:
-            raise DataError(
-                f"genotype: {short(key)} is given, but there is no such node, or none reads along this edge"
-            )
+    if extra := [key for key in configuration if str(key).startswith(heads) and key not in known]:
+        what = "there is no such node, or none reads along this edge"
+        raise DataError(f"genotype: {short(extra[0])} is given, but {what}")
     return tuple(nodes)
 
 
