@@ -58,11 +58,7 @@ class Augmentation:
         return cls(data.mean, data.std)
 
     def __call__(self, pixels_bchw: Tensor, draws_bn: Tensor) -> Tensor:
-        """Augment a batch.
-
-        Args:
-            pixels_bchw: uint8, best with the channels last in memory.
-            draws_bn: :attr:`NUM_DRAWS` numbers of every image, from :func:`adarts.data.hashed_random.draws`.
+        """Augment a batch of uint8, best with the channels last in memory, by :attr:`NUM_DRAWS` random numbers of every image.
 
         Returns:
             float32 (b, c, h, w), channels last in memory.

@@ -46,10 +46,9 @@ class Batches:
         drop_last: bool,
         shuffle: bool = True,
     ) -> None:
-        self.images, self.indices = images.on(device), indices
+        self.images, self.indices, self.augmentation, self.device = images.on(device), indices, augmentation, device
         self.batch_size, self.drop_last, self.shuffle = batch_size, drop_last, shuffle
         self.seed, self.purpose = seed, purpose
-        self.augmentation, self.device = augmentation, device
         if len(self) == 0:
             raise ConfigError(
                 f"a batch of {batch_size} is more than the {len(indices)} images for the {purpose}; "
@@ -63,15 +62,7 @@ class Batches:
         return whole + (rest > 0 and not self.drop_last)
 
     def batch(self, epoch: int, step: int) -> tuple[Tensor, Tensor]:
-        """One batch.
-
-        Args:
-            epoch: from 0.
-            step: within the epoch, from 0.
-
-        Returns:
-            Images, float32 (b, c, h, w) with the channels last in memory, and labels, int64 (b,), on the device.
-        """
+        """A batch on the device: images, float32 (b, c, h, w) with the channels last in memory, and labels, int64 (b,)."""
         if not 0 <= step < len(self):
             raise IndexError(f"step {step} of an epoch of {len(self)}")
         indices = self.order(epoch)[step * self.batch_size : (step + 1) * self.batch_size]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,26 +72,20 @@ def load_folder(root: Path, settings: ImageSettings) -> Source:
     except OSError as error:
         raise DataError(f"{root} cannot be listed: {error}") from error
     sizes, broken = _read([photo.path for photo in layout.photos], measure)
-    _refuse(broken, layout, settings)
-    _check_classes(layout, [photo for photo in layout.photos if photo.path not in broken])
+    _usable(layout, broken, settings)
     size, notes = _choose_size(Counter(sizes.values()), settings)
     require_memory(len(sizes), size)
 
     pixels, damaged = _decode(list(sizes), size)
     broken |= damaged
-    _refuse(broken, layout, settings)
-    photos = [photo for photo in layout.photos if photo.path not in broken]
-    _check_classes(layout, photos)
+    photos = _usable(layout, broken, settings)
     images = Images(torch.from_numpy(pixels).permute(0, 3, 1, 2), torch.tensor([photo.label for photo in photos]))
     notes += [f"left out {path.relative_to(root)}: {reason}" for path, reason in broken.items()]
-    name = root.resolve().name or "folder"
-    notes = [*layout.notes, *notes]
+    name, notes = root.resolve().name or "folder", [*layout.notes, *notes]
     if "" in layout.parts:
         return Source(name, layout.classes, images, None, ("there are no train/ and test/", *notes))
-    train, test = (
-        images.select(torch.tensor([place for place, photo in enumerate(photos) if photo.part == part]))
-        for part in ("train", "test")
-    )
+    parts = [[place for place, photo in enumerate(photos) if photo.part == part] for part in ("train", "test")]
+    train, test = (images.select(torch.tensor(places)) for places in parts)
     return Source(name, layout.classes, train, test, tuple(notes))
 
 
@@ -114,16 +108,14 @@ def _find(root: Path) -> _Layout:
         what = f"only one class, {classes[0]}" if classes else "no folders, one for each class"
         raise DataError(f"{root} has {what}; a classifier needs at least two")
 
-    photos: list[_Photo] = []
-    strangers: list[Path] = []
-    for part, path in parts.items():
-        for label, name in enumerate(classes):
-            for file in _files(path / name):
-                if file.suffix.lower() in SUFFIXES:
-                    photos.append(_Photo(file, part, label))
-                else:
-                    strangers.append(file)
-    if strangers:
+    files = [
+        _Photo(file, part, label)
+        for part, path in parts.items()
+        for label, name in enumerate(classes)
+        for file in _files(path / name)
+    ]
+    photos = [file for file in files if file.path.suffix.lower() in SUFFIXES]
+    if strangers := [file.path for file in files if file.path.suffix.lower() not in SUFFIXES]:
         notes.append(f"{len(strangers)} files that are no images not used, such as {strangers[0].relative_to(root)}")
     return _Layout(root, parts, classes, photos, notes)
 
@@ -142,14 +134,23 @@ def _files(path: Path) -> list[Path]:
     )
 
 
-def _check_classes(layout: _Layout, photos: Iterable[_Photo]) -> None:
-    """Every class needs an image in train/ and in test/, or two where they are split."""
+def _usable(layout: _Layout, broken: dict[Path, str], settings: ImageSettings) -> list[_Photo]:
+    """The images but the broken ones; every class needs one in train/ and in test/, or two where they are split."""
+    if len(broken) > settings.max_broken:
+        listed = [f"{path.relative_to(layout.root)} ({reason})" for path, reason in list(broken.items())[:_LISTED]]
+        rest = [f"and {len(broken) - _LISTED} more"] if len(broken) > _LISTED else []
+        raise DataError(
+            f"{layout.root}: {len(broken)} of {len(layout.photos)} images cannot be read, "
+            f"more than --images.max-broken {settings.max_broken}: " + ", ".join(listed + rest)
+        )
+    photos = [photo for photo in layout.photos if photo.path not in broken]
     counts = Counter((photo.part, photo.label) for photo in photos)
     for part, path in layout.parts.items():
         poor = [name for label, name in enumerate(layout.classes) if counts[part, label] < (1 if part else 2)]
         if poor:
             few = "no usable image" if part else "fewer than two usable images"
             raise DataError(f"{path}: {few} in the class{'es' if len(poor) > 1 else ''} {', '.join(poor)}")
+    return photos
 
 
 def _read(paths: list[Path], read: Callable[[Path], T]) -> tuple[dict[Path, T], dict[Path, str]]:
@@ -190,24 +191,11 @@ def _decode(paths: list[Path], size: int) -> tuple[NDArray[np.uint8], dict[Path,
     return (np.delete(pixels, [places[path] for path in broken], axis=0) if broken else pixels), broken
 
 
-def _refuse(broken: dict[Path, str], layout: _Layout, settings: ImageSettings) -> None:
-    if len(broken) <= settings.max_broken:
-        return
-    listed = [f"{path.relative_to(layout.root)} ({reason})" for path, reason in list(broken.items())[:_LISTED]]
-    rest = [f"and {len(broken) - _LISTED} more"] if len(broken) > _LISTED else []
-    raise DataError(
-        f"{layout.root}: {len(broken)} of {len(layout.photos)} images cannot be read, "
-        f"more than --images.max-broken {settings.max_broken}: " + ", ".join(listed + rest)
-    )
-
-
 def _choose_size(sizes: Counter[Size], settings: ImageSettings) -> tuple[int, list[str]]:
     """The side that all images are brought to, and what to say about it."""
-    (width, height), _ = sizes.most_common(1)[0]
+    width, height = next(iter(sizes))
     agree = len(sizes) == 1
-    if settings.size is None and agree and width == height <= KEPT_SIZE:
-        return width, []
-    size = settings.size or DEFAULT_SIZE
+    size = settings.size or (width if agree and width == height <= KEPT_SIZE else DEFAULT_SIZE)
     if agree and width == height == size:
         return size, []
     had = f"{width}x{height}" if agree else f"{len(sizes)} different sizes"

@@ -48,10 +48,8 @@ def as_source(data: Any, name: str | None = None) -> Source:
     train, *others = (_images(part, f"data, {where}") for part, where in zip(parts, names, strict=True))
     test = others[0] if others else None
     if test is not None and test.pixels.shape[1:] != train.pixels.shape[1:]:
-        shapes = [" x ".join(map(str, images.pixels.shape[1:])) for images in (train, test)]
-        raise DataError(
-            f"data: the training images are {shapes[0]} (channels x height x width), the test images {shapes[1]}"
-        )
+        one, other = (_size(images.pixels[0]) for images in (train, test))
+        raise DataError(f"data: the training images are {one} (channels x height x width), the test images {other}")
     count = 1 + int(max(images.labels.max() for images in (train, *others)))
     there = set(train.labels.tolist())
     if missing := [str(label) for label in range(min(count, 1000)) if label not in there]:
@@ -72,10 +70,8 @@ def _images(part: Any, where: str) -> Images:
         raise DataError(f"{where}: a data set, or a pair of arrays (images, labels), not {_kind(part)}")
     labels = torch.as_tensor(part[1])
     if labels.dim() != 1 or labels.is_floating_point() or len(labels) != len(part[0]):
-        shape = tuple(labels.shape)
-        raise DataError(
-            f"{where}: a whole number for each of {len(part[0])} images as label, not {labels.dtype} {shape}"
-        )
+        found = f"{labels.dtype} {tuple(labels.shape)}"
+        raise DataError(f"{where}: a whole number for each of {len(part[0])} images as label, not {found}")
     if not len(labels) or int(labels.min()) < 0:
         raise DataError(f"{where}: {'labels count from 0, and one is negative' if len(labels) else 'there are none'}")
     return Images(_pixels(part[0], where), labels)
@@ -95,9 +91,9 @@ def _read(dataset: Any, where: str) -> Images:
             require_memory(count, max(image.shape[1:]))
             pixels = torch.empty((count, *image.shape), dtype=torch.uint8)
         if image.shape != pixels.shape[1:]:
-            sizes = [" x ".join(map(str, shape)) for shape in (image.shape, pixels.shape[1:])]
+            first = _size(pixels[0])
             raise DataError(
-                f"{here} is {sizes[0]} (channels x height x width), item 0 {sizes[1]}; resize them in the data set"
+                f"{here} is {_size(image)} (channels x height x width), item 0 {first}; resize them in the data set"
             )
         pixels[index], labels[index] = image, label
     return Images(pixels, labels)
@@ -145,10 +141,8 @@ def _pixels(images: Any, where: str) -> Tensor:
         raise DataError(f"{where}: pixels are uint8, or floats from 0 to 1, not {x.dtype}")
     low, high = x.aminmax()
     if not (low >= 0 and high <= 1):
-        what = f"values from {float(low):.3g} to {float(high):.3g}"
-        raise DataError(
-            f"{where}: {what}; give uint8, or floats from 0 to 1, without normalization, which adarts does itself"
-        )
+        needed = "give uint8, or floats from 0 to 1, without normalization, which adarts does itself"
+        raise DataError(f"{where}: values from {float(low):.3g} to {float(high):.3g}; {needed}")
     return (x * 255).round().to(torch.uint8)
 
 
@@ -163,6 +157,10 @@ def _classes(part: Any, count: int) -> tuple[str, ...]:
 
 def _is_array(value: object) -> bool:
     return isinstance(value, np.ndarray | Tensor)
+
+
+def _size(image: Tensor) -> str:
+    return " x ".join(map(str, image.shape))
 
 
 def _kind(value: object) -> str:

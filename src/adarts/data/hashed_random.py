@@ -13,14 +13,8 @@ BITS = 31
 """Bits of one draw: small enough that a draw times a range still fits into an int64."""
 
 
-def _signed(value: int) -> int:
-    """The int64 with the bits of an unsigned 64-bit number; torch's int64 wraps around as the hash needs."""
-    return value - (1 << 64) if value >= 1 << 63 else value
-
-
-_GAMMA = _signed(0x9E3779B97F4A7C15)
-_FIRST = _signed(0xBF58476D1CE4E5B9)
-_SECOND = _signed(0x94D049BB133111EB)
+# The constants of splitmix64, as int64: torch's wraps around as the hash needs.
+_GAMMA, _FIRST, _SECOND = (x - (1 << 64) for x in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
 
 
 def _shift(x: Tensor, bits: int) -> Tensor:
@@ -35,15 +29,9 @@ def _mix(x: Tensor) -> Tensor:
 
 
 def draws(key: int, indices: Tensor, count: int) -> Tensor:
-    """Random numbers of every image.
+    """Random numbers of the images with these indices, int64 (b, count), uniform in [0, 2^31).
 
-    Args:
-        key: what they are for, from :func:`adarts.seeding.derive_seed`.
-        indices: the images' indices (b,).
-        count: how many numbers an image needs.
-
-    Returns:
-        int64 (b, count), uniform in [0, 2^31).
+    The key says what they are for, and is from :func:`adarts.seeding.derive_seed`.
     """
     image = _mix((indices + 1) * _GAMMA + key)
     number = torch.arange(1, count + 1, device=indices.device) * _GAMMA

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -44,11 +44,9 @@ class Images:
 
     def resized(self, size: int) -> Images:
         """The images scaled to this height and width."""
-        scaled = [  # in parts, since the scaling works on copies in a wider type
-            functional.interpolate(part, size=(size, size), mode="bilinear", antialias=True)
-            for part in self.pixels.split(1024)
-        ]
-        return Images(torch.cat(scaled), self.labels)
+        scale = partial(functional.interpolate, size=(size, size), mode="bilinear", antialias=True)
+        parts = self.pixels.split(1024)  # since the scaling works on copies in a wider type
+        return Images(torch.cat([scale(part) for part in parts]), self.labels)
 
     def on(self, device: torch.device) -> Images:
         """These images on a device if they fit into half of its free memory, else unchanged. There is one copy a device."""
@@ -106,15 +104,16 @@ class ImageData:
     def facts(self) -> list[tuple[str, str]]:
         """Rows of (what, value) to show before work begins."""
         height, width = self.image_size
-        rows = [
+        more = ", ..." if self.num_classes > 10 else ""
+        return [
             ("data set", self.name),
-            ("classes", f"{self.num_classes}: {_shortened(self.classes)}"),
+            ("classes", f"{self.num_classes}: {', '.join(self.classes[:10])}{more}"),
             ("images", f"{height}x{width}, {self.in_channels} channels"),
             ("training part", self._counts(self.train)),
             ("test part", self._counts(self.test)),
             ("fingerprint", self.fingerprint[:12]),
+            *(("note", note) for note in self.notes),
         ]
-        return rows + [("note", note) for note in self.notes]
 
     def _counts(self, images: Images) -> str:
         counts = torch.bincount(images.labels, minlength=self.num_classes)
@@ -147,14 +146,5 @@ def statistics(images: Images) -> tuple[tuple[float, ...], tuple[float, ...]]:
 
 def shared_images(train: Images, test: Images) -> int:
     """How many of the test images stand in the training part too, byte for byte."""
-    known = set(_digests(train))
-    return sum(digest in known for digest in _digests(test))
-
-
-def _digests(images: Images) -> Iterator[bytes]:
-    return (hashlib.blake2b(image, digest_size=16).digest() for image in images.rows.numpy())
-
-
-def _shortened(classes: tuple[str, ...], limit: int = 10) -> str:
-    shown = ", ".join(classes[:limit])
-    return shown if len(classes) <= limit else f"{shown}, ..."
+    known = {hashlib.blake2b(image, digest_size=16).digest() for image in train.rows.numpy()}
+    return sum(hashlib.blake2b(image, digest_size=16).digest() in known for image in test.rows.numpy())

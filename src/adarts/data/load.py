@@ -59,8 +59,8 @@ def load_images(source: str | Source, settings: ImageSettings, seed: int) -> Ima
     """Load a data set into memory.
 
     Args:
-        source: signs (embedded), cifar10, cifar100, folder:PATH, another name that is registered, a loader in a file,
-            ``path/to/file.py:NAME``; or images that :func:`as_source` has read.
+        source: a name that is registered, ``folder:PATH``, a loader in a file, ``path/to/file.py:NAME``; or images that
+            :func:`as_source` has read.
         settings: size, reduction, share of the test, and where named sets lie.
         seed: decides which images stay when `per_class` reduces the training part.
 
@@ -127,7 +127,6 @@ def _scaled(images: Images, size: int, notes: list[str]) -> Images:
     if (height, width) == (size, size):
         return images
     require_memory(len(images), size)
-    note = f"images of {height}x{width} scaled to {size}x{size}"
-    if note not in notes:
+    if (note := f"images of {height}x{width} scaled to {size}x{size}") not in notes:
         notes.append(note)
     return images.resized(size)

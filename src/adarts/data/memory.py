@@ -13,11 +13,7 @@ _GROUP = Path("/sys/fs/cgroup")
 
 
 def require_memory(count: int, size: int) -> None:
-    """Refuse images that cannot be held.
-
-    Args:
-        count: how many.
-        size: their side.
+    """Refuse so many images of a side that cannot be held.
 
     Raises:
         DataError: if there is less memory than twice the set, which is there twice while it is divided or scaled.

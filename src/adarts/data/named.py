@@ -44,11 +44,10 @@ def load_cifar(name: str, settings: ImageSettings) -> Source:
     facts = CIFAR[name]
     reader = getattr(datasets, facts.reader)
     trouble = _trouble(reader, settings.root)
-    if trouble and not settings.download:
-        raise DataError(
-            f"{name}: {trouble}; say where it lies with --images.root, or allow the download with --download"
-        )
     if trouble:
+        if not settings.download:
+            how = "say where it lies with --images.root, or allow the download with --download"
+            raise DataError(f"{name}: {trouble}; {how}")
         _log.warning("%s: %s; downloading %d MB from %s", name, trouble, facts.megabytes, reader.url)
     try:
         if trouble:
@@ -56,10 +55,10 @@ def load_cifar(name: str, settings: ImageSettings) -> Source:
         train, test = (reader(settings.root, train=train) for train in (True, False))
     except (OSError, RuntimeError) as error:
         raise DataError(f"{name}: cannot be loaded into {settings.root}: {' '.join(str(error).split())}") from error
-    parts = [
-        Images(torch.from_numpy(part.data).permute(0, 3, 1, 2), torch.tensor(part.targets)) for part in (train, test)
-    ]
-    return Source(name, tuple(train.classes), parts[0], parts[1], normalization=(facts.mean, facts.std))
+    first, second = (
+        Images(torch.from_numpy(p.data).permute(0, 3, 1, 2), torch.tensor(p.targets)) for p in (train, test)
+    )
+    return Source(name, tuple(train.classes), first, second, normalization=(facts.mean, facts.std))
 
 
 def _trouble(reader: Any, root: Path) -> str | None:

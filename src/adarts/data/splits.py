@@ -14,12 +14,7 @@ from adarts.seeding import generator
 
 
 def search_split(images: Images, settings: ImageSettings, seed: int) -> tuple[Tensor, Tensor]:
-    """Split the training images of a search.
-
-    Args:
-        images: the training part.
-        settings: `split` says how.
-        seed: of the run.
+    """Split the training images of a search, as `settings.split` says.
 
     Returns:
         The indices that the weights learn from, and those that the alphas learn from.
@@ -28,7 +23,10 @@ def search_split(images: Images, settings: ImageSettings, seed: int) -> tuple[Te
         ConfigError: if halves by index leave a class out of one half.
     """
     if settings.split == "index":
-        return _split_by_index(images)
+        first, second = torch.arange(len(images)).split([len(images) // 2, len(images) - len(images) // 2])
+        if set(images.labels[first].tolist()) != set(images.labels[second].tolist()):
+            raise ConfigError("halves by index would leave a class out of one half; use --images.split stratified")
+        return first, second
     parts: tuple[list[Tensor], list[Tensor]] = ([], [])
     odd = 0  # the odd image of a class goes to either half in turn, so that the halves stay equal
     for members in _shuffled_classes(images.labels, seed, "split"):
@@ -40,12 +38,7 @@ def search_split(images: Images, settings: ImageSettings, seed: int) -> tuple[Te
 
 
 def hold_out(images: Images, fraction: float, seed: int) -> tuple[Tensor, Tensor]:
-    """Keep a share of every class apart: at least one image and never all, as far as a class has two.
-
-    Args:
-        images: what is split.
-        fraction: the share; 0 keeps nothing apart.
-        seed: of the run.
+    """Keep a share of every class apart, if it is above 0: at least one image and never all, as far as a class has two.
 
     Returns:
         The indices that stay, and those that are held out.
@@ -63,13 +56,6 @@ def hold_out(images: Images, fraction: float, seed: int) -> tuple[Tensor, Tensor
 def subset(images: Images, per_class: int, seed: int) -> Tensor:
     """Indices of at most so many images of each class."""
     return _joined([members[:per_class] for members in _shuffled_classes(images.labels, seed, "subset")])
-
-
-def _split_by_index(images: Images) -> tuple[Tensor, Tensor]:
-    first, second = torch.arange(len(images)).split([len(images) // 2, len(images) - len(images) // 2])
-    if set(images.labels[first].tolist()) != set(images.labels[second].tolist()):
-        raise ConfigError("halves by index would leave a class out of one half; use --images.split stratified")
-    return first, second
 
 
 def _shuffled_classes(labels: Tensor, seed: int, purpose: str) -> Iterator[Tensor]:
