@@ -28,12 +28,7 @@ SMALL: Mapping[str, Any] = {
 
 @dataclass(frozen=True)
 class Epoch:
-    """An epoch of a search.
-
-    Attributes:
-        past_warmup: whether the warm-up was over.
-        moved: whether its steps moved any alpha.
-    """
+    """An epoch of a search: whether the warm-up was over, and whether its steps moved any alpha."""
 
     past_warmup: bool
     moved: bool
@@ -87,11 +82,7 @@ def moved(before: Iterable[Tensor], tensors: Iterable[Tensor]) -> list[bool]:
 
 
 def assert_equal_states(one: Any, other: Any, where: str = "state") -> None:
-    """Two states of a search, or parts of them, are equal to the last bit.
-
-    Raises:
-        AssertionError: they are not; it says where.
-    """
+    """Two states of a search, or parts of them, are equal to the last bit; if not, the error says where."""
     if isinstance(one, Tensor):
         assert isinstance(other, Tensor) and torch.equal(one, other), where
     elif isinstance(one, Mapping):
