@@ -1,23 +1,8 @@
 """How the supernet is searched: one short file a method, found by name in the registry."""
 
-from adarts.methods import (  # noqa: F401  (importing registers them)
-    adarts,
-    adarts_trials,
-    beta_darts,
-    darts,
-    darts_2nd,
-    darts_minus,
-    darts_pt,
-    dr_nas,
-    eoi_nas,
-    fair_darts,
-    gdas,
-    p_darts,
-    pc_darts,
-    robust_darts,
-    sdarts,
-    snas,
-)
+from importlib import import_module
+from pkgutil import iter_modules
+
 from adarts.methods.base import Method, MethodInfo, Phase, Progress, Purpose, Search, Weighed
 from adarts.methods.registry import create, get_method, list_methods, published, register, resolve_options
 from adarts.source_file import source_hash
@@ -38,3 +23,6 @@ __all__ = [
     "resolve_options",
     "source_hash",
 ]
+
+for _module in iter_modules(__path__):
+    import_module(f"{__name__}.{_module.name}")  # which registers its methods

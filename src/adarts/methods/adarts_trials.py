@@ -51,8 +51,6 @@ class AdartsTrials(Method):
     )
 
     class Options(Settings):
-        """Of the trials."""
-
         cells: int = Field(default=15, ge=3)
         """Cells of the network of a trial; those of the supernet where it has more."""
         epochs: PositiveInt = 2

@@ -17,9 +17,8 @@ class BetaDarts(Method):
         L_alphas = L_val + lambda * mean over all edges log(sum_o exp(alpha_o))
 
     Its gradient is lambda times the softmax itself: the larger an operation weight, the more its alpha decays. lambda grows along
-    a line from 0 to its final weight, 50, over the epochs behind the warm-up: the same numbers as the published 0.5 an epoch in
-    100 epochs (of NAS-Bench-201; the value for the space of DARTS is not published), and the same course in fewer. For 0.5 an
-    epoch in the 50 epochs of DARTS, set options.final_weight to 25.
+    a line from 0 to its final weight, 50, over the epochs behind the warm-up, as the published 0.5 an epoch in 100 epochs (of
+    NAS-Bench-201; the value for the space of DARTS is not published). For that in 50 epochs, set options.final_weight to 25.
     """
 
     info = MethodInfo(
@@ -34,8 +33,6 @@ class BetaDarts(Method):
     )
 
     class Options(Settings):
-        """Of beta-DARTS."""
-
         final_weight: NonNegativeFloat = 50.0
         """lambda that is reached after the last epoch."""
 

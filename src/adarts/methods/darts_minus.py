@@ -18,9 +18,8 @@ class DartsMinus(Method):
         edge(x) = sum_o w_o o(x) + beta * aux(x)
 
     aux is the identity, or with stride 2 a halving skip connection with weights of its own; no cell inherits it. beta falls
-    from 1 in the first epoch towards 0, which it reaches after the last one: along the line 1 - t, t being the share of the
-    epochs behind the warm-up, or along a cosine. It is the same for all edges and not learned. Behind a partial connection aux
-    has the channels that enter the operations.
+    from 1 in the first epoch to 0 after the last one: along the line 1 - t, t being the share of the epochs behind the warm-up,
+    or along a cosine. Behind a partial connection aux has the channels that enter the operations.
     """
 
     info = MethodInfo(
@@ -35,8 +34,6 @@ class DartsMinus(Method):
     )
 
     class Options(Settings):
-        """Of DARTS-."""
-
         decay: Literal["linear", "cosine"] = "linear"
         """How beta falls."""
         initial_weight: NonNegativeFloat = 1.0

@@ -52,8 +52,6 @@ class DartsPt(Method):
     )
 
     class Options(Settings):
-        """Of DARTS-PT."""
-
         tuning: PositiveFloat = 0.1
         """Epochs between two decisions, as a share of search.epochs; at least one."""
         fixed_alphas: bool = False

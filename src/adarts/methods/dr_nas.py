@@ -53,8 +53,6 @@ class DrNas(Method):
     )
 
     class Options(Settings):
-        """Of DrNAS."""
-
         kl: NonNegativeFloat = 0.0
         """Weight of the divergence from Dir(1)."""
 

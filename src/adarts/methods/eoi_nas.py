@@ -55,8 +55,6 @@ class EoiNas(Method):
     )
 
     class Options(Settings):
-        """Of EoiNAS."""
-
         temperature: PositiveFloat = 5.0
         """tau in the warm-up."""
         decay: float = Field(default=0.965, gt=0, le=1)

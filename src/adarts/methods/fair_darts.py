@@ -49,8 +49,6 @@ class FairDarts(Method):
     )
 
     class Options(Settings):
-        """Of FairDARTS."""
-
         w01: NonNegativeFloat = 10.0
         """Weight of the zero-one loss."""
         threshold: float = Field(default=0.85, ge=0, lt=1)

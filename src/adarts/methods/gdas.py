@@ -19,8 +19,8 @@ class Gdas(Method):
         p = softmax((log softmax(A) + G) / tau)      k = argmax p      h = onehot(k) - stop(p) + p
         edge(x) = h_k o_k(x)
 
-    h_k is 1 forwards; backwards its gradient reaches all alphas of the edge. tau falls along a line, over the epochs behind the
-    warm-up. The weights move first. A node keeps its two strongest pairs of operation and edge, which may lie on the same edge.
+    h_k is 1 forwards; backwards its gradient reaches all alphas of the edge. tau falls along a line. The weights move first. A
+    node keeps its two strongest pairs of operation and edge, which may lie on the same edge.
     """
 
     info = MethodInfo(
@@ -39,8 +39,6 @@ class Gdas(Method):
     )
 
     class Options(Settings):
-        """Of GDAS."""
-
         first_temperature: PositiveFloat = 10.0
         """tau of the first epoch."""
         last_temperature: PositiveFloat = 0.1

@@ -61,8 +61,6 @@ class PDarts(Method):
     )
 
     class Options(Settings):
-        """Dropout and restriction of the skip connections."""
-
         dropout1: float = Field(default=0.0, ge=0, lt=1)
         """Initial dropout on skip connections (p0) in the first stage."""
         dropout2: float = Field(default=0.4, ge=0, lt=1)

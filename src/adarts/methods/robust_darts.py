@@ -54,8 +54,6 @@ class RobustDarts(Darts2nd):
     )
 
     class Options(Settings):
-        """When to measure and when to stop."""
-
         second_order: bool = True
         """Alphas that look one step ahead, as in the published searches."""
         every: PositiveInt = 2

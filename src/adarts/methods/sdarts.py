@@ -46,8 +46,6 @@ class SdartsRs(Method):
     )
 
     class Options(Settings):
-        """How far the operation weights are moved."""
-
         epsilon: PositiveFloat = Field(default=0.03, le=1)
         """Largest change of an operation weight in the first epoch."""
         final_epsilon: PositiveFloat = Field(default=0.3, le=1)
@@ -97,8 +95,6 @@ class SdartsAdv(SdartsRs):
     )
 
     class Options(SdartsRs.Options):
-        """How far the operation weights are moved, and how."""
-
         steps: PositiveInt = 7
         """Steps of the attack."""
 

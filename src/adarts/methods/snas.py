@@ -47,8 +47,6 @@ class Snas(Method):
     )
 
     class Options(Settings):
-        """Of SNAS."""
-
         eta: NonNegativeFloat = 1.5e-3
         """Weight of the price; larger ones leave fewer and cheaper operations."""
         first_temperature: PositiveFloat = 1.0
