@@ -9,8 +9,9 @@ from adarts.cli.main import main
 from adarts.methods import list_methods
 from adarts.spaces import get_space, load_genotype
 
-from .harness import SMALL, SMOKE
+from .harness import SMOKE
 
+SMALL = [*SMOKE, "--images.per-class", "2", "--images.size", "8", "--search.batch-size", "8"]
 #: what makes the last part of a method small, too
 SMALLER = {"adarts-trials": ["--options", "cells=3,epochs=1"]}
 
