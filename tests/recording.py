@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from adarts.engine.capture import Outputs, Recorder
+from adarts.engine.capture import CudaGraphs, Outputs
 
 
-class Again:
+class Again(CudaGraphs):
     """Counts what a real recorder would do."""
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class Again:
         return replay
 
 
-def run_ahead(monkeypatch: pytest.MonkeyPatch, recorder: Recorder | None = None) -> None:
+def run_ahead(monkeypatch: pytest.MonkeyPatch, recorder: CudaGraphs | None = None) -> None:
     """Let the CPU be driven like a GPU: fused optimizers, checks now and then, and steps that are recorded."""
     for module in ("optimizers", "update"):
         monkeypatch.setattr(f"adarts.engine.{module}.runs_ahead", lambda device: True)

@@ -129,7 +129,7 @@ def test_the_forecast_is_of_all_phases_and_leaves_nothing_behind(method: str) ->
             yield epoch, steps
 
     found = forecast(task, CPU, plan())
-    assert found is not None and found.seconds > 0
+    assert "minutes" in found
     for index, phase in enumerate(task.phases):
         assert sum(steps for number, steps in planned if number == index) == phase.epochs * task.steps(0)
     for epoch in range(2):
@@ -146,4 +146,4 @@ def test_a_later_phase_that_cannot_be_measured_is_not_forecast(monkeypatch: pyte
         return step(epoch, number)
 
     monkeypatch.setattr(task, "step", failing)
-    assert forecast(task, CPU, _plan(task)) is None and task.progress.phase == 0
+    assert forecast(task, CPU, _plan(task)) == "not known" and task.progress.phase == 0

@@ -7,7 +7,6 @@ capture, so that a captured run carries out the same steps in the same order as 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -16,16 +15,6 @@ WARM_UP = 3
 """Calls before the capture, in which libraries choose their algorithms and optimizers make their state."""
 
 Outputs = list[Tensor]
-
-
-class Recorder(Protocol):
-    """What turns a function without arguments into one that repeats its work on the same memory."""
-
-    def warm_up(self, function: Callable[[], Outputs]) -> Outputs:
-        """Carry the function out once, as the recording will."""
-
-    def record(self, function: Callable[[], Outputs]) -> Callable[[], Outputs]:
-        """What repeats the function; recording alone computes nothing."""
 
 
 class CudaGraphs:
@@ -37,6 +26,7 @@ class CudaGraphs:
         self.pool = torch.cuda.graph_pool_handle()
 
     def warm_up(self, function: Callable[[], Outputs]) -> Outputs:
+        """Carry the function out once, as the recording will."""
         main = torch.cuda.current_stream(self.device)
         self.stream.wait_stream(main)
         with torch.cuda.stream(self.stream):
@@ -45,6 +35,7 @@ class CudaGraphs:
         return outputs
 
     def record(self, function: Callable[[], Outputs]) -> Callable[[], Outputs]:
+        """What repeats the function on the same memory; recording alone computes nothing."""
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.device(self.device), torch.cuda.graph(graph, pool=self.pool, stream=self.stream):
             outputs = function()
@@ -67,7 +58,7 @@ class Captured:
         recorder: what it is recorded with.
     """
 
-    def __init__(self, function: Callable[..., Outputs], recorder: Recorder) -> None:
+    def __init__(self, function: Callable[..., Outputs], recorder: CudaGraphs) -> None:
         self.function, self.recorder = function, recorder
         self.forget()
 

@@ -21,15 +21,8 @@ from adarts import kernels
 from adarts.config.settings import RunSettings
 from adarts.errors import ConfigError, nearest
 
-_COMPARED = (
-    "torch",
-    "cuda",
-    "device",
-    "cpu",
-    "threads",
-    "kernels",
-    "kernels_build",
-)  # what may change the last bits of a result
+# What may change the last bits of a result.
+_COMPARED = ("torch", "cuda", "device", "cpu", "threads", "kernels", "kernels_build")
 _DEVICES = ("auto", "cpu", "cuda", "cuda:0")
 _DEVICE = re.compile(r"(auto|cpu)|cuda(?::([0-9]{1,9}))?")
 
@@ -60,12 +53,7 @@ def prepare_device(settings: RunSettings) -> torch.device:
 
 
 def environment(device: torch.device, precision: str = "float32") -> dict[str, Any]:
-    """What somebody needs to know to repeat the run.
-
-    Args:
-        device: of the run.
-        precision: of its steps; what measures them is always in float32.
-    """
+    """What somebody needs to know to repeat a run on this device; the precision is that of its steps."""
     native = kernels.status() if device.type == "cpu" and kernels.active() == "native" else None  # asking builds them
     return {
         "started": datetime.now().astimezone().isoformat(timespec="seconds"),

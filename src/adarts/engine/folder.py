@@ -54,14 +54,13 @@ class RunFolder:
     """
 
     def __init__(self, path: Path, config: SearchConfig | TrainConfig, device: torch.device) -> None:
-        limit = config.run.time_limit
         self.path = path
         self.kind: Kind = "search" if isinstance(config, SearchConfig) else "train"
         self.device = device
         command = f"adarts {self.kind} --config {path / CONFIG_FILE} --run-dir {path}"
         self.resume_command = " ".join([command, *code_options(config)])
         self.console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
-        self.signals = StopSignals(None if limit is None else parse_time_limit(limit))
+        self.signals = StopSignals(parse_time_limit(config.run.time_limit))
         self._clock = time.monotonic()
         self.checkpoints = Checkpoints(path / CHECKPOINTS, compared_settings(config), self.warn)
         self._lock = Lock(path)
@@ -83,8 +82,7 @@ class RunFolder:
             CheckpointError: the folder is in use, cannot be written, or is of another configuration, or there is no run
                 to resume.
         """
-        if config.run.time_limit is not None:
-            parse_time_limit(config.run.time_limit)
+        parse_time_limit(config.run.time_limit)
         device = prepare_device(config.run)
         require_usable(kind, config)
         return device

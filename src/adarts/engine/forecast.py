@@ -1,4 +1,4 @@
-"""What a run will cost, said before it begins: a few of its own steps, measured and undone."""
+"""What is said of a run before it begins: facts in a table, and what it will cost, by a few of its own steps."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import copy
 import resource
 import sys
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 
 import torch
 
@@ -16,21 +15,14 @@ from adarts.engine.capture import WARM_UP
 from adarts.errors import NotFiniteError
 
 
-@dataclass(frozen=True)
-class Forecast:
-    """Seconds of the whole run, and the peak of memory in bytes so far."""
-
-    seconds: float
-    memory: int
-
-    def __str__(self) -> str:
-        minutes = self.seconds / 60
-        whole = f"{minutes / 60:.1f} hours" if minutes >= 90 else f"{minutes:.1f} minutes"
-        return f"{whole}, {self.memory / 2**30:.1f} GiB of memory"
+def titled_rows(title: str, rows: Sequence[tuple[str, str]]) -> str:
+    """A title, and under it one line a row with the names in a column of their own."""
+    width = max(len(name) for name, _ in rows)
+    return "\n".join([title, *(f"  {name:<{width}}  {value}" for name, value in rows)])
 
 
-def forecast(task: Task, device: torch.device, plan: Iterable[tuple[int, int]]) -> Forecast | None:
-    """Measure a few steps of the task and put everything back as it was.
+def forecast(task: Task, device: torch.device, plan: Iterable[tuple[int, int]]) -> str:
+    """The time of a whole run and its peak of memory so far; a few steps are measured and undone.
 
     Args:
         task: what will be carried out.
@@ -38,7 +30,7 @@ def forecast(task: Task, device: torch.device, plan: Iterable[tuple[int, int]]) 
         plan: what the run consists of: an epoch whose steps are typical, and how many steps there are of its kind.
 
     Returns:
-        The forecast, or None when a step fails; the run itself meets the same failure and knows what to do.
+        "not known" when a step fails; the run itself meets the same failure and knows what to do.
     """
     before = copy.deepcopy(task.state_dict())
     seconds = 0.0
@@ -53,11 +45,12 @@ def forecast(task: Task, device: torch.device, plan: Iterable[tuple[int, int]]) 
                 if number == untimed:
                     seconds += count * (time.perf_counter() - begin)
     except (RuntimeError, MemoryError, NotFiniteError):
-        return None
+        return "not known"
     finally:
         task.load_state_dict(before)
     if device.type == "cuda":
-        return Forecast(seconds, torch.cuda.max_memory_allocated(device))
-    # Linux counts in KiB, macOS in bytes.
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return Forecast(seconds, peak * (1 if sys.platform == "darwin" else 1024))
+        memory = torch.cuda.max_memory_allocated(device)
+    else:  # Linux counts in KiB, macOS in bytes
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    time_needed = f"{seconds / 3600:.1f} hours" if seconds >= 5400 else f"{seconds / 60:.1f} minutes"
+    return f"{time_needed}, {memory / 2**30:.1f} GiB of memory"

@@ -38,11 +38,7 @@ class Lock:
 
 
 def require_free(folder: Path) -> None:
-    """Refuse a folder that another process works on, or that cannot be locked; nothing is made or changed.
-
-    Raises:
-        CheckpointError: as for :class:`Lock`.
-    """
+    """Refuse, as :class:`Lock` does, a folder that another process works on; nothing is made or changed."""
     if (folder / ".lock").exists():
         os.close(_locked(folder, 0, fcntl.LOCK_SH))  # shared: two that only ask do not refuse one another
 
@@ -56,20 +52,12 @@ def _locked(folder: Path, flags: int, operation: int) -> int:
         refuse(path, error, 0)
     try:
         fcntl.flock(descriptor, operation | fcntl.LOCK_NB)
-    except BaseException as error:
-        holder = _holder(descriptor)
+    except BlockingIOError:
+        with os.fdopen(descriptor, errors="replace") as file:
+            holder = file.read(500).strip() or "another process"
+        raise CheckpointError(f"{folder} is in use by {holder}; wait for it or stop it") from None
+    except OSError as error:  # some network drives know no locks
         os.close(descriptor)
-        if isinstance(error, BlockingIOError):
-            raise CheckpointError(f"{folder} is in use by {holder}; wait for it or stop it") from None
-        if isinstance(error, OSError):  # some network drives know no locks
-            reason = error.strerror or error
-            raise CheckpointError(f"cannot lock {path}: {reason}; choose a --run-dir on another drive") from error
-        raise
+        reason = error.strerror or error
+        raise CheckpointError(f"cannot lock {path}: {reason}; choose a --run-dir on another drive") from error
     return descriptor
-
-
-def _holder(descriptor: int) -> str:
-    with suppress(OSError):
-        if note := os.read(descriptor, 500).decode(errors="replace").strip():
-            return note
-    return "another process"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -31,8 +32,8 @@ class Metrics:
         try:
             line = json.dumps(record, ensure_ascii=False, allow_nan=False)
         except ValueError as error:
-            values = ", ".join(f"{name}={value}" for name, value in record.items() if not _is_json({name: value}))
-            raise NotFiniteError(f"the epoch's metrics are not finite: {values[:500]}") from error
+            bad = [f"{name}={value}" for name, value in record.items() if re.search(r"\b(nan|inf)\b", str(value))]
+            raise NotFiniteError(f"the epoch's metrics are not finite: {', '.join(bad)[:500]}") from error
         append(self.path, line.encode() + b"\n")
         self._num_records += 1
 
@@ -75,11 +76,3 @@ class Metrics:
         except OSError as error:
             raise CheckpointError(f"cannot read {self.path}: {error.strerror or error}") from error
         return [line for line in content.splitlines(keepends=True) if line.endswith(b"\n")]
-
-
-def _is_json(value: Any) -> bool:
-    try:
-        json.dumps(value, allow_nan=False)
-    except ValueError:
-        return False
-    return True

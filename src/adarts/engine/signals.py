@@ -19,12 +19,14 @@ _TIME_LIMIT = re.compile(r"(?:([0-9]{1,9})h)?(?:([0-9]{1,9})m)?(?:([0-9]{1,9})s)
 _NOTE = b"\nstopping at a checkpoint after this step; Ctrl-C again stops at once\n"
 
 
-def parse_time_limit(text: str) -> float:
-    """The seconds of a time like ``90s``, ``9m``, ``2h`` or ``1h30m``.
+def parse_time_limit(text: str | None) -> float | None:
+    """The seconds of a time like ``90s``, ``9m``, ``2h`` or ``1h30m``; none is no limit.
 
     Raises:
         ConfigError: it is not such a time, or it is zero.
     """
+    if text is None:
+        return None
     match = _TIME_LIMIT.fullmatch(text.strip())
     hours, minutes, seconds = (int(part or 0) for part in match.groups()) if match else (0, 0, 0)
     total = 3600 * hours + 60 * minutes + seconds

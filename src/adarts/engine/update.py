@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from adarts.config.settings import RunSettings
-from adarts.engine.capture import Captured, CudaGraphs, Outputs, Recorder
+from adarts.engine.capture import Captured, CudaGraphs, Outputs
 from adarts.engine.optimizers import runs_ahead
 from adarts.errors import NotFiniteError
 
@@ -46,7 +46,7 @@ def autocast(precision: Literal["float32", "bfloat16"], device: torch.device) ->
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
 
 
-def recorder(settings: RunSettings, device: torch.device) -> Recorder | None:
+def recorder(settings: RunSettings, device: torch.device) -> CudaGraphs | None:
     """What the updates of a run are captured with, or none where they run as they are."""
     return CudaGraphs(device) if settings.capture and device.type == "cuda" else None
 
@@ -109,7 +109,7 @@ class Update:
         frozen: Sequence[nn.Parameter] = (),
         masks: Callable[[], Masks] = dict,
         outputs: Callable[[], Outputs] = list,
-        recorder: Recorder | None = None,
+        recorder: CudaGraphs | None = None,
     ) -> None:
         self.learned, self.gradient, self.frozen, self.masks, self.outputs = learned, gradient, frozen, masks, outputs
         self.whose = " and ".join(group.whose for group in learned)

@@ -37,6 +37,5 @@ def checked_search(values: Values) -> SearchConfig:
     """The search of these settings, with its options as its method reads them, and all rules checked."""
     config = resolve_options(validated(SearchConfig, values))
     checked_phases(config, create(config))
-    if config.run.time_limit is not None:
-        parse_time_limit(config.run.time_limit)
+    parse_time_limit(config.run.time_limit)
     return config

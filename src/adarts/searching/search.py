@@ -13,8 +13,7 @@ import torch
 from adarts.config.settings import SearchConfig
 from adarts.data import Source, load_images
 from adarts.engine import GENOTYPE_FILE, RunFolder, carry_out, whole_run
-from adarts.engine.forecast import forecast
-from adarts.engine.tables import titled_rows
+from adarts.engine.forecast import forecast, titled_rows
 from adarts.methods import create, resolve_options
 from adarts.models import count_macs
 from adarts.report import cell_svg, write_report
@@ -100,7 +99,7 @@ def _description(task: SearchTask, device: torch.device) -> str:
         ("weights", f"{sum(weights):,} parameters, {sum(alphas)} alphas"),
         ("MACs", f"{count_macs(net, shape) / 1e6:,.0f} million an image"),
         ("steps", f"{task.epochs} epochs of {steps} steps, {sum(p.warmup_epochs for p in task.phases)} warm-up"),
-        ("predicted", str(forecast(task, device, _plan(task)) or "not known")),
+        ("predicted", forecast(task, device, _plan(task))),
     ]
     return f"{titled_rows('data', data.facts())}\n{titled_rows('search', rows)}"
 

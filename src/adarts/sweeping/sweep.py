@@ -75,7 +75,7 @@ def run_sweep(points: Sequence[Point], slots: int = 1, sweep_dir: Path | None = 
     if not points or slots < 1:
         raise ConfigError(f"a sweep needs at least one point and one slot, not {len(points)} and {slots}")
     run = points[0].config.run
-    with StopSignals(None if run.time_limit is None else parse_time_limit(run.time_limit)) as signals:
+    with StopSignals(parse_time_limit(run.time_limit)) as signals:
         return _Sweep(points, slots, sweep_dir).carry_out(signals)
 
 

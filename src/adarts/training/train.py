@@ -21,8 +21,7 @@ from adarts.engine import (
     read_config,
     whole_run,
 )
-from adarts.engine.forecast import forecast
-from adarts.engine.tables import titled_rows
+from adarts.engine.forecast import forecast, titled_rows
 from adarts.engine.update import measure
 from adarts.errors import ConfigError
 from adarts.models import Network, cost
@@ -154,7 +153,7 @@ def _description(task: TrainTask) -> str:
         ("parameters", f"{size.parameters:,}{extra}"),
         ("MACs", f"{size.macs / 1e6:,.1f} million an image"),
         ("steps", f"{config.training.epochs} epochs of {task.steps(0)} steps, {len(task.held_out)} images held out"),
-        ("predicted", str(forecast(task, task.device, plan) or "not known")),
+        ("predicted", forecast(task, task.device, plan)),
     ]
     return f"{titled_rows('data', data.facts())}\n{titled_rows('training', rows)}"
 
