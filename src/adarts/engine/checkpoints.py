@@ -31,16 +31,12 @@ class Checkpoints:
         folder: where they lie.
         config: the configuration that a checkpoint must have been made with, as plain containers.
         warn: tells the user of a damaged checkpoint.
-
-    Attributes:
-        folder: where they lie.
-        loaded: the file that :meth:`load` took.
     """
 
     def __init__(self, folder: Path, config: Mapping[str, Any], warn: Callable[[str], None]) -> None:
         self.folder = folder
         self._next, self._last, self._previous = (folder / f"{name}.pt" for name in ("next", "last", "previous"))
-        self.loaded = self._last
+        self.loaded = self._last  # the file that `load` took
         self._config = dict(config)
         self._warn = warn
 
@@ -86,12 +82,11 @@ class Checkpoints:
             if keys := differing_keys(content["config"], self._config):
                 raise CheckpointError(f"{path} was made with another configuration: {', '.join(keys)} differ")
             if problems:
-                with self._refusals():
-                    self._set_aside()
+                with self._refusals():  # lest the next save takes it for a good previous one
+                    self._last.replace(self._last.with_suffix(".damaged"))
                 self._warn(f"{problems[0]}; using the previous checkpoint {path}")
             self.loaded = path
-            state: dict[str, Any] = content["state"]
-            return state
+            return dict(content["state"])
         if problems:
             raise CheckpointError(f"no checkpoint can be used: {'; '.join(problems)}")
         return None
@@ -101,10 +96,6 @@ class Checkpoints:
             self._last.replace(self._previous)
         self._next.replace(self._last)
         sync_folder(self.folder)
-
-    def _set_aside(self) -> None:
-        """Move a damaged last checkpoint away, lest the next save takes it for a good previous one."""
-        self._last.replace(self._last.with_suffix(".damaged"))
 
     @contextmanager
     def _refusals(self) -> Iterator[None]:
@@ -129,19 +120,10 @@ def _read(path: Path) -> dict[str, Any]:
         content = _load(io.BytesIO(body))
     except Exception as error:  # a hostile file may fail in any way
         raise CheckpointError(f"{path} is refused: it holds more than tensors and plain containers") from error
-    if not _is_checkpoint(content):
+    found = {name: type(value) for name, value in content.items()} if isinstance(content, dict) else {}
+    if found != {"format": int, "config": dict, "state": dict} or content["format"] != _FORMAT:
         raise CheckpointError(f"{path} is not a checkpoint of this version of adarts")
-    checkpoint: dict[str, Any] = content
-    return checkpoint
-
-
-def _is_checkpoint(content: Any) -> bool:
-    return (
-        isinstance(content, dict)
-        and isinstance(content.get("format"), int)
-        and content["format"] == _FORMAT
-        and all(isinstance(content.get(key), dict) for key in ("config", "state"))
-    )
+    return dict(content)
 
 
 def _load(file: io.BytesIO) -> Any:

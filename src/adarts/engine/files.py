@@ -41,11 +41,7 @@ def write_atomically(path: Path, *parts: bytes | memoryview) -> None:
 
 
 def append(path: Path, line: bytes) -> None:
-    """Append a line and see to it that it is on the disk.
-
-    Raises:
-        CheckpointError: the line cannot be written; the file ends where it ended before.
-    """
+    """Bring a line to the disk; a file that cannot take it (CheckpointError) ends where it ended before."""
     needed = len(line)
     try:
         with path.open("ab", buffering=0) as file:

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import torch
@@ -91,9 +90,7 @@ class RunFolder:
     def open(
         cls, kind: Kind, label: str, config: SearchConfig | TrainConfig, facts: Mapping[str, Any] | None = None
     ) -> RunFolder:
-        """Make a new run folder, or continue an unfinished one as `config.run` says.
-
-        What :meth:`check` refuses is refused before anything is made or changed.
+        """Make a new run folder, or continue an unfinished one as `config.run` says, after :meth:`check`.
 
         Args:
             kind: what is run.
@@ -101,10 +98,6 @@ class RunFolder:
             config: the whole configuration.
             facts: what else to write down of the environment: ``method_source``, the sha256 of the file of a method, and
                 likewise of space and data.
-
-        Raises:
-            ConfigError: as for :meth:`check`.
-            CheckpointError: as for :meth:`check`, or a file of the run cannot be read or written.
         """
         device = cls.check(kind, config)
         run = cls(make_run_dir(kind, label, config), config, device)
@@ -158,18 +151,13 @@ class RunFolder:
         if asked := self.signals.asked():
             raise asked
 
-    def write_text(self, name: str, text: str) -> Path:
-        """Write a text file, completely or not at all."""
-        return self.write_bytes(name, text.encode())
-
-    def write_json(self, name: str, value: Any) -> Path:
-        """Write a JSON file, completely or not at all."""
-        return self.write_bytes(name, to_json(value))
-
-    def write_bytes(self, name: str, data: bytes) -> Path:
+    def write(self, name: str, content: str | bytes) -> None:
         """Write a file, completely or not at all."""
-        write_atomically(self.path / name, data)
-        return self.path / name
+        write_atomically(self.path / name, content.encode() if isinstance(content, str) else content)
+
+    def write_json(self, name: str, value: Any) -> None:
+        """Write a JSON file, completely or not at all."""
+        self.write(name, to_json(value))
 
     def read_json(self, name: str) -> Any:
         """Read a JSON file of this run.
@@ -186,8 +174,8 @@ class RunFolder:
             raise CheckpointError(f"{path} is not JSON: {error}") from error
 
     def finish(self, summary: dict[str, Any]) -> dict[str, Any]:
-        """Write the summary, and return it as it will be read: the run is finished."""
-        self.write_json(SUMMARY, summary)
+        """Write the summary with the kind and the time of the run, and return it as it will be read: the run is finished."""
+        self.write_json(SUMMARY, {"kind": self.kind, **summary, "seconds": round(self.seconds, 1)})
         self.log(f"finished: {self.path}")
         return dict(self.read_json(SUMMARY))
 
@@ -199,9 +187,7 @@ class RunFolder:
     def __enter__(self) -> RunFolder:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if error is not None:
             self._log("".join(traceback.format_exception(error)).rstrip())
             self.log(f"unfinished: {self.path}")
@@ -219,7 +205,7 @@ class RunFolder:
         now = {**environment(self.device, config.run.precision), **facts}
         if not (self.path / CONFIG_FILE).exists():
             self.write_json(ENVIRONMENT, {**now, "continued": []})
-            self.write_text(CONFIG_FILE, to_yaml(config))  # last: what has it is a run folder
+            self.write(CONFIG_FILE, to_yaml(config))  # last: what has it is a run folder
             self.log(f"run folder: {self.path}")
             return
         require_same_config(self.path, config)  # again, now that no other process can change it

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from datetime import timedelta
-from types import TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
@@ -16,23 +15,12 @@ _REFRESH_SECONDS = 0.25  # reading the loss makes the device wait, so not at eve
 
 
 class ProgressBar:
-    """Bars for epochs and steps with the mean loss; without a terminal they stay hidden.
-
-    Args:
-        console: where to draw.
-        epochs: number of epochs.
-        done: epochs that an earlier process carried out, with the fraction of the current one.
-    """
+    """Bars for epochs and steps with the mean loss, hidden without a terminal; `done` epochs were those of earlier processes."""
 
     def __init__(self, console: Console, epochs: int, done: float) -> None:
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[note]}"),
-        )
+        columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}"), TimeElapsedColumn())
         self._bars = Bars(
-            *columns, TimeElapsedColumn(), console=console, transient=True, disable=not console.is_terminal
+            "{task.description}", *columns, console=console, transient=True, disable=not console.is_terminal
         )
         self._epochs = self._bars.add_task("epochs", total=epochs, completed=int(done), note="")
         self._steps = self._bars.add_task("steps", total=None, note="")
@@ -44,9 +32,7 @@ class ProgressBar:
         self._bars.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._bars.stop()
 
     def step(self, epoch: int, step: int, steps: int, totals: Mapping[str, Tensor | float]) -> None:
@@ -60,13 +46,7 @@ class ProgressBar:
         self._bars.update(self._steps, total=steps, completed=step, note=note)
 
     def end_epoch(self, done: float, epochs: int, seconds: float) -> str:
-        """The time so far and the time to go, in words.
-
-        Args:
-            done: epochs carried out.
-            epochs: number of epochs, as it is now; a task may end before what it began with.
-            seconds: time that all processes of this run spent on it.
-        """
+        """The seconds of all processes so far, and the time to go to the last of the epochs, as many as there are now."""
         self._bars.update(self._epochs, completed=done, total=epochs)
         here = done - self._done_before
         if here <= 0:  # a rollback led to before the place where this process began

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from contextlib import suppress
 from datetime import datetime
@@ -28,17 +29,12 @@ _NO_MORE_EPOCHS = (
 
 
 def require_usable(kind: Kind, config: SearchConfig | TrainConfig) -> None:
-    """Refuse what could not become the folder of this run; nothing is made.
-
-    Raises:
-        CheckpointError: the folder is in use, cannot be written, or is of another configuration.
-    """
+    """Refuse a folder that is in use, cannot be written, or is of another configuration; nothing is made."""
     try:
         path = existing_run_dir(kind, config)
+        _require_writable(path or config.run.run_dir or config.run.runs / kind)
         if path is None:
-            _require_writable(config.run.run_dir or config.run.runs / kind)
             return
-        _require_writable(path)
         _require_writable(path / CHECKPOINTS)
         require_free(path)
         if (path / CONFIG_FILE).exists():
@@ -56,11 +52,7 @@ def require_same_config(path: Path, config: SearchConfig | TrainConfig) -> None:
 
 
 def make_run_dir(kind: Kind, label: str, config: SearchConfig | TrainConfig) -> Path:
-    """The folder to work in; it exists on return.
-
-    Raises:
-        CheckpointError: it cannot be made, is the folder of something else, or there is no run to resume.
-    """
+    """The folder to work in; it exists on return."""
     settings, parent = config.run, config.run.runs / kind
     try:
         path = existing_run_dir(kind, config) or settings.run_dir
@@ -114,21 +106,15 @@ def _newest(parent: Path, config: SearchConfig | TrainConfig) -> Path:
 def _require_writable(path: Path) -> None:
     """Raise OSError unless files can be made in this folder, or in the one that it would be made in."""
     folder = next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.exists())
-    with TemporaryFile(
-        dir=folder, prefix="."
-    ):  # only trying tells of all reasons: permissions, a read-only drive, a full one
-        pass
+    TemporaryFile(dir=folder, prefix=".").close()  # only trying tells of all reasons: permissions, a drive that is full
 
 
 def _new(parent: Path, label: str) -> Path:
     label = re.sub(r"[^A-Za-z0-9._-]+", "-", label).strip("-.")
     name = f"{datetime.now():%Y%m%d-%H%M%S}-{label}"
-    number = 1
-    while True:
+    for number in itertools.count(1):
         path = parent / (name if number == 1 else f"{name}-{number}")
-        try:
+        with suppress(FileExistsError):
             path.mkdir()
-        except FileExistsError:
-            number += 1
-        else:
-            return path
+            break
+    return path

@@ -27,12 +27,8 @@ def search_batches(
 ) -> tuple[Batches, Batches, Batches]:
     """The batches of the weights, those of the alphas, and those that the supernet is measured on.
 
-    Args:
-        config: of the search.
-        data: its images.
-        single_level: weights and alphas learn from the same images, all of them; otherwise from a half each, and the supernet is
-            measured on that of the alphas.
-        device: of the run.
+    In a search of a single level, weights and alphas learn from the same images, all of them; otherwise from a half each, and the
+    supernet is measured on that of the alphas.
     """
     of_weights, of_alphas = search_split(data.train, config.images, config.seed)
     if single_level:
@@ -66,14 +62,6 @@ def search_batches(
 
 
 def epoch_steps(config: SearchConfig, weights: Batches, alphas: Batches) -> tuple[int, int]:
-    """The steps of an epoch, and those of a pass through the images.
-
-    An epoch may be shorter than a pass; the next one then goes on where it ended.
-
-    Args:
-        config: of the search.
-        weights: the batches of the weights.
-        alphas: the batches of the alphas.
-    """
+    """The steps of an epoch and of a pass through the images; an epoch may be shorter, the next goes on where it ended."""
     whole = min(len(weights), len(alphas))
     return min(whole, config.search.max_steps or whole), whole

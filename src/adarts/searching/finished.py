@@ -58,8 +58,7 @@ def learned_batches(task: SearchTask) -> Batches:
     """The images of the alphas as a search step sees them: augmented, in a random order, in batches of the same size.
 
     For measurements in which the normalizations use the statistics of each batch, since those that the search gathered are of a
-    mix of operations. Such a batch must look like those that the weights learned with: not of one class, as in the order of some
-    data sets, and not without the padding of the crops.
+    mix of operations. Such a batch must look like those that the weights learned with.
     """
     return Batches(
         task.data.train,

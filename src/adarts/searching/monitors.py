@@ -98,13 +98,7 @@ def channel_stability(
 ) -> dict[str, float]:
     """Share of the selected channels that were selected before, too: kind -> mean over its cells, edges and images.
 
-    1 means that the choice did not move; a random choice of C/k channels gives about 1/k.
-
-    Args:
-        kinds: of the cells, in order.
-        before: an earlier selection.
-        now: the later one.
-        channels: C of every cell.
+    1 means that the choice did not move; a random choice of C/k channels gives about 1/k. Kinds and channels: one a cell.
     """
     shares: dict[str, list[float]] = {}
     for kind, old, new, width in zip(kinds, before.cells, now.cells, channels, strict=True):

@@ -14,12 +14,7 @@ from adarts.supernet import Supernet, require_k
 
 
 def checked_phases(config: SearchConfig, method: Method) -> tuple[Phase, ...]:
-    """The phases of a search, every one of which can be carried out.
-
-    Raises:
-        ConfigError: there is no such space, the method is not defined on it, or a phase cannot be carried out: found now, not
-            hours later.
-    """
+    """The phases of a search, every one of which can be carried out; a ConfigError comes now, not hours later."""
     name, space = method.info.name, get_space(config.space)
     if reason := method.supports(space):
         raise ConfigError(f"method '{name}' is not defined on the space '{space.name}': {reason}")
@@ -38,14 +33,7 @@ def checked_phases(config: SearchConfig, method: Method) -> tuple[Phase, ...]:
 
 
 def build_supernet(config: SearchConfig, phase: Phase, index: int, data: ImageData) -> Supernet:
-    """The supernet of a phase, with weights and alphas drawn from the seed of the search.
-
-    Args:
-        config: of the search.
-        phase: width, depth and edge design.
-        index: of the phase.
-        data: images and classes.
-    """
+    """The supernet of a phase, with weights and alphas drawn from the seed of the search."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(config.seed, "supernet", *([index] if index else [])))
         return Supernet(get_space(config.space), phase.supernet, phase.edge, data.num_classes, data.in_channels)

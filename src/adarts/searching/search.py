@@ -124,15 +124,14 @@ def _write_results(run: RunFolder, task: SearchTask, genotype: Genotype) -> dict
     collapse = collapse_warning(genotype, task.supernet.space)
     for warning in filter(None, [collapse, *genotype.remarks]):
         run.warn(warning)
-    run.write_text(GENOTYPE_FILE, genotype.to_json())
+    run.write(GENOTYPE_FILE, genotype.to_json())
     if genotype.has_text:
-        run.write_text("genotype.txt", genotype.to_text() + "\n")
+        run.write("genotype.txt", genotype.to_text() + "\n")
     for kind in genotype.cells:
-        run.write_text(f"cell_{kind}.svg", cell_svg(genotype, kind))
+        run.write(f"cell_{kind}.svg", cell_svg(genotype, kind))
     run.log(f"found: {genotype.to_text() if genotype.has_text else genotype.to_dict()['cells']}")
     return run.finish(
         {
-            "kind": "search",
             "method": task.method.info.name,
             "space": task.supernet.space.name,
             "data": config.data,
@@ -141,7 +140,6 @@ def _write_results(run: RunFolder, task: SearchTask, genotype: Genotype) -> dict
             "epochs": task.epochs,
             "planned_epochs": sum(phase.epochs for phase in task.phases),
             "stopped": task.stopped,
-            "seconds": round(run.seconds, 1),
             "skips": {kind: genotype.num_operations(kind, "skip_connect") for kind in genotype.cells},
             "truth": truth(genotype),
             "data_fingerprint": task.data.fingerprint,

@@ -94,21 +94,17 @@ def resolve_genotype(reference: str) -> Genotype:
         return Genotype.from_text(reference)
     path = Path(reference)
     try:
-        is_folder = path.is_dir()
+        is_folder, exists = path.is_dir(), path.exists()
     except (OSError, ValueError) as error:  # a name that no file can have
         raise DataError(f"genotype '{reference[:60]}': not a file, a run, or a genotype") from error
     if is_folder:
-        if not (path / GENOTYPE_FILE).exists():
-            if not (path / "config.yaml").exists():
-                raise DataError(
-                    f"{path}: no run, so no genotype: this folder holds neither genotype.json nor config.yaml"
-                )
-            command = f"adarts search --config {path / 'config.yaml'} --run-dir {path}"
-            raise DataError(f"{path}: this search is not finished; continue it with: {command}")
-        path = path / GENOTYPE_FILE
-    elif not path.exists():
-        return _published(reference)
-    return load_genotype(path)
+        if (path / GENOTYPE_FILE).exists():
+            return load_genotype(path / GENOTYPE_FILE)
+        if not (path / "config.yaml").exists():
+            raise DataError(f"{path}: no run, so no genotype: this folder holds neither genotype.json nor config.yaml")
+        command = f"adarts search --config {path / 'config.yaml'} --run-dir {path}"
+        raise DataError(f"{path}: this search is not finished; continue it with: {command}")
+    return load_genotype(path) if exists else _published(reference)
 
 
 def source_of(config: TrainConfig) -> str:
@@ -135,29 +131,17 @@ def _published(name: str) -> Genotype:
 def model_files(
     network: Network | Classifier, settings: NetworkSettings, data: ImageData
 ) -> tuple[bytes, dict[str, Any]]:
-    """What is written of a trained network: its weights without the auxiliary head, and the facts to use them with.
-
-    Args:
-        network: trained.
-        settings: that it was built by.
-        data: what it was trained on; its classes and normalization belong to the model.
-    """
+    """What is written of a trained network: its weights without the auxiliary head, and the facts to use them with."""
     weights: dict[str, Tensor] = {
         name: tensor.detach().cpu().contiguous()
         for name, tensor in network.state_dict().items()
         if not name.startswith("auxiliary_head.")
     }
-    if isinstance(network, Network):
-        built: dict[str, Any] = {
-            "channels": settings.channels,
-            "cells": settings.cells,
-        }
-    else:
-        built = {"network": settings.name}
+    cells = {"channels": settings.channels, "cells": settings.cells}
     facts = {
         "format": "adarts-model",
         "version": 1,
-        **built,
+        **(cells if isinstance(network, Network) else {"network": settings.name}),
         "in_channels": data.in_channels,
         "image_size": list(data.image_size),
         "classes": list(data.classes),
@@ -178,16 +162,14 @@ def load_model(folder: str | Path) -> tuple[Network | Classifier, dict[str, Any]
         facts = json.loads((folder / MODEL_FACTS).read_text())
         if not isinstance(facts, dict) or facts.get("format") != "adarts-model":
             raise DataError(f"{folder / MODEL_FACTS}: not the facts of an adarts model")
-        genotype = None if "network" in facts else load_genotype(folder / GENOTYPE_FILE)
-        network = _rebuilt(facts, genotype)
+        shape = len(facts["classes"]), facts["in_channels"]
+        network: Network | Classifier
+        if "network" in facts:
+            network = baselines.build(facts["network"], *shape)
+        else:
+            genotype = load_genotype(folder / GENOTYPE_FILE)
+            network = Network(genotype, shape[0], facts["channels"], facts["cells"], shape[1])
         network.load_state_dict(load_file(folder / MODEL_WEIGHTS))
     except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError, ConfigError) as error:
         raise DataError(f"{folder}: no usable trained model here: {str(error).splitlines()[0]}") from error
     return network.eval(), facts
-
-
-def _rebuilt(facts: dict[str, Any], genotype: Genotype | None) -> Network | Classifier:
-    num_classes, in_channels = len(facts["classes"]), facts["in_channels"]
-    if genotype is None:
-        return baselines.build(facts["network"], num_classes, in_channels)
-    return Network(genotype, num_classes, facts["channels"], facts["cells"], in_channels)

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from adarts.config.settings import TrainConfig
 from adarts.data import Augmentation, Batches, ImageData, Images, hold_out
@@ -149,19 +149,9 @@ class TrainTask:
 
     def measure(self, images: Images, indices: Tensor) -> tuple[float, float]:
         """Mean loss and accuracy on images that are only normalized."""
-        batches = Batches(
-            images,
-            indices,
-            batch_size=max(1, 2 * self.batches.batch_size // self.accumulation),
-            seed=self.config.seed,
-            purpose="measure",
-            augmentation=Augmentation.plain(self.data),
-            device=self.device,
-            drop_last=False,
-            shuffle=False,
-        )
+        size = max(1, 2 * self.batches.batch_size // self.accumulation)
         self.network.eval()
-        return measure(self.network, (batches.batch(0, step) for step in range(len(batches))), self.check_stop)
+        return measured(self.network, images, indices, self.data, size, self.device, self.check_stop)
 
     def _learning_rate(self, moment: float, epoch: int) -> float:
         """The rate falls with the epochs, as in the paper's code family; only a linear warm-up moves with the steps."""
@@ -172,6 +162,30 @@ class TrainTask:
 
     def _drop_path(self, epoch: int) -> float:
         return self.config.network.drop_path * epoch / self.epochs
+
+
+def measured(
+    network: nn.Module,
+    images: Images,
+    indices: Tensor,
+    data: ImageData,
+    batch_size: int,
+    device: torch.device,
+    check_stop: Callable[[], None] = lambda: None,
+) -> tuple[float, float]:
+    """Mean loss and accuracy of a network on some images of a data set, which are only normalized."""
+    batches = Batches(
+        images,
+        indices,
+        batch_size=batch_size,
+        seed=0,
+        purpose="measure",
+        augmentation=Augmentation.plain(data),
+        device=device,
+        drop_last=False,
+        shuffle=False,
+    )
+    return measure(network, (batches.batch(0, step) for step in range(len(batches))), check_stop)
 
 
 def _fitting_batch(config: TrainConfig, network: Network | Classifier, images: int) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from adarts.config.settings import RunSettings, TrainConfig, names_code
-from adarts.data import Augmentation, Batches, Data, Source, as_source, load_images
+from adarts.data import Data, Source, as_source, load_images
 from adarts.engine import (
     GENOTYPE_FILE,
     RunFolder,
@@ -22,7 +22,6 @@ from adarts.engine import (
     whole_run,
 )
 from adarts.engine.forecast import forecast, titled_rows
-from adarts.engine.update import measure
 from adarts.errors import ConfigError
 from adarts.models import Network, cost
 from adarts.report import cell_svg, write_report
@@ -37,7 +36,7 @@ from adarts.training.model import (
     resolve_genotype,
     source_of,
 )
-from adarts.training.task import TrainTask
+from adarts.training.task import TrainTask, measured
 from adarts.zoo.baselines import get_baseline
 
 
@@ -84,7 +83,7 @@ def run_training(config: TrainConfig, images: Source | None = None) -> TrainResu
             summary = run.read_json("summary.json")
         else:
             if genotype is not None and not (run.path / GENOTYPE_FILE).exists():
-                run.write_text(GENOTYPE_FILE, genotype.to_json())
+                run.write(GENOTYPE_FILE, genotype.to_json())
             if task.batches.batch_size != config.training.batch_size:
                 batch = f"a batch of {config.training.batch_size} is more than the training images"
                 run.warn(f"{batch}; it is {task.batches.batch_size} here")
@@ -121,18 +120,8 @@ def evaluate(run_dir: str | Path, run: RunSettings | None = None, data: Data | N
         raise ConfigError(f"{run_dir}: the model was trained on images of another size than {images.image_size}")
     images = dataclasses.replace(images, mean=tuple(facts["mean"]), std=tuple(facts["std"]))
     network.to(device)
-    batches = Batches(
-        images.test,
-        torch.arange(len(images.test.labels)),
-        batch_size=2 * config.training.batch_size,
-        seed=config.seed,
-        purpose="measure",
-        augmentation=Augmentation.plain(images),
-        device=device,
-        drop_last=False,
-        shuffle=False,
-    )
-    loss, accuracy = measure(network, (batches.batch(0, step) for step in range(len(batches))), lambda: None)
+    indices = torch.arange(len(images.test.labels))
+    loss, accuracy = measured(network, images.test, indices, images, 2 * config.training.batch_size, device)
     return {"test_accuracy": accuracy, "test_loss": loss, "test_images": len(images.test.labels)}
 
 
@@ -164,25 +153,23 @@ def _write_results(run: RunFolder, task: TrainTask) -> dict[str, Any]:
     loss, accuracy = task.measure(data.test, torch.arange(len(data.test.labels)))
     size = cost(network, data.image_size)
     weights, facts = model_files(network, config.network, data)
-    run.write_bytes(MODEL_WEIGHTS, weights)
+    run.write(MODEL_WEIGHTS, weights)
     run.write_json(MODEL_FACTS, facts)
     if isinstance(network, Network):
         for kind in network.genotype.cells:
-            run.write_text(f"cell_{kind}.svg", cell_svg(network.genotype, kind))
+            run.write(f"cell_{kind}.svg", cell_svg(network.genotype, kind))
         what: dict[str, Any] = {"genotype_source": source_of(config)}
     else:
         what = {"network": config.network.name}
     run.log(f"test accuracy after the last epoch: {accuracy:.2%} of {len(data.test.labels)} images")
     return run.finish(
         {
-            "kind": "train",
             "data": config.data,
             "data_fingerprint": data.fingerprint,
             "data_facts": data.facts(),
             "seed": config.seed,
             "scale": config.scale,
             "epochs": config.training.epochs,
-            "seconds": round(run.seconds, 1),
             **what,
             "test_accuracy": accuracy,
             "test_loss": loss,
