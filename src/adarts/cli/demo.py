@@ -24,7 +24,7 @@ class Demo:
 def run(words: list[str]) -> int:
     """Carry out the verb."""
     form = parse(Demo, words, "adarts demo")
-    from adarts.experiments.demo import describe, run_demo
+    from adarts.experiments.demo import run_demo
 
-    print(describe(run_demo(form.run_dir, form.seed, form.scale)))
+    run_demo(form.run_dir, form.seed, form.scale)
     return 0

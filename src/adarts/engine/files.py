@@ -32,11 +32,10 @@ def write_atomically(path: Path, *parts: bytes | memoryview) -> None:
         temporary.replace(path)
         sync_folder(path.parent)
     except BaseException as error:
+        with suppress(OSError):  # the first error is the one to tell
+            temporary.unlink(missing_ok=True)
         if isinstance(error, OSError):
-            with suppress(OSError):  # the first error is the one to tell
-                temporary.unlink(missing_ok=True)
             refuse(path, error, sum(len(part) for part in parts))
-        temporary.unlink(missing_ok=True)
         raise
 
 

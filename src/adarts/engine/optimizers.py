@@ -54,14 +54,7 @@ def load_optimizer(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -
 
 
 def learning_rate(settings: WeightOptimizer, epoch: float, epochs: int, warmup: float = 0.0) -> float:
-    """The learning rate at a time: linear from 0 during the warm-up, then along a cosine to the final one, or in steps.
-
-    Args:
-        settings: first and last learning rate, and the milestones.
-        epoch: the time, in epochs.
-        epochs: the whole run.
-        warmup: its first part.
-    """
+    """The learning rate at a time, in epochs: linear from 0 in the warm-up, then along a cosine to the final one, or in steps."""
     if epoch < warmup:
         return settings.learning_rate * epoch / warmup
     if settings.milestones:

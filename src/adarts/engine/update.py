@@ -53,13 +53,7 @@ def recorder(settings: RunSettings, device: torch.device) -> CudaGraphs | None:
 
 @dataclass(frozen=True)
 class Learned:
-    """Parameters that an update moves.
-
-    Attributes:
-        optimizer: of the parameters.
-        whose: the parameters in words, for messages.
-        clip: a longer gradient is scaled down to this norm.
-    """
+    """Parameters that an update moves, named for messages; a gradient longer than `clip` is scaled down to this norm."""
 
     optimizer: torch.optim.Optimizer
     whose: str
@@ -131,12 +125,6 @@ class Update:
             batch: images, labels, and whatever else the loss takes, image by image.
             rate: the learning rate.
             accumulation: the gradients of so many smaller batches are added up where memory is short.
-
-        Returns:
-            Sums of the loss, of the correct predictions, and the number of images.
-
-        Raises:
-            NotFiniteError: the loss or the gradient is NaN or infinite.
         """
         if accumulation != self.accumulation:
             self.forget_recording()
@@ -179,11 +167,7 @@ class Update:
             group.optimizer.found_inf = self.figures.isfinite().all().logical_not().float()  # type: ignore[attr-defined]
 
     def check(self) -> None:
-        """Raise if an update since the last check found a loss or gradient that is not finite.
-
-        Raises:
-            NotFiniteError: it did; all updates after it were left out.
-        """
+        """Raise NotFiniteError if an update since the last check found one; all updates after it were left out."""
         loss, *norms = self.figures.tolist()
         late = f" in one of the last {self.unchecked} updates" if self.runs_ahead else ""
         self.unchecked = 0
@@ -238,10 +222,7 @@ def measure(
 ) -> tuple[float, float]:
     """Mean loss and accuracy over all batches; an operation that draws (S4) draws the same in every measurement.
 
-    Args:
-        logits_of: images -> logits.
-        batches: images and labels.
-        check_stop: called after each batch, so that a stop need not wait for the last one.
+    `check_stop` is called after each batch, so that a stop need not wait for the last one.
     """
     loss = correct = count = 0.0
     with torch.random.fork_rng(devices=[]):

@@ -4,26 +4,15 @@ from __future__ import annotations
 
 import shlex
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from adarts.report import write_report
-from adarts.searching import SearchResult, run_search, search_config
+from adarts.searching import run_search, search_config
 from adarts.training import TrainResult, run_training, train_config
 
 
-@dataclass(frozen=True)
-class DemoResult:
-    """The three runs of the demo, and the page that shows them."""
-
-    search: SearchResult
-    found: TrainResult
-    random: TrainResult
-    report: Path
-
-
-def run_demo(run_dir: Path | None = None, seed: int = 0, scale: str = "demo") -> DemoResult:
+def run_demo(run_dir: Path | None = None, seed: int = 0, scale: str = "demo") -> Path:
     """Search for cells with ADARTS, train them, and train a random cell under the same budget.
 
     Args:
@@ -31,6 +20,9 @@ def run_demo(run_dir: Path | None = None, seed: int = 0, scale: str = "demo") ->
             None makes a new one in ``runs/demo``.
         seed: of all three runs.
         scale: budget.
+
+    Returns:
+        The page of the three runs.
     """
     folder = run_dir or Path("runs", "demo", time.strftime("%Y%m%d-%H%M%S"))
     common: dict[str, Any] = {"data": "signs", "scale": scale, "seed": seed}
@@ -47,16 +39,11 @@ def run_demo(run_dir: Path | None = None, seed: int = 0, scale: str = "demo") ->
     print("\n3 of 3: training a network of random cells under the same budget", flush=True)
     random = train("random", f"random:{seed}")
     report = write_report([search.run_dir, found.run_dir, random.run_dir], folder / "report.html")
-    return DemoResult(search, found, random, report)
-
-
-def describe(result: DemoResult) -> str:
-    """The outcome for people: both networks side by side, and where to look."""
-    lines = ["", "test accuracy after the last epoch (one seed: a demonstration, not a comparison)"]
-    for name, run in (("found by ADARTS", result.found), ("random cells", result.random)):
+    print("\ntest accuracy after the last epoch (one seed: a demonstration, not a comparison)")
+    for name, run in (("found by ADARTS", found), ("random cells", random)):
         facts = run.summary
         size = f"{facts['parameters']:,} parameters, {facts['macs'] / 1e6:,.0f} million MACs"
-        lines.append(f"  {name:<16} {run.test_accuracy:7.2%}   {size}")
-    moved = "differ from" if result.search.summary["initial_genotype_differs"] else "equal"
-    lines += [f"the cells found {moved} those that the untrained alphas named", f"report: {result.report}"]
-    return "\n".join(lines)
+        print(f"  {name:<16} {run.test_accuracy:7.2%}   {size}")
+    moved = "differ from" if search.summary["initial_genotype_differs"] else "equal"
+    print(f"the cells found {moved} those that the untrained alphas named\nreport: {report}")
+    return report

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 
 from adarts.config.settings import SearchConfig
@@ -33,35 +35,14 @@ def search_batches(
     of_weights, of_alphas = search_split(data.train, config.images, config.seed)
     if single_level:
         of_weights = of_alphas = torch.cat((of_weights, of_alphas))
-    augmentation = Augmentation.of(config.images, data)
-    weights, alphas = (
-        Batches(
-            data.train,
-            part,
-            batch_size=config.search.batch_size,
-            seed=config.seed,
-            purpose=purpose,
-            augmentation=augmentation,
-            device=device,
-            drop_last=True,  # static shapes, and no tiny batch for the normalization
-        )
-        for part, purpose in ((of_weights, "weights"), (of_alphas, "alphas"))
+    batches = partial(Batches, data.train, seed=config.seed, device=device)
+    size, augmentation = config.search.batch_size, Augmentation.of(config.images, data)
+    # Whole batches only: static shapes, and no tiny batch for the normalization.
+    learned = partial(batches, batch_size=size, augmentation=augmentation, drop_last=True)
+    # Shuffled, always in the same order: a folder's own is by class, and a batch of one class normalizes itself away.
+    measured = partial(batches, batch_size=2 * size, augmentation=Augmentation.plain(data), drop_last=False)
+    return (
+        learned(of_weights, purpose="weights"),
+        learned(of_alphas, purpose="alphas"),
+        measured(of_alphas, purpose="validation"),
     )
-    validation = Batches(
-        data.train,
-        of_alphas,
-        batch_size=2 * config.search.batch_size,
-        seed=config.seed,
-        purpose="validation",
-        augmentation=Augmentation.plain(data),
-        device=device,
-        drop_last=False,
-        shuffle=True,  # always in the same order: a folder's own is by class, and a batch of one class normalizes itself away
-    )
-    return weights, alphas, validation
-
-
-def epoch_steps(config: SearchConfig, weights: Batches, alphas: Batches) -> tuple[int, int]:
-    """The steps of an epoch and of a pass through the images; an epoch may be shorter, the next goes on where it ended."""
-    whole = min(len(weights), len(alphas))
-    return min(whole, config.search.max_steps or whole), whole

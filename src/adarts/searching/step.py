@@ -18,7 +18,7 @@ from adarts.engine.optimizers import adam, learning_rate, sgd
 from adarts.engine.update import Learned, Sums, Update, autocast, backward, fix_arithmetic, measure, recorder
 from adarts.errors import NotFiniteError
 from adarts.methods import Method, Phase, Progress, Purpose
-from adarts.searching.batches import epoch_steps, search_batches
+from adarts.searching.batches import search_batches
 from adarts.seeding import derive_seed, generator
 from adarts.supernet import ArchWeights, AttentionSource, Selection, Supernet
 
@@ -47,7 +47,9 @@ class BilevelStep:
         self.epochs = sum(phase.epochs for phase in self.phases)
         #: why the method ended the search before that
         self.stopped: str | None = None
-        self._steps, self._pass = epoch_steps(config, self.weight_batches, self.alpha_batches)
+        #: steps of a pass through the images; an epoch may be shorter, and the next one goes on where it ended
+        self._pass = min(len(self.weight_batches), len(self.alpha_batches))
+        self._steps = min(self._pass, config.search.max_steps or self._pass)
         #: the gradients of so many smaller batches are added up where memory is short
         self.accumulation = 1
         self.epoch, self._step = 0, 0
@@ -219,11 +221,7 @@ class BilevelStep:
             update.forget()
 
     def require_finite(self) -> None:
-        """Refuse a state behind an update that was not finite.
-
-        Raises:
-            NotFiniteError: it is one.
-        """
+        """Raise NotFiniteError for a state behind an update that was not finite."""
         with self._explained():
             for update in self.updates.values():
                 update.check()
@@ -243,11 +241,9 @@ class BilevelStep:
     @contextmanager
     def _drawing(self) -> Iterator[None]:
         """Leave torch's own generator as it was, where a method or an operation draws from it."""
-        if not self._draws:
-            yield
-            return
-        with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
-            torch.manual_seed(derive_seed(self.config.seed, "draws", self.epoch, self._step))
+        with torch.random.fork_rng([self.device] if self.device.type == "cuda" else [], enabled=self._draws):
+            if self._draws:
+                torch.manual_seed(derive_seed(self.config.seed, "draws", self.epoch, self._step))
             yield
 
     @contextmanager

@@ -49,7 +49,8 @@ def train_config(config_file: Path | str | None = None, **given: Any) -> TrainCo
     with suppress(
         DataError
     ):  # the training itself refuses it, unless it is one that goes on with the cells that it has kept
-        space, recipe = _recipe(genotype, name)
+        space = None if name is not None or genotype is None else resolve_genotype(genotype).space
+        recipe = _recipe(space, name)
         if name is None and config_file and layers.given.get("genotype") and layers.file.get("genotype"):
             _refuse_cells_of_another_recipe(genotype, space, recipe, layers.file, Path(config_file))
     values = layers.put_together(space, {**recipe, "genotype": default}, f"recipe of '{name or space}'")
@@ -59,16 +60,12 @@ def train_config(config_file: Path | str | None = None, **given: Any) -> TrainCo
 def usual_layers(config: TrainConfig, space: str | None) -> dict[str, Any]:
     """All settings that a training on these images at this scale has when nobody says otherwise; no space is no cells."""
     asked = {"data": config.data, "scale": config.scale, "network": {"name": config.network.name}}
-    recipe = get_baseline(config.network.name).recipe if config.network.name else OF_SPACES.get(str(space), {})
-    return Layers(TrainConfig, asked).put_together(space, recipe)
+    return Layers(TrainConfig, asked).put_together(space, _recipe(space, config.network.name))
 
 
-def _recipe(genotype: str | None, network: str | None) -> tuple[str | None, Values]:
-    """The space of what is trained, None for a hand-designed network, and the published recipe of its training."""
-    if network is not None or genotype is None:
-        return None, {} if network is None else get_baseline(network).recipe
-    space = resolve_genotype(genotype).space
-    return space, OF_SPACES.get(space, {})
+def _recipe(space: str | None, network: str | None) -> Values:
+    """The published recipe for the cells of a space, or for a hand-designed network."""
+    return OF_SPACES.get(str(space), {}) if network is None else get_baseline(network).recipe
 
 
 def kept_genotype(run_dir: Path | None) -> str | None:
@@ -82,9 +79,10 @@ def _refuse_cells_of_another_recipe(
     """A file outweighs recipes: what it says for its own cells must not train those of a space with another recipe."""
     reference = kept_genotype(config_file.parent) or file["genotype"]
     try:
-        space_of_file, recipe_of_file = _recipe(reference, None)
+        space_of_file = resolve_genotype(reference).space
     except AdartsError:  # they are not there any more, so nothing is known of them
         return
+    recipe_of_file = _recipe(space_of_file, None)
     both = merged(recipe_of_file, recipe)
     overridden = [section for section, settings in both.items() if settings.keys() & file.get(section, {}).keys()]
     if recipe != recipe_of_file and overridden:

@@ -75,10 +75,9 @@ class TrainTask:
         x_bchw, y_b = self.batches.batch(epoch, step)
         rate = self._learning_rate(epoch + (step + 1) / len(self.batches), epoch)
         batch = x_bchw, y_b, *self._path_scales(x_bchw, epoch, step)
-        if not self.draws:
-            return self.update(*batch, rate=rate, accumulation=self.accumulation)
-        with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
-            torch.manual_seed(derive_seed(self.config.seed, "noise", epoch, step))
+        with torch.random.fork_rng([self.device] if self.device.type == "cuda" else [], enabled=self.draws):
+            if self.draws:
+                torch.manual_seed(derive_seed(self.config.seed, "noise", epoch, step))
             return self.update(*batch, rate=rate, accumulation=self.accumulation)
 
     def _path_scales(self, x_bchw: Tensor, epoch: int, step: int) -> tuple[Tensor, ...]:
