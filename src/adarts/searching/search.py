@@ -8,8 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from adarts.config.settings import SearchConfig
 from adarts.data import Source, load_images
 from adarts.engine import GENOTYPE_FILE, RunFolder, carry_out, whole_run
@@ -69,7 +67,7 @@ def run_search(config: SearchConfig, images: Source | None = None) -> SearchResu
         else:
             for warning in filter(None, _warnings(config, task)):
                 run.warn(warning)
-            carry_out(task, run, config.run, partial(_description, task, device))
+            carry_out(task, run, config.run, partial(_description, task))
             genotype = task.genotype()
             summary = _write_results(run, task, genotype)
         run.log(f"report: {write_report([run.path])}")
@@ -86,7 +84,7 @@ def _warnings(config: SearchConfig, task: SearchTask) -> Iterator[str | None]:
     yield task.method.budget_warning(task)
 
 
-def _description(task: SearchTask, device: torch.device) -> str:
+def _description(task: SearchTask) -> str:
     """What will be done and what it will cost."""
     net, data = task.supernet, task.data
     shape = (1, data.in_channels, *data.image_size)
@@ -99,7 +97,7 @@ def _description(task: SearchTask, device: torch.device) -> str:
         ("weights", f"{sum(weights):,} parameters, {sum(alphas)} alphas"),
         ("MACs", f"{count_macs(net, shape) / 1e6:,.0f} million an image"),
         ("steps", f"{task.epochs} epochs of {steps} steps, {sum(p.warmup_epochs for p in task.phases)} warm-up"),
-        ("predicted", forecast(task, device, _plan(task))),
+        ("predicted", forecast(task, task.device, _plan(task))),
     ]
     return f"{titled_rows('data', data.facts())}\n{titled_rows('search', rows)}"
 

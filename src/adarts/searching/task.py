@@ -23,14 +23,7 @@ from adarts.supernet import Selection
 
 
 class SearchTask(BilevelStep):
-    """The bilevel search of one method on one data set.
-
-    Args:
-        config: the whole search.
-        data: its images.
-        method: how.
-        device: of the run.
-    """
+    """The bilevel search of one method on one data set."""
 
     def __init__(self, config: SearchConfig, data: ImageData, method: Method, device: torch.device) -> None:
         config = with_fitting_batch(config, data, method.single_level)
