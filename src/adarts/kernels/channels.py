@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from adarts.kernels.operators import call, channels_last, define, empty, native
+from adarts.kernels.operators import channels_last, define, empty, native
 
 
 class Contribution(NamedTuple):
@@ -60,7 +60,7 @@ def write_back(contributions: Sequence[Contribution]) -> Tensor:
         node: Tensor = torch.ops.adarts.write_back(
             [channels_last(c.bypass_bchw) for c in contributions],
             [c.gate_bc.to(x.dtype).expand(batch, channels).contiguous() for c in contributions],
-            [c.mixed_bkhw for c in contributions],
+            [c.mixed_bkhw if _pitch(c.mixed_bkhw) else channels_last(c.mixed_bkhw) for c in contributions],
             [c.index_sk.contiguous() for c in contributions],
         )
         return node
@@ -108,40 +108,13 @@ def _product(x_bchw: Tensor, matrix_soi: Tensor) -> Tensor:
     return result
 
 
-def _select(x: Tensor, index: Tensor, scale: Tensor) -> Tensor:
-    out = _fake_select(x, index, scale)
-    batch, channels, height, width = x.shape
-    call("select", x.dtype, batch, height * width, channels, out.shape[1], int(len(index) > 1), x, index, scale, out)
-    return out
-
-
-def _fake_select(x: Tensor, index: Tensor, scale: Tensor) -> Tensor:
-    return empty(x, len(x), index.shape[1], *x.shape[2:])
-
-
-def _remember_select(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    ctx.save_for_backward(*inputs)
-
-
-def _backward_select(ctx: Any, saved: Sequence[Tensor], g: Tensor) -> tuple[Any, ...]:
+def _select_backward(g: Tensor, *saved: Tensor) -> tuple[Any, ...]:
     gx, g_scale = torch.ops.adarts.select_backward(channels_last(g), *saved)
     return gx, None, g_scale
 
 
-def _select_backward(g: Tensor, x: Tensor, index: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
-    gx, g_scale = _fake_select_backward(g, x, index, scale)
-    batch, channels, height, width = x.shape
-    sizes = (batch, height * width, channels, g.shape[1], int(len(index) > 1))
-    call("select_backward", x.dtype, *sizes, g, x, index, scale, gx, g_scale)
-    return gx, g_scale
-
-
-def _fake_select_backward(g: Tensor, x: Tensor, index: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
-    return empty(x, *x.shape), scale.new_empty(scale.shape)
-
-
 def _pitch(mixed_bkhw: Tensor) -> int:
-    """How far apart the pixels lie: the edges' results are slices of one feature map."""
+    """How far apart the pixels lie: the edges' results are slices of one feature map. 0 where they are not."""
     _, channels, height, width = mixed_bkhw.shape
     pitch = mixed_bkhw.stride(3) if width > 1 else channels
     expected = (height * width * pitch, 1, width * pitch, pitch)
@@ -149,67 +122,45 @@ def _pitch(mixed_bkhw: Tensor) -> int:
     return pitch if dense else 0
 
 
-def _write_back(bypass: list[Tensor], gate: list[Tensor], mixed: list[Tensor], index: list[Tensor]) -> Tensor:
-    out = empty(bypass[0], *bypass[0].shape)
-    batch, channels, height, width = out.shape
-    mixed = [m if _pitch(m) else channels_last(m) for m in mixed]
-    sizes = (batch, height * width, channels, mixed[0].shape[1], len(bypass), int(len(index[0]) > 1))
-    call("write_back", out.dtype, *sizes, [_pitch(m) for m in mixed], bypass, gate, mixed, index, out)
-    return out
-
-
-def _remember_write_back(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    bypass, gate, mixed, index = inputs
-    ctx.count, ctx.selected = len(bypass), mixed[0].shape[1]
-    ctx.save_for_backward(*bypass, *gate, *index)
-
-
-def _backward_write_back(ctx: Any, saved: Sequence[Tensor], g: Tensor) -> tuple[Any, ...]:
-    count = ctx.count
-    parts = saved[:count], saved[count : 2 * count], saved[2 * count :]
-    out = torch.ops.adarts.write_back_backward(channels_last(g), *parts, ctx.selected)
+def _write_back_backward(g: Tensor, *saved: Any) -> tuple[Any, ...]:
+    out = torch.ops.adarts.write_back_backward(channels_last(g), *saved)
+    count = len(out) // 3
     return out[:count], out[count : 2 * count], out[2 * count :], None
 
 
-def _write_back_backward(
-    g: Tensor, bypass: list[Tensor], gate: list[Tensor], index: list[Tensor], selected: int
-) -> list[Tensor]:
-    """Gradients of the bypasses, of the gates, and of the operations' results."""
-    out = _fake_write_back_backward(g, bypass, gate, index, selected)
-    count, (batch, channels, height, width) = len(bypass), g.shape
-    sizes = (batch, height * width, channels, selected, count, int(len(index[0]) > 1))
-    parts = out[:count], out[count : 2 * count], out[2 * count :]
-    call("write_back_backward", g.dtype, *sizes, g, bypass, gate, index, *parts)
-    return out
-
-
-def _fake_write_back_backward(
-    g: Tensor, bypass: list[Tensor], gate: list[Tensor], index: list[Tensor], selected: int
-) -> list[Tensor]:
-    maps = [empty(g, *g.shape) for _ in bypass]
-    gates = [t.new_empty(t.shape) for t in gate]
-    return [*maps, *gates, *(empty(g, len(g), selected, *g.shape[2:]) for _ in bypass)]
+def _sizes(x: Tensor, *others: int) -> list[int]:
+    batch, channels, height, width = x.shape
+    return [batch, height * width, channels, *others]
 
 
 define(
     "select(Tensor x, Tensor index, Tensor scale) -> Tensor",
-    _select,
-    _fake_select,
-    (_remember_select, _backward_select),
+    lambda x, index, scale: empty(x, len(x), index.shape[1], *x.shape[2:]),
+    lambda x, index, scale: _sizes(x, index.shape[1], len(index) > 1),
+    lambda out, *arguments: arguments,
+    _select_backward,
 )
 define(
     "select_backward(Tensor g, Tensor x, Tensor index, Tensor scale) -> (Tensor, Tensor)",
-    _select_backward,
-    _fake_select_backward,
+    lambda g, x, index, scale: (empty(x, *x.shape), scale.new_empty(scale.shape)),
+    lambda g, x, index, scale: _sizes(x, index.shape[1], len(index) > 1),
 )
 define(
     "write_back(Tensor[] bypass, Tensor[] gate, Tensor[] mixed, Tensor[] index) -> Tensor",
-    _write_back,
     lambda bypass, *_: empty(bypass[0], *bypass[0].shape),
-    (_remember_write_back, _backward_write_back),
+    lambda bypass, gate, mixed, index: [
+        *_sizes(bypass[0], mixed[0].shape[1], len(bypass), len(index[0]) > 1),
+        [_pitch(m) for m in mixed],
+    ],
+    lambda out, bypass, gate, mixed, index: (bypass, gate, index, mixed[0].shape[1]),
+    _write_back_backward,
 )
 define(
     "write_back_backward(Tensor g, Tensor[] bypass, Tensor[] gate, Tensor[] index, int selected) -> Tensor[]",
-    _write_back_backward,
-    _fake_write_back_backward,
+    lambda g, bypass, gate, index, selected: [
+        *(empty(g, *g.shape) for _ in bypass),
+        *(t.new_empty(t.shape) for t in gate),
+        *(empty(g, len(g), selected, *g.shape[2:]) for _ in bypass),
+    ],
+    lambda g, bypass, gate, index, selected: _sizes(g, len(bypass), len(index[0]) > 1),
 )

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from adarts.kernels.operators import call, channels_last, define, empty, native
+from adarts.kernels.operators import channels_last, define, empty, native
 
 
 def channel_product(x_bchw: Tensor, matrix: Tensor) -> Tensor:
@@ -25,44 +24,24 @@ def relu_product(x_bchw: Tensor, matrix_oi: Tensor) -> Tensor:
     return channel_product(F.relu(x_bchw), matrix_oi)
 
 
-def _pixels(x: Tensor) -> int:
-    return x.numel() // x.shape[1]
-
-
-def _forward(x: Tensor, matrix: Tensor) -> Tensor:
-    out = _fake(x, matrix)
-    call("relu_product", x.dtype, _pixels(x), x.shape[1], len(matrix), x, matrix, out)
-    return out
-
-
-def _fake(x: Tensor, matrix: Tensor) -> Tensor:
-    return empty(x, len(x), len(matrix), *x.shape[2:])
-
-
-def _remember(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
-    ctx.save_for_backward(*inputs)
-    ctx.weights = inputs[1].requires_grad
-
-
-def _backward(ctx: Any, saved: Sequence[Tensor], g: Tensor) -> tuple[Tensor, Tensor | None]:
-    gx, *gw = torch.ops.adarts.relu_product_backward(channels_last(g), *saved, ctx.weights)
+def _backward(g: Tensor, *saved: Any) -> tuple[Tensor, Tensor | None]:
+    gx, *gw = torch.ops.adarts.relu_product_backward(channels_last(g), *saved)
     return gx, gw[0] if gw else None
 
 
-def _backward_kernel(g: Tensor, x: Tensor, matrix: Tensor, weights: bool) -> list[Tensor]:
-    out = _fake_backward(g, x, matrix, weights)
-    gw = out[1] if weights else None
-    call("relu_product_backward", x.dtype, _pixels(x), x.shape[1], len(matrix), g, x, matrix, out[0], gw)
-    return out
+def _sizes(x: Tensor, matrix: Tensor) -> list[int]:
+    return [x.numel() // x.shape[1], x.shape[1], len(matrix)]
 
 
-def _fake_backward(g: Tensor, x: Tensor, matrix: Tensor, weights: bool) -> list[Tensor]:
-    return [empty(x, *x.shape), *([matrix.new_empty(matrix.shape)] if weights else [])]
-
-
-define("relu_product(Tensor x, Tensor matrix) -> Tensor", _forward, _fake, (_remember, _backward))
+define(
+    "relu_product(Tensor x, Tensor matrix) -> Tensor",
+    lambda x, matrix: empty(x, len(x), len(matrix), *x.shape[2:]),
+    _sizes,
+    lambda out, x, matrix: (x, matrix, matrix.requires_grad),
+    _backward,
+)
 define(
     "relu_product_backward(Tensor g, Tensor x, Tensor matrix, bool weights) -> Tensor[]",
-    _backward_kernel,
-    _fake_backward,
+    lambda g, x, matrix, weights: [empty(x, *x.shape), *([matrix.new_empty(matrix.shape)] if weights else [])],
+    lambda g, x, matrix, weights: _sizes(x, matrix),
 )

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from adarts.kernels.operators import call, channels_last, define, empty, native
+from adarts.kernels.operators import channels_last, define, empty, native
 
 
 @dataclass(frozen=True)
@@ -129,86 +129,33 @@ def statistics(maps: Sequence[Tensor], norms: Sequence[Normalization | None]) ->
     return mean_kn, inv_std_kn
 
 
-def _statistics(
-    z: list[Tensor],
-    normalized: list[bool],
-    running_mean: list[Tensor],
-    running_var: list[Tensor],
-    training: bool,
-    momentum: float,
-    eps: float,
-) -> tuple[Tensor, Tensor]:
-    mean, inv_std = _fake_statistics(z)
-    n = z[0].shape[1]
-    running: list[list[Tensor | None]] = [[None] * len(z), [None] * len(z)]
-    if running_mean:
-        for side, given in zip(running, (running_mean, running_var), strict=True):
-            rest = iter(given)
-            side[:] = [next(rest) if is_one else None for is_one in normalized]
-    maps = [t if is_one else None for t, is_one in zip(z, normalized, strict=True)]
-    sizes = (z[0].numel() // n, n, len(z), int(training))
-    call("statistics", z[0].dtype, *sizes, maps, *running, momentum, eps, mean, inv_std)
-    return mean, inv_std
+def _sizes(x: Tensor, *others: int) -> list[int]:
+    return [x.numel() // x.shape[1], x.shape[1], *others]
 
 
-def _fake_statistics(z: list[Tensor], *_: Any) -> tuple[Tensor, Tensor]:
-    shape = (len(z), z[0].shape[1])
-    return z[0].new_empty(shape), z[0].new_empty(shape)
-
-
-def _sum(
-    z: list[Tensor], mean: Tensor, inv_std: Tensor, gain: Tensor, bias: Tensor | None, batch_statistics: list[bool]
-) -> Tensor:
-    out = empty(z[0], *z[0].shape)
-    n = out.shape[1]
-    call("normalized_sum", out.dtype, out.numel() // n, n, len(z), z, mean, inv_std, gain, bias, out)
-    return out
-
-
-def _remember(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    z, mean, inv_std, gain, bias, ctx.batch_statistics = inputs
-    ctx.bias = bias is not None
-    ctx.save_for_backward(mean, inv_std, gain, *z)
-
-
-def _backward(ctx: Any, saved: Sequence[Tensor], g: Tensor) -> tuple[Any, ...]:
-    mean, inv_std, gain, *z = saved
-    *gz, g_gain, g_bias = torch.ops.adarts.normalized_sum_backward(
-        channels_last(g), z, mean, inv_std, gain, ctx.batch_statistics
-    )
-    return gz, None, None, g_gain, g_bias if ctx.bias else None, None
-
-
-def _sum_backward(
-    g: Tensor, z: list[Tensor], mean: Tensor, inv_std: Tensor, gain: Tensor | None, batch_statistics: list[bool]
-) -> list[Tensor]:
-    """Gradients of the maps, of the gains (k, n), and of the bias (n,)."""
-    out = _fake_sum_backward(g, z, mean)
-    n, depends = g.shape[1], [int(b) for b in batch_statistics]
-    sizes = (g.numel() // n, n, len(z))
-    call("normalized_sum_backward", g.dtype, *sizes, g, z, mean, inv_std, gain, depends, out[:-2], out[-2], out[-1])
-    return out
-
-
-def _fake_sum_backward(g: Tensor, z: list[Tensor], mean: Tensor, *_: Any) -> list[Tensor]:
-    return [*(empty(g, *g.shape) for _ in z), mean.new_empty(mean.shape), g.new_empty(g.shape[1])]
+def _backward(
+    g: Tensor, z: list[Tensor], mean: Tensor, inv_std: Tensor, gain: Tensor, depends: list[bool], has_bias: bool
+) -> tuple[Any, ...]:
+    *gz, g_gain, g_bias = torch.ops.adarts.normalized_sum_backward(channels_last(g), z, mean, inv_std, gain, depends)
+    return gz, None, None, g_gain, g_bias if has_bias else None, None
 
 
 define(
     "statistics(Tensor[] z, bool[] normalized, Tensor(a!)[] running_mean, Tensor(b!)[] running_var, bool training, "
     "float momentum, float eps) -> (Tensor, Tensor)",
-    _statistics,
-    _fake_statistics,
+    lambda z, *_: (z[0].new_empty(len(z), z[0].shape[1]), z[0].new_empty(len(z), z[0].shape[1])),
+    lambda z, normalized, running_mean, *_: _sizes(z[0], len(z), len(running_mean)),
 )
 define(
     "normalized_sum(Tensor[] z, Tensor mean, Tensor inv_std, Tensor gain, Tensor? bias, bool[] batch_statistics) -> Tensor",
-    _sum,
     lambda z, *_: empty(z[0], *z[0].shape),
-    (_remember, _backward),
+    lambda z, *_: _sizes(z[0], len(z)),
+    lambda out, z, mean, inv_std, gain, bias, depends: (z, mean, inv_std, gain, depends, bias is not None),
+    _backward,
 )
 define(
     "normalized_sum_backward(Tensor g, Tensor[] z, Tensor mean, Tensor inv_std, Tensor? gain, bool[] batch_statistics) "
     "-> Tensor[]",
-    _sum_backward,
-    _fake_sum_backward,
+    lambda g, z, mean, *_: [*(empty(g, *g.shape) for _ in z), mean.new_empty(mean.shape), g.new_empty(g.shape[1])],
+    lambda g, z, *_: _sizes(g, len(z)),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import torch
@@ -53,29 +54,39 @@ def empty(like: Tensor, batch: int, channels: int, height: int, width: int) -> T
 
 def define(
     schema: str,
-    kernel: Callable[..., Any],
-    fake: Callable[..., Any],
-    backward: tuple[Callable[..., None], Callable[..., tuple[Any, ...]]] | None = None,
+    results: Callable[..., Any],
+    sizes: Callable[..., Sequence[Any]],
+    save: Callable[..., Sequence[Any]] | None = None,
+    gradient: Callable[..., tuple[Any, ...]] | None = None,
 ) -> None:
-    """Register an operator ``torch.ops.adarts.NAME``.
+    """Register an operator ``torch.ops.adarts.NAME``, which calls the kernel of that name with sizes, arguments and results.
 
     Args:
         schema: name, arguments and results in torch's notation.
-        kernel: computes it on the CPU.
-        fake: makes results of the right shape, without data.
-        backward: (remember, gradient): ``remember(ctx, arguments, results)`` keeps what ``gradient(ctx, saved tensors,
-            *gradients of the results)`` needs to return one gradient (or list of gradients) for every argument.
+        results: from the arguments to results of the right shape, without data.
+        sizes: from the arguments to what the kernel is told besides them.
+        save: ``save(results, *arguments)`` returns what the backward pass needs: tensors, lists of tensors, and other values.
+        gradient: ``gradient(*gradients of the results, *saved)`` returns one gradient (or list of them) for every argument;
+            the gradients of a list are a list.
     """
     name = schema.partition("(")[0]
+
+    def kernel(*arguments: Any) -> Any:
+        made = results(*arguments)
+        first = arguments[0]
+        dtype = (first[0] if isinstance(first, list) else first).dtype
+        _call(name, dtype, *sizes(*arguments), *arguments, *(made if isinstance(made, tuple) else (made,)))
+        return made
+
     _OPERATORS.define(schema)
     _OPERATORS.impl(name, kernel, "CPU")
-    library.register_fake(f"adarts::{name}", fake, lib=_OPERATORS)
-    if backward is not None:
-        _OPERATORS.impl(name, _differentiable(getattr(torch.ops.adarts, name).default, *backward), "Autograd")
+    library.register_fake(f"adarts::{name}", results, lib=_OPERATORS)
+    if save is not None and gradient is not None:
+        _OPERATORS.impl(name, _differentiable(getattr(torch.ops.adarts, name).default, save, gradient), "Autograd")
 
 
 def _differentiable(
-    operator: torch._ops.OpOverload, remember: Callable[..., None], gradient: Callable[..., tuple[Any, ...]]
+    operator: torch._ops.OpOverload, save: Callable[..., Sequence[Any]], gradient: Callable[..., tuple[Any, ...]]
 ) -> Callable[..., Any]:
     """The operator as autograd sees it.
 
@@ -89,7 +100,19 @@ def _differentiable(
         def forward(ctx: Any, arguments: tuple[Any, ...], *_: Tensor | None) -> Any:
             with torch._C._AutoDispatchBelowAutograd():
                 results = operator(*arguments)
-            remember(ctx, arguments, results)
+            tensors: list[Tensor] = []
+            ctx.kept = []  # where each value lies among the saved tensors, or the value itself
+            for value in save(results, *arguments):
+                start = len(tensors)
+                if isinstance(value, Tensor):
+                    tensors.append(value)
+                    ctx.kept.append((start, None))
+                elif isinstance(value, list) and value and isinstance(value[0], Tensor):
+                    tensors += value
+                    ctx.kept.append((slice(start, len(tensors)), None))
+                else:
+                    ctx.kept.append((None, value))
+            ctx.save_for_backward(*tensors)
             ctx.lengths = [len(value) if isinstance(value, list) else None for value in arguments]
             return tuple(results) if isinstance(results, list) else results
 
@@ -98,13 +121,15 @@ def _differentiable(
             saved = ctx.saved_tensors
             if torch.is_grad_enabled():  # create_graph
                 with torch.no_grad():
-                    flat = in_a_row(ctx, saved, *gradients)
+                    flat = in_a_row(ctx, saved, gradients)
                 return (None, *_Once.apply(flat, *saved, *gradients))
-            return (None, *in_a_row(ctx, saved, *gradients))
+            return (None, *in_a_row(ctx, saved, gradients))
 
-    def in_a_row(ctx: Any, saved: Sequence[Tensor], *gradients: Tensor) -> list[Tensor | None]:
+    def in_a_row(ctx: Any, saved: tuple[Tensor, ...], gradients: tuple[Tensor, ...]) -> list[Tensor | None]:
+        values = [other if place is None else saved[place] for place, other in ctx.kept]
+        found = gradient(gradients, *values) if returns_list else gradient(*gradients, *values)
         flat: list[Tensor | None] = []
-        for length, value in zip(ctx.lengths, gradient(ctx, saved, *gradients), strict=True):
+        for length, value in zip(ctx.lengths, found, strict=True):
             flat.extend([value] if length is None else [None] * length if value is None else value)
         return flat
 
@@ -136,16 +161,11 @@ class _Once(torch.autograd.Function):
         )
 
 
-def call(
-    name: str, dtype: torch.dtype, *arguments: Tensor | float | Sequence[Tensor | None] | Sequence[int] | None
-) -> None:
+def _call(name: str, dtype: torch.dtype, *arguments: Any) -> None:
     """Run a kernel on the current number of threads.
 
-    Args:
-        name: of the C function, without `adarts_` and the type.
-        dtype: of all feature maps.
-        arguments: tensors are passed as pointers to their data, lists of tensors as arrays of pointers, whole numbers as
-            int64, others as double.
+    Tensors are passed as pointers to their data, lists of tensors as arrays of pointers, whole numbers as int64, others as
+    double.
 
     Raises:
         MemoryError: the kernel's own buffers do not fit into memory.
@@ -153,7 +173,7 @@ def call(
     """
     functions = build.functions()
     assert functions is not None  # whoever calls has asked `native`
-    function = getattr(functions, f"adarts_{name}_{_TYPES[dtype]}")
+    function = _function(functions, f"adarts_{name}_{_TYPES[dtype]}")
     failed = function(*map(_argument, arguments), ctypes.c_int64(torch.get_num_threads()))
     if failed == _NO_MEMORY:
         raise MemoryError(f"not enough memory for the buffers of the native kernel '{name}'")
@@ -161,14 +181,22 @@ def call(
         raise RuntimeError(f"native kernel '{name}': an index is not that of a channel")
 
 
+@cache
+def _function(functions: ctypes.CDLL, name: str) -> Callable[..., int]:
+    """The library holds pointers (native/vector.h)."""
+    address = ctypes.c_void_p.in_dll(functions, name).value
+    assert address is not None
+    return ctypes.CFUNCTYPE(ctypes.c_int)(address)
+
+
 def _argument(value: Any) -> Any:
     kind = type(value)
-    if kind is int:
+    if kind is int or kind is bool:
         return ctypes.c_int64(value)
-    if kind is list or kind is tuple:
-        if value and type(value[0]) is int:
+    if kind is list:
+        if value and isinstance(value[0], int):
             return (ctypes.c_int64 * len(value))(*value)
-        return (ctypes.c_void_p * len(value))(*[None if t is None else t.data_ptr() for t in value])
+        return (ctypes.c_void_p * len(value))(*[t.data_ptr() for t in value])
     if kind is float:
         return ctypes.c_double(value)
     return None if value is None else ctypes.c_void_p(value.data_ptr())

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from adarts.kernels.operators import call, channels_last, define, empty, native
+from adarts.kernels.operators import channels_last, define, empty, native
 
 
 def pools(x_bnhw: Tensor, stride: int) -> tuple[Tensor, Tensor]:
@@ -41,91 +38,51 @@ def global_pools(x_bchw: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _pools(x: Tensor, stride: int) -> tuple[Tensor, Tensor, Tensor]:
-    largest, average, tap = _fake_pools(x, stride)
-    call("pools", x.dtype, _sizes(x, stride), x, largest, average, tap)
-    return largest, average, tap
-
-
-def _sizes(x: Tensor, stride: int) -> list[int]:
-    batch, n, height, width = x.shape
-    return [batch, height, width, n, stride]
-
-
-def _fake_pools(x: Tensor, stride: int) -> tuple[Tensor, Tensor, Tensor]:
     batch, n, height, width = x.shape
     shape = (batch, n, -(-height // stride), -(-width // stride))
     tap = torch.empty(shape, dtype=torch.uint8, device=x.device, memory_format=torch.channels_last)
     return empty(x, *shape), empty(x, *shape), tap
 
 
-def _remember_pools(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor]) -> None:
-    x, ctx.stride = inputs
-    ctx.shape = list(x.shape)
-    ctx.save_for_backward(output[2])
-
-
-def _backward_pools(
-    ctx: Any, saved: Sequence[Tensor], g_largest: Tensor, g_average: Tensor, _: None
-) -> tuple[Any, ...]:
-    (tap,) = saved
-    gx = torch.ops.adarts.pools_backward(channels_last(g_largest), channels_last(g_average), tap, ctx.shape, ctx.stride)
-    return gx, None
-
-
-def _pools_backward(g_largest: Tensor, g_average: Tensor, tap: Tensor, shape: list[int], stride: int) -> Tensor:
-    gx = empty(g_largest, *shape)
-    call("pools_backward", gx.dtype, _sizes(gx, stride), g_largest, g_average, tap, gx)
-    return gx
+def _pools_backward(
+    g_largest: Tensor, g_average: Tensor, _: None, tap: Tensor, shape: list[int], stride: int
+) -> tuple[Tensor, None]:
+    gradients = channels_last(g_largest), channels_last(g_average)
+    return torch.ops.adarts.pools_backward(*gradients, tap, shape, stride), None
 
 
 def _global_pools(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    batch, channels, height, width = x.shape
-    mean, largest, pixel = _fake_global_pools(x)
-    call("global_pools", x.dtype, batch, height * width, channels, x, mean, largest, pixel)
-    return mean, largest, pixel
-
-
-def _fake_global_pools(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     shape = x.shape[:2]
     return x.new_empty(shape), x.new_empty(shape), x.new_empty(shape, dtype=torch.int32)
 
 
-def _remember_global_pools(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor]) -> None:
-    ctx.shape = list(inputs[0].shape)
-    ctx.save_for_backward(output[2])
-
-
-def _backward_global_pools(
-    ctx: Any, saved: Sequence[Tensor], g_mean: Tensor, g_largest: Tensor, _: None
+def _global_pools_backward(
+    g_mean: Tensor, g_largest: Tensor, _: None, pixel: Tensor, shape: list[int]
 ) -> tuple[Tensor]:
-    (pixel,) = saved
-    return (torch.ops.adarts.global_pools_backward(g_mean, g_largest, pixel, ctx.shape),)
-
-
-def _global_pools_backward(g_mean: Tensor, g_largest: Tensor, pixel: Tensor, shape: list[int]) -> Tensor:
-    gx = empty(g_mean, *shape)
-    batch, channels, height, width = shape
-    gradients = g_mean.contiguous(), g_largest.contiguous()
-    call("global_pools_backward", gx.dtype, batch, height * width, channels, *gradients, pixel, gx)
-    return gx
+    return (torch.ops.adarts.global_pools_backward(g_mean.contiguous(), g_largest.contiguous(), pixel, shape),)
 
 
 define(
-    "pools(Tensor x, int stride) -> (Tensor, Tensor, Tensor)", _pools, _fake_pools, (_remember_pools, _backward_pools)
+    "pools(Tensor x, int stride) -> (Tensor, Tensor, Tensor)",
+    _pools,
+    lambda x, stride: [list(x.shape)],
+    lambda out, x, stride: (out[2], list(x.shape), stride),
+    _pools_backward,
 )
 define(
     "pools_backward(Tensor g_largest, Tensor g_average, Tensor tap, int[] shape, int stride) -> Tensor",
-    _pools_backward,
     lambda g_largest, g_average, tap, shape, stride: empty(g_largest, *shape),
+    lambda *_: [],
 )
 define(
     "global_pools(Tensor x) -> (Tensor, Tensor, Tensor)",
     _global_pools,
-    _fake_global_pools,
-    (_remember_global_pools, _backward_global_pools),
+    lambda x: [len(x), x.shape[2] * x.shape[3], x.shape[1]],
+    lambda out, x: (out[2], list(x.shape)),
+    _global_pools_backward,
 )
 define(
     "global_pools_backward(Tensor g_mean, Tensor g_largest, Tensor pixel, int[] shape) -> Tensor",
-    _global_pools_backward,
     lambda g_mean, g_largest, pixel, shape: empty(g_mean, *shape),
+    lambda *_: [],
 )

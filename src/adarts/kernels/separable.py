@@ -11,7 +11,7 @@ from torch import Tensor
 
 from adarts.kernels.dense import channel_product
 from adarts.kernels.norm import Normalization, normalized_sum, statistics, together
-from adarts.kernels.operators import call, channels_last, define, empty, native
+from adarts.kernels.operators import channels_last, define, empty, native
 
 _KERNELS = (3, 5, 7)
 #: channels of a group that the kernel multiplies itself: they fill vectors, or a vector holds several groups. Beyond, and
@@ -111,123 +111,55 @@ def _pointwise(y_bnhw: Tensor, matrix_gcc: Tensor | None) -> Tensor:
     return y_bnhw if matrix_gcc is None else grouped_product(y_bnhw, matrix_gcc)
 
 
-def _group(
-    x: Tensor,
-    mean: Tensor | None,
-    inv_std: Tensor | None,
-    depthwise: list[Tensor],
-    pointwise: list[Tensor],
-    dilation: list[int],
-    stride: int,
-) -> list[Any]:
-    """What both kernels begin with: the sizes, the convolutions, what they are applied to."""
-    batch, n, height, width = x.shape
-    count, channels = len(depthwise), pointwise[0].shape[-1] if pointwise else 1
-    sizes = [batch, height, width, n, channels, stride, count]
-    kernel = [w.shape[-1] for w in depthwise]
-    return [sizes, kernel, dilation, depthwise, pointwise or [None] * count, x, mean, inv_std]
-
-
-def _forward(
-    x: Tensor,
-    mean: Tensor | None,
-    inv_std: Tensor | None,
-    batch_statistics: bool,
-    depthwise: list[Tensor],
-    pointwise: list[Tensor],
-    dilation: list[int],
-    stride: int,
-) -> list[Tensor]:
-    out = _fake(x, mean, inv_std, batch_statistics, depthwise, pointwise, dilation, stride)
-    call("separable", x.dtype, *_group(x, mean, inv_std, depthwise, pointwise, dilation, stride), out)
-    return out
-
-
-def _fake(x: Tensor, *arguments: Any) -> list[Tensor]:
+def _results(x: Tensor, *arguments: Any) -> list[Tensor]:
     depthwise, stride = arguments[3], arguments[6]
     batch, n, height, width = x.shape
     return [empty(x, batch, n, -(-height // stride), -(-width // stride)) for _ in depthwise]
 
 
-def _remember(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
-    x, mean, inv_std, ctx.batch_statistics, depthwise, pointwise, ctx.dilation, ctx.stride = inputs
-    ctx.count, ctx.normalized = len(depthwise), mean is not None
-    ctx.weights = any(w.requires_grad for w in (*depthwise, *pointwise))
-    ctx.save_for_backward(x, *((mean, inv_std) if ctx.normalized else ()), *depthwise, *pointwise)
+def _sizes(x: Tensor, depthwise: list[Tensor], pointwise: list[Tensor]) -> list[list[int]]:
+    channels = pointwise[0].shape[-1] if pointwise else 0
+    return [[*x.shape, len(depthwise), channels], [w.shape[-1] for w in depthwise]]
 
 
-def _backward(ctx: Any, saved: Sequence[Tensor], *gz: Tensor) -> tuple[Any, ...]:
-    x, *rest = saved
-    mean, inv_std, *weights = rest if ctx.normalized else (None, None, *rest)
-    depthwise, pointwise = weights[: ctx.count], weights[ctx.count :]
-    gx, *gw = torch.ops.adarts.separable_backward(
-        x,
-        mean,
-        inv_std,
-        [channels_last(g) for g in gz],
-        depthwise,
-        pointwise,
-        ctx.dilation,
-        ctx.stride,
-        ctx.weights,
-    )
+def _save(_: list[Tensor], *arguments: Any) -> tuple[Any, ...]:
+    depthwise, pointwise = arguments[4:6]
+    return *arguments, any(w.requires_grad for w in (*depthwise, *pointwise))
+
+
+def _backward(
+    gz: Sequence[Tensor],
+    x: Tensor,
+    mean: Tensor | None,
+    inv_std: Tensor | None,
+    batch_statistics: bool,
+    depthwise: list[Tensor],
+    *others: Any,
+) -> tuple[Any, ...]:
+    gz = [channels_last(g) for g in gz]
+    gx, *gw = torch.ops.adarts.separable_backward(x, mean, inv_std, gz, depthwise, *others)
     if mean is not None:
-        gx, _, _ = torch.ops.adarts.normalized_sum_backward(gx, [x], mean, inv_std, None, [ctx.batch_statistics])
-    g_weights = (gw[: ctx.count], gw[ctx.count :]) if ctx.weights else (None, None)
+        gx, _, _ = torch.ops.adarts.normalized_sum_backward(gx, [x], mean, inv_std, None, [batch_statistics])
+    g_weights = (gw[: len(depthwise)], gw[len(depthwise) :]) if gw else (None, None)
     return gx, None, None, None, *g_weights, None, None
-
-
-def _backward_kernel(
-    x: Tensor,
-    mean: Tensor | None,
-    inv_std: Tensor | None,
-    gz: list[Tensor],
-    depthwise: list[Tensor],
-    pointwise: list[Tensor],
-    dilation: list[int],
-    stride: int,
-    weights: bool,
-) -> list[Tensor]:
-    """Gradient of the ReLU's argument, then of the depthwise and the pointwise weights."""
-    out = _fake_backward(x, mean, inv_std, gz, depthwise, pointwise, dilation, stride, weights)
-    count = len(depthwise)
-    call(
-        "separable_backward",
-        x.dtype,
-        *_group(x, mean, inv_std, depthwise, pointwise, dilation, stride),
-        gz,
-        out[0],
-        out[1 : 1 + count] if weights else None,
-        (out[1 + count :] or [None] * count) if weights else None,
-    )
-    return out
-
-
-def _fake_backward(
-    x: Tensor,
-    mean: Tensor | None,
-    inv_std: Tensor | None,
-    gz: list[Tensor],
-    depthwise: list[Tensor],
-    pointwise: list[Tensor],
-    dilation: list[int],
-    stride: int,
-    weights: bool,
-) -> list[Tensor]:
-    # `new_empty`, not `empty_like`: the kernel writes weights densely, one after the other.
-    return [empty(x, *x.shape), *(w.new_empty(w.shape) for w in (*depthwise, *pointwise) if weights)]
 
 
 define(
     "separable(Tensor x, Tensor? mean, Tensor? inv_std, bool batch_statistics, Tensor[] depthwise, Tensor[] pointwise, "
     "int[] dilation, int stride) -> Tensor[]",
-    _forward,
-    _fake,
-    (_remember, _backward),
+    _results,
+    lambda x, mean, inv_std, batch_statistics, depthwise, pointwise, *_: _sizes(x, depthwise, pointwise),
+    _save,
+    _backward,
 )
+# Gradients of the ReLU's argument, then of the depthwise and the pointwise weights.
 define(
     "separable_backward(Tensor x, Tensor? mean, Tensor? inv_std, Tensor[] gz, Tensor[] depthwise, Tensor[] pointwise, "
     "int[] dilation, int stride, bool weights) -> Tensor[]",
-    _backward_kernel,
-    _fake_backward,
+    # `new_empty`, not `empty_like`: the kernel writes weights densely, one after the other.
+    lambda x, mean, inv_std, gz, depthwise, pointwise, dilation, stride, weights: [
+        empty(x, *x.shape),
+        *(w.new_empty(w.shape) for w in (*depthwise, *pointwise) if weights),
+    ],
+    lambda x, mean, inv_std, gz, depthwise, pointwise, *_: _sizes(x, depthwise, pointwise),
 )

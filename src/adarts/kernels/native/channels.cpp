@@ -19,8 +19,8 @@ void copy_indices(const int64_t* from, int64_t n, int64_t C, int32_t* to) {
 
 // out[b, p, j] = x[b, p, index[j]] * scale[b, j]; x has C channels, out n.
 template <class T>
-void select(int64_t batch, int64_t pixels, int64_t C, int64_t n, bool per_image, const T* x, const int64_t* index, const T* scale,
-            T* out, int threads) {
+void select(int64_t batch, int64_t pixels, int64_t C, int64_t n, int64_t per_image, const T* x, const int64_t* index,
+            const T* scale, T* out, int64_t threads) {
   in_parallel(threads, batch, [&](int64_t begin, int64_t end, int) {
     std::vector<int32_t> places(n);
     for (int64_t b = begin; b < end; b++) {
@@ -36,8 +36,8 @@ void select(int64_t batch, int64_t pixels, int64_t C, int64_t n, bool per_image,
 }
 
 template <class T>
-void select_backward(int64_t batch, int64_t pixels, int64_t C, int64_t n, bool per_image, const T* g, const T* x,
-                     const int64_t* index, const T* scale, T* gx, T* g_scale, int threads) {
+void select_backward(int64_t batch, int64_t pixels, int64_t C, int64_t n, int64_t per_image, const T* g, const T* x,
+                     const int64_t* index, const T* scale, T* gx, T* g_scale, int64_t threads) {
   in_parallel(threads, batch, [&](int64_t begin, int64_t end, int) {
     std::vector<int32_t> places(n);
     for (int64_t b = begin; b < end; b++) {
@@ -61,9 +61,9 @@ void select_backward(int64_t batch, int64_t pixels, int64_t C, int64_t n, bool p
 // One node: the sum over its `count` edges of bypass[k] * gate[k] (per image and channel), and of the operations' results
 // mixed[k] at the places index[k]. The results of edge k lie c channels wide in pixels `pitch[k]` numbers apart.
 template <class T>
-void write_back(int64_t batch, int64_t pixels, int64_t C, int64_t c, int64_t count, bool per_image, const int64_t* pitch,
+void write_back(int64_t batch, int64_t pixels, int64_t C, int64_t c, int64_t count, int64_t per_image, const int64_t* pitch,
                 const T* const* bypass, const T* const* gate, const T* const* mixed,
-                const int64_t* const* index, T* out, int threads) {
+                const int64_t* const* index, T* out, int64_t threads) {
   in_parallel(threads, batch, [&](int64_t begin, int64_t end, int) {
     std::vector<int32_t> places(count * c);
     for (int64_t b = begin; b < end; b++) {
@@ -87,11 +87,13 @@ void write_back(int64_t batch, int64_t pixels, int64_t C, int64_t c, int64_t cou
   });
 }
 
-// Gradients of the above; those of the mixed results are c channels wide and dense; g_gate (batch, C).
+// Gradients of the above, in `results`: of all bypasses, of all gates (batch, C), and of all mixed results, c channels wide
+// and dense.
 template <class T>
-void write_back_backward(int64_t batch, int64_t pixels, int64_t C, int64_t c, int64_t count, bool per_image, const T* g,
-                         const T* const* bypass, const T* const* gate, const int64_t* const* index,
-                         T* const* g_bypass, T* const* g_gate, T* const* g_mixed, int threads) {
+void write_back_backward(int64_t batch, int64_t pixels, int64_t C, int64_t count, int64_t per_image, const T* g,
+                         const T* const* bypass, const T* const* gate, const int64_t* const* index, int64_t c,
+                         T* const* results, int64_t threads) {
+  T* const *g_bypass = results, *const *g_gate = results + count, *const *g_mixed = results + 2 * count;
   in_parallel(threads, batch, [&](int64_t begin, int64_t end, int) {
     std::vector<int32_t> places(c);
     for (int64_t b = begin; b < end; b++)
@@ -117,34 +119,7 @@ void write_back_backward(int64_t batch, int64_t pixels, int64_t C, int64_t c, in
 
 }  // namespace adarts
 
-#define ADARTS_CHANNELS(T, suffix)                                                                                          \
-  extern "C" int adarts_select_##suffix(int64_t batch, int64_t pixels, int64_t C, int64_t n, int64_t per_image, const T* x, \
-                                         const int64_t* index, const T* scale, T* out, int64_t threads) {                   \
-    return adarts::guarded([&] { adarts::select(batch, pixels, C, n, per_image, x, index, scale, out, threads); });         \
-  }                                                                                                                         \
-  extern "C" int adarts_select_backward_##suffix(int64_t batch, int64_t pixels, int64_t C, int64_t n, int64_t per_image,    \
-                                                  const T* g, const T* x, const int64_t* index, const T* scale, T* gx,      \
-                                                  T* g_scale, int64_t threads) {                                            \
-    return adarts::guarded([&] {                                                                                            \
-      adarts::select_backward(batch, pixels, C, n, per_image, g, x, index, scale, gx, g_scale, threads);                    \
-    });                                                                                                                     \
-  }                                                                                                                         \
-  extern "C" int adarts_write_back_##suffix(int64_t batch, int64_t pixels, int64_t C, int64_t c, int64_t count,             \
-                                             int64_t per_image, const int64_t* pitch, const T* const* bypass,               \
-                                             const T* const* gate, const T* const* mixed,                                   \
-                                             const int64_t* const* index, T* out, int64_t threads) {                        \
-    return adarts::guarded([&] {                                                                                            \
-      adarts::write_back(batch, pixels, C, c, count, per_image, pitch, bypass, gate, mixed, index, out, threads);           \
-    });                                                                                                                     \
-  }                                                                                                                         \
-  extern "C" int adarts_write_back_backward_##suffix(                                                                       \
-      int64_t batch, int64_t pixels, int64_t C, int64_t c, int64_t count, int64_t per_image, const T* g,                    \
-      const T* const* bypass, const T* const* gate, const int64_t* const* index,                                            \
-      T* const* g_bypass, T* const* g_gate, T* const* g_mixed, int64_t threads) {                                           \
-    return adarts::guarded([&] {                                                                                            \
-      adarts::write_back_backward(batch, pixels, C, c, count, per_image, g, bypass, gate, index, g_bypass, g_gate,          \
-                                  g_mixed, threads);                                                                        \
-    });                                                                                                                     \
-  }
-ADARTS_CHANNELS(float, float32)
-ADARTS_CHANNELS(double, float64)
+ADARTS_KERNEL(select)
+ADARTS_KERNEL(select_backward)
+ADARTS_KERNEL(write_back)
+ADARTS_KERNEL(write_back_backward)

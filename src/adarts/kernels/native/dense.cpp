@@ -5,34 +5,11 @@
 namespace adarts {
 namespace {
 
-constexpr int unroll = 8;
 constexpr int64_t tile = 64;  // pixels: they and the weights stay in the cache while all outputs are made of them
 
 template <class T>
 int64_t rounded(int64_t count) {
   return (count + lanes<T> - 1) / lanes<T> * lanes<T>;
-}
-
-// y[p, o] = sum over i of w[i, o] * x[p, i] for a tile; w (in, pitch_out), rows padded with zeros to whole vectors. `emit`
-// takes the vector of outputs that starts at (p, o).
-template <class T, class Emit>
-void multiply(const T* x, int64_t pitch_x, const T* w, int64_t in, int64_t pitch_out, int64_t pixels, Emit emit) {
-  for (int64_t o = 0; o < pitch_out; o += lanes<T>) {
-    int64_t p = 0;
-    for (; p + unroll <= pixels; p += unroll) {
-      Vector<T> sum[unroll] = {};
-      for (int64_t i = 0; i < in; i++) {
-        const Vector<T> wi = load(w + i * pitch_out + o);
-        for (int u = 0; u < unroll; u++) sum[u] += wi * x[(p + u) * pitch_x + i];
-      }
-      for (int u = 0; u < unroll; u++) emit(p + u, o, sum[u]);
-    }
-    for (; p < pixels; p++) {
-      Vector<T> sum{};
-      for (int64_t i = 0; i < in; i++) sum += load(w + i * pitch_out + o) * x[p * pitch_x + i];
-      emit(p, o, sum);
-    }
-  }
 }
 
 // Rows of a matrix padded to whole vectors, transposed on demand.
@@ -48,7 +25,7 @@ Array<T> padded(const T* matrix, int64_t rows, int64_t columns, bool transposed)
 }  // namespace
 
 template <class T>
-void relu_product(int64_t pixels, int64_t in, int64_t out, const T* x, const T* w, T* z, int threads) {
+void relu_product(int64_t pixels, int64_t in, int64_t out, const T* x, const T* w, T* z, int64_t threads) {
   const Array<T> weight = padded(w, out, in, true);
   const int64_t pitch = rounded<T>(out);
   in_parallel(threads, (pixels + tile - 1) / tile, [&](int64_t begin, int64_t end, int) {
@@ -63,9 +40,11 @@ void relu_product(int64_t pixels, int64_t in, int64_t out, const T* x, const T* 
   });
 }
 
-// gw (out, in) may be null.
+// Results: gx, and with `weights` gw (out, in).
 template <class T>
-void relu_product_backward(int64_t pixels, int64_t in, int64_t out, const T* g, const T* x, const T* w, T* gx, T* gw, int threads) {
+void relu_product_backward(int64_t pixels, int64_t in, int64_t out, const T* g, const T* x, const T* w,
+                           int64_t weights, T* const* results, int64_t threads) {
+  T *const gx = results[0], *const gw = weights ? results[1] : nullptr;
   constexpr int64_t V = lanes<T>;
   const Array<T> weight = padded(w, out, in, false);
   const int64_t pitch = rounded<T>(in);
@@ -85,20 +64,7 @@ void relu_product_backward(int64_t pixels, int64_t in, int64_t out, const T* g, 
       for (int64_t p = 0; p < count; p++)
         for (int64_t i = 0; i < in; i++) active[p * pitch + i] = relu(x[(first + p) * in + i]);
       for (int64_t i = 0; i < pitch; i += V)
-        for (int64_t o = 0; o < out; o += unroll) {
-          const int64_t some = std::min<int64_t>(unroll, out - o);
-          Vector<T> sum[unroll];
-          for (int64_t u = 0; u < some; u++) sum[u] = load(part.data() + (o + u) * pitch + i);
-          if (some == unroll)
-            for (int64_t p = 0; p < count; p++) {
-              const Vector<T> input = load(active.data() + p * pitch + i);
-              for (int u = 0; u < unroll; u++) sum[u] += input * gradient[p * out + o + u];
-            }
-          else
-            for (int64_t p = 0; p < count; p++)
-              for (int64_t u = 0; u < some; u++) sum[u] += load(active.data() + p * pitch + i) * gradient[p * out + o + u];
-          for (int64_t u = 0; u < some; u++) store(part.data() + (o + u) * pitch + i, sum[u]);
-        }
+        add_products(active.data() + i, pitch, gradient, out, out, count, part.data() + i, pitch);
     }
   });
   if (!gw) return;
@@ -111,14 +77,5 @@ void relu_product_backward(int64_t pixels, int64_t in, int64_t out, const T* g, 
 
 }  // namespace adarts
 
-#define ADARTS_DENSE(T, suffix)                                                                                             \
-  extern "C" int adarts_relu_product_##suffix(int64_t pixels, int64_t in, int64_t out, const T* x, const T* w, T* z,        \
-                                               int64_t threads) {                                                           \
-    return adarts::guarded([&] { adarts::relu_product(pixels, in, out, x, w, z, threads); });                               \
-  }                                                                                                                         \
-  extern "C" int adarts_relu_product_backward_##suffix(int64_t pixels, int64_t in, int64_t out, const T* g, const T* x,     \
-                                                        const T* w, T* gx, T* gw, int64_t threads) {                        \
-    return adarts::guarded([&] { adarts::relu_product_backward(pixels, in, out, g, x, w, gx, gw, threads); });              \
-  }
-ADARTS_DENSE(float, float32)
-ADARTS_DENSE(double, float64)
+ADARTS_KERNEL(relu_product)
+ADARTS_KERNEL(relu_product_backward)

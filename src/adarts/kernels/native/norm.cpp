@@ -22,7 +22,7 @@ struct Tiles {
 // Mean and biased variance of every channel. Within a tile the squares are taken around the tile's own mean, and the tiles
 // are combined in double precision (Chan, Golub and LeVeque 1979): no cancellation, however large the mean is.
 template <class T>
-void moments(int64_t pixels, int64_t n, const T* z, T* mean, T* variance, int threads) {
+void moments(int64_t pixels, int64_t n, const T* z, T* mean, T* variance, int64_t threads) {
   constexpr int64_t V = lanes<T>;
   const Tiles<T> tiles{pixels * n, period<T>(n)};
   const int64_t L = tiles.L;
@@ -62,18 +62,21 @@ void moments(int64_t pixels, int64_t n, const T* z, T* mean, T* variance, int th
 }
 
 // Mean and 1/deviation (count, n) to normalize every map with. The statistics of the batch (training), which the running ones
-// follow if they are given; or the running ones. A map that is null is not normalized: mean 0, deviation 1.
+// follow if there are any; or the running ones. Those are of the maps that are normalized; the others get mean 0, deviation 1.
 template <class T>
-void statistics(int64_t pixels, int64_t n, int64_t count, bool training, const T* const* z, T* const* running_mean,
-                T* const* running_var, double momentum, double eps, T* mean, T* inv_std, int threads) {
+void statistics(int64_t pixels, int64_t n, int64_t count, int64_t running, const T* const* z, const int64_t* normalized,
+                T* const* running_mean, T* const* running_var, int64_t training, double momentum, double eps, T* mean,
+                T* inv_std, int64_t threads) {
   Array<T> variance(n);
-  for (int64_t k = 0; k < count; k++) {
-    T *m = mean + k * n, *s = inv_std + k * n, *rm = running_mean[k], *rv = running_var[k];
-    if (!z[k]) {
+  for (int64_t k = 0, next = 0; k < count; k++) {
+    T *m = mean + k * n, *s = inv_std + k * n;
+    if (!normalized[k]) {
       std::fill_n(m, n, T(0));
       std::fill_n(s, n, T(1));
       continue;
     }
+    T *rm = running ? running_mean[next] : nullptr, *rv = running ? running_var[next] : nullptr;
+    next++;
     if (training) {
       moments(pixels, n, z[k], m, variance.data(), threads);
       const double unbiased = double(pixels) / std::max<int64_t>(1, pixels - 1);
@@ -92,7 +95,7 @@ void statistics(int64_t pixels, int64_t n, int64_t count, bool training, const T
 // out = sum over k of factor[k] * z[k], plus shift; factors (count, n).
 template <class T>
 void weighted_sum(int64_t pixels, int64_t n, int64_t count, const T* const* z, const T* factor, const T* shift, T* out,
-                  int threads) {
+                  int64_t threads) {
   constexpr int64_t V = lanes<T>;
   const Tiles<T> tiles{pixels * n, period<T>(n)};
   const int64_t L = tiles.L;
@@ -117,7 +120,8 @@ void weighted_sum(int64_t pixels, int64_t n, int64_t count, const T* const* z, c
 
 // For the backward pass of the above: sums (count + 1, n); row 0 holds the sum of g, row k + 1 that of g * (z[k] - mean[k]).
 template <class T>
-void gradient_sums(int64_t pixels, int64_t n, int64_t count, const T* g, const T* const* z, const T* mean, T* sums, int threads) {
+void gradient_sums(int64_t pixels, int64_t n, int64_t count, const T* g, const T* const* z, const T* mean, T* sums,
+                   int64_t threads) {
   constexpr int64_t V = lanes<T>;
   const Tiles<T> tiles{pixels * n, period<T>(n)};
   const int64_t L = tiles.L, rows = count + 1;
@@ -150,7 +154,7 @@ void gradient_sums(int64_t pixels, int64_t n, int64_t count, const T* g, const T
 // gz[k] = a[k] * g + b[k] * z[k] + c[k]; a, b, c (count, n). Where b is 0 (not depends[k]), z[k] is not read: it may be NaN.
 template <class T>
 void gradients(int64_t pixels, int64_t n, int64_t count, const T* g, const T* const* z, const int64_t* depends, const T* a,
-               const T* b, const T* c, T* const* gz, int threads) {
+               const T* b, const T* c, T* const* gz, int64_t threads) {
   constexpr int64_t V = lanes<T>;
   const Tiles<T> tiles{pixels * n, period<T>(n)};
   const int64_t L = tiles.L;
@@ -182,7 +186,7 @@ void gradients(int64_t pixels, int64_t n, int64_t count, const T* g, const T* co
 // out = sum over k of gain[k] * (z[k] - mean[k]) * inv_std[k], plus bias (or nothing, if null).
 template <class T>
 void normalized_sum(int64_t pixels, int64_t n, int64_t count, const T* const* z, const T* mean, const T* inv_std, const T* gain,
-                    const T* bias, T* out, int threads) {
+                    const T* bias, const int64_t*, T* out, int64_t threads) {
   Array<T> factor(count * n), shift(n);
   if (bias) std::copy_n(bias, n, shift.begin());
   for (int64_t k = 0; k < count; k++)
@@ -193,11 +197,13 @@ void normalized_sum(int64_t pixels, int64_t n, int64_t count, const T* const* z,
   weighted_sum(pixels, n, count, z, factor.data(), shift.data(), out, threads);
 }
 
-// Its gradients; where the statistics are those of the batch (depends[k]), they too depend on the map. gain null: all 1.
+// Its gradients, of all maps, of the gains (count, n) and of the bias; where the statistics are those of the batch (depends[k]),
+// they too depend on the map. gain null: all 1.
 template <class T>
 void normalized_sum_backward(int64_t pixels, int64_t n, int64_t count, const T* g, const T* const* z, const T* mean,
-                             const T* inv_std, const T* gain, const int64_t* depends, T* const* gz, T* g_gain, T* g_bias,
-                             int threads) {
+                             const T* inv_std, const T* gain, const int64_t* depends, T* const* results,
+                             int64_t threads) {
+  T *const g_gain = results[count], *const g_bias = results[count + 1];
   Array<T> sums((count + 1) * n), a(count * n), b(count * n), c(count * n);
   gradient_sums(pixels, n, count, g, z, mean, sums.data(), threads);
   std::copy_n(sums.begin(), n, g_bias);
@@ -208,30 +214,11 @@ void normalized_sum_backward(int64_t pixels, int64_t n, int64_t count, const T* 
     b[i] = depends[i / n] ? -a[i] * s * s * centerd / pixels : T(0);
     c[i] = depends[i / n] ? -a[i] * sums[i % n] / pixels - b[i] * mean[i] : T(0);
   }
-  gradients(pixels, n, count, g, z, depends, a.data(), b.data(), c.data(), gz, threads);
+  gradients(pixels, n, count, g, z, depends, a.data(), b.data(), c.data(), results, threads);
 }
 
 }  // namespace adarts
 
-#define ADARTS_NORM(T, suffix)                                                                                              \
-  extern "C" int adarts_statistics_##suffix(int64_t pixels, int64_t n, int64_t count, int64_t training, const T* const* z,  \
-                                             T* const* running_mean, T* const* running_var, double momentum, double eps,    \
-                                             T* mean, T* inv_std, int64_t threads) {                                        \
-    return adarts::guarded([&] {                                                                                            \
-      adarts::statistics(pixels, n, count, training, z, running_mean, running_var, momentum, eps, mean, inv_std, threads);  \
-    });                                                                                                                     \
-  }                                                                                                                         \
-  extern "C" int adarts_normalized_sum_##suffix(int64_t pixels, int64_t n, int64_t count, const T* const* z,                \
-                                                 const T* mean, const T* inv_std, const T* gain, const T* bias, T* out,     \
-                                                 int64_t threads) {                                                         \
-    return adarts::guarded([&] { adarts::normalized_sum(pixels, n, count, z, mean, inv_std, gain, bias, out, threads); });  \
-  }                                                                                                                         \
-  extern "C" int adarts_normalized_sum_backward_##suffix(                                                                   \
-      int64_t pixels, int64_t n, int64_t count, const T* g, const T* const* z, const T* mean, const T* inv_std,             \
-      const T* gain, const int64_t* depends, T* const* gz, T* g_gain, T* g_bias, int64_t threads) {                         \
-    return adarts::guarded([&] {                                                                                            \
-      adarts::normalized_sum_backward(pixels, n, count, g, z, mean, inv_std, gain, depends, gz, g_gain, g_bias, threads);   \
-    });                                                                                                                     \
-  }
-ADARTS_NORM(float, float32)
-ADARTS_NORM(double, float64)
+ADARTS_KERNEL(statistics)
+ADARTS_KERNEL(normalized_sum)
+ADARTS_KERNEL(normalized_sum_backward)

@@ -9,7 +9,9 @@ namespace adarts {
 namespace {
 
 struct Shape {
-  int64_t batch, height, width, n, stride;
+  int64_t batch, n, height, width, stride;
+  Shape(const int64_t* sizes, int64_t stride)
+      : batch(sizes[0]), n(sizes[1]), height(sizes[2]), width(sizes[3]), stride(stride) {}
   int64_t out_height() const { return (height + stride - 1) / stride; }
   int64_t out_width() const { return (width + stride - 1) / stride; }
   int64_t out_length() const { return out_width() * n; }
@@ -55,7 +57,8 @@ Array<T> column_shares(const Shape& s) {
 
 // `tap` notes which of the nine pixels was the largest: the first one, or the last NaN, as torch has it.
 template <class T>
-void pools(const Shape& s, const T* x, T* largest, T* average, uint8_t* tap_of_largest, int threads) {
+void pools(const int64_t* sizes, const T* x, int64_t stride, T* largest, T* average, uint8_t* tap_of_largest, int64_t threads) {
+  const Shape s(sizes, stride);
   const Array<T> share = column_shares<T>(s);
   const int64_t length = s.out_length();
   // While they are compared, the taps are as wide as the numbers: only then does the loop use whole vectors.
@@ -89,7 +92,9 @@ void pools(const Shape& s, const T* x, T* largest, T* average, uint8_t* tap_of_l
 }
 
 template <class T>
-void pools_backward(const Shape& s, const T* g_largest, const T* g_average, const uint8_t* tap_of_largest, T* gx, int threads) {
+void pools_backward(const T* g_largest, const T* g_average, const uint8_t* tap_of_largest, const int64_t* sizes, int64_t stride,
+                    T* gx, int64_t threads) {
+  const Shape s(sizes, stride);
   const Array<T> share = column_shares<T>(s);
   const int64_t length = s.out_length(), size = s.height * s.width * s.n;
   in_parallel(threads, s.batch, [&](int64_t begin, int64_t end, int) {
@@ -116,7 +121,7 @@ void pools_backward(const Shape& s, const T* g_largest, const T* g_average, cons
 
 // Over all pixels of an image: mean and maximum (batch, n), and which pixel was the largest (the first one, or the last NaN).
 template <class T>
-void global_pools(int64_t batch, int64_t pixels, int64_t n, const T* x, T* mean, T* largest, int32_t* pixel, int threads) {
+void global_pools(int64_t batch, int64_t pixels, int64_t n, const T* x, T* mean, T* largest, int32_t* pixel, int64_t threads) {
   in_parallel(threads, batch, [&](int64_t begin, int64_t end, int) {
     for (int64_t b = begin; b < end; b++) {
       T* __restrict a = mean + b * n;
@@ -140,8 +145,9 @@ void global_pools(int64_t batch, int64_t pixels, int64_t n, const T* x, T* mean,
 }
 
 template <class T>
-void global_pools_backward(int64_t batch, int64_t pixels, int64_t n, const T* g_mean, const T* g_largest, const int32_t* pixel,
-                           T* gx, int threads) {
+void global_pools_backward(const T* g_mean, const T* g_largest, const int32_t* pixel, const int64_t* sizes, T* gx,
+                           int64_t threads) {
+  const int64_t batch = sizes[0], n = sizes[1], pixels = sizes[2] * sizes[3];
   in_parallel(threads, batch, [&](int64_t begin, int64_t end, int) {
     Array<T> everywhere(n);
     for (int64_t b = begin; b < end; b++) {
@@ -155,29 +161,7 @@ void global_pools_backward(int64_t batch, int64_t pixels, int64_t n, const T* g_
 
 }  // namespace adarts
 
-// sizes: batch, height, width, n, stride
-#define ADARTS_POOL(T, suffix)                                                                                              \
-  extern "C" int adarts_pools_##suffix(const int64_t* z, const T* x, T* largest, T* average, uint8_t* tap,                  \
-                                       int64_t threads) {                                                                   \
-    return adarts::guarded([&] {                                                                                            \
-      adarts::pools(adarts::Shape{z[0], z[1], z[2], z[3], z[4]}, x, largest, average, tap, threads);                        \
-    });                                                                                                                     \
-  }                                                                                                                         \
-  extern "C" int adarts_pools_backward_##suffix(const int64_t* z, const T* g_largest, const T* g_average,                   \
-                                                 const uint8_t* tap, T* gx, int64_t threads) {                              \
-    return adarts::guarded([&] {                                                                                            \
-      adarts::pools_backward(adarts::Shape{z[0], z[1], z[2], z[3], z[4]}, g_largest, g_average, tap, gx, threads);          \
-    });                                                                                                                     \
-  }                                                                                                                         \
-  extern "C" int adarts_global_pools_##suffix(int64_t batch, int64_t pixels, int64_t n, const T* x, T* mean, T* largest,    \
-                                               int32_t* pixel, int64_t threads) {                                           \
-    return adarts::guarded([&] { adarts::global_pools(batch, pixels, n, x, mean, largest, pixel, threads); });              \
-  }                                                                                                                         \
-  extern "C" int adarts_global_pools_backward_##suffix(int64_t batch, int64_t pixels, int64_t n, const T* g_mean,           \
-                                                        const T* g_largest, const int32_t* pixel, T* gx, int64_t threads) { \
-    return adarts::guarded([&] {                                                                                            \
-      adarts::global_pools_backward(batch, pixels, n, g_mean, g_largest, pixel, gx, threads);                               \
-    });                                                                                                                     \
-  }
-ADARTS_POOL(float, float32)
-ADARTS_POOL(double, float64)
+ADARTS_KERNEL(pools)
+ADARTS_KERNEL(pools_backward)
+ADARTS_KERNEL(global_pools)
+ADARTS_KERNEL(global_pools_backward)

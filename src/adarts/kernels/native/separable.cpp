@@ -10,8 +10,6 @@
 namespace adarts {
 namespace {
 
-constexpr int unroll = 8;  // vectors of one row at a time: each weight is loaded once for all of them
-
 // One image with a border. With stride 2 the even and the odd columns lie apart, so that the pixels which neighboring
 // outputs read are neighbors too.
 struct Padded {
@@ -173,54 +171,6 @@ void pointwise_few_weight(const T* y, const T* gz, int64_t length, int64_t L, T*
   }
 }
 
-// Here c is a multiple of the vector's width, so L = n and vectors never cross a pixel.
-template <class T>
-void pointwise_many(const T* y, const T* weight, int64_t length, int64_t n, int64_t c, T* z) {
-  constexpr int64_t V = lanes<T>;
-  const int64_t pixels = length / n;
-  for (int64_t v = 0; v < n; v += V) {
-    const T* w = weight + v / V * c * V;
-    const int64_t group = v / c * c;
-    int64_t p = 0;
-    for (; p + unroll <= pixels; p += unroll) {
-      Vector<T> sum[unroll] = {};
-      for (int64_t i = 0; i < c; i++) {
-        const Vector<T> wi = load(w + i * V);
-        for (int u = 0; u < unroll; u++) sum[u] += wi * y[(p + u) * n + group + i];
-      }
-      for (int u = 0; u < unroll; u++) store(z + (p + u) * n + v, sum[u]);
-    }
-    for (; p < pixels; p++) {
-      Vector<T> sum{};
-      for (int64_t i = 0; i < c; i++) sum += load(w + i * V) * y[p * n + group + i];
-      store(z + p * n + v, sum);
-    }
-  }
-}
-
-template <class T>
-void pointwise_many_weight(const T* y, const T* gz, int64_t length, int64_t n, int64_t c, T* gw) {
-  constexpr int64_t V = lanes<T>;
-  const int64_t pixels = length / n;
-  for (int64_t v = 0; v < n; v += V)
-    for (int64_t first = 0; first < c; first += unroll) {  // there may be fewer: c is 2 at least
-      const int64_t some = std::min<int64_t>(unroll, c - first);
-      T* w = gw + (v / V * c + first) * V;
-      Vector<T> sum[unroll];
-      for (int64_t i = 0; i < some; i++) sum[i] = load(w + i * V);
-      const T* inputs = y + v / c * c + first;
-      if (some == unroll)
-        for (int64_t p = 0; p < pixels; p++) {
-          const Vector<T> gradient = load(gz + p * n + v);
-          for (int i = 0; i < unroll; i++) sum[i] += gradient * inputs[p * n + i];
-        }
-      else
-        for (int64_t p = 0; p < pixels; p++)
-          for (int64_t i = 0; i < some; i++) sum[i] += load(gz + p * n + v) * inputs[p * n + i];
-      for (int64_t i = 0; i < some; i++) store(w + i * V, sum[i]);
-    }
-}
-
 // Call body with a number that is known when compiling: loops of that length are unrolled.
 template <class Body>
 void with_few(int64_t c, Body body) {
@@ -241,16 +191,21 @@ void with_kernel(int64_t kernel, Body body) {
   }
 }
 
+// Where c is a multiple of the vector's width, L = n and vectors never cross a pixel.
 template <class T>
-void pointwise(int64_t c, const T* y, const T* w, int64_t length, int64_t L, int64_t n, T* z) {
-  if (c % lanes<T> == 0) return pointwise_many(y, w, length, n, c, z);
-  with_few(c, [&](auto few) { pointwise_few<T, few()>(y, w, length, L, z); });
+void pointwise_any(int64_t c, const T* y, const T* w, int64_t length, int64_t L, int64_t n, T* z) {
+  constexpr int64_t V = lanes<T>;
+  if (c % V) return with_few(c, [&](auto few) { pointwise_few<T, few()>(y, w, length, L, z); });
+  for (int64_t v = 0; v < n; v += V)
+    multiply(y + v / c * c, n, w + v * c, c, V, length / n,
+             [&](int64_t p, int64_t, Vector<T> sum) { store(z + p * n + v, sum); });
 }
 
 template <class T>
-void pointwise_weight(int64_t c, const T* y, const T* gz, int64_t length, int64_t L, int64_t n, T* gw) {
-  if (c % lanes<T> == 0) return pointwise_many_weight(y, gz, length, n, c, gw);
-  with_few(c, [&](auto few) { pointwise_few_weight<T, few()>(y, gz, length, L, gw); });
+void pointwise_weight_any(int64_t c, const T* y, const T* gz, int64_t length, int64_t L, int64_t n, T* gw) {
+  constexpr int64_t V = lanes<T>;
+  if (c % V) return with_few(c, [&](auto few) { pointwise_few_weight<T, few()>(y, gz, length, L, gw); });
+  for (int64_t v = 0; v < n; v += V) add_products(gz + v, n, y + v / c * c, n, c, length / n, gw + v * c, V);
 }
 
 // Weights as the kernels read them: depthwise (n, k, k) -> (taps, L).
@@ -292,13 +247,17 @@ void convolve_weight_any(int64_t kernel, const Padded& p, const Taps& taps, cons
 
 }  // namespace
 
-// The convolutions of one call. `pointwise` holds null where a depthwise convolution stands alone.
+// The convolutions of one call. `sizes` are batch, n, height, width, count, c; without pointwise convolutions c is 0.
 template <class T>
 struct Group {
-  int64_t batch, height, width, n, c, stride, count;
-  const int64_t *kernel, *dilation;
   const T* const* depthwise;
   const T* const* pointwise;
+  const int64_t *kernel, *dilation;
+  int64_t batch, n, height, width, count, c, stride;
+  Group(const int64_t* sizes, const int64_t* kernel, const T* const* depthwise, const T* const* pointwise,
+        const int64_t* dilation, int64_t stride)
+      : depthwise(depthwise), pointwise(pointwise), kernel(kernel), dilation(dilation), batch(sizes[0]), n(sizes[1]),
+        height(sizes[2]), width(sizes[3]), count(sizes[4]), c(sizes[5]), stride(stride) {}
 
   int64_t out_height() const { return (height + stride - 1) / stride; }
   int64_t out_length() const { return (width + stride - 1) / stride * n; }
@@ -325,15 +284,18 @@ Array<T> repeated_shift(const Group<T>& g, const T* mean, const T* inv_std) {
 }
 
 template <class T>
-void forward(const Group<T>& g, const T* x, const T* mean, const T* inv_std, T* const* z, int threads) {
+void separable(const int64_t* sizes, const int64_t* kernel, const T* x, const T* mean, const T* inv_std, int64_t,
+               const T* const* depthwise, const T* const* pointwise, const int64_t* dilation, int64_t stride, T* const* z,
+               int64_t threads) {
+  const Group<T> g(sizes, kernel, depthwise, pointwise, dilation, stride);
   const Padded padded = g.padded();
   const int64_t L = period<T>(g.n);
-  std::vector<Array<T>> depthwise, pointwise_;
+  std::vector<Array<T>> spatial, mixing;
   std::vector<Taps> taps;
   for (int64_t k = 0; k < g.count; k++) {
     taps.emplace_back(padded, g.kernel[k], g.dilation[k]);
-    depthwise.push_back(spread_depthwise(g.depthwise[k], g.n, g.kernel[k] * g.kernel[k], L, false));
-    pointwise_.push_back(g.pointwise[k] ? spread_pointwise(g.pointwise[k], g.n, g.c, L, false) : Array<T>());
+    spatial.push_back(spread_depthwise(g.depthwise[k], g.n, g.kernel[k] * g.kernel[k], L, false));
+    mixing.push_back(g.c ? spread_pointwise(g.pointwise[k], g.n, g.c, L, false) : Array<T>());
   }
   const Array<T> scales = repeated_scale(g, inv_std), shifts = repeated_shift(g, mean, inv_std);
   const T* scale = inv_std ? scales.data() : nullptr;
@@ -343,23 +305,25 @@ void forward(const Group<T>& g, const T* x, const T* mean, const T* inv_std, T* 
       fill(padded, x + b * g.in_size(), scale, shifts.data(), buffer.data());
       for (int64_t k = 0; k < g.count; k++) {
         T* out = z[k] + b * g.out_size();
-        convolve_any<T>(g.kernel[k], false, padded, taps[k], buffer.data(), depthwise[k].data(), L, g.out_height(),
-                        g.out_length(), g.pointwise[k] ? y.data() : out);
-        if (g.pointwise[k]) pointwise(g.c, y.data(), pointwise_[k].data(), g.out_size(), L, g.n, out);
+        convolve_any<T>(g.kernel[k], false, padded, taps[k], buffer.data(), spatial[k].data(), L, g.out_height(),
+                        g.out_length(), g.c ? y.data() : out);
+        if (g.c) pointwise_any(g.c, y.data(), mixing[k].data(), g.out_size(), L, g.n, out);
       }
     }
   });
 }
 
-// Gradients: gx of what the ReLU was applied to (of the normalized x, if there is a normalization), and of all weights if gw is given:
-// for each convolution its depthwise (n, k, k) and then, if it has one, its pointwise (n / c, out, in).
+// Gradients: gx of what the ReLU was applied to (of the normalized x, if there is a normalization), and with `weights` those
+// of all depthwise (n, k, k) and then of all pointwise weights (n / c, out, in).
 template <class T>
-void backward(const Group<T>& g, const T* x, const T* mean, const T* inv_std, const T* const* gz, T* gx, T* const* g_depthwise,
-              T* const* g_pointwise, int threads) {
+void separable_backward(const int64_t* sizes, const int64_t* kernel, const T* x, const T* mean, const T* inv_std,
+                        const T* const* gz, const T* const* depthwise, const T* const* pointwise, const int64_t* dilation,
+                        int64_t stride, int64_t weights, T* const* results, int64_t threads) {
   constexpr int64_t V = lanes<T>;
+  const Group<T> g(sizes, kernel, depthwise, pointwise, dilation, stride);
+  T *const gx = results[0], *const *g_depthwise = results + 1, *const *g_pointwise = results + 1 + g.count;
   const Padded padded = g.padded();
   const int64_t L = period<T>(g.n);
-  const bool weights = g_depthwise != nullptr;
   std::vector<Array<T>> flipped, straight, transposed;
   std::vector<Taps> taps, back;
   std::vector<Padded> spaced;
@@ -372,12 +336,12 @@ void backward(const Group<T>& g, const T* x, const T* mean, const T* inv_std, co
     spaced.push_back({g.height, g.width, g.n, (g.kernel[k] - 1) * g.dilation[k] / 2, 1});
     back.emplace_back(spaced[k], g.kernel[k], g.dilation[k]);
     flipped.push_back(spread_depthwise(g.depthwise[k], g.n, square, L, true));
-    straight.push_back(weights && g.pointwise[k] ? spread_depthwise(g.depthwise[k], g.n, square, L, false) : Array<T>());
-    transposed.push_back(g.pointwise[k] ? spread_pointwise(g.pointwise[k], g.n, g.c, L, true) : Array<T>());
+    straight.push_back(weights && g.c ? spread_depthwise(g.depthwise[k], g.n, square, L, false) : Array<T>());
+    transposed.push_back(g.c ? spread_pointwise(g.pointwise[k], g.n, g.c, L, true) : Array<T>());
     place.push_back(total);
     total += square * L;
     place_pointwise.push_back(total);
-    total += g.pointwise[k] ? g.c * L : 0;
+    total += g.c ? g.c * L : 0;
   }
   const Array<T> scales = repeated_scale(g, inv_std), shifts = repeated_shift(g, mean, inv_std);
   const T* scale = inv_std ? scales.data() : nullptr;
@@ -395,12 +359,12 @@ void backward(const Group<T>& g, const T* x, const T* mean, const T* inv_std, co
       if (weights) fill(padded, image, scale, shifts.data(), buffer.data());
       for (int64_t k = 0; k < g.count; k++) {
         const T* gradient = gz[k] + b * g.out_size();
-        if (g.pointwise[k]) {
-          pointwise(g.c, gradient, transposed[k].data(), g.out_size(), L, g.n, inner.data());
+        if (g.c) {
+          pointwise_any(g.c, gradient, transposed[k].data(), g.out_size(), L, g.n, inner.data());
           if (weights) {
             convolve_any<T>(g.kernel[k], false, padded, taps[k], buffer.data(), straight[k].data(), L, g.out_height(),
                             g.out_length(), y.data());
-            pointwise_weight(g.c, y.data(), gradient, g.out_size(), L, g.n, gw.data() + place_pointwise[k]);
+            pointwise_weight_any(g.c, y.data(), gradient, g.out_size(), L, g.n, gw.data() + place_pointwise[k]);
           }
           gradient = inner.data();
         }
@@ -435,7 +399,7 @@ void backward(const Group<T>& g, const T* x, const T* mean, const T* inv_std, co
     std::fill_n(g_depthwise[k], g.n * square, T(0));
     for (int64_t tap = 0; tap < square; tap++)
       for (int64_t l = 0; l < L; l++) g_depthwise[k][l % g.n * square + tap] += sum[place[k] + tap * L + l];
-    if (!g.pointwise[k]) continue;
+    if (!g.c) continue;
     std::fill_n(g_pointwise[k], g.n * g.c, T(0));
     for (int64_t l = 0; l < L; l++)
       for (int64_t i = 0; i < g.c; i++)
@@ -445,22 +409,5 @@ void backward(const Group<T>& g, const T* x, const T* mean, const T* inv_std, co
 
 }  // namespace adarts
 
-// sizes: batch, height, width, n, c, stride, count
-#define ADARTS_SEPARABLE(T, suffix)                                                                                         \
-  extern "C" int adarts_separable_##suffix(const int64_t* sizes, const int64_t* kernel, const int64_t* dilation,            \
-                                            const T* const* depthwise, const T* const* pointwise, const T* x,               \
-                                            const T* mean, const T* inv_std, T* const* z, int64_t threads) {                \
-    const adarts::Group<T> g{sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], sizes[5],                                    \
-                             sizes[6], kernel,   dilation, depthwise, pointwise};                                           \
-    return adarts::guarded([&] { adarts::forward(g, x, mean, inv_std, z, threads); });                                      \
-  }                                                                                                                         \
-  extern "C" int adarts_separable_backward_##suffix(                                                                        \
-      const int64_t* sizes, const int64_t* kernel, const int64_t* dilation, const T* const* depthwise,                      \
-      const T* const* pointwise, const T* x, const T* mean, const T* inv_std, const T* const* gz, T* gx,                    \
-      T* const* g_depthwise, T* const* g_pointwise, int64_t threads) {                                                      \
-    const adarts::Group<T> g{sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], sizes[5],                                    \
-                             sizes[6], kernel,   dilation, depthwise, pointwise};                                           \
-    return adarts::guarded([&] { adarts::backward(g, x, mean, inv_std, gz, gx, g_depthwise, g_pointwise, threads); });      \
-  }
-ADARTS_SEPARABLE(float, float32)
-ADARTS_SEPARABLE(double, float64)
+ADARTS_KERNEL(separable)
+ADARTS_KERNEL(separable_backward)

@@ -107,11 +107,55 @@ Array<T> repeated(const T* per_channel, int64_t n, int64_t length) {
   return result;
 }
 
+constexpr int unroll = 8;  // vectors at a time: each weight is loaded once for all of them
+
+// y[p, o] = sum over i of w[i, o] * x[p, i] for a tile; w (in, pitch_out), rows padded with zeros to whole vectors. `emit`
+// takes the vector of outputs that starts at (p, o).
+template <class T, class Emit>
+void multiply(const T* x, int64_t pitch_x, const T* w, int64_t in, int64_t pitch_out, int64_t pixels, Emit emit) {
+  for (int64_t o = 0; o < pitch_out; o += lanes<T>) {
+    int64_t p = 0;
+    for (; p + unroll <= pixels; p += unroll) {
+      Vector<T> sum[unroll] = {};
+      for (int64_t i = 0; i < in; i++) {
+        const Vector<T> wi = load(w + i * pitch_out + o);
+        for (int u = 0; u < unroll; u++) sum[u] += wi * x[(p + u) * pitch_x + i];
+      }
+      for (int u = 0; u < unroll; u++) emit(p + u, o, sum[u]);
+    }
+    for (; p < pixels; p++) {
+      Vector<T> sum{};
+      for (int64_t i = 0; i < in; i++) sum += load(w + i * pitch_out + o) * x[p * pitch_x + i];
+      emit(p, o, sum);
+    }
+  }
+}
+
+// sums[r, vector] += sum over p of numbers[p, r] * vectors[p] for r below `rows`, with vectors, numbers and sums so far apart.
+template <class T>
+void add_products(const T* vectors, int64_t pitch_vectors, const T* numbers, int64_t pitch_numbers, int64_t rows, int64_t pixels,
+                  T* sums, int64_t pitch_sums) {
+  for (int64_t r = 0; r < rows; r += unroll) {
+    const int64_t some = std::min<int64_t>(unroll, rows - r);
+    Vector<T> sum[unroll];
+    for (int64_t u = 0; u < some; u++) sum[u] = load(sums + (r + u) * pitch_sums);
+    if (some == unroll)
+      for (int64_t p = 0; p < pixels; p++) {
+        const Vector<T> vector = load(vectors + p * pitch_vectors);
+        for (int u = 0; u < unroll; u++) sum[u] += vector * numbers[p * pitch_numbers + r + u];
+      }
+    else
+      for (int64_t p = 0; p < pixels; p++)
+        for (int64_t u = 0; u < some; u++) sum[u] += load(vectors + p * pitch_vectors) * numbers[p * pitch_numbers + r + u];
+    for (int64_t u = 0; u < some; u++) store(sums + (r + u) * pitch_sums, sum[u]);
+  }
+}
+
 // Call body(begin, end, thread) on equal shares of [0, count). The shares depend on nothing but the number of threads, so that
 // sums over them are the same to the bit in every run. An exception must not leave a thread: one of them leaves afterwards.
 template <class Body>
-void in_parallel(int threads, int64_t count, Body body) {
-  threads = static_cast<int>(std::max<int64_t>(1, std::min<int64_t>(threads, count)));
+void in_parallel(int64_t most, int64_t count, Body body) {
+  const int threads = static_cast<int>(std::max<int64_t>(1, std::min(most, count)));
   if (threads == 1) {
     body(int64_t{0}, count, 0);
     return;
@@ -129,18 +173,29 @@ void in_parallel(int threads, int64_t count, Body body) {
   if (failed) std::rethrow_exception(failed);
 }
 
-// Carry out a kernel for a caller that knows no exceptions. Returns 0, 1 without enough memory, or 2 for an index out of range
+// A kernel for a caller that knows no exceptions. It returns 0, 1 without enough memory, or 2 for an index out of range
 // (operators.py).
-template <class Kernel>
-int guarded(Kernel kernel) {
-  try {
-    kernel();
-    return 0;
-  } catch (const std::out_of_range&) {
-    return 2;
-  } catch (const std::exception&) {  // of bad_alloc and length_error, both of which say that
-    return 1;
+template <auto kernel>
+struct Guarded;
+template <class... Arguments, void (*kernel)(Arguments...)>
+struct Guarded<kernel> {
+  static int run(Arguments... arguments) {
+    try {
+      kernel(arguments...);
+      return 0;
+    } catch (const std::out_of_range&) {
+      return 2;
+    } catch (const std::exception&) {  // of bad_alloc and length_error, both of which say that
+      return 1;
+    }
   }
-}
+};
 
 }  // namespace adarts
+
+// What operators.py looks up: pointers to the kernel for both types.
+#define ADARTS_KERNEL(name)                                                    \
+  extern "C" {                                                                 \
+  auto adarts_##name##_float32 = adarts::Guarded<&adarts::name<float>>::run;   \
+  auto adarts_##name##_float64 = adarts::Guarded<&adarts::name<double>>::run;  \
+  }
