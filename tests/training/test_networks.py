@@ -15,8 +15,7 @@ import adarts
 from adarts.cli.main import main
 from adarts.data import load_images
 from adarts.errors import ConfigError, DataError, Stopped
-from adarts.models.baselines import builders
-from adarts.models.baselines.resnet import resnet
+from adarts.models.baselines import BUILDERS, resnet
 from adarts.testing import CPU
 from adarts.training import load_model, run_training, train_config
 from adarts.training.model import network_of
@@ -27,7 +26,7 @@ TINY: dict[str, Any] = {"scale": "smoke", "network": {"name": "resnet110"}, "ima
 
 @pytest.fixture
 def _shallow(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(builders.BUILDERS, "resnet110", lambda classes, channels: resnet(8, classes, channels))
+    monkeypatch.setitem(BUILDERS, "resnet110", lambda classes, channels: resnet(8, classes, channels))
 
 
 def tiny(**training: Any) -> TrainTask:

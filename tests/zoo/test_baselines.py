@@ -14,12 +14,17 @@ from torch.nn import functional as F
 from adarts.config.settings import NetworkSettings
 from adarts.errors import ConfigError
 from adarts.models import count_parameters
-from adarts.models.baselines import BUILDERS, build
-from adarts.models.baselines.densenet import densenet
-from adarts.models.baselines.mobilenet_v2 import mobilenet_v2
-from adarts.models.baselines.parts import Classifier
-from adarts.models.baselines.resnet import Block, PaddedShortcut, resnet
-from adarts.models.baselines.vgg import vgg
+from adarts.models.baselines import (
+    BUILDERS,
+    Block,
+    Classifier,
+    PaddedShortcut,
+    build,
+    densenet,
+    mobilenet_v2,
+    resnet,
+    vgg,
+)
 from adarts.training import train_config
 from adarts.zoo.baselines import BASELINES
 

@@ -12,7 +12,7 @@ import adarts
 from adarts import zoo
 from adarts.errors import ConfigError
 from adarts.models import Network
-from adarts.models.baselines.parts import Classifier
+from adarts.models.baselines import Classifier
 from adarts.report.cells import cell_lines
 from adarts.zoo.baselines import BASELINES
 from adarts.zoo.create import count

@@ -22,28 +22,25 @@ from adarts.errors import ConfigError
 from adarts.spaces.operation_names import OPERATION_NAMES, unknown_operation
 
 
-class Zero(nn.Module):
-    """The operation `none`: zeros."""
+class Strided(nn.Module):
+    """A function of a feature map and a stride as a module."""
 
-    def __init__(self, stride: int) -> None:
+    def __init__(self, function: Callable[[Tensor, int], Tensor], stride: int) -> None:
         super().__init__()
-        self.stride = stride
+        self.function, self.stride = function, stride
 
     def forward(self, x_bchw: Tensor) -> Tensor:
-        """Zeros of the strided shape."""
-        return torch.zeros_like(x_bchw[:, :, :: self.stride, :: self.stride])
+        """What the function says."""
+        return self.function(x_bchw, self.stride)
 
 
-class Noise(nn.Module):
+def _zero(x_bchw: Tensor, stride: int) -> Tensor:
+    return torch.zeros_like(x_bchw[:, :, ::stride, ::stride])
+
+
+def noise(x_bchw: Tensor, stride: int) -> Tensor:
     """Standard normal noise of the strided shape, whatever the input (S4); it comes from torch's own generator."""
-
-    def __init__(self, stride: int) -> None:
-        super().__init__()
-        self.stride = stride
-
-    def forward(self, x_bchw: Tensor) -> Tensor:
-        """Noise, drawn anew."""
-        return torch.randn_like(x_bchw[:, :, :: self.stride, :: self.stride], requires_grad=False)
+    return torch.randn_like(x_bchw[:, :, ::stride, ::stride], requires_grad=False)
 
 
 class BatchNorm2d(nn.BatchNorm2d):
@@ -159,18 +156,6 @@ def _normalized_max_pool(channels: int, stride: int, affine: bool) -> nn.Module:
     return nn.Sequential(nn.MaxPool2d(3, stride, padding=1), BatchNorm2d(channels, affine=affine))
 
 
-class AveragePool(nn.Module):
-    """3x3 average pooling that does not count its padding."""
-
-    def __init__(self, stride: int) -> None:
-        super().__init__()
-        self.stride = stride
-
-    def forward(self, x_bchw: Tensor) -> Tensor:
-        """The averages."""
-        return kernels.average_pool(x_bchw, self.stride)
-
-
 def _skip(channels: int, stride: int, affine: bool) -> nn.Module:
     return nn.Identity() if stride == 1 else FactorizedReduce(channels, channels, affine)
 
@@ -213,10 +198,10 @@ Build = Callable[[int, int, bool], nn.Module]
 """(channels, stride, affine) -> the operation as a module; `affine` says whether its normalizations have a weight and a bias."""
 
 OPERATIONS: dict[str, Build] = {
-    "none": lambda channels, stride, affine: Zero(stride),
-    "noise": lambda channels, stride, affine: Noise(stride),
+    "none": lambda channels, stride, affine: Strided(_zero, stride),
+    "noise": lambda channels, stride, affine: Strided(noise, stride),
     "max_pool_3x3": _max_pool(3),
-    "avg_pool_3x3": lambda channels, stride, affine: AveragePool(stride),
+    "avg_pool_3x3": lambda channels, stride, affine: Strided(kernels.average_pool, stride),
     "skip_connect": _skip,
     "sep_conv_3x3": _separable(3),
     "sep_conv_5x5": _separable(5),

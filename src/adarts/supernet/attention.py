@@ -9,19 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from adarts import kernels
+from adarts.supernet.batched import Weight
 
 #: Share of a new batch in the running average of the attention.
 AVERAGE_MOMENTUM = 0.1
-
-
-class _Linear(nn.Module):
-    """The weight of one layer of the MLP: (E, out, in)."""
-
-    def __init__(self, num_edges: int, channels_in: int, channels_out: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.empty(num_edges, channels_out, channels_in))
-        bound = 1 / math.sqrt(channels_in)
-        nn.init.uniform_(self.weight, -bound, bound)
 
 
 class ChannelAttention(nn.Module):
@@ -34,8 +25,8 @@ class ChannelAttention(nn.Module):
     def __init__(self, num_edges: int, channels: int, k: int) -> None:
         super().__init__()
         hidden = max(1, channels // k)
-        self.reduce = _Linear(num_edges, channels, hidden)
-        self.expand = _Linear(num_edges, hidden, channels)
+        self.reduce = Weight(math.sqrt(channels), num_edges, hidden, channels)
+        self.expand = Weight(math.sqrt(hidden), num_edges, channels, hidden)
         self.average: Tensor
         self.register_buffer("average", torch.full((num_edges, channels), 0.5))
 

@@ -26,38 +26,38 @@ def some(tensor_e: Tensor, rows: Rows) -> Tensor:
     return tensor_e if rows is None else tensor_e[rows]
 
 
-class Depthwise(nn.Module):
+class Weight(nn.Module):
+    """A weight of every edge, (E, ...), as torch begins a convolution: uniform up to 1/sqrt(fan in)."""
+
+    def __init__(self, root_of_fan_in: float, *shape: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(shape))
+        nn.init.uniform_(self.weight, -1 / root_of_fan_in, 1 / root_of_fan_in)
+
+
+class Depthwise(Weight):
     """Depthwise convolution of every edge; weight (E, c, 1, k, k)."""
 
     def __init__(self, num_edges: int, channels: int, kernel: int, dilation: int = 1) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.empty(num_edges, channels, 1, kernel, kernel))
+        super().__init__(kernel, num_edges, channels, 1, kernel, kernel)
         self.dilation = dilation
-        bound = 1 / kernel  # torch's default for a convolution: uniform up to 1/sqrt(fan in)
-        nn.init.uniform_(self.weight, -bound, bound)
 
 
-class Pointwise(nn.Module):
+class Pointwise(Weight):
     """1x1 convolution of every edge, ``channels_out`` by ``channels``; weight (E, c_out, c, 1, 1)."""
 
     def __init__(self, num_edges: int, channels: int, channels_out: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.empty(num_edges, channels_out, channels, 1, 1))
-        bound = 1 / math.sqrt(channels)
-        nn.init.uniform_(self.weight, -bound, bound)
+        super().__init__(math.sqrt(channels), num_edges, channels_out, channels, 1, 1)
 
     def forward(self, x_bnhw: Tensor, rows: Rows) -> Tensor:
         return kernels.grouped_product(x_bnhw, some(self.weight, rows).flatten(2))
 
 
-class Dense(nn.Module):
+class Dense(Weight):
     """Convolution over all channels of every edge; weight (E, c, c, k, k)."""
 
     def __init__(self, num_edges: int, channels: int, kernel: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.empty(num_edges, channels, channels, kernel, kernel))
-        bound = 1 / (kernel * math.sqrt(channels))
-        nn.init.uniform_(self.weight, -bound, bound)
+        super().__init__(kernel * math.sqrt(channels), num_edges, channels, channels, kernel, kernel)
 
     def forward(self, x_bnhw: Tensor, rows: Rows) -> Tensor:
         weight = some(self.weight, rows)

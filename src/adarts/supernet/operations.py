@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from adarts import kernels
 from adarts.errors import ConfigError
 from adarts.models import build_operation
+from adarts.models.operations import noise
 from adarts.supernet.batched import BatchNorm, Dense, Depthwise, Pointwise, Rows, separable_weights
 
 #: a feature map, and how it is to be normalized
@@ -103,26 +104,17 @@ class DilatedConv(nn.Module):
         return features.convolved(self), self.norm.normalization(features.rows)
 
 
-class MaxPool(nn.Module):
-    """3x3 max pooling, then the BN that the search network has behind its pools."""
+class Pool(nn.Module):
+    """3x3 pooling, maximum or average (without the padding), then BN in spaces that have it behind their pools."""
 
-    def __init__(self, num_edges: int, channels: int) -> None:
-        super().__init__()
-        self.norm = BatchNorm(num_edges, channels)
-
-    def forward(self, features: Features) -> Result:
-        return features.pools[0], self.norm.normalization(features.rows)
-
-
-class AvgPool(nn.Module):
-    """3x3 average pooling that does not count the padding, then BN, in spaces that have it behind their pools."""
-
-    def __init__(self, num_edges: int, channels: int, normalized: bool) -> None:
+    def __init__(self, num_edges: int, channels: int, average: bool, normalized: bool) -> None:
         super().__init__()
         self.norm = BatchNorm(num_edges, channels) if normalized else None
+        self.average = average
 
     def forward(self, features: Features) -> Result:
-        return features.pools[1], None if self.norm is None else self.norm.normalization(features.rows)
+        norm = None if self.norm is None else self.norm.normalization(features.rows)
+        return features.pools[self.average], norm
 
 
 class Convolution(nn.Module):
@@ -146,11 +138,10 @@ class Identity(nn.Module):
 
 
 class Noise(nn.Module):
-    """Standard normal noise from torch's own generator, whatever enters (S4)."""
+    """Noise on every edge (S4)."""
 
     def forward(self, features: Features) -> Result:
-        strided = features.x[:, :, :: features.stride, :: features.stride]
-        return torch.randn_like(strided, requires_grad=False), None
+        return noise(features.x, features.stride), None
 
 
 class FactorizedReduce(nn.Module):
@@ -207,8 +198,8 @@ def _convolution(kernel: int, num_edges: int, channels: int, stride: int) -> nn.
 
 BATCHED: dict[str, Callable[[int, int, int, bool], nn.Module]] = {
     "noise": lambda e, c, s, normalized: Noise(),
-    "max_pool_3x3": lambda e, c, s, normalized: MaxPool(e, c),
-    "avg_pool_3x3": lambda e, c, s, normalized: AvgPool(e, c, normalized),
+    "max_pool_3x3": lambda e, c, s, normalized: Pool(e, c, False, True),
+    "avg_pool_3x3": lambda e, c, s, normalized: Pool(e, c, True, normalized),
     "skip_connect": lambda e, c, s, normalized: skip(e, c, s),
     "sep_conv_3x3": lambda e, c, s, normalized: SeparableConv(e, c, 3),
     "sep_conv_5x5": lambda e, c, s, normalized: SeparableConv(e, c, 5),

@@ -17,7 +17,7 @@ from adarts.data import ImageData
 from adarts.engine import GENOTYPE_FILE
 from adarts.errors import ConfigError, DataError
 from adarts.models import Network, baselines
-from adarts.models.baselines.parts import Classifier
+from adarts.models.baselines import Classifier
 from adarts.seeding import fresh_weights
 from adarts.spaces import Genotype, get_space, load_genotype, random_genotype
 from adarts.zoo.baselines import BASELINES, get_baseline

@@ -18,7 +18,7 @@ from adarts.engine.checkpoints import require_same_images
 from adarts.engine.optimizers import learning_rate, load_optimizer, sgd
 from adarts.engine.update import Learned, Sums, Update, autocast, backward, fix_arithmetic, measure, recorder
 from adarts.models import DropPath, Network
-from adarts.models.baselines.parts import Classifier
+from adarts.models.baselines import Classifier
 from adarts.seeding import derive_seed, generator
 from adarts.training.config import usual_layers
 

@@ -24,7 +24,7 @@ except ImportError:
 
 from adarts.errors import ConfigError
 from adarts.models import DropPath, Network, baselines
-from adarts.models.baselines.parts import Classifier
+from adarts.models.baselines import Classifier
 from adarts.zoo.baselines import BASELINES
 from adarts.zoo.catalog import CELLS, CHANNELS, entries, get
 

@@ -171,31 +171,17 @@ void pointwise_few_weight(const T* y, const T* gz, int64_t length, int64_t L, T*
   }
 }
 
-// Call body with a number that is known when compiling: loops of that length are unrolled.
-template <class Body>
-void with_few(int64_t c, Body body) {
-  switch (c) {
-    case 1: return body(std::integral_constant<int, 1>());
-    case 2: return body(std::integral_constant<int, 2>());
-    case 4: return body(std::integral_constant<int, 4>());
-    default: return body(std::integral_constant<int, 8>());
-  }
-}
-
-template <class Body>
-void with_kernel(int64_t kernel, Body body) {
-  switch (kernel) {
-    case 3: return body(std::integral_constant<int, 3>());
-    case 5: return body(std::integral_constant<int, 5>());
-    default: return body(std::integral_constant<int, 7>());
-  }
+// Call body with the one of the values that is `value`, known when compiling: loops of that length are unrolled.
+template <int... values, class Body>
+void with_constant(int64_t value, Body body) {
+  ((value == values ? body(std::integral_constant<int, values>()) : void()), ...);
 }
 
 // Where c is a multiple of the vector's width, L = n and vectors never cross a pixel.
 template <class T>
 void pointwise_any(int64_t c, const T* y, const T* w, int64_t length, int64_t L, int64_t n, T* z) {
   constexpr int64_t V = lanes<T>;
-  if (c % V) return with_few(c, [&](auto few) { pointwise_few<T, few()>(y, w, length, L, z); });
+  if (c % V) return with_constant<1, 2, 4, 8>(c, [&](auto few) { pointwise_few<T, few()>(y, w, length, L, z); });
   for (int64_t v = 0; v < n; v += V)
     multiply(y + v / c * c, n, w + v * c, c, V, length / n,
              [&](int64_t p, int64_t, Vector<T> sum) { store(z + p * n + v, sum); });
@@ -204,7 +190,7 @@ void pointwise_any(int64_t c, const T* y, const T* w, int64_t length, int64_t L,
 template <class T>
 void pointwise_weight_any(int64_t c, const T* y, const T* gz, int64_t length, int64_t L, int64_t n, T* gw) {
   constexpr int64_t V = lanes<T>;
-  if (c % V) return with_few(c, [&](auto few) { pointwise_few_weight<T, few()>(y, gz, length, L, gw); });
+  if (c % V) return with_constant<1, 2, 4, 8>(c, [&](auto few) { pointwise_few_weight<T, few()>(y, gz, length, L, gw); });
   for (int64_t v = 0; v < n; v += V) add_products(gz + v, n, y + v / c * c, n, c, length / n, gw + v * c, V);
 }
 
@@ -233,7 +219,7 @@ Array<T> spread_pointwise(const T* w, int64_t n, int64_t c, int64_t L, bool tran
 template <class T>
 void convolve_any(int64_t kernel, bool add, const Padded& p, const Taps& taps, const T* buffer, const T* w, int64_t L,
                   int64_t height, int64_t length, T* out) {
-  with_kernel(kernel, [&](auto k) {
+  with_constant<3, 5, 7>(kernel, [&](auto k) {
     add ? convolve<T, k(), true>(p, taps, buffer, w, L, height, length, out)
         : convolve<T, k(), false>(p, taps, buffer, w, L, height, length, out);
   });
@@ -242,7 +228,7 @@ void convolve_any(int64_t kernel, bool add, const Padded& p, const Taps& taps, c
 template <class T>
 void convolve_weight_any(int64_t kernel, const Padded& p, const Taps& taps, const T* buffer, const T* gy, int64_t L,
                          int64_t height, int64_t length, T* gw) {
-  with_kernel(kernel, [&](auto k) { convolve_weight<T, k()>(p, taps, buffer, gy, L, height, length, gw); });
+  with_constant<3, 5, 7>(kernel, [&](auto k) { convolve_weight<T, k()>(p, taps, buffer, gy, L, height, length, gw); });
 }
 
 }  // namespace
