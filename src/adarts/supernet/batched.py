@@ -100,8 +100,3 @@ class BatchNorm(nn.Module):
             some(self.running_var, rows).view(-1) if running else None,
             self.training,
         )
-
-
-def per_channel(weight_e: Tensor, channels: int) -> Tensor:
-    """Repeat the row of every edge for each of its channels: (E, ...) -> (E·c, ...)."""
-    return weight_e.repeat_interleave(channels, dim=0)

@@ -15,7 +15,6 @@ from adarts.config.settings import EdgeDesign
 from adarts.spaces import Space
 from adarts.supernet import selection as select
 from adarts.supernet.attention import ChannelAttention
-from adarts.supernet.batched import per_channel
 from adarts.supernet.operations import Features, candidate, skip
 from adarts.supernet.plan import CellPlan, Group
 
@@ -140,11 +139,11 @@ class SourceEdges(nn.Module):
         rows = None if group.stop - group.start == self.num_edges else slice(group.start, group.stop)
         features = Features(x_bnhw, self.stride, operations, rows, skip_dropout)
         # Rows by `unbind`, not by index: their gradients are then put together at once, instead of added up one by one.
-        gain_on = per_channel(gain_eo, self.selected).t().contiguous().unbind()
+        gain_on = gain_eo.repeat_interleave(self.selected, 0).t().contiguous().unbind()
         gains = [gain_on[index] for index, name in zip(group.operations, names, strict=True) if name != "none"]
         if self.auxiliary is not None:
             operations.append(self.auxiliary)
-            gains.append(per_channel(auxiliary_e, self.selected))
+            gains.append(auxiliary_e.repeat_interleave(self.selected, 0))
         if not operations:
             size = (math.ceil(side / self.stride) for side in x_bnhw.shape[2:])
             return x_bnhw.new_zeros(*x_bnhw.shape[:2], *size).contiguous(memory_format=torch.channels_last)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -26,18 +27,6 @@ from adarts.supernet.selection import AttentionSource, Selection
 def is_alpha(name: str) -> bool:
     """Whether a parameter of a supernet is an architecture parameter, an alpha or a beta, by its name."""
     return name.startswith(("alphas.", "betas."))
-
-
-class Stem(nn.Module):
-    """3x3 convolution and affine batch normalization; with those between and behind the cells, the only affine ones."""
-
-    def __init__(self, channels_in: int, channels: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(channels_in, channels, 3, padding=1, bias=False)
-        self.norm = BatchNorm2d(channels)
-
-    def forward(self, x_bchw: Tensor) -> Tensor:
-        return self.norm(self.conv(x_bchw))  # type: ignore[no-any-return]
 
 
 class Supernet(nn.Module):
@@ -66,7 +55,9 @@ class Supernet(nn.Module):
         self.names = Names(space.edges, design.attention_scope == "node")
         channels = settings.channels
         outputs = (space.stem_multiplier * channels,) * 2
-        self.stem = Stem(in_channels, outputs[0])
+        stem = nn.Conv2d(in_channels, outputs[0], 3, padding=1, bias=False)
+        #: with the normalizations between and behind the cells, its normalization is the only affine one
+        self.stem = nn.Sequential(OrderedDict(conv=stem, norm=BatchNorm2d(outputs[0])))
         self.kinds = tuple(space.cell_kind(index, settings.cells) for index in range(settings.cells))
         self.cells = nn.ModuleList()
         #: index of a cell -> the residual block before it, where these halve the image
