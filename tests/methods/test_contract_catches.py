@@ -141,6 +141,7 @@ class Short(Broken):
         return cells("sep_conv_3x3", 3) if self.over else super().derive(supernet)
 
 
+ORDERS: tuple[object, ...] = ((), ("alphas",), None, "weights", ("alphas", "wieghts"))
 REACH = "test_every_active_alpha_receives_a_finite_gradient"
 DESIGNS = "test_other_designs_of_the_mixed_edge"
 MOVES = "test_the_alphas_rest_in_the_warm_up_and_move_behind_it"
@@ -180,6 +181,24 @@ def test_the_contract_tells_what_is_broken(method: type[Method], test: str, says
 def test_cells_outside_the_space_are_refused_in_the_search_itself(method: type[Method], says: str) -> None:
     with pytest.raises(ConfigError, match=says):
         getattr(contract(method), CELLS)()
+
+
+@pytest.mark.parametrize(
+    ("hook", "value", "says"),
+    [
+        *(("order", value, "order must return 'alphas', 'weights' or 'both' in a tuple") for value in ORDERS),
+        ("sample", None, r"must be a tensor \(14, 8\), or such a tensor and a bool"),
+        ("weights", torch.zeros(2), r"not a tensor \(2,\)"),
+        ("penalty", torch.zeros(3), r"penalty must return a tensor of one number, or None, not a tensor \(3,\)"),
+        ("auxiliary", None, "auxiliary must return a number, not None"),
+        ("skip_dropout", "0.1", "skip_dropout must return a number, not '0.1'"),
+        ("derive", None, "derive must return a Genotype, not NoneType"),
+    ],
+)
+def test_a_hook_that_returns_something_else_is_named(hook: str, value: object, says: str) -> None:
+    method = type("Wrong", (Broken,), {hook: lambda self, *arguments: value})
+    with pytest.raises(ConfigError, match=f"^method 'broken': .*{says}"):
+        contract(method).search().step(1, 0)
 
 
 def contract(method: type[Method]) -> MethodContract:

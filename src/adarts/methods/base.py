@@ -290,7 +290,11 @@ class Method:
 
     def operation_weights(self, supernet: Supernet) -> Mapping[str, Tensor]:
         """Kind -> :meth:`weights`."""
-        return {kind: self.weights(supernet.alphas[kind], active_eo) for kind, active_eo in supernet.active.items()}
+        alphas = supernet.alphas
+        return {
+            kind: self._table(self.weights(alphas[kind], active_eo), active_eo)
+            for kind, active_eo in supernet.active.items()
+        }
 
     def edge_weights(self, supernet: Supernet) -> Mapping[str, Tensor] | None:
         """Kind -> weights of the edges (edges,), or None without edge normalization."""
@@ -311,26 +315,38 @@ class Method:
         computed: dict[str, Tensor] = {}
         for kind, active_eo in net.active.items():
             found = weigh(net.alphas[kind], active_eo)
-            for tensor in found if isinstance(found, tuple) else (found,):
-                if getattr(tensor, "shape", None) != active_eo.shape:
-                    raise ConfigError(
-                        f"method '{self.info.name}': the weights of the operations must be a tensor {tuple(active_eo.shape)}, "
-                        f"or such a tensor and a bool of what is computed, not {getattr(tensor, 'shape', type(tensor).__name__)}"
-                    )
-            if isinstance(found, tuple):
-                weights[kind], computed[kind] = found
-            else:
-                weights[kind] = found
+            weights_eo, *limits = found if isinstance(found, tuple) else (found,)
+            weights[kind] = self._table(weights_eo, active_eo)
+            if limits:
+                computed[kind] = self._table(limits[0], active_eo)
+        for hook, value in more.items():
+            if not isinstance(value, float | int):
+                raise self._wrong(f"{hook} must return", "a number", value)
         return ArchWeights(weights, self.edge_weights(net), computed or None, **more)
 
     def penalty_of(self, search: Search, arch_weights: ArchWeights) -> Tensor | None:
         """:meth:`penalty` of a pass."""
         net = search.supernet
-        alpha_eo, active_eo, weights_eo = (
-            torch.cat([tensors[kind] for kind in net.space.cell_kinds])
-            for tensors in (net.alphas, net.active, arch_weights.operations)
-        )
-        return self.penalty(alpha_eo, active_eo, weights_eo, search.progress)
+        kinds = net.space.cell_kinds
+        alpha_eo = torch.cat([net.alphas[kind] for kind in kinds])
+        active_eo = torch.cat([net.active[kind] for kind in kinds])
+        weights_eo = torch.cat([arch_weights.operations[kind] for kind in kinds])
+        found = self.penalty(alpha_eo, active_eo, weights_eo, search.progress)
+        if found is not None and not (isinstance(found, Tensor) and found.dim() == 0):
+            raise self._wrong("penalty must return", "a tensor of one number, or None", found)
+        return found
+
+    def _table(self, found: Tensor, active_eo: Tensor) -> Tensor:
+        """What a hook says of the operations, if it is a table of them."""
+        if isinstance(found, Tensor) and found.shape == active_eo.shape:
+            return found
+        wanted = f"a tensor {tuple(active_eo.shape)}, or such a tensor and a bool of what is computed"
+        raise self._wrong("the weights of the operations must be", wanted, found)
+
+    def _wrong(self, what: str, wanted: str, found: object) -> ConfigError:
+        """What to raise where a hook returned something else."""
+        got = f"a tensor {tuple(found.shape)}" if isinstance(found, Tensor) else repr(found)[:40]
+        return ConfigError(f"method '{self.info.name}': {what} {wanted}, not {got}")
 
     def alpha_gradient(self, search: Search) -> Gradient | None:
         """What computes the gradient of the alphas, or None for one backward pass through the loss of the batch."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 
@@ -16,7 +16,7 @@ from adarts.config.settings import SearchConfig
 from adarts.data import ImageData
 from adarts.engine.optimizers import adam, learning_rate, sgd
 from adarts.engine.update import Learned, Sums, Update, autocast, backward, fix_arithmetic, measure, recorder
-from adarts.errors import NotFiniteError
+from adarts.errors import ConfigError, NotFiniteError
 from adarts.methods import Method, Phase, Progress, Purpose
 from adarts.searching.batches import search_batches
 from adarts.seeding import derive_seed, generator
@@ -99,13 +99,23 @@ class BilevelStep:
         self.go_to(epoch, step)
         sums: Sums = {}
         with self._explained(), self._drawing():
-            for purpose in self.method.order(self.progress):
+            for purpose in self._order():
                 if self.progress.past_warmup:
                     sums |= self.update(purpose)
                 elif purpose != "alphas":
                     sums |= self.update("weights")
             self.method.observe(self, sums)
         return sums
+
+    def _order(self) -> Sequence[Purpose]:
+        order = self.method.order(self.progress)
+        known = isinstance(order, tuple | list) and all(purpose in self.updates for purpose in order)
+        if not known or not {"weights", "both"} & set(order):
+            raise ConfigError(
+                f"method '{self.method.info.name}': order must return 'alphas', 'weights' or 'both' in a tuple, 'weights' or "
+                f"'both' among them, not {order!r}"
+            )
+        return order
 
     def update(self, purpose: Purpose) -> Sums:
         """One update: of the weights by the training loss (eq. 5), of the alphas by the validation loss (eq. 4), or of both."""
