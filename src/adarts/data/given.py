@@ -41,7 +41,7 @@ def as_source(data: Any, name: str | None = None) -> Source:
     Raises:
         DataError: it is none of these; one line that says which image is wrong, and how.
     """
-    parts = [data] if not isinstance(data, tuple) or _is_array(data[0]) else list(data)
+    parts = [data] if not isinstance(data, tuple) or (data and _is_array(data[0])) else list(data)
     if not 1 <= len(parts) <= 2:
         raise DataError(f"data: one data set, or a pair (train, test), not {len(parts)}")
     names = ["the training images", "the test images"] if len(parts) == 2 else ["the images"]
@@ -68,10 +68,11 @@ def _images(part: Any, where: str) -> Images:
         return _read(part, where)
     if len(part) != 2 or not _is_array(part[0]):
         raise DataError(f"{where}: a data set, or a pair of arrays (images, labels), not {_kind(part)}")
-    labels = torch.as_tensor(part[1])
+    labels = _tensor(part[1], f"{where}: the labels")
     if labels.dim() != 1 or labels.is_floating_point() or len(labels) != len(part[0]):
         found = f"{labels.dtype} {tuple(labels.shape)}"
         raise DataError(f"{where}: a whole number for each of {len(part[0])} images as label, not {found}")
+    labels = labels.long()
     if not len(labels) or int(labels.min()) < 0:
         raise DataError(f"{where}: {'labels count from 0, and one is negative' if len(labels) else 'there are none'}")
     return Images(_pixels(part[0], where), labels)
@@ -125,7 +126,7 @@ def _item(dataset: Any, index: int, here: str) -> tuple[Tensor, int]:
 def _pixels(images: Any, where: str) -> Tensor:
     """The images as bytes (n, c, h, w)."""
     torch_first = isinstance(images, Tensor)
-    x = torch.as_tensor(images).detach().cpu()
+    x = _tensor(images, f"{where}: the pixels")
     if x.dim() == 3:
         x = x[:, None]
     elif x.dim() == 4:
@@ -135,6 +136,8 @@ def _pixels(images: Any, where: str) -> Tensor:
         x = x.movedim(axes[0], 1)
     else:
         raise DataError(f"{where}: an image has 2 or 3 axes, not {x.dim() - 1}")
+    if 0 in x.shape[2:]:
+        raise DataError(f"{where}: an image of {x.shape[2]} x {x.shape[3]} pixels shows nothing")
     if x.dtype == torch.uint8:
         return x
     if not x.is_floating_point():
@@ -144,6 +147,14 @@ def _pixels(images: Any, where: str) -> Tensor:
         needed = "give uint8, or floats from 0 to 1, without normalization, which adarts does itself"
         raise DataError(f"{where}: values from {float(low):.3g} to {float(high):.3g}; {needed}")
     return (x * 255).round().to(torch.uint8)
+
+
+def _tensor(values: Any, what: str) -> Tensor:
+    """Numbers as a tensor on the CPU; numpy's negative strides, as of a BGR image turned to RGB, are made positive."""
+    try:
+        return torch.as_tensor(values if isinstance(values, Tensor) else np.ascontiguousarray(values)).detach().cpu()
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{what} are no numbers: {in_one_line(error)}") from error
 
 
 def _classes(part: Any, count: int) -> tuple[str, ...]:
