@@ -120,8 +120,7 @@ class Registry(Generic[T]):
         except (Exception, SystemExit) as error:  # the user's own code
             raise ConfigError(f"{self.kind} '{text}': {path} cannot be loaded: {in_one_line(error)}") from error
         if not hasattr(module, name):
-            there = [other for other in vars(module) if not other.startswith("_")]
-            raise ConfigError(f"{self.kind} '{text}': {path} has no '{name}'{nearest(name, there)}")
+            raise ConfigError(f"{self.kind} '{text}': {path} has no '{name}'{nearest(name, defined_in(path))}")
         thing: T = getattr(module, name)
         try:
             self.check(thing)

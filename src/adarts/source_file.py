@@ -90,8 +90,9 @@ def defined_in(path: Path) -> list[str]:
 
 
 def in_one_line(error: BaseException) -> str:
-    """The kind of an error in somebody else's code, and the first line of what it says."""
-    return f"{type(error).__name__}: {error}".splitlines()[0]
+    """The kind of an error in somebody else's code, the first line of what it says, and where in their file it was raised."""
+    said, place = f"{type(error).__name__}: {error}".splitlines()[0], place_of(error)
+    return said if place is None else f"{said} ({place})"
 
 
 def _hash(module: ModuleType) -> str | None:

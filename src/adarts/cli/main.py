@@ -101,6 +101,7 @@ def _dispatch(words: list[str]) -> int:
 
 def _without_space(words: list[str]) -> list[str]:
     """The words without ``--space FILE.py:NAME``, whose file is executed: cells may have operations of its own."""
+    words = [part for word in words for part in (word.split("=", 1) if word.startswith("--space=") else [word])]
     if "--space" not in words[:-1]:
         return words
     from adarts.config.settings import names_code

@@ -31,5 +31,5 @@ WITHOUT_DRAWS = frozenset(OPERATION_NAMES - {"noise"})
 
 def unknown_operation(name: str) -> str:
     """What to say of an operation that is not registered."""
-    own = "one of your own is made known by its file: --space FILE.py:NAME"
-    return f"unknown operation {name[:60]!r}{nearest(name[:60], OPERATION_NAMES)}; {own}"
+    own = "one of your own is made known by its file (--space FILE.py:NAME)"
+    return f"unknown operation {name[:60]!r}: {own}{nearest(name[:60], OPERATION_NAMES)}"
