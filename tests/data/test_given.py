@@ -193,3 +193,27 @@ def test_a_loader_in_a_file_is_executed_for_whoever_says_so(
     with pytest.raises(ConfigError, match=r"data 'mine\.py:squares' is code"):
         adarts.train(config_file="run/config.yaml", run={"run_dir": "run"})
     assert np.unique(load_images("mine.py:squares", ImageSettings(), seed=0).train.labels).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        ((), "one data set, or a pair"),
+        ((np.zeros((4, 8, 0, 3), np.uint8), [0, 1, 0, 1]), "an image of 8 x 0 pixels shows nothing"),
+        ((np.zeros((2, 8, 8, 3), np.uint8), ["cat", "dog"]), "the labels are no numbers"),
+        ((np.array([object(), object()]), [0, 1]), "the pixels are no numbers"),
+    ],
+)
+def test_what_torch_cannot_take_is_refused_in_one_line(data: object, problem: str) -> None:
+    with pytest.raises(DataError, match=f"^data.*{problem}[^\n]*$"):
+        as_source(data)
+
+
+def test_reversed_channels_and_small_labels_are_taken() -> None:
+    """A BGR image turned to RGB is a view with a negative stride; labels are often of few bytes."""
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 6, 6, 3), dtype=np.uint8)
+    found = as_source((pixels[..., ::-1], np.array([0, 1] * 4, np.uint16)))
+    expected = as_source((pixels[..., ::-1].copy(), [0, 1] * 4))
+    assert torch.equal(found.train.pixels, expected.train.pixels) and torch.equal(
+        found.train.labels, expected.train.labels
+    )

@@ -196,7 +196,7 @@ def test_cells_outside_the_space_are_refused_in_the_search_itself(method: type[M
     ],
 )
 def test_a_hook_that_returns_something_else_is_named(hook: str, value: object, says: str) -> None:
-    method = type("Wrong", (Broken,), {hook: lambda self, *arguments: value})
+    method = type("Wrong", (Broken,), {hook: lambda self, *arguments, **named: value})
     with pytest.raises(ConfigError, match=f"^method 'broken': .*{says}"):
         contract(method).search().step(1, 0)
 
