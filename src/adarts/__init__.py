@@ -83,8 +83,20 @@ def sweep(
     slots: int = 1,
     sweep_dir: Path | str | None = None,
     *,
+    data: str | None = None,
+    method: str | None = None,
+    scale: str | None = None,
+    space: str | None = None,
+    seed: int | None = None,
+    options: Mapping[str, bool | float | str] | None = None,
+    edge: Mapping[str, Any] | settings.EdgeDesign | None = None,
+    supernet: Mapping[str, Any] | settings.SupernetSettings | None = None,
+    search: Mapping[str, Any] | settings.LoopSettings | None = None,
+    weights: Mapping[str, Any] | settings.WeightOptimizer | None = None,
+    alphas: Mapping[str, Any] | settings.AlphaOptimizer | None = None,
+    images: Mapping[str, Any] | settings.ImageSettings | None = None,
+    run: Mapping[str, Any] | settings.RunSettings | None = None,
     config_file: Path | str | None = None,
-    **given: Any,
 ) -> SweepResult:
     """Search with every combination of what varies, each in a process and a run folder of its own.
 
@@ -92,12 +104,15 @@ def sweep(
         vary: the values of each setting that varies, by its dotted name: ``{"method": ["darts", "adarts"], "seed": range(3)}``.
         slots: searches at once.
         sweep_dir: the folder; what is finished there stays, the rest is continued.
-        config_file: a YAML file with some or all settings.
-        given: what holds for all of them: ``data``, ``method``, ``scale`` and all others of :func:`search`.
+        data, method, scale, space, seed, options, edge, supernet, search, weights, alphas, images, run, config_file: what holds
+            for all of them, as for :func:`search`.
 
     Raises:
         AdartsError: one line that says what cannot work; :func:`adarts.sweeping.run_sweep` lists the kinds.
     """
+    given = {
+        name: value for name, value in locals().items() if name not in ("vary", "slots", "sweep_dir", "config_file")
+    }
     from pathlib import Path
 
     from adarts.sweeping import grid, run_sweep

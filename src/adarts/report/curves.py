@@ -40,7 +40,9 @@ def column(run: RunRecord, name: str, kind: str | None = None) -> list[Value]:
     values = [record.get(name) for record in run.metrics]
     if kind is not None:
         values = [value.get(kind) if isinstance(value, dict) else None for value in values]
-    return [value if isinstance(value, int | float) and math.isfinite(value) else None for value in values]
+    return [
+        value if type(value) in (int, float) and math.isfinite(value) else None for value in values
+    ]  # a flag is neither
 
 
 def _series(curves: Iterable[tuple[str, Runs, str, str | None]]) -> list[Series]:
