@@ -96,6 +96,10 @@ def carry_out(task: Task, run: RunFolder, settings: RunSettings, describe: Calla
     _Driver(task, run, settings).carry_out(describe)
 
 
+class _StepTooLarge(Exception):
+    """Memory did not suffice for a step; it says what torch said."""
+
+
 class _Driver:
     def __init__(self, task: Task, run: RunFolder, settings: RunSettings) -> None:
         self.task, self.run, self.settings = task, run, settings
@@ -120,10 +124,8 @@ class _Driver:
             except NotFiniteError as error:
                 self._roll_back(error)
                 continue
-            except (RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error):
-                    raise
-                reason = first_line(error)
+            except _StepTooLarge as error:
+                reason = str(error)
             # Here the exception is gone, and with it the frames that held the step's tensors.
             self._halve_batch(reason)
 
@@ -143,7 +145,12 @@ class _Driver:
         if self.step == steps:
             self._end_epoch()
         else:
-            sums = self.task.step(self.epoch, self.step)
+            try:
+                sums = self.task.step(self.epoch, self.step)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                raise _StepTooLarge(first_line(error)) from error
             self.step += 1
             for name, value in sums.items():
                 # Kept as tensors, so that no step waits for the device; in double, so that long sums stay exact.

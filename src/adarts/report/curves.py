@@ -41,8 +41,9 @@ def column(run: RunRecord, name: str, kind: str | None = None) -> list[Value]:
     if kind is not None:
         values = [value.get(kind) if isinstance(value, dict) else None for value in values]
     return [
-        value if type(value) in (int, float) and math.isfinite(value) else None for value in values
-    ]  # a flag is neither
+        value if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) else None
+        for value in values
+    ]
 
 
 def _series(curves: Iterable[tuple[str, Runs, str, str | None]]) -> list[Series]:
