@@ -152,10 +152,10 @@ class TrainTask:
         self.network.eval()
         return measured(self.network, images, indices, self.data, size, self.device, self.check_stop)
 
-    def _learning_rate(self, moment: float, epoch: int) -> float:
+    def _learning_rate(self, time: float, epoch: int) -> float:
         """The rate falls with the epochs, as in the paper's code family; only a linear warm-up moves with the steps."""
         warmup, small = self.config.training.learning_rate_warmup, self.config.training.warmup_learning_rate
-        at = moment if moment < warmup else max(float(epoch), warmup)
+        at = time if time < warmup else max(float(epoch), warmup)
         rate = learning_rate(self.config.weights, at, self.epochs, warmup)
         return rate if self.warm or small is None else min(rate, small)
 
