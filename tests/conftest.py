@@ -16,4 +16,4 @@ torch.set_num_threads(1)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--kills", type=int, default=2, help="kill -9 a search and a training at so many random moments")
+    parser.addoption("--kills", type=int, default=1, help="kill -9 a search and a training at so many random moments")

@@ -103,7 +103,7 @@ def test_a_search_from_python_is_written_down_so(method: str, tmp_path: Path) ->
 
 def test_the_points_of_a_sweep(method: str) -> None:
     given = {**TINY, "method": method}
-    with pytest.raises(ConfigError, match="two points are the same search"):
+    with pytest.raises(ConfigError, match="two points would share the folder"):
         grid({"options.must": [1, 1.0]}, given)
     (one,), (other,) = (grid({"options.must": [value]}, given) for value in (1, 1.0))
     assert one == other and one.name.endswith("options.must=1.0-seed0")
