@@ -34,10 +34,11 @@ def text_of(names: list[str]) -> str:
     )
 
 
-def test_our_networks_have_the_sizes_of_the_benchmark() -> None:
-    """Of 500 random cells and of the best, the worst, the largest and the smallest."""
+@pytest.mark.parametrize("count", [100, pytest.param(500, marks=pytest.mark.full)])
+def test_our_networks_have_the_sizes_of_the_benchmark(count: int) -> None:
+    """Of so many random cells, and of the best, the worst, the largest and the smallest."""
     table = all_truths()
-    cells = random.Random(0).sample(table, 500)
+    cells = random.Random(0).sample(table, count)
     for key in (lambda t: t.cifar10.test, lambda t: t.parameters):
         cells += [max(table, key=key), min(table, key=key)]
     for truth in cells:

@@ -164,7 +164,7 @@ def some_active(each: int, generator: torch.Generator) -> Tensor:
 
 
 @pytest.mark.parametrize("sampled", [False, True], ids=["pruned", "sampled"])
-@pytest.mark.parametrize("each", [1, pytest.param(3, marks=pytest.mark.full), 8])
+@pytest.mark.parametrize("each", [1, *(pytest.param(each, marks=pytest.mark.full) for each in (3, 8))])
 @pytest.mark.parametrize(
     "design", ["darts", "darts+attention", "pc_darts-k2", "adarts-k4", "adarts-sample-k2", *AUXILIARY]
 )
