@@ -26,7 +26,8 @@ The edge design is an option of its own, so most methods also run with ADARTS's 
 
 ## What a step costs
 
-Both updates of a step, relative to DARTS of first order, at the K of the method's own paper and all else equal: {conditions}.
+Both updates of a step, relative to DARTS of first order, at the K of the method's own paper and all else equal:
+{conditions}.
 Time is the ratio of the medians of {repeats} interleaved rounds, with the smallest and the largest ratio within a round; memory
 is the peak above the idle process, each method in a process of its own. Raw data, commands and versions:
 [results/methods-cpu](../results/methods-cpu).

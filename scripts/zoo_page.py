@@ -65,7 +65,8 @@ READING = """
   files. `Genotype.to_nasbench301` writes it;
 - our own JSON, which says everything, and the text of NAS-Bench-201.
 
-Nothing is evaluated. Beside the operations of the spaces, a genotype may name these, which no search uses: {extra}.
+Nothing is evaluated. Beside the operations of the spaces, a genotype may name these, which no search uses:
+{extra}.
 `grouped_conv_3x1_1x3` and `norm_max_pool_3x3` are what GDAS's fixed reduction cell consists of; at widths that 8 does not divide,
 the groups are the greatest common divisor of both.
 """

@@ -11,8 +11,9 @@ import pytest
 
 from adarts.cli.main import main
 from adarts.errors import ConfigError
-from adarts.methods import get_method, list_methods, register, source_hash
+from adarts.methods import get_method, list_methods, register
 from adarts.methods.registry import METHODS, survey
+from adarts.source_file import source_hash
 
 EXAMPLE = (Path(__file__).parents[2] / "examples" / "sharpening.py").read_text()
 Install = Callable[..., Path]

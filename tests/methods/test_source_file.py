@@ -12,7 +12,8 @@ import pytest
 
 from adarts.cli.main import main
 from adarts.errors import ConfigError
-from adarts.methods import get_method, source_hash
+from adarts.methods import get_method
+from adarts.source_file import source_hash
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "sharpening.py"
 TEXT = EXAMPLE.read_text()

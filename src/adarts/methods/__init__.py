@@ -5,7 +5,6 @@ from pkgutil import iter_modules
 
 from adarts.methods.base import Method, MethodInfo, Phase, Progress, Purpose, Search, Weighed
 from adarts.methods.registry import create, get_method, list_methods, published, register, resolve_options
-from adarts.source_file import source_hash
 
 __all__ = [
     "Method",
@@ -21,7 +20,6 @@ __all__ = [
     "published",
     "register",
     "resolve_options",
-    "source_hash",
 ]
 
 for _module in iter_modules(__path__):

@@ -46,9 +46,8 @@ def train_config(config_file: Path | str | None = None, **given: Any) -> TrainCo
         genotype = kept_genotype(run["run_dir"]) or genotype
     space: str | None = "darts" if name is None else None
     recipe: Values = {}
-    with suppress(
-        DataError
-    ):  # the training itself refuses it, unless it is one that goes on with the cells that it has kept
+    # What cannot be read is refused by the training itself, unless it is one that goes on with the cells that it has kept.
+    with suppress(DataError):
         space = None if name is not None or genotype is None else resolve_genotype(genotype).space
         recipe = _recipe(space, name)
         if name is None and config_file and layers.given.get("genotype") and layers.file.get("genotype"):
