@@ -1,7 +1,7 @@
 """A search space of one's own, with an operation of one's own: DARTS with a gated convolution in the place of the dilated ones.
 
-adarts search --data signs --scale smoke --space examples/own_space.py:GATED
-adarts train --data signs --scale smoke --space examples/own_space.py:GATED
+adarts search --data digits --scale smoke --space examples/own_space.py:GATED
+adarts train --data digits --scale smoke --space examples/own_space.py:GATED
 """
 
 from dataclasses import replace

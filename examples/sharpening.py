@@ -1,6 +1,6 @@
 """A search method of one's own: DARTS whose softmax gets sharper from epoch to epoch.
 
-adarts search --data signs --scale smoke --method examples/sharpening.py:Sharpening --options final=0.1
+adarts search --data digits --scale smoke --method examples/sharpening.py:Sharpening --options final=0.1
 """
 
 from pydantic import PositiveFloat

@@ -28,7 +28,7 @@ def tiny_training(device: torch.device = CPU, **run: object) -> TrainTask:
             "run": run,
         }
     )
-    data = load_images("signs", config.images, config.seed)
+    data = load_images("digits", config.images, config.seed)
     genotype = resolve_genotype("random:1")
     network = build(genotype, data.num_classes, 8, 3, data.in_channels, auxiliary=True, seed=0)
     return TrainTask(config, data, network.to(device), device)

@@ -1,7 +1,7 @@
 """ADARTS: differentiable neural architecture search with channel attention.
 
-    found = adarts.search(data="signs", scale="smoke")
-    trained = adarts.train(genotype=found.genotype, data="signs", scale="smoke")
+    found = adarts.search(data="digits", scale="smoke")
+    trained = adarts.train(genotype=found.genotype, data="digits", scale="smoke")
     model = adarts.build(found.genotype, num_classes=10)
     model = adarts.create_model("ADARTS_V1", num_classes=10)
 
@@ -52,10 +52,11 @@ def search(
     settings object, those that were set count.
 
     Args:
-        data: ``signs`` (embedded, the default), ``cifar10``, ``cifar100`` or ``folder:PATH``; or a map-style torch data set of
+        data: ``digits`` (embedded, the default), ``cifar10``, ``cifar100`` or ``folder:PATH``; or a map-style torch data set of
             (image, label), a pair of arrays (images, labels), or a pair (train, test) of either (``docs/data.md``).
         method: the search method, by default ``adarts``; ``adarts methods`` lists them; ``file.py:Class`` is one of your own.
-        scale: the budget, from ``smoke`` (seconds) to ``paper`` (the default); ``adarts configs`` lists them.
+        scale: the budget, from ``smoke`` (seconds) to ``paper``; by default what this machine can carry, ``gpu`` or ``cpu``.
+            ``adarts configs`` lists them.
         space: what is searched: ``darts`` (the default), ``nasbench201``, ``s1`` to ``s4``; ``file.py:NAME`` is one of your own.
         seed: of everything random; 0 by default.
         options: the method's own settings; ``adarts methods show NAME`` lists them.
@@ -140,9 +141,10 @@ def train(
     Args:
         genotype: the cells: what a search found, a search run's folder, a genotype file or its text, a name of the zoo,
             ``random:SEED``; by default those of the latest search.
-        data: ``signs`` (embedded, the default), ``cifar10``, ``cifar100`` or ``folder:PATH``; or a map-style torch data set of
+        data: ``digits`` (embedded, the default), ``cifar10``, ``cifar100`` or ``folder:PATH``; or a map-style torch data set of
             (image, label), a pair of arrays (images, labels), or a pair (train, test) of either (``docs/data.md``).
-        scale: the budget, from ``smoke`` (seconds) to ``paper`` (the default); ``adarts configs`` lists them.
+        scale: the budget, from ``smoke`` (seconds) to ``paper``; by default what this machine can carry, ``gpu`` or ``cpu``.
+            ``adarts configs`` lists them.
         seed: of everything random; 0 by default.
         network: width, depth, drop path and auxiliary head; or the name of a hand-designed network.
         training: epochs, batch size and what else is said of the loop.

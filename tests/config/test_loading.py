@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adarts.config.loading import SCALES, load_scale, merge, read_yaml, to_yaml, validated
+from adarts.config.loading import SCALES, load_scale, merge, merged, read_yaml, to_yaml, validated
 from adarts.config.settings import EdgeDesign, LoopSettings, SearchConfig, TrainConfig
 from adarts.errors import ConfigError
 from adarts.methods import get_method, list_methods
@@ -31,23 +33,46 @@ def test_each_layer_outweighs_the_one_below(tmp_path: Path) -> None:
     assert config.search.warmup_epochs == 0
 
 
-def test_nothing_given_is_the_paper() -> None:
-    expected = SearchConfig().model_dump() | {
-        "search": {**SearchConfig().search.model_dump(), "validate_supernet": True}
-    }
-    assert search_config().model_dump() == expected
-    assert train_config() == TrainConfig()
+def test_the_paper_is_the_defaults_and_what_suits_the_data() -> None:
+    paper: dict[str, Any] = {"scale": "paper"}
+    of_digits = {"images": {"flip": False, "crop_padding": 2}}
+    expected = merged(SearchConfig().model_dump(), paper, of_digits, {"search": {"validate_supernet": True}})
+    assert search_config(scale="paper").model_dump() == expected
+    assert train_config(scale="paper").model_dump() == merged(TrainConfig().model_dump(), paper, of_digits)
+    assert train_config(scale="paper", data="folder:x").images == TrainConfig().images
+
+
+@pytest.mark.parametrize("configure", [search_config, train_config])
+def test_nothing_given_is_the_scale_that_the_machine_can_carry(configure: Any, tmp_path: Path) -> None:
+    of_machine = "gpu" if torch.cuda.is_available() else "cpu"
+    assert configure().scale == configure(scale="auto").scale == of_machine
+    assert configure(scale="auto", run={"device": "cpu"}).scale == "cpu"
+    (tmp_path / "some.yaml").write_text("scale: smoke\n")
+    assert configure(tmp_path / "some.yaml").scale == configure(tmp_path / "some.yaml", scale="auto").scale == "smoke"
+
+
+@pytest.mark.parametrize("configure", [search_config, train_config])
+def test_a_data_set_outweighs_the_scale_and_yields_to_file_and_options(configure: Any, tmp_path: Path) -> None:
+    assert not configure(data="digits").images.flip and configure(data="cifar10").images.flip
+    assert configure(data="digits", images={"flip": True}).images.flip
+    (tmp_path / "some.yaml").write_text("images: {flip: true}\n")
+    assert configure(tmp_path / "some.yaml", data="digits").images.flip
+
+
+def test_a_data_set_outweighs_the_recipe_of_the_cells() -> None:
+    for data, flips in (("digits", False), ("cifar10", True)):
+        assert train_config(data=data, genotype="random:nasbench201:0").images.flip == flips
 
 
 def test_split_by_index_only_for_cifar_at_the_paper_scale() -> None:
     for scale in SCALES:
-        for data in ("signs", "cifar10", "cifar100", "folder:x"):
+        for data in ("digits", "cifar10", "cifar100", "folder:x"):
             expected = "index" if scale == "paper" and data.startswith("cifar") else "stratified"
             assert search_config(scale=scale, data=data).images.split == expected
 
 
 @pytest.mark.parametrize("scale", SCALES)
-@pytest.mark.parametrize("data", ["signs", "cifar100"])
+@pytest.mark.parametrize("data", ["digits", "cifar100"])
 def test_every_scale_works_with_every_method(scale: str, data: str) -> None:
     for method in METHODS:
         config = search_config(scale=scale, data=data, method=method)
@@ -96,7 +121,7 @@ def test_sections_may_be_settings_objects() -> None:
 
 @given(
     seed=st.integers(0, 2**63),
-    data=st.sampled_from(["signs", "cifar10", "folder:a b: c#"]) | st.text(max_size=20),
+    data=st.sampled_from(["digits", "cifar10", "folder:a b: c#"]) | st.text(max_size=20),
     epochs=st.integers(51, 10**6),
     learning_rate=st.floats(1e-300, 1e300),
     device=st.sampled_from(["cpu", "90", "1:30", "no", "null", "1e3", "~"]),

@@ -2,14 +2,13 @@
 
 import hashlib
 import pickle
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
-from torchvision import datasets
+from sklearn import datasets
+from torchvision import datasets as of_torchvision
 
 from adarts.config.settings import ImageSettings
 from adarts.data import Augmentation, Images, load_images
@@ -20,28 +19,33 @@ from adarts.errors import ConfigError, DataError
 REAL = Path(__file__).parents[2] / "data"
 
 
-def test_signs() -> None:
-    data = load_images("signs", ImageSettings(), seed=0)
-    assert (len(data.train), len(data.test), data.num_classes) == (1653, 409, 10)
-    assert (data.image_size, data.in_channels) == ((32, 32), 3)
-    assert torch.bincount(data.train.labels).tolist() == [164, 165, 165, 165, 166, 166, 166, 165, 167, 164]
-    again = load_images("signs", ImageSettings(), seed=1)
-    assert data.fingerprint == again.fingerprint
-    assert dict(data.facts())["test part"] == "409 images, 40 to 41 a class"
+def test_digits() -> None:
+    data = load_images("digits", ImageSettings(), seed=0)
+    assert (len(data.train), len(data.test), data.num_classes) == (1442, 355, 10)
+    assert (data.image_size, data.in_channels) == ((16, 16), 1)
+    assert data.fingerprint == load_images("digits", ImageSettings(), seed=1).fingerprint
+    assert dict(data.facts())["test part"] == "355 images, 34 to 36 a class"
+    assert shared_images(data.train, data.test) == 0
 
 
-@pytest.mark.parametrize(("part", "columns", "last"), [("train", 57, 1652), ("test", 21, 408)])
-def test_photographs_are_cut_out_of_their_places(part: str, columns: int, last: int) -> None:
-    images: Images = getattr(load_images("signs", ImageSettings(), seed=0), part)
-    with Image.open(resources.files("adarts.data") / "signs" / f"{part}.webp") as sheet:
-        for index in (0, 1, columns - 1, columns, last):
-            top, left = index // columns * 32, index % columns * 32
-            photograph = np.asarray(sheet.convert("RGB").crop((left, top, left + 32, top + 32)))
-            assert np.array_equal(images.pixels[index].permute(1, 2, 0).numpy(), photograph)
+def test_every_fifth_digit_of_a_class_is_a_test_image() -> None:
+    """Halved again, every image resembles the digit of scikit-learn in its place."""
+    digits = datasets.load_digits()
+    data = load_images("digits", ImageSettings(size=8), seed=0)
+    seen = [0] * 10
+    is_test = []
+    for label in digits.target.tolist():
+        seen[label] += 1
+        is_test.append(seen[label] % 5 == 0)
+    for part, chosen in ((data.test, np.array(is_test)), (data.train, ~np.array(is_test))):
+        assert part.labels.tolist() == digits.target[chosen].tolist()
+        one, other = part.pixels.flatten(1).numpy(), digits.images[chosen].reshape(len(part), -1)
+        likeness = np.corrcoef(one, other)[: len(part), len(part) :]
+        assert likeness.diagonal().min() > 0.85 > np.median(likeness) + 0.2
 
 
 def test_mean_and_std_are_those_of_the_training_part() -> None:
-    data = load_images("signs", ImageSettings(), seed=0)
+    data = load_images("digits", ImageSettings(), seed=0)
     std, mean = torch.std_mean(data.train.pixels.double() / 255, dim=(0, 2, 3), correction=0)
     assert data.mean == pytest.approx(mean.tolist())
     assert data.std == pytest.approx(std.tolist())
@@ -56,22 +60,22 @@ def test_a_channel_of_one_value_is_not_divided_by_nothing() -> None:
 
 
 def test_per_class_reduces_the_training_part_only_and_says_so() -> None:
-    data = load_images("signs", ImageSettings(per_class=7), seed=0)
+    data = load_images("digits", ImageSettings(per_class=7), seed=0)
     assert torch.bincount(data.train.labels).tolist() == [7] * 10
-    assert len(data.test) == 409
-    assert any("70 of 1,653" in note for note in data.notes)
-    assert data.fingerprint != load_images("signs", ImageSettings(per_class=7), seed=1).fingerprint
+    assert len(data.test) == 355
+    assert any("70 of 1,442" in note for note in data.notes)
+    assert data.fingerprint != load_images("digits", ImageSettings(per_class=7), seed=1).fingerprint
 
 
 def test_size_scales_a_named_set() -> None:
-    data = load_images("signs", ImageSettings(size=16, per_class=5), seed=0)
-    assert data.image_size == (16, 16)
-    assert data.train.pixels.shape == (50, 3, 16, 16)
-    assert any("scaled to 16x16" in note for note in data.notes)
+    data = load_images("digits", ImageSettings(size=12, per_class=5), seed=0)
+    assert data.image_size == (12, 12)
+    assert data.train.pixels.shape == (50, 1, 12, 12)
+    assert any("scaled to 12x12" in note for note in data.notes)
 
 
 def test_images_shared_by_both_parts_are_noted() -> None:
-    part = load_images("signs", ImageSettings(per_class=1), seed=0).train
+    part = load_images("digits", ImageSettings(per_class=1), seed=0).train
     assert shared_images(part, part) == 10
     assert shared_images(part, Images(255 - part.pixels, part.labels)) == 0
 
@@ -91,9 +95,9 @@ def test_the_fingerprint_sees_pixels_and_labels() -> None:
         ("cifer10", "did you mean 'cifar10'"),
         ("folder:", "needs the path"),
         ("folder", "needs the path"),
-        ("signs:3", "data set 'signs' takes nothing behind a colon"),
+        ("digits:3", "data set 'digits' takes nothing behind a colon"),
         ("dataset:mine-0123", "given as an object in Python; go on from there: adarts.search"),
-        ("", "known: cifar10, cifar100, folder, signs"),
+        ("", "known: cifar10, cifar100, digits, folder"),
     ],
 )
 def test_an_unknown_source(source: str, message: str) -> None:
@@ -105,7 +109,7 @@ def test_an_unknown_source(source: str, message: str) -> None:
 def test_a_set_larger_than_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory_module, "available_memory", lambda: 10**6)
     with pytest.raises(DataError, match=r"need .* GiB of memory.*--images\.size"):
-        load_images("signs", ImageSettings(size=64), seed=0)
+        load_images("digits", ImageSettings(size=64), seed=0)
 
 
 def test_the_machine_tells_its_memory() -> None:
@@ -138,10 +142,10 @@ def test_a_file_with_another_checksum_is_never_unpickled(tmp_path: Path) -> None
 def test_a_download_is_announced_and_its_failure_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fail(self: datasets.CIFAR10) -> None:
+    def fail(self: of_torchvision.CIFAR10) -> None:
         raise OSError("no\nnetwork")
 
-    monkeypatch.setattr(datasets.CIFAR10, "download", fail)
+    monkeypatch.setattr(of_torchvision.CIFAR10, "download", fail)
     with pytest.raises(DataError, match="no network"):
         load_images("cifar10", ImageSettings(root=tmp_path, download=True), seed=0)
     assert "downloading 170 MB from https://" in caplog.text
@@ -149,7 +153,7 @@ def test_a_download_is_announced_and_its_failure_is_one_line(
 
 def test_small_files_of_the_same_form(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The way through torchvision, with files of a few images and their own checksums."""
-    reader, random = datasets.CIFAR10, np.random.default_rng(0)
+    reader, random = of_torchvision.CIFAR10, np.random.default_rng(0)
     folder = tmp_path / reader.base_folder
     folder.mkdir()
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 #: A search and a training of a few seconds that still go through every part.
-SMOKE = ["--data", "signs", "--scale", "smoke", "--threads", "1"]
+SMOKE = ["--data", "digits", "--scale", "smoke", "--threads", "1"]
 
 #: The same in a fraction of the time.
 SMALL = [*SMOKE, "--images.per-class", "4", "--images.size", "16"]

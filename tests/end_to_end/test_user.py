@@ -33,7 +33,7 @@ def test_search_then_train_then_evaluate(tmp_path: Path) -> None:
     [
         (["search", "--scale", "smal"], 2, "unknown scale 'smal'"),
         (["search", "--method", "adrats"], 2, "did you mean 'adarts'"),
-        (["search", "--data", "sings"], 2, "did you mean 'signs'"),
+        (["search", "--data", "digit"], 2, "did you mean 'digits'"),
         (["search", "--epohcs", "3"], 2, "unknown option '--epohcs'"),
         (["search", "--scale", "smoke", "--edge.k", "3"], 2, "edge.k = 3 does not divide"),
         (["search", "--data", "folder:nowhere"], 3, "nowhere"),

@@ -61,7 +61,7 @@ def test_a_search_shows_cells_curves_and_how_to_repeat_it(search_run) -> None:
     assert path == run / "report.html"
     page = Page(path)
     for words in (
-        "Search with adarts on signs",
+        "Search with adarts on digits",
         "Skip connections by epoch",
         "collapse above 2",
         "Operation weights by epoch",
@@ -278,7 +278,7 @@ def test_runs_that_differ_in_the_seed_alone_are_summed_up(search_run, train_run)
     assert "5 runs side by side" in page.text
     assert {value for _, name, value in page.attributes if name == "href"} == {"#run-A", "#run-B"}
     for words in (
-        "Search with adarts on signs, 3 seeds",
+        "Search with adarts on digits, 3 seeds",
         "seeds 0, 1, 2",
         "96.54 ± 1.41 %",
         "Normal cell, seed 0, 1",
@@ -300,7 +300,7 @@ def test_a_sweep_stands_for_its_searches(search_run, tmp_path: Path, capsys: pyt
     assert main(["report", str(sweep)]) == 0
     assert capsys.readouterr().out.strip() == str(sweep / "report.html")
     text = Page(sweep / "report.html").text
-    assert "3 runs side by side" in text and "Search with adarts on signs, 2 seeds" in text
+    assert "3 runs side by side" in text and "Search with adarts on digits, 2 seeds" in text
 
 
 def test_data_and_other_images_are_told(train_run) -> None:

@@ -17,13 +17,13 @@ IMAGES = {"per_class": 52, "size": 8}
 
 @cache
 def images(settings: ImageSettings) -> ImageData:
-    return load_images("signs", settings, 0)
+    return load_images("digits", settings, 0)
 
 
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("method", [info.name for info in list_methods()])
 def test_a_search_begins(method: str, scale: str) -> None:
-    config = search_config(data="signs", method=method, scale=scale, images=IMAGES)
+    config = search_config(data="digits", method=method, scale=scale, images=IMAGES)
     search = SearchTask(config, images(config.images), create(config), torch.device("cpu"))
     assert search.steps(0) > 0
     assert search.epochs == sum(phase.epochs for phase in search.phases) >= config.search.epochs

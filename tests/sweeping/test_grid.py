@@ -94,4 +94,4 @@ def test_what_the_supernet_or_the_images_refuse() -> None:
         grid({"edge.k": [2, 3]}, SMOKE)
     require_possible(grid({"edge.k": [2]}, {**SMOKE, "images": {"per_class": 4}}))
     with pytest.raises(DataError, match=r"^point adarts-data=folder-nowhere-seed0: .*nowhere"):
-        require_possible(grid({"data": ["signs", "folder:nowhere"]}, SMOKE))
+        require_possible(grid({"data": ["digits", "folder:nowhere"]}, SMOKE))

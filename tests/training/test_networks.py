@@ -31,7 +31,7 @@ def _shallow(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def tiny(**training: Any) -> TrainTask:
     config = train_config(**TINY, training={"batch_size": 8, **training})
-    data = load_images("signs", config.images, config.seed)
+    data = load_images("digits", config.images, config.seed)
     return TrainTask(config, data, network_of(config.network, None, data, config.seed), CPU)
 
 
@@ -98,7 +98,7 @@ def test_a_stopped_run_ends_as_one_that_was_not_stopped(tmp_path: Path, monkeypa
     network, facts = load_model(whole)
     assert facts["network"] == "resnet110" and "genotype" not in facts and not network.training
     page = (whole / "report.html").read_text()
-    assert "Training of resnet110 on signs" in page and "Test accuracy" in page
+    assert "Training of resnet110 on digits" in page and "Test accuracy" in page
     assert json.loads((whole / "summary.json").read_text())["network"] == "resnet110"
 
 

@@ -19,7 +19,8 @@ TEXT = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_con
 
 
 def config(**given: Any) -> TrainConfig:
-    return train_config(**given)
+    """At the scale of the paper, unless a file or the test names another."""
+    return train_config(**({} if "config_file" in given else {"scale": "paper"}) | given)
 
 
 def refused(call: Callable[[], object]) -> str:
@@ -114,7 +115,7 @@ def test_cells_of_another_recipe_than_that_of_a_file_are_refused(tmp_path: Path)
 
 def test_a_file_that_sets_nothing_of_a_recipe_goes_with_any_cells(tmp_path: Path) -> None:
     file = tmp_path / "some.yaml"
-    file.write_text("genotype: random:nasbench201:0\nimages: {per_class: 7}\n")
+    file.write_text("scale: paper\ngenotype: random:nasbench201:0\nimages: {per_class: 7}\n")
     found = config(config_file=file, genotype="ADARTS_V1")
     assert (found.images.per_class, found.network.channels) == (7, 36)
     file.write_text("genotype: random:nasbench201:0\nimages: {cutout: 0}\n")

@@ -42,7 +42,7 @@ def test_stability_of_a_sweep(finished_search: Path, tmp_path: Path) -> None:
     assert [one.seed for one in adarts.found] == [0, 2]
     assert adarts.equal_edges == 0.5
     assert adarts.channels is not None and adarts.channels.n == 2
-    assert result.dataset == "cifar10"  # the data is signs
+    assert result.dataset == "cifar10"  # the data is digits
     assert result.anything["cifar10"].spread.n == 15_625
     written = json.loads((sweep / "stability.json").read_text())
     assert written["groups"][1]["found"][0]["arch"] == CONV

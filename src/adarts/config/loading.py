@@ -1,7 +1,7 @@
 """How the layers of a configuration become one run.
 
-    defaults < protocol of the space < what is published of the method or the network < scale < configuration file < what is
-    given explicitly
+    defaults < protocol of the space < published values of the method or the network < scale < data set < configuration file
+    < explicit settings
 
 A scale has two layers for the search of a space. Its *protocol* is how the space's benchmark searches; a method that publishes
 other hyper-parameters keeps them. What outweighs the methods', such as the network of the space, belongs to the scale proper.
@@ -29,6 +29,9 @@ from adarts.errors import ConfigError, nearest
 
 SCALES = ("smoke", "demo", "cpu", "gpu", "paper")
 """The budgets, from the smallest to the largest."""
+
+AUTO = "auto"
+"""The scale that stands for what the machine can carry."""
 
 FORMAT = 1
 """Of a written configuration; another number for every change after which an old one means something else."""
@@ -72,6 +75,7 @@ class Layers:
     Args:
         model: :class:`SearchConfig` or :class:`TrainConfig`.
         given: what outweighs everything else.
+        machine: from the device setting to the scale that this machine can carry; it is asked where the scale is ``auto``.
         config_file: a YAML file with some or all settings.
 
     Attributes:
@@ -84,32 +88,47 @@ class Layers:
         ConfigError: a name or value that cannot be; one line.
     """
 
-    def __init__(self, model: type[Settings], given: Values, config_file: Path | str | None = None) -> None:
+    def __init__(
+        self,
+        model: type[Settings],
+        given: Values,
+        machine: Callable[[str], str],
+        config_file: Path | str | None = None,
+    ) -> None:
         self.model = model
-        self.given = checked(model, given)
+        self.given = _without_auto(checked(model, given))
         self.file: dict[str, Any] = {}
         if config_file is not None:
-            self.file = checked(model, read_config_file(Path(config_file)), f"{config_file}: ".__add__)
+            self.file = _without_auto(checked(model, read_config_file(Path(config_file)), f"{config_file}: ".__add__))
             _refuse_contradiction(self.given, self.file, str(config_file))
             _refuse_code(self.given, self.file, str(config_file))
         self.chosen = merged(model().model_dump(), self.file, self.given)
+        if self.chosen["scale"] == AUTO:
+            self.chosen["scale"] = machine(self.chosen["run"]["device"])
         self.scale = load_scale(self.chosen["scale"])
 
-    def put_together(self, space: str | None, published: Values | None = None, source: str = "") -> dict[str, Any]:
+    def put_together(self, space: str | None, published: Values, source: str, of_data: Values) -> dict[str, Any]:
         """All layers merged: complete, but the rules that tie several settings together not yet checked.
 
         Args:
             space: of the cells; None for none at all.
             published: the published settings of the method, the cells or the network.
             source: whose they are, for messages.
+            of_data: the settings that the data set brings with it.
         """
         stage: Stage = "search" if issubclass(self.model, SearchConfig) else "train"
         of_scale = f"scale '{self.chosen['scale']}'"
-        below = [(source, published or {}), (of_scale, self.scale.layer(stage, self.chosen["data"], space))]
+        data = self.chosen["data"]
+        below = [(source, published), (of_scale, self.scale.layer(stage, data, space)), (f"data set '{data}'", of_data)]
         if stage == "search":
             below.insert(0, (of_scale, self.scale.protocols.get(str(space), {})))
         layers = [checked(self.model, layer, f"{owner}: ".__add__) for owner, layer in below]
-        return merged(self.model().model_dump(), *layers, self.file, self.given)
+        return merged(self.model().model_dump(), *layers, self.file, self.given, {"scale": self.chosen["scale"]})
+
+
+def _without_auto(layer: dict[str, Any]) -> dict[str, Any]:
+    """A layer that asks for the scale ``auto`` leaves the choice to the layers below."""
+    return {name: value for name, value in layer.items() if (name, value) != ("scale", AUTO)}
 
 
 def _refuse_contradiction(given: Values, file: Values, config_file: str) -> None:

@@ -212,8 +212,9 @@ class LoopSettings(Settings):
     """Images of one update, for weights and alphas alike."""
     warmup_epochs: NonNegativeInt = 15
     """Epochs at the start, of each phase, in which the alphas stay frozen."""
-    max_steps: PositiveInt | None = None
-    """Most steps of an epoch; the next one goes on with the images that are left. None goes once through all images."""
+    steps: PositiveInt | None = None
+    """Steps of an epoch, however many images there are: the next epoch continues where this one ended. None makes an epoch one
+    pass through the images."""
     validate_supernet: bool = False
     """After every epoch, measure the supernet on the half of the images that the alphas learn from."""
 
@@ -286,6 +287,9 @@ class TrainingSettings(Settings):
     """Training epochs."""
     batch_size: int = Field(default=64, ge=2)
     """Images of one update."""
+    steps: PositiveInt | None = None
+    """Steps of an epoch, however many images there are: the next epoch continues where this one ended. None makes an epoch one
+    pass through the images."""
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     """Probability mass spread over all classes."""
     learning_rate_warmup: NonNegativeFloat = 0.0
@@ -340,8 +344,8 @@ class RunSettings(Settings):
 class SearchConfig(Settings):
     """A whole search run."""
 
-    data: str = "signs"
-    """signs (embedded), cifar10, cifar100, or folder:PATH. A loader of your own: path/to/file.py:NAME."""
+    data: str = "digits"
+    """digits (embedded), cifar10, cifar100, or folder:PATH. A loader of your own: path/to/file.py:NAME."""
     method: str = "adarts"
     """Search method; `adarts methods` lists them. A class of your own: path/to/file.py:Class."""
     options: Annotated[dict[str, bool | int | Annotated[float, AllowInfNan()] | str], BeforeValidator(assignments)] = {}
@@ -349,8 +353,8 @@ class SearchConfig(Settings):
     space: str = "darts"
     """What is searched: darts, nasbench201 (every cell's true accuracy is known), or the reduced spaces s1 to s4. One of your
     own: path/to/file.py:NAME."""
-    scale: str = "paper"
-    """Budget; `adarts configs` lists them."""
+    scale: str = "auto"
+    """Budget; `adarts configs` lists them. auto is gpu where there is one, else cpu."""
     seed: NonNegativeInt = 0
     """Seed of everything random."""
     edge: EdgeDesign = EdgeDesign()
@@ -368,10 +372,10 @@ class TrainConfig(Settings):
     genotype: str | None = "runs/search/latest"
     """The cells: a search run's folder, a genotype file or its text, a name of the zoo, random:SEED or random:SPACE:SEED;
     not given, the latest search in runs."""
-    data: str = "signs"
-    """signs (embedded), cifar10, cifar100, or folder:PATH. A loader of your own: path/to/file.py:NAME."""
-    scale: str = "paper"
-    """Budget; `adarts configs` lists them."""
+    data: str = "digits"
+    """digits (embedded), cifar10, cifar100, or folder:PATH. A loader of your own: path/to/file.py:NAME."""
+    scale: str = "auto"
+    """Budget; `adarts configs` lists them. auto is gpu where there is one, else cpu."""
     seed: NonNegativeInt = 0
     """Seed of everything random."""
     network: NetworkSettings = NetworkSettings()

@@ -4,7 +4,7 @@ from adarts.data.augmentation import Augmentation
 from adarts.data.batches import Batches
 from adarts.data.given import Data, as_source
 from adarts.data.images import ImageData, Images
-from adarts.data.load import load_images, register_data
+from adarts.data.load import load_images, register_data, settings_of
 from adarts.data.source import Source
 from adarts.data.splits import hold_out, search_split
 
@@ -20,4 +20,5 @@ __all__ = [
     "load_images",
     "register_data",
     "search_split",
+    "settings_of",
 ]

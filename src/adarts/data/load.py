@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from adarts.config.settings import ImageSettings, names_code
+from adarts.data.digits import load_digits
 from adarts.data.folder import load_folder
 from adarts.data.given import as_source
 from adarts.data.images import ImageData, Images, shared_images, statistics
 from adarts.data.memory import require_memory
 from adarts.data.named import CIFAR, load_cifar
-from adarts.data.signs import load_signs
 from adarts.data.source import Source
 from adarts.data.splits import hold_out, subset
 from adarts.errors import AdartsError, ConfigError, DataError
@@ -37,7 +37,11 @@ def _check(loader: object) -> None:
 DATA: Registry[Loader] = Registry("data set", "adarts.data", _check)
 
 
-def register_data(name: str, loader: Loader) -> None:
+_IMAGES: dict[str, Mapping[str, Any]] = {}
+"""Image settings of registered data sets, by name."""
+
+
+def register_data(name: str, loader: Loader, images: Mapping[str, Any] | None = None) -> None:
     """Make a data set known by a name, as in ``--data NAME``.
 
     Args:
@@ -45,6 +49,8 @@ def register_data(name: str, loader: Loader) -> None:
         loader: from the image settings (:class:`adarts.config.settings.ImageSettings`; size, share of the test and number of
             images are seen to behind it) to a map-style data set, a pair of arrays, or a pair (train, test) of either. One
             with a second argument takes what stands behind a colon in ``--data NAME:TEXT``.
+        images: image settings that suit the data set, such as ``{"flip": False}`` for digits or text. They replace those of the
+            scale and the method; options and configuration files replace them.
 
     Raises:
         ValueError: the name is taken, or has a colon.
@@ -53,6 +59,12 @@ def register_data(name: str, loader: Loader) -> None:
     if not re.fullmatch(r"\w[\w.-]*", name):
         raise ValueError(f"a data set has a name such as 'cifar10', not {name!r:.60}")
     DATA.add(name, loader)
+    _IMAGES[name] = dict(images or {})
+
+
+def settings_of(data: str) -> dict[str, Any]:
+    """The settings that a data set brings with it, as a section ``images``; empty for one that brings none."""
+    return {"images": dict(_IMAGES.get(data.split(":", 1)[0], {}))}
 
 
 def load_images(source: str | Source, settings: ImageSettings, seed: int) -> ImageData:
@@ -116,7 +128,8 @@ def _load_folder(settings: ImageSettings, path: str = "") -> Source:
     return load_folder(folder, settings)
 
 
-register_data("signs", load_signs)
+# A digit in a mirror is no digit; and 4 of 16 pixels would crop too much of one.
+register_data("digits", load_digits, {"flip": False, "crop_padding": 2})
 register_data("folder", _load_folder)
 for _name in CIFAR:
     register_data(_name, partial(load_cifar, _name))

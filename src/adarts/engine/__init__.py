@@ -11,7 +11,7 @@ A verb writes a :class:`Task` (what one step does) and says::
 
 from adarts.engine.config_file import read_config
 from adarts.engine.driver import Task, carry_out, whole_run
-from adarts.engine.environment import environment, prepare_device
+from adarts.engine.environment import environment, prepare_device, scale_of_machine
 from adarts.engine.files import write_atomically
 from adarts.engine.folder import RunFolder
 from adarts.engine.metrics import Metrics
@@ -31,6 +31,7 @@ __all__ = [
     "parse_time_limit",
     "prepare_device",
     "read_config",
+    "scale_of_machine",
     "whole_run",
     "write_atomically",
 ]

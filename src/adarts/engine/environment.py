@@ -52,6 +52,11 @@ def prepare_device(settings: RunSettings) -> torch.device:
     return torch.device("cuda" if index is None else f"cuda:{int(index)}")
 
 
+def scale_of_machine(device: str) -> str:
+    """The scale that a machine can carry: ``gpu`` where a run with this device setting takes a GPU, else ``cpu``."""
+    return "gpu" if device != "cpu" and torch.cuda.is_available() else "cpu"
+
+
 def environment(device: torch.device, precision: str = "float32") -> dict[str, Any]:
     """What somebody needs to know to repeat a run on this device; the precision is that of its steps."""
     native = kernels.status() if device.type == "cpu" and kernels.active() == "native" else None  # asking builds them

@@ -33,7 +33,7 @@ class AdartsTrials(Method):
       from fresh weights, as a network of `options.cells` cells without attention or bypass, on the half of the images for the
       weights.
     * The cell with the lowest mean training loss in the last epoch of its trial is the one found (training speed estimation,
-      TSE-E; Ru et al., NeurIPS 2021). Where `search.max_steps` lets no image come twice in it, that is a loss on new images.
+      TSE-E; Ru et al., NeurIPS 2021). Where `search.steps` lets no image come twice in it, that is a loss on new images.
 
     The reduction cell, where a space has one, is that of the search. Where a node keeps the strongest edges alone, the skip
     connection keeps its own, and another edge may go. Until the first trial has ended, the cell of the search is the one named.

@@ -7,7 +7,8 @@ from typing import Any
 
 from adarts.config.loading import Layers, Values, validated
 from adarts.config.settings import SearchConfig
-from adarts.engine import parse_time_limit
+from adarts.data import settings_of
+from adarts.engine import parse_time_limit, scale_of_machine
 from adarts.methods import create, published, resolve_options
 from adarts.searching.phases import checked_phases
 
@@ -28,9 +29,9 @@ def search_config(config_file: Path | str | None = None, **given: Any) -> Search
 
 def search_layers(given: Values, config_file: Path | str | None = None) -> dict[str, Any]:
     """All layers merged: complete, but the rules that tie several settings together not yet checked."""
-    layers = Layers(SearchConfig, given, config_file)
-    method = layers.chosen["method"]
-    return layers.put_together(layers.chosen["space"], published(method), f"method '{method}'")
+    layers = Layers(SearchConfig, given, scale_of_machine, config_file)
+    method, data = layers.chosen["method"], layers.chosen["data"]
+    return layers.put_together(layers.chosen["space"], published(method), f"method '{method}'", settings_of(data))
 
 
 def checked_search(values: Values) -> SearchConfig:

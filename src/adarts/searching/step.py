@@ -47,9 +47,9 @@ class BilevelStep:
         self.epochs = sum(phase.epochs for phase in self.phases)
         #: why the method ended the search before that
         self.stopped: str | None = None
-        #: steps of a pass through the images; an epoch may be shorter, and the next one goes on where it ended
+        #: steps of a pass through the images; an epoch may be shorter or longer, and the next one continues where it ended
         self._pass = min(len(self.weight_batches), len(self.alpha_batches))
-        self._steps = min(self._pass, config.search.max_steps or self._pass)
+        self._steps = config.search.steps or self._pass
         #: the gradients of so many smaller batches are added up where memory is short
         self.accumulation = 1
         self.epoch, self._step = 0, 0

@@ -139,4 +139,4 @@ def add(totals: dict[str, float], sums: Mapping[str, Tensor | float]) -> None:
 
 @cache
 def _images(settings: ImageSettings, seed: int) -> ImageData:
-    return load_images("signs", settings, seed)
+    return load_images("digits", settings, seed)

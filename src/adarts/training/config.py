@@ -10,7 +10,8 @@ from typing import Any
 
 from adarts.config.loading import Layers, Values, merged, shown, validated
 from adarts.config.settings import TrainConfig
-from adarts.engine import GENOTYPE_FILE
+from adarts.data import settings_of
+from adarts.engine import GENOTYPE_FILE, scale_of_machine
 from adarts.errors import AdartsError, ConfigError, DataError
 from adarts.training.model import resolve_genotype
 from adarts.zoo.baselines import get_baseline
@@ -38,7 +39,7 @@ def train_config(config_file: Path | str | None = None, **given: Any) -> TrainCo
     Raises:
         ConfigError: a name, value or combination that cannot work; one line.
     """
-    layers = Layers(TrainConfig, given, config_file)
+    layers = Layers(TrainConfig, given, scale_of_machine, config_file)
     name, run = layers.chosen["network"]["name"], layers.chosen["run"]
     default = None if name is not None else str(run["runs"] / "search" / "latest")
     genotype = {"genotype": default, **layers.file, **layers.given}["genotype"]
@@ -52,14 +53,16 @@ def train_config(config_file: Path | str | None = None, **given: Any) -> TrainCo
         recipe = _recipe(space, name)
         if name is None and config_file and layers.given.get("genotype") and layers.file.get("genotype"):
             _refuse_cells_of_another_recipe(genotype, space, recipe, layers.file, Path(config_file))
-    values = layers.put_together(space, {**recipe, "genotype": default}, f"recipe of '{name or space}'")
+    published = {**recipe, "genotype": default}
+    values = layers.put_together(space, published, f"recipe of '{name or space}'", settings_of(layers.chosen["data"]))
     return validated(TrainConfig, values)
 
 
 def usual_layers(config: TrainConfig, space: str | None) -> dict[str, Any]:
     """All settings that a training on these images at this scale has when nobody says otherwise; no space is no cells."""
     asked = {"data": config.data, "scale": config.scale, "network": {"name": config.network.name}}
-    return Layers(TrainConfig, asked).put_together(space, _recipe(space, config.network.name))
+    layers = Layers(TrainConfig, asked, scale_of_machine)
+    return layers.put_together(space, _recipe(space, config.network.name), "recipe", settings_of(config.data))
 
 
 def _recipe(space: str | None, network: str | None) -> Values:

@@ -68,12 +68,13 @@ class TrainTask:
         self.last_record: dict[str, Any] = {}
 
     def steps(self, epoch: int) -> int:
-        return len(self.batches)
+        return self.config.training.steps or len(self.batches)
 
     def step(self, epoch: int, step: int) -> Sums:
         self.network.train()
-        x_bchw, y_b = self.batches.batch(epoch, step)
-        rate = self._learning_rate(epoch + (step + 1) / len(self.batches), epoch)
+        steps = self.steps(epoch)
+        x_bchw, y_b = self.batches.batch(*divmod(epoch * steps + step, len(self.batches)))
+        rate = self._learning_rate(epoch + (step + 1) / steps, epoch)
         batch = x_bchw, y_b, *self._path_scales(x_bchw, epoch, step)
         with torch.random.fork_rng([self.device] if self.device.type == "cuda" else [], enabled=self.draws):
             if self.draws:
