@@ -119,6 +119,9 @@ class AdartsTrials(Method):
             return self.candidates[self.losses.index(min(self.losses))]
         return self.candidates[0] if self.candidates else super().derive(supernet)
 
+    def chosen_by(self) -> str:
+        return "the losses of the trials"
+
     def state_dict(self) -> dict[str, Any]:
         tried = [genotype.to_dict() for genotype in self.candidates]
         return {"candidates": tried, "losses": list(self.losses), "sums": list(self._sums)}

@@ -19,7 +19,7 @@ from adarts.config.settings import EdgeDesign, SearchConfig, Settings, SupernetS
 from adarts.engine.update import Gradient, Sums
 from adarts.errors import ConfigError
 from adarts.spaces import Genotype, Space, derive, strongest_edges
-from adarts.spaces.derivation import Candidate
+from adarts.spaces.derivation import Candidate, decided_edges, never_none, strongest_pairs
 from adarts.supernet import ArchWeights, AttentionSource, Selection, Supernet, masked_softmax
 
 Purpose = Literal["weights", "alphas", "both"]
@@ -187,6 +187,7 @@ class Method:
                     observe                       what the step gave
                 on_epoch_end                      measure, drop operations, stop
                 weights, rule                     the cells of the epoch (both by derive)
+        chosen_by                                 for the verdict on the search
 
     Args:
         options: an object of :attr:`Options`; a method that has some declares their type, ``options: Options``.
@@ -355,6 +356,16 @@ class Method:
     def derive(self, supernet: Supernet) -> Genotype:
         """The cells that the alphas name now."""
         return derive(supernet.space, self.operation_weights(supernet), self.edge_weights(supernet), self.rule)
+
+    def chosen_by(self) -> str | None:
+        """What chooses the cells, in words, or None where the strongest weights do; asked when the search is over.
+
+        The verdict on a search rests on the weights of the operations, so it is given for None alone. A method with another
+        :meth:`derive` or a rule of its own says more here, or None if the weights still choose.
+        """
+        known = Method.rule, strongest_edges, never_none, strongest_pairs, decided_edges
+        own_rule = type(self).derive is not Method.derive or type(self).rule not in known
+        return "a rule of its own" if own_rule else None
 
     # -------------------------------------------------------------------------------------------------------- the memory
 

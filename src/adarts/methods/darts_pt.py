@@ -90,6 +90,9 @@ class DartsPt(Method):
             net.set_active(kind, active_eo.tolist())
         return {kind: record for kind, (_, record) in decisions.items()}
 
+    def chosen_by(self) -> str:
+        return "what the supernet loses without an operation or an edge"
+
     def _tuning(self, epochs: int) -> int:
         """Epochs between two decisions."""
         return max(1, round(self.options.tuning * epochs))

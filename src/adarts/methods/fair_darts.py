@@ -83,3 +83,6 @@ class FairDarts(Method):
 
     def rule(self, space: Space, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
         return at_least(self.options.threshold)(space, candidates)
+
+    def chosen_by(self) -> str:
+        return "a threshold for each weight, and its weights do not compete"

@@ -99,6 +99,9 @@ class PDarts(Method):
         weights, edges = self.operation_weights(supernet), self.edge_weights(supernet)
         return derive_with_few_skips(supernet.space, weights, edges, self.options.max_skips)
 
+    def chosen_by(self) -> None:
+        """The weights, but for skip connections beyond the bound: where one is replaced, that choice is not settled."""
+
 
 def depths(cells: int, space: Space) -> list[int]:
     """The cells of each stage from those of the first one, or in a space with residual blocks from those of the last one."""

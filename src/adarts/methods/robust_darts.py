@@ -142,6 +142,9 @@ class RobustDarts(Darts2nd):
             return Genotype.from_dict(self.measured[self.kept]["genotype"])
         return super().derive(supernet)
 
+    def chosen_by(self) -> str | None:
+        return None if self.kept is None else "the curvature of the loss, which led back to an earlier epoch"
+
     def state_dict(self) -> dict[str, Any]:
         return {"measured": self.measured, "kept": self.kept}
 
