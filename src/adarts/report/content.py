@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import PurePath
 from typing import Any, NamedTuple, TypeVar
@@ -125,11 +126,11 @@ def skips_in_words(runs: Runs) -> str | None:
 
 def tiles(runs: Runs) -> list[Tile]:
     """The headline figures."""
-    run, summary = runs[0], runs[0].summary
+    run, summary, several = runs[0], runs[0].summary, len(runs) > 1
     found: list[tuple[str, str | None, str]] = []
 
     def exact(name: str) -> str:
-        return f"{summary.get(name, 0):,}" if len(runs) == 1 else ""
+        return f"{summary.get(name, 0):,}" if not several else ""
 
     if run.kind == "train":
         images = f"of {summary.get('test_images', 0):,} images, after the last epoch"
@@ -145,6 +146,10 @@ def tiles(runs: Runs) -> list[Tile]:
             value = Spread.of(accuracy for accuracy, _ in known).words("{:.2f}".format, " %")
             ranks = ", ".join(f"{rank:,}" for _, rank in known)
             found.append(("True accuracy, CIFAR-10", value, f"rank {ranks} of all cells"))
+        if verdicts := [run.summary["verdict"] for run in runs if run.summary.get("verdict")]:
+            words = Counter(verdict["word"] for verdict in verdicts)
+            value = ", ".join(f"{times} {word}" if several else word for word, times in words.items())
+            found.append(("Verdict", value, "" if several else verdicts[0]["text"].partition(": ")[2]))
         kinds = " + ".join(f"{kind} cell" for kind in skip_counts(run))
         found.append(("Skip connections", skips_in_words(runs), kinds))
         weights = over(runs, "supernet_parameters", count)

@@ -32,6 +32,11 @@ class _Truth(_Checked):
     rank: int
 
 
+class _Verdict(_Checked):
+    word: str
+    text: str
+
+
 class _Config(_Checked):
     space: str = "darts"
     search: _Loop = _Loop()
@@ -53,6 +58,7 @@ class _Summary(_Checked):
     supernet_parameters: int = 0
     macs: int = 0
     truth: _Truth | None = None
+    verdict: _Verdict | None = None
     data_fingerprint: str = ""
     data_facts: list[Annotated[list[str], Field(min_length=2, max_length=2)]] = []
 

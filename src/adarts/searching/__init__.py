@@ -3,5 +3,6 @@
 from adarts.searching.config import search_config
 from adarts.searching.search import SearchResult, run_search
 from adarts.searching.task import SearchTask
+from adarts.searching.verdict import Verdict
 
-__all__ = ["SearchResult", "SearchTask", "run_search", "search_config"]
+__all__ = ["SearchResult", "SearchTask", "Verdict", "run_search", "search_config"]

@@ -8,6 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from adarts.config.settings import SearchConfig
 from adarts.data import Source, load_images
 from adarts.engine import GENOTYPE_FILE, RunFolder, carry_out, whole_run
@@ -15,11 +17,14 @@ from adarts.engine.forecast import forecast, titled_rows
 from adarts.methods import create, resolve_options
 from adarts.models import count_macs
 from adarts.report import cell_svg, write_report
+from adarts.searching.budget import alpha_updates, too_few_updates
 from adarts.searching.monitors import collapse_warning, truth
 from adarts.searching.phases import checked_phases
 from adarts.searching.task import SearchTask
+from adarts.searching.verdict import Verdict, judge
 from adarts.source_file import code_hashes, source_hash
 from adarts.spaces import Genotype, load_genotype
+from adarts.spaces.derivation import decided_edges, never_none
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,12 @@ class SearchResult:
     run_dir: Path
     genotype: Genotype
     summary: dict[str, Any]
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether the search decided."""
+        older = {"word": "not judged", "reason": "the search is older than verdicts"}
+        return Verdict.from_dict(self.summary.get("verdict", older))
 
 
 @whole_run("search")
@@ -82,6 +93,10 @@ def _warnings(config: SearchConfig, task: SearchTask) -> Iterator[str | None]:
     if config.search.validate_supernet and not task.validates:
         yield f"the supernet is not validated: {task.method.info.title} learns from all training images"
     yield task.method.budget_warning(task)
+    if task.method.chosen_by() is None:
+        last = max(index for index, phase in enumerate(task.phases) if index == 0 or phase.fresh)
+        updates = sum(_alpha_updates(task)[last:])
+        yield too_few_updates(updates, config.alphas.learning_rate, task.steps(0), task.phases[-1])
 
 
 def _description(task: SearchTask) -> str:
@@ -97,9 +112,31 @@ def _description(task: SearchTask) -> str:
         ("weights", f"{sum(weights):,} parameters, {sum(alphas)} alphas"),
         ("MACs", f"{count_macs(net, shape) / 1e6:,.0f} million an image"),
         ("steps", f"{task.epochs} epochs of {steps} steps, {sum(p.warmup_epochs for p in task.phases)} warm-up"),
+        ("updates", f"{sum(_alpha_updates(task)):,} of the alphas"),
         ("predicted", forecast(task, task.device, _plan(task))),
     ]
     return f"{titled_rows('data', data.facts())}\n{titled_rows('search', rows)}"
+
+
+def _alpha_updates(task: SearchTask) -> list[int]:
+    """How many updates move the alphas in each phase."""
+    return alpha_updates(task.order, task.phases, task.steps(0), task.epochs)
+
+
+def _verdict(task: SearchTask, records: list[dict[str, Any]], guessing: float) -> Verdict:
+    """Whether a search that is over decided."""
+    method, space = task.method, task.supernet.space
+    if (reason := method.chosen_by()) is not None:
+        return Verdict("not judged", f"{method.info.title} chooses by {reason}")
+    rule: object = type(method).rule
+    keeps_none = rule is decided_edges or (space.kept_edges is None and rule is not never_none)
+    return judge(records, space, guessing, keeps_none)
+
+
+def _guessing(task: SearchTask) -> float:
+    """The cross-entropy of one who knows of the images of the alphas only how frequent their classes are."""
+    labels = task.data.train.labels[task.alpha_batches.indices]
+    return float(torch.special.entr(labels.bincount() / len(labels)).sum())
 
 
 def _plan(task: SearchTask) -> Iterator[tuple[int, int]]:
@@ -128,6 +165,9 @@ def _write_results(run: RunFolder, task: SearchTask, genotype: Genotype) -> dict
     for kind in genotype.cells:
         run.write(f"cell_{kind}.svg", cell_svg(genotype, kind))
     run.log(f"found: {genotype.to_text() if genotype.has_text else genotype.to_dict()['cells']}")
+    guessing = _guessing(task)
+    verdict = _verdict(task, run.metrics.read(), guessing)
+    run.log(f"verdict: {verdict}")
     return run.finish(
         {
             "method": task.method.info.name,
@@ -146,6 +186,7 @@ def _write_results(run: RunFolder, task: SearchTask, genotype: Genotype) -> dict
             "supernet_parameters": sum(p.numel() for p in task.supernet.weight_parameters()),
             "accumulation": task.accumulation,
             "collapsed": collapse is not None,
+            "verdict": {**verdict.to_dict(), "guessing": guessing, "alpha_updates": sum(_alpha_updates(task))},
         }
     )
 

@@ -99,7 +99,7 @@ class BilevelStep:
         self.go_to(epoch, step)
         sums: Sums = {}
         with self._explained(), self._drawing():
-            for purpose in self._order():
+            for purpose in self.order(self.progress):
                 if self.progress.past_warmup:
                     sums |= self.update(purpose)
                 elif purpose != "alphas":
@@ -107,8 +107,13 @@ class BilevelStep:
             self.method.observe(self, sums)
         return sums
 
-    def _order(self) -> Sequence[Purpose]:
-        order = self.method.order(self.progress)
+    def order(self, progress: Progress) -> Sequence[Purpose]:
+        """The updates of a step, as the method says.
+
+        Raises:
+            ConfigError: it says something else.
+        """
+        order = self.method.order(progress)
         known = isinstance(order, tuple | list) and all(purpose in self.updates for purpose in order)
         if not known or not {"weights", "both"} & set(order):
             raise ConfigError(
