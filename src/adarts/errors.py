@@ -1,7 +1,7 @@
-"""What can go wrong for a reason that the user can mend.
+"""Errors that the user can fix.
 
-Each error carries the exit code of the command line. Its message is one line that says what, where and what to do; the
-command line prints it without a traceback. Everything else that is raised is a bug of ours: ``--debug`` shows its traceback.
+Each error has an exit code for the command line. Its message is one line that says what is wrong, where, and what to do.
+The command line prints it without a traceback. Any other exception is a bug in adarts; ``--debug`` shows its traceback.
 """
 
 from __future__ import annotations
@@ -11,31 +11,31 @@ from collections.abc import Iterable
 
 
 class AdartsError(Exception):
-    """Base of the errors that are shown as one line. ``exit_code`` is the command line's."""
+    """Base of the errors that the command line shows as one line; ``exit_code`` is its exit code."""
 
     exit_code = 1
 
 
 class ConfigError(AdartsError):
-    """A setting, a name or a combination of settings that cannot work (exit code 2)."""
+    """An invalid setting, name or combination of settings (exit code 2)."""
 
     exit_code = 2
 
 
 class DataError(AdartsError):
-    """Images, a genotype or another input file that cannot be used (exit code 3)."""
+    """Unusable images, genotype or other input file (exit code 3)."""
 
     exit_code = 3
 
 
 class CheckpointError(AdartsError):
-    """A run folder or checkpoint that is damaged, locked or of another configuration (exit code 3)."""
+    """A run folder or checkpoint that is damaged, locked, or belongs to another configuration (exit code 3)."""
 
     exit_code = 3
 
 
 class NotFiniteError(AdartsError):
-    """A loss that is NaN or infinite; nothing was updated with it (exit code 1)."""
+    """A NaN or infinite loss or gradient; it was not used for an update (exit code 1)."""
 
 
 class OutOfMemoryError(AdartsError):
@@ -45,7 +45,7 @@ class OutOfMemoryError(AdartsError):
 
 
 class Stopped(AdartsError):
-    """The run stopped at a checkpoint because it was asked to: 130 after Ctrl-C, 143 after a signal or a time limit."""
+    """The run stopped on request: exit code 130 after Ctrl-C, 143 after SIGTERM, SIGUSR1 or the time limit."""
 
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)
@@ -53,10 +53,10 @@ class Stopped(AdartsError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """A hint `; did you mean 'x'?`, or the list of what there is when nothing is close.
+    """A hint `; did you mean 'x'?`, or the list of known names if none is close.
 
     Args:
-        name: what was asked for.
+        name: the unknown name.
         known: the names that exist.
     """
     names = sorted(known)

@@ -1,4 +1,4 @@
-"""Things by name: the package's own, those that people register, those of installed packages, and those in files."""
+"""A registry by name, for built-in objects, registered ones, entry points of installed packages, and files."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ T = TypeVar("T")
 
 
 class Registry(Generic[T]):
-    """Things of one kind by name.
+    """Objects of one kind by name.
 
     Args:
-        kind: what messages call one, such as ``method``.
-        group: of the entry points under which an installed package offers its own.
-        check: raises a TypeError for what is not of the kind.
-        name_of: the name that a thing itself says it has, where it does.
+        kind: name of the kind in messages, such as ``method``.
+        group: entry-point group under which installed packages offer theirs.
+        check: raises a TypeError for an object of another kind.
+        name_of: object -> its own name, if the objects have one.
 
     Attributes:
-        known: what was registered or loaded, by name.
+        known: the registered and loaded objects, by name.
     """
 
     def __init__(
@@ -34,11 +34,11 @@ class Registry(Generic[T]):
         self.known: dict[str, T] = {}
 
     def add(self, name: str, thing: T) -> None:
-        """Make a thing known.
+        """Register an object.
 
         Raises:
             ValueError: the name is taken.
-            TypeError: it is not of the kind.
+            TypeError: the object is of another kind.
         """
         self.check(thing)
         if name in self.known:
@@ -46,10 +46,10 @@ class Registry(Generic[T]):
         self.known[name] = thing
 
     def get(self, name: str) -> T:
-        """The thing of a name, or of one in a file, written ``path/to/file.py:NAME``; that file is executed.
+        """Look up a name, or load ``path/to/file.py:NAME``, which executes the file.
 
         Raises:
-            ConfigError: there is none, with the nearest name; or it cannot be loaded, with the reason.
+            ConfigError: the name is unknown (the message has the nearest one), or cannot be loaded.
         """
         if names_code(name):
             return self._from_file(name)
@@ -57,54 +57,52 @@ class Registry(Generic[T]):
             offers = self._offers()
             if name in offers:
                 return self._load(name, offers[name])
-            self.survey()  # a package may register more names than it offers
+            self.survey()  # loading a package may register further names
         if name not in self.known:
             if name.endswith(".py"):
                 there = defined_in(Path(name))
-                held = f" (it holds {', '.join(there)})" if there else ""
+                held = f" (it defines {', '.join(there)})" if there else ""
                 which = f"{name}:{there[0] if len(there) == 1 else 'NAME'}"
-                raise ConfigError(f"{self.kind} '{name}': say which one of the file is meant: {which}{held}")
+                raise ConfigError(f"{self.kind} '{name}': name the one you mean in this file: {which}{held}")
             raise ConfigError(f"unknown {self.kind} {name[:60]!r}{nearest(name[:60], {*self.known, *offers})}")
         return self.known[name]
 
     def survey(self) -> list[str]:
-        """Load all that installed packages offer; why some cannot be loaded, one line each."""
+        """Load all entry points of installed packages; return one line for each that cannot be loaded."""
         problems = []
         for name, points in self._offers().items():
             try:
                 self._load(name, points)
-            except ConfigError as error:  # somebody else's fault, for which the others should not suffer
+            except ConfigError as error:  # one broken package must not hide the others
                 problems.append(str(error))
         return problems
 
     def _offers(self) -> dict[str, list[EntryPoint]]:
-        """What installed packages offer, by name; nothing is loaded."""
+        """Entry points of installed packages by name; nothing is loaded."""
         offers: dict[str, list[EntryPoint]] = {}
         for point in entry_points(group=self.group):
             offers.setdefault(point.name, []).append(point)
         return offers
 
     def _load(self, name: str, points: Sequence[EntryPoint]) -> T:
-        """What an installed package offers by a name; it is registered.
+        """Load and register an entry point.
 
         Raises:
-            ConfigError: it cannot be loaded, or the name is not its own or not its alone.
+            ConfigError: it cannot be loaded, its object has another name, or the name is taken.
         """
         point, packages = points[0], sorted({_package(point) for point in points})
         if len({point.value for point in points}) > 1:
             which = " and ".join(f"'{package}'" for package in packages)
-            raise ConfigError(
-                f"{self.kind} '{name}' of the package {which}: one name for two {self.kind}s; uninstall all but one"
-            )
+            raise ConfigError(f"{self.kind} '{name}' is offered by the packages {which}; uninstall all but one")
         who = f"{self.kind} '{name}' of the package '{packages[0]}'"
         try:
             thing: T = point.load()
             self.check(thing)
-        except (Exception, SystemExit) as error:  # somebody else's code may raise whatever it likes
+        except (Exception, SystemExit) as error:  # third-party code may raise anything
             raise ConfigError(f"{who} cannot be loaded: {in_one_line(error)}") from error
         own = name if self.name_of is None else self.name_of(thing)
         if own != name:
-            raise ConfigError(f"{who} is called '{own}' in its record; entry point and record must agree")
+            raise ConfigError(f"{who} has the name '{own}' in its info; entry point and info must agree")
         known = self.known.setdefault(name, thing)
         if known != thing:
             raise ConfigError(f"{who}: the name is taken by {_where(known)}")
@@ -134,6 +132,6 @@ def _package(point: EntryPoint) -> str:
 
 
 def _where(thing: object) -> str:
-    """Where a class or function stands, or whatever else it is."""
+    """Qualified name of a class or function, or the repr of anything else."""
     name = getattr(thing, "__qualname__", None)
     return f"{thing.__module__}.{name}" if name else f"{thing!r:.60}"

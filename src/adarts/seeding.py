@@ -1,7 +1,7 @@
-"""Seeds as pure functions of what they are for.
+"""Seeds as pure functions of their purpose.
 
-Nothing in this package draws from a global random state: whatever is random is a function of (seed, purpose, epoch, step or
-image index). A resumed run, or one with another number of workers, therefore draws exactly what the uninterrupted one drew.
+This package never draws from a global random state. Every random number is a function of (seed, purpose, epoch, step or
+image index). A resumed run, or one with another number of workers, therefore draws the same numbers as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def generator(seed: int, *purpose: str | int) -> torch.Generator:
 
 @contextmanager
 def fresh_weights(seed: int | None) -> Iterator[None]:
-    """Weights of a network that are made inside are drawn as the seed says; without one, from torch's global random state."""
+    """Draw the weights of networks created inside from this seed; if it is None, from torch's global random state."""
     if seed is None:
         yield
         return

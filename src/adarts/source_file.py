@@ -1,4 +1,4 @@
-"""Modules from files: each file is executed once, as it is on disk, and what was executed can be told again by its hash."""
+"""Load modules from files of the user: each file is executed once per process and identified by its sha256."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from types import ModuleType
 from adarts.config.settings import Settings, code_in
 
 _MODULES: dict[Path, ModuleType] = {}
-"""What was executed, by the one path that all spellings of it lead to."""
+"""Executed modules by resolved path."""
 
 
 class _Loader(SourceFileLoader):
-    """Compiles what is in the file now, not what Python may have kept of it, and remembers its hash."""
+    """Compiles the current content of the file, ignoring Python's bytecode cache, and stores its hash."""
 
     sha256: str | None = None
 
@@ -30,10 +30,10 @@ class _Loader(SourceFileLoader):
 
 
 def execute(path: Path) -> ModuleType:
-    """The module that a file is; it is executed at the first call alone. Whatever its code raises is passed on."""
+    """Load a file as a module; only the first call executes it. Exceptions of its code propagate."""
     path = path.resolve()
     if path not in _MODULES:
-        # Two files may have one name, in two folders; and what is in `sys.modules` must not be another's.
+        # The hash keeps files of the same name in different folders apart in `sys.modules`.
         name = f"adarts_file_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
         spec = spec_from_file_location(name, path, loader=_Loader(name, str(path)))
         assert spec is not None and spec.loader is not None
@@ -49,13 +49,13 @@ def execute(path: Path) -> ModuleType:
 
 
 def code_hashes(config: Settings) -> dict[str, str | None]:
-    """``space_source`` and the like: the sha256 of the text that was executed of each file that the settings name."""
+    """The sha256 of each executed file that the settings name, as ``method_source``, ``space_source``, ``data_source``."""
     files = {name: Path(code.rpartition(":")[0]).resolve() for name, code in code_in(config).items()}
     return {f"{name}_source": _hash(_MODULES[path]) for name, path in files.items() if path in _MODULES}
 
 
 def source_hash(thing: type) -> str | None:
-    """The sha256 of the file that a class stands in; None for the package's own, and for one that stands in no file."""
+    """The sha256 of the file that defines a class; None for classes of adarts and classes without a file."""
     if thing.__module__.partition(".")[0] == "adarts":
         return None
     module = sys.modules.get(thing.__module__)
@@ -63,12 +63,12 @@ def source_hash(thing: type) -> str | None:
         return executed
     try:
         return hashlib.sha256(Path(inspect.getfile(thing)).read_bytes()).hexdigest()
-    except (TypeError, OSError):  # typed into a notebook
+    except (TypeError, OSError):  # defined in a notebook
         return None
 
 
 def place_of(error: BaseException) -> str | None:
-    """``file.py:LINE`` of the innermost step of an error that lies in an executed file; None if none does."""
+    """``file.py:LINE`` of the innermost traceback frame in an executed file; None if there is no such frame."""
     steps = traceback.walk_tb(error.__traceback__)
     places = [
         f"{f.f_code.co_filename}:{line}" for f, line in steps if isinstance(f.f_globals.get("__loader__"), _Loader)
@@ -77,7 +77,10 @@ def place_of(error: BaseException) -> str | None:
 
 
 def defined_in(path: Path) -> list[str]:
-    """The classes that a file defines, or else its functions and variables, without executing it; none if it is no Python."""
+    """Names of the classes that a file defines, or else of its functions and variables, without executing it.
+
+    Empty if the file cannot be parsed as Python.
+    """
     try:
         body = ast.parse(path.read_bytes()).body
     except (OSError, SyntaxError, ValueError):
@@ -90,7 +93,7 @@ def defined_in(path: Path) -> list[str]:
 
 
 def in_one_line(error: BaseException) -> str:
-    """The kind of an error in somebody else's code, the first line of what it says, and where in their file it was raised."""
+    """An error of the user's code in one line: its type, the first line of its message, and file and line."""
     said, place = f"{type(error).__name__}: {error}".splitlines()[0], place_of(error)
     return said if place is None else f"{said} ({place})"
 

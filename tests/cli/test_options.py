@@ -26,7 +26,7 @@ WRONG = {
     "search --edge.selector frst": (
         "--edge.selector must be 'all', 'first', 'random' or 'attention', not 'frst'; did you mean 'first'?"
     ),
-    "search --edge.selector all": "edge: selector 'all' sends every channel, so edge.k must be 1, not 4",
+    "search --edge.selector all": "edge: selector 'all' uses every channel, so edge.k must be 1, not 4",
     "search --scale smok": "unknown scale 'smok'; did you mean 'smoke'?",
     "search --method adart": "unknown method 'adart'; did you mean 'adarts'?",
     "search --data cifar11": None,
@@ -38,11 +38,11 @@ WRONG = {
     "sweep --slots 0": "--slots must be greater than 0, not '0'",
     "sweep --method darts adrats": "unknown method 'adrats'; did you mean 'adarts'?",
     "sweep --seed 0 x": "seed must be a valid integer, not 'x'",
-    "sweep --seed 4-0": "--seed 4-0: write a range as FIRST-LAST, of at most 10,000 seeds",
-    "sweep --seed 0-999999999": "--seed 0-999999999: write a range as FIRST-LAST, of at most 10,000 seeds",
-    "sweep --vary edge.k": "--vary edge.k: say which values, as in --vary edge.k=2,4",
+    "sweep --seed 4-0": "--seed 4-0: a range is FIRST-LAST with at most 10,000 seeds",
+    "sweep --seed 0-999999999": "--seed 0-999999999: a range is FIRST-LAST with at most 10,000 seeds",
+    "sweep --vary edge.k": "--vary edge.k: values are missing; write it like --vary edge.k=2,4",
     "sweep --vary edge.kk=2,4": "edge.kk: unknown setting; did you mean 'edge.k'?",
-    "sweep --vary edge.k=2 --vary edge.k=4": "--vary edge.k: it varies already; give all its values at once",
+    "sweep --vary edge.k=2 --vary edge.k=4": "--vary edge.k: given twice; give all its values at once",
     "sweep --vary edge.k=2,4 --edge.k 2": "edge.k is both given and varied; choose one of them",
     "sweep --scale smoke --vary edge.k=2,3 --images.per-class 4": (
         "point adarts-edge.k=3-seed0: edge.k = 3 does not divide the 8 channels of a cell; choose a divisor"

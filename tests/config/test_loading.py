@@ -177,7 +177,7 @@ def message(call: Callable[[], object]) -> str:
         ("search.epohcs: 3", "search.epohcs: unknown setting; did you mean 'search.epochs'?"),
         ("serch: {epochs: 3}", "serch: unknown setting"),
         ("search: {epohcs: 3}", "search.epohcs: unknown setting; did you mean 'search.epochs'?"),
-        ("search: 3", "search: a section of settings, not 3"),
+        ("search: 3", "search must be a section of settings, not 3"),
         ("search: {epochs: ten}", "search.epochs must be a valid integer, not 'ten'"),
         ("search: {epochs: 0}", "search.epochs must be greater than 0, not 0"),
         ("edge: {selector: atention}", "did you mean 'attention'?"),
@@ -189,7 +189,7 @@ def message(call: Callable[[], object]) -> str:
         (f"seed: 0x{'f' * 9999}", "line 1: a number of more than 64 bits"),
         (f"seed: {'x' * 9999}", "seed must be a valid integer, not 'xxx"),
         (f"seed: {[['x' * 99] * 99] * 99}", "seed must be a valid integer, not [['xxx"),
-        (f"search: {'x' * 9999}", "search: a section of settings, not 'xxx"),
+        (f"search: {'x' * 9999}", "search must be a section of settings, not 'xxx"),
         (
             f"edge: {{selector: {'x' * 9999}}}",
             "edge.selector must be 'all', 'first', 'random' or 'attention', not 'xxx",
@@ -220,7 +220,7 @@ def test_a_file_may_say_what_the_command_line_may(tmp_path: Path) -> None:
 def test_a_file_that_is_no_text(tmp_path: Path) -> None:
     file = tmp_path / "some.yaml"
     file.write_bytes(b"\xff\xfe\x00")
-    assert "not a text file" in message(lambda: read_yaml(file))
+    assert "not a UTF-8 text file" in message(lambda: read_yaml(file))
     assert "Is a directory" in message(lambda: read_yaml(tmp_path))
     assert "No such file" in message(lambda: read_yaml(tmp_path / "nothing"))
 

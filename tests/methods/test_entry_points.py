@@ -72,7 +72,7 @@ def test_one_that_fails_harms_no_other(install: Install, capsys: pytest.CaptureF
 def test_the_name_of_the_record_is_the_one_it_is_asked_for_by(install: Install) -> None:
     install("other", {"otherwise": "other_own:Sharpening"}, "own")
     message = (
-        "method 'otherwise' of the package 'other' is called 'own' in its record; entry point and record must agree"
+        "method 'otherwise' of the package 'other' has the name 'own' in its info; entry point and info must agree"
     )
     assert refusal("otherwise") == message
     methods, problems = survey()
@@ -93,7 +93,7 @@ def test_a_name_of_the_package_is_not_taken_over(install: Install) -> None:
 def test_two_packages_that_offer_one_name_are_both_refused(install: Install) -> None:
     for package in ("second", "first"):
         install(package, {"double": f"{package}_double:Sharpening"}, "double")
-    message = "method 'double' of the package 'first' and 'second': one name for two methods; uninstall all but one"
+    message = "method 'double' is offered by the packages 'first' and 'second'; uninstall all but one"
     assert refusal("double") == message
     assert message in survey()[1]
 

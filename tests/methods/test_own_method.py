@@ -40,7 +40,7 @@ def test_a_file_on_the_command_line_and_its_options(tmp_path: Path, capsys: pyte
     capsys.readouterr()
     for more, code in (([], 2), (method, 0)):
         assert main(["search", "--config", str(config), "--run-dir", run, *more]) == code
-        refused = "is code, which a configuration file alone does not run" in capsys.readouterr().err
+        refused = "is code, which is not executed for a configuration file alone" in capsys.readouterr().err
         assert refused == (code == 2)
 
 
@@ -167,8 +167,8 @@ def test_an_error_in_a_file_names_the_file_and_the_line(
 @pytest.mark.parametrize(
     ("text", "hint"),
     [
-        ("print('executed')\nclass Mine: pass\n", "mine.py:Mine (it holds Mine)"),
-        ("class One: pass\nclass _Two: pass\nclass Three: pass\n", "mine.py:NAME (it holds One, Three)"),
+        ("print('executed')\nclass Mine: pass\n", "mine.py:Mine (it defines Mine)"),
+        ("class One: pass\nclass _Two: pass\nclass Three: pass\n", "mine.py:NAME (it defines One, Three)"),
         ("class", "mine.py:NAME"),
         (None, "mine.py:NAME"),
     ],
@@ -182,4 +182,4 @@ def test_a_file_without_a_class_is_told_with_its_classes_and_not_executed(
     assert main(["search", "--scale", "smoke", "--method", str(file)]) == 2
     said = capsys.readouterr()
     assert not said.out
-    assert said.err == f"adarts: method '{file}': say which one of the file is meant: {tmp_path}/{hint}\n"
+    assert said.err == f"adarts: method '{file}': name the one you mean in this file: {tmp_path}/{hint}\n"

@@ -132,7 +132,7 @@ def test_words_that_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
         ("--network ResNet11", "unknown network 'resnet11'; did you mean 'resnet110'?"),
         (
             "--network resnet110 --genotype random:1",
-            "network 'resnet110' and genotype 'random:1' are both given; a training has one of them",
+            "network 'resnet110' and genotype 'random:1' are both given; remove one of them",
         ),
     ):
         assert main(["train", *words.split()]) == 2

@@ -108,7 +108,10 @@ def test_cells_of_another_recipe_than_that_of_a_file_are_refused(tmp_path: Path)
     file.write_text(to_yaml(config(genotype="ADARTS_V1")))
     assert "is of space 'nasbench201', but network" in refused(lambda: config(config_file=file, genotype=TEXT))
     assert config(config_file=file, genotype="random:s2:0").network.channels == 36  # trained as those of darts
-    assert refused(lambda: config(config_file=file, genotype=None)) == "neither a genotype nor a network is given"
+    assert (
+        refused(lambda: config(config_file=file, genotype=None))
+        == "neither a genotype nor a network is given; use --genotype or --network"
+    )
     file.write_text("genotype: ADARTS_V1\ntraining: {epochs: 3}\n")
     assert "are both given" in refused(lambda: config(config_file=file, genotype=TEXT, network={"name": "resnet110"}))
 
@@ -141,14 +144,19 @@ def test_case_does_not_matter_in_the_name_of_a_network(tmp_path: Path) -> None:
 
 def test_a_training_has_cells_or_a_network() -> None:
     both = refused(lambda: config(network={"name": "resnet110"}, genotype="random:1"))
-    assert both == "network 'resnet110' and genotype 'random:1' are both given; a training has one of them"
-    assert refused(lambda: config(genotype=None)) == "neither a genotype nor a network is given"
+    assert both == "network 'resnet110' and genotype 'random:1' are both given; remove one of them"
+    assert (
+        refused(lambda: config(genotype=None))
+        == "neither a genotype nor a network is given; use --genotype or --network"
+    )
     assert (
         refused(lambda: config(network={"name": "resnet10"})) == "unknown network 'resnet10'; did you mean 'resnet110'?"
     )
     for section in ({"cells": 8}, {"channels": 16}, {"drop_path": 0.1}, {"auxiliary_weight": 0.4}):
         assert "has no cells" in refused(lambda section=section: config(network={"name": "resnet110", **section}))  # type: ignore[misc]
-    assert "needs channels and cells" in refused(lambda: config(genotype="random:1", network={"channels": None}))
+    assert "needs network.channels and network.cells" in refused(
+        lambda: config(genotype="random:1", network={"channels": None})
+    )
 
 
 def test_the_learning_rate_falls_to_a_tenth_at_each_milestone() -> None:
@@ -165,7 +173,7 @@ def test_the_learning_rate_falls_to_a_tenth_at_each_milestone() -> None:
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        (lambda: WeightOptimizer(milestones=(0.5,), final_learning_rate=0.1), "there is none"),
+        (lambda: WeightOptimizer(milestones=(0.5,), final_learning_rate=0.1), "which milestones replace"),
         (lambda: WeightOptimizer(milestones=(1.5,)), "less than 1"),
         (lambda: TrainingSettings(learning_rate_warmup=1, warmup_learning_rate=0.01), "choose one"),
     ],

@@ -29,7 +29,7 @@ def test_a_cell(capsys: pytest.CaptureFixture[str]) -> None:
     assert ["points below the best", "40.08", "57.91"] in lines
     assert ["validation accuracy, 12 epochs", "33.94 %", "10.32 %"] in lines
     assert ["test accuracy, 12 epochs", "36.84 %", "11.08 %"] in lines
-    assert lines[-1] == ["73,306 parameters (10 classes), 7.8 million MACs an image, index 1835"]
+    assert lines[-1] == ["73,306 parameters (10 classes), 7.8 million MACs per image, index 1835"]
 
 
 def test_several_cells_from_files_and_runs(
@@ -85,8 +85,8 @@ def test_correlation(finished_search: Path, capsys: pytest.CaptureFixture[str]) 
     lines = words_of(capsys.readouterr().out)
     written = json.loads((finished_search / "correlation.json").read_text())
     first = [f"{found['first']:.2f}" for found in written["agreement"].values()]
-    assert ["of the first in the supernet", *first] in lines
-    assert ["of the best of all cells", "94.37", "73.51"] in lines
+    assert ["cell ranked first by the supernet", *first] in lines
+    assert ["best of all cells", "94.37", "73.51"] in lines
     assert lines[-1] == [str(finished_search / "correlation.svg")]
     assert main([*words, "--cells", "1"]) == 2
     assert "--cells 1" in capsys.readouterr().err

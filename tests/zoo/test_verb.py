@@ -67,7 +67,7 @@ def test_filter_and_sort(capsys: pytest.CaptureFixture[str]) -> None:
         Genotype.from_dict(found[0]["genotype"]) == get("SGAS_CRI1_3").genotype
         and found[0]["source_name"] == "Cri1_CIFAR_3"
     )
-    assert "nothing in the zoo has 'xyz'" in refused(capsys, "--filter", "xyz")
+    assert "no network in the zoo has 'xyz'" in refused(capsys, "--filter", "xyz")
     assert json.loads(said(capsys, "--filter", "xyz", "--json")) == []
     assert "--sort" in refused(capsys, "--sort", "beauty")
 
@@ -82,7 +82,7 @@ def test_show_draws_and_counts(capsys: pytest.CaptureFixture[str]) -> None:
     small = said(capsys, "ADARTS_V1", "--channels", "8", "--cells", "5", "--num-classes", "3", "--image-size", "16")
     assert small.splitlines()[-1].endswith("(channels: 8, cells: 5, classes: 3, pixels: 16x16)")
     raw = said(capsys, "show", "ASHA200", "--channels", "4", "--cells", "3")
-    assert raw.startswith("ASHA: ") and "paper: not known" in raw and "darts/genotypes.py, as ASHA200\n" in raw
+    assert raw.startswith("ASHA: ") and "paper: unknown" in raw and "darts/genotypes.py, as ASHA200\n" in raw
 
 
 def test_show_as_json(capsys: pytest.CaptureFixture[str]) -> None:
@@ -121,7 +121,7 @@ def test_cells_are_drawn(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> 
     for path in paths:
         assert ElementTree.parse(path).getroot().tag == "{http://www.w3.org/2000/svg}svg"
     assert "norm_max_pool_3x3" in paths[1].read_text()
-    assert "cannot be written: No such" in refused(
+    assert "cells_normal.svg: No such" in refused(
         capsys, "show", "GDAS_F1", *small, "--svg", str(tmp_path / "no" / "cells.svg")
     )
     said(capsys, "show", "GDAS_F1", *small, "--svg", str(tmp_path / "plain"))

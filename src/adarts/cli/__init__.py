@@ -1,1 +1,1 @@
-"""The command line: one module a verb, each of which parses, calls, prints and returns an exit code."""
+"""The command line, with one module per command. Each parses, calls, prints, and returns an exit code."""

@@ -1,4 +1,4 @@
-"""``python -m adarts.cli``, for where the script is not on the path."""
+"""``python -m adarts.cli``, for when the `adarts` script is not on the path."""
 
 import sys
 

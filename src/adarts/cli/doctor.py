@@ -1,4 +1,4 @@
-"""``adarts doctor``: check this machine and say what to mend."""
+"""``adarts doctor``: check this machine and suggest fixes."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from adarts.cli.output import print_table
 _CIFAR = {"cifar10": "cifar-10-batches-py", "cifar100": "cifar-100-python"}
 _GIB = 1 << 30
 Check = tuple[str, bool, str, str]
-"""One thing looked at: its name, whether it is fine, what was found, and what to do where it is not."""
+"""(name, passed, what was found, advice if it failed)"""
 
 
 @dataclass(frozen=True, config=FORM)
 class Doctor:
-    """Check this machine and say what to mend. Nothing is changed or downloaded."""
+    """Check this machine and suggest fixes. Nothing is changed or downloaded."""
 
     root: Path = Path("data")
-    """Where the named data sets should lie."""
+    """Folder of the named data sets."""
     runs: Path = Path("runs")
-    """Where run folders will be made."""
+    """Parent of new run folders."""
 
 
 def run(words: list[str]) -> int:
-    """Carry out the verb."""
+    """Run ``adarts doctor``."""
     form = parse(Doctor, words, "adarts doctor")
     rows = [
         [name, "ok" if fine else "warn", found if fine else f"{found}: {advice}"]
@@ -47,19 +47,19 @@ def _machine() -> Iterator[Check]:
     try:
         import torch
         import torchvision
-    except (ImportError, OSError) as error:  # OSError: a library that torch needs is missing or of another version
-        yield "torch", False, " ".join(str(error).split()), "install adarts again in a fresh environment"
+    except (ImportError, OSError) as error:  # OSError: a shared library is missing or incompatible
+        yield "torch", False, " ".join(str(error).split()), "reinstall adarts in a fresh environment"
         return
     from adarts import kernels
     from adarts.report.cells import layout_program
 
     yield "torch", True, torch.__version__, ""
     yield "torchvision", True, torchvision.__version__, ""
-    cpu_only = "CPU only; the scales smoke, demo and cpu are made for it"
+    cpu_only = "CPU only; use the scales smoke, demo or cpu"
     yield "device", True, torch.cuda.get_device_name() if torch.cuda.is_available() else cpu_only, ""
     cores, threads = len(os.sched_getaffinity(0)), torch.get_num_threads()
-    advice = f"more threads than cores slow each other down; use --threads {cores}"
-    yield "threads", threads <= cores, f"{threads} of torch on {cores} cores", advice
+    advice = f"more threads than cores are slower; use --threads {cores}"
+    yield "threads", threads <= cores, f"torch uses {threads} on {cores} cores", advice
     native = kernels.status()
     built = native.functions is not None
     advice = "a search takes twice as long on a CPU; install a C++ compiler (g++ or clang++)"
@@ -67,19 +67,19 @@ def _machine() -> Iterator[Check]:
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     yield "memory", memory >= 4 * _GIB, f"{memory / _GIB:.1f} GiB", "use a smaller scale or batch size"
     dot = layout_program()
-    yield "dot", dot is not None, dot or "none", "cells are listed, not drawn; pip install graphviz-pure"
+    yield "dot", dot is not None, dot or "none", "cells are listed instead of drawn; pip install graphviz-pure"
 
 
 def _disk(runs: Path) -> Iterator[Check]:
     place = next(folder for folder in (runs.absolute(), *runs.absolute().parents) if folder.exists())
     free = shutil.disk_usage(place).free
-    yield "disk", free >= 2 * _GIB, f"{free / _GIB:.1f} GiB free at {place}", "make room, or choose --runs elsewhere"
+    yield "disk", free >= 2 * _GIB, f"{free / _GIB:.1f} GiB free at {place}", "free space, or choose another --runs"
     writable = os.access(place, os.W_OK)
-    yield "runs", writable, f"{runs} can{'' if writable else 'not'} be written", "choose --runs elsewhere"
+    yield "runs", writable, f"{runs} is {'' if writable else 'not '}writable", "choose another --runs"
 
 
 def _data(root: Path) -> Iterator[Check]:
     for name, folder in _CIFAR.items():
         there = (root / folder).is_dir()
         found = f"in {root / folder}" if there else f"not in {root}"
-        yield f"data {name}", there, found, "say where with --images.root, or use --download"
+        yield f"data {name}", there, found, "set its folder with --images.root, or use --download"

@@ -12,20 +12,20 @@ from adarts.cli.options import FORM, Positional, parse
 
 @dataclass(frozen=True, config=FORM)
 class Evaluate:
-    """Measure a trained network on the test images of the data that it was trained on."""
+    """Measure a trained network on the test images of its data set."""
 
     run: Annotated[str, Positional("RUN")]
     """A training run: its folder, its name, or latest."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
     threads: PositiveInt | None = None
-    """CPU threads; none leaves torch's choice."""
+    """CPU threads; none uses torch's default."""
     data: str | None = None
-    """The loader in a file, path/to/file.py:NAME, that the training had its images from, said again to be executed."""
+    """The data of the training once more, path/to/file.py:NAME, if it was loaded by your own file; the file is executed."""
 
 
 def run(words: list[str]) -> int:
-    """Carry out the verb."""
+    """Run ``adarts evaluate``."""
     form = parse(Evaluate, words, "adarts evaluate")
     from adarts.config.settings import RunSettings
     from adarts.engine import RunFolder

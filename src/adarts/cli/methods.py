@@ -23,13 +23,13 @@ class Methods:
     """List the search methods, or show one with its published hyper-parameters."""
 
     name: Annotated[str | None, Positional("NAME")] = None
-    """The method to show; without one, all are listed."""
+    """The method to show; if not given, all are listed."""
     json: bool = False
-    """Print JSON, with everything that is known."""
+    """Print all facts as JSON."""
 
 
 def run(words: list[str]) -> int:
-    """Carry out the verb."""
+    """Run ``adarts methods``."""
     form = parse(Methods, without_show(words), "adarts methods")
     from adarts.methods.registry import get_method, survey
 
@@ -47,18 +47,18 @@ def run(words: list[str]) -> int:
 
 
 def _record(method: type[Method]) -> dict[str, Any]:
-    """Everything that is known of a method, as plain JSON."""
+    """All facts of a method as plain JSON."""
     options = {}
     for name, field in method.Options.model_fields.items():
         required, text = field.is_required(), " ".join((field.description or "").split())
         default = None if required else to_jsonable_python(field.get_default(call_default_factory=True), fallback=str)
         options[name] = {"required": required, "default": default, "description": text}
-    defaults = merged(method.info.defaults)  # whatever kind of mapping it is
+    defaults = merged(method.info.defaults)  # turns any mapping into plain dicts
     return {**vars(method.info), "defaults": defaults, "options": options, "description": inspect.getdoc(method)}
 
 
 def _page(method: type[Method]) -> str:
-    """A method for people: its record, its options, its idea with the equations."""
+    """A method as text: its info, options and docstring with the equations."""
     record = _record(method)
     options, description = record.pop("options"), record.pop("description")
     parts = [as_yaml(record)]
@@ -68,5 +68,5 @@ def _page(method: type[Method]) -> str:
             f"  {name:<{width}}  {'required' if o['required'] else o['default']!s:<8}  {o['description']}"
             for name, o in options.items()
         ]
-        parts.append("\n".join(["options, with their defaults:", *lines]))
+        parts.append("\n".join(["options and defaults:", *lines]))
     return "\n\n".join([*parts, description])

@@ -1,7 +1,7 @@
-"""From the words of the command line to settings: argparse takes the words apart, pydantic judges the values.
+"""Parse the command line into settings: argparse splits the words, pydantic validates the values.
 
-Every value stays plain text until pydantic converts it, so that a wrong one is worded alike (:mod:`adarts.config.loading`),
-whether it comes from the command line, a file or Python.
+Values stay plain text until pydantic converts them, so an invalid value gives the same message
+(:mod:`adarts.config.loading`) whether it comes from the command line, a file or Python.
 """
 
 from __future__ import annotations
@@ -24,47 +24,47 @@ from adarts.errors import ConfigError
 T = TypeVar("T")
 
 FORM = ConfigDict(use_attribute_docstrings=True)
-"""Of the dataclasses that hold the options of a verb: the help is what stands under each field."""
+"""Configuration of the dataclasses with a command's options; the docstring under each field is its help text."""
 
-_UNPREFIXED = "run."  # `--device` instead of `--run.device`: these options say how, not what
+_UNPREFIXED = "run."  # `--device` instead of `--run.device`
 _SHORT = {"images.download": "--download", "network.name": "--network"}
 
 
 class ConfigFile(Settings):
-    """The options of a verb that starts a run which are not settings of the run."""
+    """Options of `search`, `train` and `sweep` that are not settings of the run."""
 
     config: Path | None = None
     """A YAML file with some or all settings, such as another run's config.yaml."""
     print_config: bool = False
-    """Print the complete configuration, with what method, scale and file change, and exit."""
+    """Print the complete configuration, including changes by method, scale and file, and exit."""
 
 
 @dataclass(frozen=True)
 class Positional:
-    """Marks a field that is given by its place, and says what the help calls it."""
+    """Marks a field as a positional argument with this name in the help."""
 
     metavar: str
 
 
 def parse(form: type[T], words: Sequence[str], prog: str) -> T:
-    """The form, a pydantic dataclass, filled from the words.
+    """Fill a form, a pydantic dataclass, from the words of the command line.
 
     Raises:
-        ConfigError: the words do not fit; one line.
+        ConfigError: an option or value is invalid.
     """
     return form(**_given(form, words, prog))
 
 
 def parse_settings(form: type[Settings], words: Sequence[str], prog: str) -> tuple[dict[str, Any], ConfigFile]:
-    """What the words give, nested and each single value valid, and the options beside the settings.
+    """Parse the words into settings, nested and with valid values, and the options of :class:`ConfigFile`.
 
     Args:
-        form: the options as settings, those of :class:`ConfigFile` among them.
-        words: the words after the verb.
-        prog: the command as help and messages call it.
+        form: all options as settings, including those of :class:`ConfigFile`.
+        words: the words after the command's name.
+        prog: name of the command in help and messages.
 
     Raises:
-        ConfigError: the words do not fit; one line.
+        ConfigError: an option or value is invalid.
     """
     given = _given(form, words, prog)
     return given, ConfigFile(**{name: given.pop(name) for name in ConfigFile.model_fields if name in given})
@@ -83,7 +83,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 class _Switch(argparse.Action):
-    """A flag, on by every first of its names and off by every second."""
+    """A flag whose option strings alternate between on and off."""
 
     def __call__(
         self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
@@ -120,13 +120,13 @@ def _parser(form: type[Any], prog: str) -> _Parser:
 
 
 def _spelled(word: str) -> str:
-    """``--edge.mask_scope`` is as good as ``--edge.mask-scope``."""
+    """Replace underscores in an option's name: ``--edge.mask_scope`` becomes ``--edge.mask-scope``."""
     option, equals, value = word.partition("=")
     return option.replace("_", "-") + equals + value if word.startswith("--") else word
 
 
 def _flag(name: str) -> str:
-    """How the command line spells a setting: ``images.per_class`` is ``--images.per-class``."""
+    """The option of a setting: ``--images.per-class`` for ``images.per_class``."""
     return "--" + name.removeprefix(_UNPREFIXED).replace("_", "-")
 
 
@@ -154,14 +154,14 @@ def _one_line(text: str | None) -> str:
 
 
 def _shown(value: Any) -> str:
-    """A default as the command line spells it."""
+    """A default value as written on the command line."""
     if isinstance(value, tuple):
         return " ".join(map(_shown, value))
     return str(value).lower() if value is None or isinstance(value, bool) else str(value)
 
 
 def _metavar(annotation: Any) -> str:
-    """``INT``, ``PATH|none``, ``{all,first}``: what an option takes, for its help."""
+    """The placeholder of an option's value in its help: ``INT``, ``PATH|none``, ``{all,first}``."""
     origin, inner = get_origin(annotation), get_args(annotation)
     if origin is Literal:
         return "{" + ",".join(map(str, inner)) + "}"

@@ -1,4 +1,4 @@
-"""How verbs print what they list."""
+"""Tables and YAML for the terminal."""
 
 from __future__ import annotations
 
@@ -14,10 +14,13 @@ from rich.text import Text
 
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], wrap: bool = True) -> None:
-    """Print a table as wide as the terminal: numbers to the right; the last columns wrap, or the last one is cut."""
+    """Print a table as wide as the terminal, with numbers aligned right.
+
+    Long text wraps, except in the first column; with `wrap=False` it is cut instead.
+    """
     console = Console(highlight=False)
     if not console.is_terminal and "COLUMNS" not in os.environ:
-        console.width = 200  # what reads a pipe has no margin
+        console.width = 200  # a pipe has no width of its own
     grid = Table(*head, box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for column, cells in zip(grid.columns, zip(*rows, strict=True), strict=True):
         numbers = all(re.fullmatch(r"[\d.]*", cell) for cell in cells)
@@ -29,10 +32,10 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], wrap: bool =
 
 
 def as_yaml(record: Mapping[str, Any]) -> str:
-    """A record as readable text, nested parts indented."""
+    """A record as YAML text."""
     return str(yaml.safe_dump(dict(record), sort_keys=False, allow_unicode=True, width=100)).rstrip()
 
 
 def without_show(words: Sequence[str]) -> list[str]:
-    """The words of a verb that lists, or shows what is named: `show NAME` is as good as `NAME`, `list` as good as nothing."""
+    """Drop the optional words `show` and `list`: `show NAME` means `NAME`, and `list` means no name."""
     return [word for word in words if word not in ("show", "list")]

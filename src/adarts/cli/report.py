@@ -1,4 +1,4 @@
-"""``adarts report``: write the offline HTML page of runs."""
+"""``adarts report``: write an offline HTML report of runs."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from adarts.errors import CheckpointError, ConfigError
 
 @dataclass(frozen=True, config=FORM)
 class Report:
-    """Write one offline HTML page that shows the runs: cells, curves, costs, data, configuration, environment."""
+    """Write an offline HTML report of runs: cells, curves, costs, data, configuration, environment."""
 
     runs: Annotated[tuple[str, ...], Positional("RUN...")] = ()
-    """Search and training runs: their folders, their names, or latest for the newest of all. A sweep stands for all its searches,
-    which are summed up over the seeds."""
+    """Search runs, training runs and sweeps: folders, names, or latest for the newest one. The searches of a sweep are
+    summarized over the seeds."""
 
 
 def run(words: list[str]) -> int:
-    """Carry out the verb."""
+    """Run ``adarts report``."""
     form = parse(Report, words, "adarts report")
     if not form.runs:
         raise ConfigError("adarts report needs one or more runs or sweeps: folders, names, or latest")
@@ -33,7 +33,7 @@ def run(words: list[str]) -> int:
 
 
 def _find(reference: str) -> Path:
-    """The folder of a sweep, or of a run of either kind; where there is one of each, as for ``latest``, the newer."""
+    """The folder of a sweep, search or training; if a search and a training match, as for ``latest``, the newer one."""
     from adarts.engine import Kind, RunFolder
 
     for folder in (Path(reference), Path("runs", "sweep", reference)):
@@ -44,5 +44,5 @@ def _find(reference: str) -> Path:
         with suppress(CheckpointError):
             found.append(RunFolder.find(reference, kind))
     if not found:
-        raise CheckpointError(f"no run or sweep at {reference} nor under runs/search, runs/train or runs/sweep")
+        raise CheckpointError(f"no run or sweep at {reference}, nor under runs/search, runs/train or runs/sweep")
     return max(found, key=lambda path: (path / "config.yaml").stat().st_mtime_ns)

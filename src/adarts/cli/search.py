@@ -12,7 +12,7 @@ class Search(SearchConfig, ConfigFile):
 
 
 def run(words: list[str]) -> int:
-    """Carry out the verb."""
+    """Run ``adarts search``."""
     given, beside = parse_settings(Search, words, "adarts search")
     from adarts.searching import run_search, search_config
 

@@ -1,4 +1,4 @@
-"""``adarts sweep``: many searches, over seeds, methods and any settings."""
+"""``adarts sweep``: search with many seeds, methods and settings."""
 
 from __future__ import annotations
 
@@ -20,26 +20,27 @@ _MOST_SEEDS = 10_000
 
 
 class Sweep(SearchConfig, ConfigFile):
-    """Search with every combination of methods, seeds and varied settings, each in a run folder of its own. The settings of a
-    search hold for all of them; --threads is of each (none takes as many as a slot has cores), --time-limit of the whole sweep.
+    """Search with every combination of methods, seeds and varied settings, each in its own run folder. All other settings
+    apply to every search. --threads is per search (none: as many as its slot has cores); --time-limit is for the whole sweep.
     """
 
     print_config: bool = False
-    """Check every point, print its complete configuration, and exit."""
+    """Check every combination, print its complete configuration, and exit."""
     method: tuple[str, ...] = ()  # type: ignore[assignment]
     """Search methods; `adarts methods` lists them. Each brings its own settings."""
     seed: tuple[str, ...] = ()  # type: ignore[assignment]
     """Seeds, such as 0 1 2 or 0-4."""
     vary: tuple[str, ...] = ()
-    """Settings that vary, by their dotted names, with the values of each, such as edge.k=2,4 search.epochs=10,20."""
+    """Settings to vary with their values, such as edge.k=2,4 search.epochs=10,20."""
     slots: PositiveInt = 1
-    """Searches at once; each gets its share of the cores, and as many threads unless told otherwise."""
+    """Searches to run at once. Each gets an equal share of the cores, and one thread per core unless --threads is given."""
     sweep_dir: Path | None = None
-    """The folder of the sweep; what is finished there stays, the rest is continued. None makes a new one in runs/sweep."""
+    """Folder of the sweep; a sweep in it is continued, and its finished searches are kept. None makes a new one in
+    runs/sweep."""
 
 
 def run(words: list[str]) -> int:
-    """Carry out the verb."""
+    """Run ``adarts sweep``."""
     given, beside = parse_settings(Sweep, words, "adarts sweep")
     own = {name: given.pop(name, Sweep.model_fields[name].default) for name in _BESIDE}
     vary = _axes(own["method"], own["seed"], own["vary"])
@@ -54,7 +55,7 @@ def run(words: list[str]) -> int:
 
 
 def _axes(method: Sequence[str], seed: Sequence[str], vary: Sequence[str]) -> dict[str, Sequence[Any]]:
-    """What varies, by dotted name."""
+    """The varied settings: dotted name -> values."""
     axes: dict[str, Sequence[Any]] = {}
     if method:
         axes["method"] = list(_split(method))
@@ -62,11 +63,11 @@ def _axes(method: Sequence[str], seed: Sequence[str], vary: Sequence[str]) -> di
         name, equals, values = word.partition("=")
         name = name.replace("-", "_")
         if not equals:
-            raise ConfigError(f"--vary {word[:60]}: say which values, as in --vary edge.k=2,4")
+            raise ConfigError(f"--vary {word[:60]}: values are missing; write it like --vary edge.k=2,4")
         if name in axes or (name == "seed" and seed):
-            raise ConfigError(f"--vary {name[:60]}: it varies already; give all its values at once")
+            raise ConfigError(f"--vary {name[:60]}: given twice; give all its values at once")
         axes[name] = list(_split([values]))
-        if name.startswith("options."):  # what a method's option takes is known to the method alone
+        if name.startswith("options."):  # only the method knows the types of its options
             axes[name] = [assignments(f"{name}={value}")[name] for value in axes[name]]
     if seed:
         axes["seed"] = _seeds(list(_split(seed)))
@@ -83,6 +84,6 @@ def _seeds(words: Sequence[str]) -> list[str]:
         match = _RANGE.fullmatch(word)
         several = range(int(match[1]), int(match[2]) + 1) if match else ()
         if match and not 0 < len(several) <= _MOST_SEEDS:
-            raise ConfigError(f"--seed {word}: write a range as FIRST-LAST, of at most {_MOST_SEEDS:,} seeds")
+            raise ConfigError(f"--seed {word}: a range is FIRST-LAST with at most {_MOST_SEEDS:,} seeds")
         seeds += map(str, several) if match else [word]
     return seeds

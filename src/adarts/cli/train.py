@@ -1,4 +1,4 @@
-"""``adarts train``: train the network of found, given or random cells, or a hand-designed one."""
+"""``adarts train``: train a fixed network, built from cells or hand-designed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Train(TrainConfig, ConfigFile):
 
 
 def run(words: list[str]) -> int:
-    """Carry out the verb."""
+    """Run ``adarts train``."""
     given, beside = parse_settings(Train, words, "adarts train")
     from adarts.training import run_training, train_config
 

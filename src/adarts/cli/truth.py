@@ -1,4 +1,4 @@
-"""``adarts truth``: what cells of NAS-Bench-201 are worth, and what searches in that space saw of it."""
+"""``adarts truth``: compare cells and searches with the true accuracies of NAS-Bench-201."""
 
 from __future__ import annotations
 
@@ -26,42 +26,42 @@ _FORM = "'|op~0|+|op~0|op~1|+|op~0|op~1|op~2|'"
 class Cells:
     """Look up the true accuracy of cells of NAS-Bench-201, and their rank among all 15,625.
 
-    `adarts truth correlation RUN` compares what the supernet of a search says of cells with the truth; `adarts truth stability
-    SWEEP` says how much the true accuracy of what is found depends on the seed.
+    `adarts truth correlation RUN` compares how a search's supernet ranks cells with their true ranks. `adarts truth stability
+    SWEEP` shows how much the accuracy of the found cells depends on the seed.
     """
 
     cells: Annotated[tuple[str, ...], Positional("ARCH...")] = ()
-    """Cells: their text in quotes, such as '|op~0|+|op~0|op~1|+|op~0|op~1|op~2|', genotype files, search runs, or
+    """Cells: quoted architecture strings such as '|op~0|+|op~0|op~1|+|op~0|op~1|op~2|', genotype files, search runs, or
     random:nasbench201:SEED."""
     json: bool = False
-    """Print JSON, with everything that is known."""
+    """Print all facts as JSON."""
 
 
 @dataclass(frozen=True, config=FORM)
 class Correlation:
-    """Compare the supernet of a finished search in NAS-Bench-201 with the truth: measure a sample of cells with its shared
-    weights, on the images of the alphas, and correlate.
+    """Compare the supernet of a finished search in NAS-Bench-201 with the true accuracies: measure a sample of cells with
+    the shared weights on the images that train the alphas, and correlate.
     """
 
     run: Annotated[str, Positional("RUN")]
     """A search run: its folder, its name, or latest. correlation.json and correlation.svg are written there."""
     cells: int = 100
-    """Cells to measure, the one that was found among them; all where the method left the supernet with fewer."""
+    """Cells to measure, including the derived one; all cells if the supernet contains fewer."""
     seed: int = 0
     """Seed of the sample."""
     weight: float = 1.0
-    """Of the one operation that every edge keeps; during the search, the operations of an edge share 1."""
+    """Weight of the single operation on every edge; during the search, the weights of an edge's operations add up to 1."""
     method: str | None = None
-    """The search's method once more, where it is a class in a file: the file is executed."""
+    """The method of the search once more, path/to/file.py:Class, if it is your own file; the file is executed."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
     threads: PositiveInt | None = None
-    """CPU threads; none leaves torch's choice."""
+    """CPU threads; none uses torch's default."""
 
 
 @dataclass(frozen=True, config=FORM)
 class Stability:
-    """Say how much the searches of a sweep in NAS-Bench-201 depend on the seed: true accuracies, cells, channels."""
+    """Show how much the searches of a sweep in NAS-Bench-201 depend on the seed: true accuracies, cells, channels."""
 
     sweep: Annotated[Path, Positional("SWEEP")]
     """The folder of a sweep. stability.json and stability.svg are written there."""
@@ -71,7 +71,7 @@ FORMS: dict[str, type[Any]] = {"correlation": Correlation, "stability": Stabilit
 
 
 def run(words: list[str]) -> int:
-    """Carry out the verb."""
+    """Run ``adarts truth``."""
     if words and words[0] in FORMS:
         form = parse(FORMS[words[0]], words[1:], f"adarts truth {words[0]}")
         return _correlation(form) if isinstance(form, Correlation) else _stability(form)
@@ -103,7 +103,7 @@ def _correlation(form: Correlation) -> int:
     cells = SampleOfCells(form.cells, form.seed, form.weight)
     run_dir = RunFolder.find(form.run, "search")
     if (space := read_config(run_dir, SearchConfig).space) != NASBENCH201.name:  # before images are read
-        raise ConfigError(f"{run_dir}: a search in '{space}'; true accuracies are known of '{NASBENCH201.name}'")
+        raise ConfigError(f"{run_dir}: a search in '{space}'; true accuracies are known only for '{NASBENCH201.name}'")
     task, genotype = load_search(run_dir, how, form.method)
     batches = learned_batches(task)
     console = Console(stderr=True)
@@ -124,11 +124,11 @@ def _correlation(form: Correlation) -> int:
     write_atomically(run_dir / "correlation.svg", drawing.encode())
     found = [result.agreements[dataset] for dataset in DATA_SETS]
     accuracies = {
-        "of the cell that was found": "derived",
-        "of the first in the supernet": "first",
-        "of the best in the sample": "best_of_sample",
-        "of all cells, mean": "mean_of_all",
-        "of the best of all cells": "best_of_all",
+        "derived cell": "derived",
+        "cell ranked first by the supernet": "first",
+        "best cell in the sample": "best_of_sample",
+        "mean of all cells": "mean_of_all",
+        "best of all cells": "best_of_all",
     }
     rows = [
         ["Spearman's rho", *(in_words(one.spearman) for one in found)],
@@ -136,7 +136,7 @@ def _correlation(form: Correlation) -> int:
         ["true accuracy (%)", *("" for _ in found)],
         *([f"  {words}", *(f"{getattr(one, name):.2f}" for one in found)] for words, name in accuracies.items()),
     ]
-    print(f"{title} on {config.data}: the supernet against the truth, found {result.measured[0].truth.arch}")
+    print(f"{title} on {config.data}: supernet and true accuracy; derived cell {result.measured[0].truth.arch}")
     print_table(["", *DATA_SETS.values()], rows)
     print(
         f"{facts['cells']:,} of the {facts['cells_in_supernet']:,} cells in the supernet, sample seed {form.seed}, "
@@ -166,7 +166,8 @@ def _stability(form: Stability) -> int:
     rows.append(["all cells", *[""] * (len(names) - 1), *_accuracy(result.anything[result.dataset]), "", "20 %", ""])
     print(f"true test accuracy on {DATA_SETS[result.dataset]} in percent, over the seeds")
     print_table([*names, "n", "mean ± sd", "worst", "no none", "edges", "channels"], rows)
-    print("no none: mean if `none` could not be chosen; edges, channels: how much agrees between seeds, between epochs")
+    print("no none: mean if each edge takes its best operation other than `none`")
+    print("edges: share of edges with the same operation in two seeds; channels: share of channels kept between epochs")
     for name in ("stability.json", DRAWING):
         if (form.sweep / name).exists():
             print(form.sweep / name)
@@ -178,7 +179,7 @@ def _accuracy(accuracy: Accuracy) -> list[str]:
 
 
 def _find(word: str) -> Truth:
-    """The truth of what a word names."""
+    """The true accuracy of a cell, given as on the command line."""
     from adarts.truth import lookup, truth_of
 
     if "|" in word:
@@ -187,7 +188,7 @@ def _find(word: str) -> Truth:
     from adarts.training.model import resolve_genotype
 
     place = word
-    with suppress(CheckpointError, OSError):  # no run, or a name that no file can have
+    with suppress(CheckpointError, OSError):  # not a run, or not a valid file name
         place = str(RunFolder.find(word, "search"))
     genotype = resolve_genotype(place)
     try:
@@ -213,4 +214,6 @@ def _show(truth: Truth) -> None:
         rows.append([f"{len(twins)} isomorphic cells", *(f"{low[0]:.2f} to {low[-1]:.2f} %" for low in spans)])
     print(truth.arch)
     print_table(["", *DATA_SETS.values()], rows)
-    print(f"{truth.parameters:,} parameters (10 classes), {truth.macs:,.1f} million MACs an image, index {truth.index}")
+    print(
+        f"{truth.parameters:,} parameters (10 classes), {truth.macs:,.1f} million MACs per image, index {truth.index}"
+    )

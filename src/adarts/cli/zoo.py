@@ -21,55 +21,55 @@ if TYPE_CHECKING:
 
 
 _NOTE = """
-C10, C100: published test errors in per cent on CIFAR-10 and CIFAR-100.
-published: million parameters, as published; counted: those of our network
-(36 channels and 20 cells where it has cells, 10 classes, no auxiliary head).
-`adarts zoo show NAME` shows one: sources, remarks, cells."""
+C10, C100: published test errors in percent on CIFAR-10 and CIFAR-100.
+published: million parameters as published; counted: million parameters
+of our network (10 classes, no auxiliary head; cells: 36 channels, 20 cells).
+`adarts zoo show NAME` shows one network: sources, remarks, cells."""
 
 
 @dataclass(frozen=True, config=FORM)
 class List:
-    """List the published cells and hand-designed networks: published test errors in per cent and sizes in million parameters,
-    beside the size that we count (10 classes; cells with 36 channels, 20 cells).
+    """List the published cells and hand-designed networks, with their published test errors in percent and sizes in million
+    parameters, and the size of our network (10 classes; cells: 36 channels, 20 cells).
 
-    `adarts zoo show NAME` shows one, at any size.
+    `adarts zoo show NAME` shows one network, at any size.
     """
 
     filter: str | None = None
-    """Only those in whose names, title, method or paper this text stands."""
+    """Only networks with this text in a name, title, method or paper."""
     sort: Literal["name", "year", "error", "size"] = "name"
-    """In which order; error is the published one on CIFAR-10, size the counted one."""
+    """Sort key; error: published test error on CIFAR-10, size: counted parameters."""
     json: bool = False
-    """Print JSON, with everything that is known."""
+    """Print all facts as JSON."""
 
 
 @dataclass(frozen=True, config=FORM)
 class Show:
-    """Show a network of the zoo: its figures, its cells, and its parameters and multiply-accumulate operations at any size."""
+    """Show a network: published errors and sizes, cells, and its parameters and multiply-accumulate operations at any size."""
 
     name: Annotated[str, Positional("NAME")]
-    """Published cells or a hand-designed network by name; or any cells that `adarts train --genotype` takes: a run's folder, a
-    genotype file or its text, random:SEED."""
+    """A network in the zoo, or any cells that `adarts train --genotype` accepts: a run's folder, a genotype file or its text,
+    random:SEED."""
     channels: Annotated[int, Field(le=10_000)] | None = None
     """Channels of the first cells; 36 if not given. Hand-designed networks have their own."""
     cells: Annotated[int, Field(le=1_000)] | None = None
     """Number of cells; 20 if not given."""
     num_classes: Annotated[int, Field(le=1_000_000)] = 10
-    """Classes to tell apart."""
+    """Number of classes."""
     image_size: Annotated[int, Field(le=10_000)] = 32
     """Side of the images in pixels."""
     svg: Path | None = None
-    """Draw each cell: cells.svg gives cells_normal.svg and cells_reduction.svg."""
+    """Draw each cell: cells.svg writes cells_normal.svg and cells_reduction.svg."""
     json: bool = False
-    """Print JSON, with everything that is known."""
+    """Print all facts as JSON."""
 
 
 FORMS: dict[str, type[Any]] = {"show": Show}
 
 
 def run(words: list[str]) -> int:
-    """Carry out the verb."""
-    if words and words[0] != "list" and not words[0].startswith("-"):  # a name alone is shown
+    """Run ``adarts zoo``."""
+    if words and words[0] != "list" and not words[0].startswith("-"):  # NAME means show NAME
         return _show(parse(Show, words[words[0] == "show" :], "adarts zoo show"))
     return _list(parse(List, words[words[:1] == ["list"] :], "adarts zoo"))
 
@@ -82,7 +82,7 @@ def _list(form: List) -> int:
         print(json.dumps([_facts(record) for record in found], indent=2, ensure_ascii=False))
         return 0
     if not found:
-        raise ConfigError(f"nothing in the zoo has '{form.filter}' in its names, title, method or paper")
+        raise ConfigError(f"no network in the zoo has '{form.filter}' in its names, title, method or paper")
     rows = []
     for one in found:
         errors = ["" if error is None else f"{error:.2f}" for error in (one.cifar10_error, one.cifar100_error)]
@@ -115,16 +115,16 @@ def _show(form: Show) -> int:
     if drawn is not None:
         size = f"channels: {form.channels or CHANNELS}, cells: {form.cells or CELLS}, {size}"
         for kind in drawn.cells:
-            print(f"\n{kind} cell; 0 and 1 are the outputs of the cells before it")
+            print(f"\n{kind} cell; 0 and 1 are the outputs of the two previous cells")
             print("\n".join(f"  {line}" for line in cell_lines(drawn, kind)))
-    print(f"\n{parameters:,} parameters, {macs / 1e6:,.1f} million MACs an image ({size})")
+    print(f"\n{parameters:,} parameters, {macs / 1e6:,.1f} million MACs per image ({size})")
     for path in written:
         print(path)
     return 0
 
 
 def _find(reference: str) -> Record | Genotype:
-    """The record of a network of the zoo, or other cells."""
+    """The record of a network in the zoo, or any other genotype."""
     from adarts.training.model import resolve_genotype
     from adarts.zoo import find, record
 
@@ -133,7 +133,7 @@ def _find(reference: str) -> Record | Genotype:
 
 
 def _draw(genotype: Genotype | None, place: Path) -> list[str]:
-    """Write a drawing of each cell beside a place."""
+    """Draw each cell to ``PLACE_KIND.svg``; return the paths."""
     from adarts.report import cell_svg
 
     if genotype is None:
@@ -143,12 +143,12 @@ def _draw(genotype: Genotype | None, place: Path) -> list[str]:
         try:
             Path(path).write_text(cell_svg(genotype, kind), encoding="utf-8")
         except OSError as error:
-            raise DataError(f"{path}: cannot be written: {error.strerror}") from None
+            raise DataError(f"cannot write {path}: {error.strerror}") from None
     return list(paths.values())
 
 
 def _told(record: Record) -> list[str]:
-    """The facts of a network for people."""
+    """The facts of a network as lines of text."""
     errors = {"CIFAR-10": record.cifar10_error, "CIFAR-100": record.cifar100_error}
     published = [f"{error:.2f} % error on {data}" for data, error in errors.items() if error is not None]
     published += [] if record.size is None else [f"{record.size} million parameters"]
@@ -156,16 +156,16 @@ def _told(record: Record) -> list[str]:
     told = {
         record.name: record.title,
         "method": record.method,
-        "paper": record.paper or "not known",
+        "paper": record.paper or "unknown",
         "cells from": record.source and record.source + named,
-        "published": f"{', '.join(published)} ({record.figures})" if published else "no figures that we know of",
+        "published": f"{', '.join(published)} ({record.figures})" if published else "no figures known",
     }
     lines = [f"{name}: {value}" for name, value in told.items() if value is not None]
     return lines + [f"remark: {remark}" for remark in record.remarks]
 
 
 def _facts(record: Record | Genotype) -> dict[str, Any]:
-    """Everything that is known of a network, as plain JSON; the cells are called as everywhere else."""
+    """All facts of a network as plain JSON; cells are under ``genotype``."""
     from adarts.zoo import Record
 
     if not isinstance(record, Record):

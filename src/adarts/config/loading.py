@@ -1,14 +1,13 @@
-"""How the layers of a configuration become one run.
+"""Merge the layers of a configuration. Later layers override earlier ones:
 
     defaults < protocol of the space < published values of the method or the network < scale < data set < configuration file
     < explicit settings
 
-A scale has two layers for the search of a space. Its *protocol* is how the space's benchmark searches; a method that publishes
-other hyper-parameters keeps them. What outweighs the methods', such as the network of the space, belongs to the scale proper.
+A scale contributes two layers to a search. Its *protocol* holds the settings of the space's benchmark; the published
+hyper-parameters of a method override them. Its other settings, such as the network of the space, override the method's.
 
-Every layer is a partial, nested mapping of the settings. Names and single values are checked layer by layer, so that a
-mistake is reported with the layer that makes it; rules that tie several settings together are checked once, at the end,
-since a later layer may complete what an earlier one began.
+Each layer is a partial, nested mapping of settings. Names and single values are checked layer by layer, so that an error
+names the layer it comes from. Rules that involve several settings are checked once, after merging.
 """
 
 from __future__ import annotations
@@ -28,64 +27,64 @@ from adarts.config.settings import VALUES, SearchConfig, Settings, code_in, no_f
 from adarts.errors import ConfigError, nearest
 
 SCALES = ("smoke", "demo", "cpu", "gpu", "paper")
-"""The budgets, from the smallest to the largest."""
+"""Names of the scales, from the smallest budget to the largest."""
 
 AUTO = "auto"
-"""The scale that stands for what the machine can carry."""
+"""Scale name that selects gpu or cpu for the machine."""
 
 FORMAT = 1
-"""Of a written configuration; another number for every change after which an old one means something else."""
+"""Format version of a written configuration; increased when old files would be read with another meaning."""
 
 Values = Mapping[str, Any]
 Stage = Literal["search", "train"]
 C = TypeVar("C", bound=Settings)
 
-_MAX_FILE = 1 << 20  # bytes; a configuration is a page of text, and a hostile one must not fill the memory
-_MAX_BITS = 64  # of a whole number; Python refuses to write down one of thousands of digits
-_MAX_SHOWN = 80  # characters of a file's text in a message
+_MAX_FILE = 1 << 20  # bytes; protects memory against huge files
+_MAX_BITS = 64  # of an integer; Python refuses to print integers with thousands of digits
+_MAX_SHOWN = 80  # characters quoted from a file in a message
 _BRIEF = reprlib.Repr()
 _BRIEF.maxlevel, _BRIEF.maxstring = 2, _MAX_SHOWN
 
 
 class Scale(Settings):
-    """A budget: what it is for, what it reduces, and the settings it changes."""
+    """A budget: its purpose, what it reduces, and the settings it changes."""
 
     description: str
     reduces: str
     search: dict[str, Any] = {}
     train: dict[str, Any] = {}
     cifar: dict[Stage, dict[str, Any]] = {}
-    """Further settings that hold for CIFAR only."""
+    """Further settings for CIFAR only."""
     spaces: dict[str, dict[Stage, dict[str, Any]]] = {}
-    """Further settings that hold for the cells of one space; those of darts hold for all spaces that have none of their own."""
+    """Further settings by space. Spaces without an entry use the entry of darts."""
 
     protocols: dict[str, dict[str, Any]] = {}
-    """By space, settings of a search that a method's published ones outweigh."""
+    """Search settings by space; a method's published settings override them."""
 
     def layer(self, stage: Stage, data: str, space: str | None = "darts") -> Values:
-        """The settings that the scale changes for a stage on a data set and a space; without a space, for no cells at all."""
+        """The settings that the scale changes for a stage, data set and space; `space` is None for hand-designed networks."""
         of_data = self.cifar if data in ("cifar10", "cifar100") else {}
         of_space = {} if space is None else self.spaces.get(space, self.spaces.get("darts", {}))
         return merged(getattr(self, stage), of_data.get(stage, {}), of_space.get(stage, {}))
 
 
 class Layers:
-    """What a configuration file and explicit settings say, each value valid, and the scale that they choose.
+    """The validated settings of a configuration file and of the caller, and the scale they select.
 
     Args:
         model: :class:`SearchConfig` or :class:`TrainConfig`.
-        given: what outweighs everything else.
-        machine: from the device setting to the scale that this machine can carry; it is asked where the scale is ``auto``.
+        given: explicit settings; they override all others.
+        machine: device setting -> scale for this machine; called if the scale is ``auto``.
         config_file: a YAML file with some or all settings.
 
     Attributes:
-        given: as it came, converted.
+        given: the explicit settings, converted.
         file: the settings of the file.
-        chosen: defaults, file and given merged: which method, space, scale, cells are meant.
-        scale: the budget.
+        chosen: defaults, file and explicit settings merged; names the method, space, scale and cells.
+        scale: the selected scale.
 
     Raises:
-        ConfigError: a name or value that cannot be; one line.
+        ConfigError: a name or value is invalid.
     """
 
     def __init__(
@@ -108,13 +107,13 @@ class Layers:
         self.scale = load_scale(self.chosen["scale"])
 
     def put_together(self, space: str | None, published: Values, source: str, of_data: Values) -> dict[str, Any]:
-        """All layers merged: complete, but the rules that tie several settings together not yet checked.
+        """Merge all layers. The result is complete, but rules that involve several settings are not checked yet.
 
         Args:
-            space: of the cells; None for none at all.
-            published: the published settings of the method, the cells or the network.
-            source: whose they are, for messages.
-            of_data: the settings that the data set brings with it.
+            space: space of the cells; None for a hand-designed network.
+            published: published settings of the method, cells or network.
+            source: their owner, for messages.
+            of_data: settings registered with the data set.
         """
         stage: Stage = "search" if issubclass(self.model, SearchConfig) else "train"
         of_scale = f"scale '{self.chosen['scale']}'"
@@ -127,12 +126,15 @@ class Layers:
 
 
 def _without_auto(layer: dict[str, Any]) -> dict[str, Any]:
-    """A layer that asks for the scale ``auto`` leaves the choice to the layers below."""
+    """Remove the scale ``auto`` from a layer, so that the layers below choose the scale."""
     return {name: value for name, value in layer.items() if (name, value) != ("scale", AUTO)}
 
 
 def _refuse_contradiction(given: Values, file: Values, config_file: str) -> None:
-    """A complete file overrides all that a scale, method, space or network changes: another one would only change the label."""
+    """Refuse a scale, method, space or network that differs from the file's.
+
+    A complete file overrides everything these names would change, so another name would only change the label of the run.
+    """
     both = [(name, given[name], file[name]) for name in ("scale", "method", "space") if name in given and name in file]
     networks = [layer.get("network", {}) for layer in (given, file)]
     if all("name" in network for network in networks):
@@ -141,29 +143,29 @@ def _refuse_contradiction(given: Values, file: Values, config_file: str) -> None
         if one != other:
             raise ConfigError(
                 f"{name} {shown(one)} contradicts {config_file}, which says {shown(other)}; "
-                f"remove one of them (the file's settings outweigh the {name}'s)"
+                f"remove one of them (the file's settings override the {name}'s)"
             )
 
 
 def _refuse_code(given: Values, file: Values, config_file: str) -> None:
-    """What a file names is never executed; whoever gives the command may."""
+    """Refuse code that only the configuration file names; it must be repeated on the command line."""
     for name, code in code_in(file).items():
         if given.get(name) != code:
             raise ConfigError(
-                f"{config_file}: {name} {shown(code)} is code, which a configuration file alone does not run; "
+                f"{config_file}: {name} {shown(code)} is code, which is not executed for a configuration file alone; "
                 f"if you trust it, add: --{name} {code}"
             )
 
 
 def load_scale(name: str) -> Scale:
-    """The scale of this name; :class:`ConfigError` with the nearest name if there is none."""
+    """Read a scale by name; raises :class:`ConfigError` with the nearest name if it is unknown."""
     if name not in SCALES:
         raise ConfigError(f"unknown scale {shown(name)}{nearest(name, SCALES)}")
     return validated(Scale, read_yaml(Path(__file__).parent / "scales" / f"{name}.yaml"))
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses a key that is given twice, and what few lines make huge: long numbers, and aliases, nine of which fill a memory."""
+    """Refuses duplicate keys, and what lets a short file fill the memory: huge integers and nested aliases."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
@@ -191,15 +193,15 @@ _Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """A mapping read from a YAML file; nothing in it is evaluated."""
+    """Read a mapping from a YAML file; nothing in it is evaluated."""
     try:
         if path.stat().st_size > _MAX_FILE:
-            raise ConfigError(f"{path}: larger than 1 MiB, so not a configuration")
+            raise ConfigError(f"{path}: larger than 1 MiB, which is too large for a configuration")
         content = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: not a text file in UTF-8") from error
+        raise ConfigError(f"{path}: not a UTF-8 text file") from error
     except yaml.MarkedYAMLError as error:
         line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
         raise ConfigError(f"{path}: {line}{_cut(str(error.problem))}") from error
@@ -213,14 +215,14 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def read_config_file(path: Path, of_a_run: bool = False) -> dict[str, Any]:
-    """The settings in a YAML file, as it has them.
+    """Read the settings in a YAML file, unconverted.
 
     Args:
-        path: of the file.
-        of_a_run: refuse a file that does not say its format, too; people need not write it.
+        path: the file.
+        of_a_run: require the format number; files written by hand may omit it.
 
     Raises:
-        ConfigError: it cannot be read, or its format is another than :func:`to_yaml` writes.
+        ConfigError: the file cannot be read, or its format differs from that of :func:`to_yaml`.
     """
     content = read_yaml(path)
     found = content.pop("format", 0 if of_a_run else FORMAT)
@@ -231,16 +233,16 @@ def read_config_file(path: Path, of_a_run: bool = False) -> dict[str, Any]:
 
 
 def to_yaml(config: Settings) -> str:
-    """The configuration as text that :func:`read_config_file` reads back exactly."""
+    """Write the configuration as YAML that :func:`read_config_file` reads back exactly."""
     content = {"format": FORMAT, **config.model_dump(mode="json")}
     text = str(yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
-    if yaml.safe_load(text) != content:  # a control character in a path, which only survives as an escape
+    if yaml.safe_load(text) != content:  # a control character in a path survives only as an escape
         text = str(yaml.safe_dump(content, sort_keys=False))
     return text
 
 
 def merge(into: dict[str, Any], layer: Values) -> None:
-    """Put a layer above what is there, section by section."""
+    """Merge a layer into a mapping in place, section by section; the layer's values win."""
     for name, value in layer.items():
         if isinstance(value, Mapping):
             merge(into.setdefault(name, {}), value)
@@ -249,7 +251,7 @@ def merge(into: dict[str, Any], layer: Values) -> None:
 
 
 def merged(*layers: Values) -> dict[str, Any]:
-    """The layers, each above the one before, as a new mapping."""
+    """Merge the layers into a new mapping; later layers win."""
     whole: dict[str, Any] = {}
     for layer in layers:
         merge(whole, layer)
@@ -257,17 +259,17 @@ def merged(*layers: Values) -> dict[str, Any]:
 
 
 def nested(name: str, value: Any) -> dict[str, Any]:
-    """``("edge.k", 4)`` as ``{"edge": {"k": 4}}``."""
+    """Turn ``("edge.k", 4)`` into ``{"edge": {"k": 4}}``."""
     return reduce(lambda inner, part: {part: inner}, reversed(name.split(".")), value)
 
 
 def value_at(values: Values, name: str) -> Any:
-    """The value of a dotted name in a nested mapping; a KeyError or TypeError where there is none."""
+    """Look up a dotted name in a nested mapping; raises KeyError or TypeError if it is missing."""
     return reduce(lambda found, part: found[part], name.split("."), values)
 
 
 def fields(form: type[Any], prefix: str = "") -> dict[str, FieldInfo]:
-    """Every single setting of a settings class or dataclass by its dotted name: ``data``, ``search.epochs``."""
+    """All settings of a settings class or dataclass by dotted name: ``data``, ``search.epochs``."""
     found: dict[str, FieldInfo] = {}
     for name, field in form.__pydantic_fields__.items():
         inner = hasattr(field.annotation, "__pydantic_fields__")
@@ -276,13 +278,16 @@ def fields(form: type[Any], prefix: str = "") -> dict[str, FieldInfo]:
 
 
 def checked(form: type[Any], values: Values, label: Callable[[str], str] = str) -> dict[str, Any]:
-    """A partial mapping, nested, with every name known and every single value converted and valid.
+    """Check the names and convert the values of a partial mapping; return it nested.
 
     Args:
-        form: the settings that the mapping is a part of.
-        values: the mapping, in which ``search.epochs`` is as good as a section; a section may also be a settings object, of
-            which the fields that were set count.
-        label: from a dotted name to how a message calls it.
+        form: the settings class that the mapping belongs to.
+        values: the mapping. Keys may be dotted names such as ``search.epochs`` or sections. A section may be a settings
+            object; only its explicitly set fields are used.
+        label: dotted name -> name used in messages.
+
+    Raises:
+        ConfigError: a name is unknown or a value invalid.
     """
     known, result = fields(form), dict[str, Any]()
 
@@ -297,7 +302,7 @@ def checked(form: type[Any], values: Values, label: Callable[[str], str] = str) 
             elif isinstance(inner, Mapping):
                 visit(inner, f"{name}.")
             else:
-                raise ConfigError(f"{label(name)}: a section of settings, not {shown(value)}")
+                raise ConfigError(f"{label(name)} must be a section of settings, not {shown(value)}")
 
     visit(values, "")
     return result
@@ -316,7 +321,7 @@ def _leaf(field: FieldInfo, value: Any, label: str) -> Any:
 
 
 def validated(model: type[C], values: Values) -> C:
-    """The settings object, with all rules checked; the first problem as one line."""
+    """Build the settings object and check all rules; the first problem becomes a one-line ConfigError."""
     try:
         return model.model_validate(values)
     except ValidationError as error:
@@ -325,7 +330,7 @@ def validated(model: type[C], values: Values) -> C:
 
 
 def _problem(error: ValidationError) -> str:
-    """Pydantic's first problem in few words, with the value that makes it."""
+    """Pydantic's first problem in a few words, with the offending value."""
     first = error.errors()[0]
     text = first["msg"].removeprefix("Value error, ").split(", unable to parse")[0]
     if text.startswith("Input should be "):
@@ -334,7 +339,7 @@ def _problem(error: ValidationError) -> str:
 
 
 def shown(value: Any) -> str:
-    """A value as messages show it: short, however much a file holds."""
+    """A value as shown in messages, cut to a fixed length."""
     return _cut(_BRIEF.repr(value))
 
 

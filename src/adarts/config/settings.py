@@ -1,8 +1,8 @@
-"""The validated settings of every room, and of a whole search and training run.
+"""Validated settings: one class per subpackage, and the full configurations of a search and a training run.
 
-Pure pydantic: importing this module must stay cheap, since the command line is generated from it before torch is loaded.
-Every room takes its own small settings object; only the two loops see a whole :class:`SearchConfig` or
-:class:`TrainConfig`. The defaults are those of the ADARTS paper (section IV-B), with the gaps filled as `docs/method.md` says.
+This module imports only pydantic, because the command line is generated from it before torch is loaded. Each subpackage
+takes its own settings object; only the two loops see a full :class:`SearchConfig` or :class:`TrainConfig`. The defaults
+follow the ADARTS paper (section IV-B); `docs/method.md` explains the values that the paper leaves open.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from pydantic import (
 )
 
 VALUES = ConfigDict(allow_inf_nan=False)
-"""What holds for every value of a setting: a number is finite, unless its field says otherwise."""
+"""Validation of single values: numbers must be finite unless the field allows otherwise."""
 
 
 class Settings(BaseModel):
-    """Base of all settings: immutable, an unknown name is an error, and a number is finite and no flag."""
+    """Base of all settings: immutable; unknown names, infinite numbers, and booleans in place of numbers are errors."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, use_attribute_docstrings=True, validate_default=True, **VALUES
@@ -49,10 +49,10 @@ class Settings(BaseModel):
 
 
 def no_flag_for_a_number(annotation: Any, value: Any) -> Any:
-    """The value, unless it is a bool for a setting that takes a number: Python, and so pydantic, would take True for 1.
+    """Return the value, but refuse a bool for a setting that takes a number; pydantic would read True as 1.
 
     Raises:
-        ValueError: it is one.
+        ValueError: the value is a bool and the setting takes a number.
     """
     kinds = _kinds(annotation)
     if isinstance(value, bool) and bool not in kinds and (int in kinds or float in kinds):
@@ -61,7 +61,7 @@ def no_flag_for_a_number(annotation: Any, value: Any) -> Any:
 
 
 def _kinds(annotation: Any) -> list[Any]:
-    """The types that a setting takes: of ``PositiveFloat | None``, float and None."""
+    """The types that a setting accepts; for ``PositiveFloat | None``, float and None."""
     origin, parts = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return _kinds(parts[0])
@@ -71,15 +71,15 @@ def _kinds(annotation: Any) -> list[Any]:
 
 
 def folded(name: str) -> str:
-    """A network's name as it is looked up: case does not matter, and ``-`` is as good as ``_``."""
+    """Normalize a network's name for lookup: lower case, ``_`` instead of ``-``."""
     return name.strip().lower().replace("-", "_")
 
 
 def assignments(value: Any) -> Any:
-    """``tau=0.5,hard=true`` as a mapping with plain values; anything but a text stays as it is.
+    """Parse ``tau=0.5,hard=true`` into a mapping of plain values; return anything other than a string unchanged.
 
     Raises:
-        ValueError: a part of the text is no assignment.
+        ValueError: a part of the string is not an assignment.
     """
     if not isinstance(value, str):
         return value
@@ -103,93 +103,92 @@ def _plain(text: str) -> bool | int | float | str:
 
 
 def names_code(text: str) -> bool:
-    """Whether a name is that of something in a file, ``path/to/file.py:NAME``, which would be executed."""
+    """Whether a name refers to code in a file, ``path/to/file.py:NAME``. Loading it executes the file."""
     return re.fullmatch(r".+\.py:[A-Za-z_]\w*", text) is not None
 
 
 def code_in(values: Mapping[str, Any] | Settings) -> dict[str, str]:
-    """The settings of a run that name something in a file, by their names."""
+    """The settings of a run that refer to code in a file: setting name -> ``path/to/file.py:NAME``."""
     chosen = {name: value for name, value in dict(values).items() if name in ("method", "space", "data")}
     return {name: value for name, value in chosen.items() if names_code(value)}
 
 
 def code_options(values: Settings) -> list[str]:
-    """The options that name such things again: they are executed only when a command says so, not for a configuration file."""
+    """The command-line options that name this code. They must be repeated: a configuration file alone executes no code."""
     return [word for name, code in code_in(values).items() for word in (f"--{name}", code)]
 
 
 class EdgeDesign(Settings):
-    """What happens on a mixed edge before and after its candidate operations: which channels enter, and how they are weighed."""
+    """Design of a mixed edge: which channels enter the candidate operations, and how channels and edges are weighted."""
 
     selector: Literal["all", "first", "random", "attention"] = "attention"
-    """Which channels enter the operations: all, the first C/k (then a channel shuffle), a random C/k, or the C/k with the
-    highest attention."""
+    """Channels that enter the operations: all, the first C/k (followed by a channel shuffle), a random C/k, or the C/k with
+    the highest attention."""
     k: PositiveInt = 4
-    """One in k channels enters the operations (K in the paper); the others bypass them."""
+    """One of k channels enters the operations (K in the paper); the others bypass them."""
     attention: bool = True
     """Scale the channels by channel attention (eqs. 7 and 8)."""
     attention_scope: Literal["edge", "node"] = "edge"
-    """One attention module for each edge, or one for each node, shared by the edges that leave it."""
+    """One attention module per edge, or one per node, shared by the edges that leave it."""
     mask_scope: Literal["batch", "sample"] = "batch"
-    """Choose the channels once for the whole batch, or for each image."""
+    """Choose the channels once per batch, or for each image."""
     normalization: bool = False
-    """Edge normalization: weigh the edges that enter a node by a softmax over learned beta (PC-DARTS)."""
+    """Edge normalization: weight the edges that enter a node by a softmax over learned betas (PC-DARTS)."""
     auxiliary_skip: bool = False
-    """A further skip connection beside the operations of every edge, which a method weighs and no cell inherits (DARTS-)."""
+    """Add a skip connection to every edge during the search (DARTS-). The method sets its weight; derived cells omit it."""
 
     @model_validator(mode="after")
     def _consistent(self) -> EdgeDesign:
         if self.selector == "all" and self.k != 1:
-            raise ValueError(f"selector 'all' sends every channel, so edge.k must be 1, not {self.k}")
+            raise ValueError(f"selector 'all' uses every channel, so edge.k must be 1, not {self.k}")
         if self.selector == "attention" and not self.attention:
-            raise ValueError("selector 'attention' needs edge.attention")
+            raise ValueError("selector 'attention' requires edge.attention")
         if self.mask_scope == "sample" and self.selector != "attention":
-            raise ValueError("edge.mask_scope 'sample' needs the selector 'attention'")
+            raise ValueError("edge.mask_scope 'sample' requires edge.selector 'attention'")
         return self
 
 
 class SupernetSettings(Settings):
-    """The network that is searched."""
+    """The supernet."""
 
     channels: PositiveInt = 16
     """Channels of the first cells (C); doubled at each reduction."""
     cells: PositiveInt = Field(default=8, ge=3)
-    """Number of cells (L); reduction cells stand at L//3 and 2L//3."""
+    """Number of cells (L); cells L//3 and 2L//3 are reduction cells."""
     recompute: bool = False
-    """Keep only the inputs of each cell and compute it again in the backward pass: the same result to the last bit, less
+    """Store only the inputs of each cell and recompute the cell in the backward pass. Same result to the last bit, less
     memory, more time."""
 
 
 class WeightOptimizer(Settings):
-    """SGD with momentum on the weights; the learning rate falls along a cosine, or in steps."""
+    """SGD with momentum for the weights; the learning rate follows a cosine, or falls in steps."""
 
     learning_rate: PositiveFloat = 0.025
     """Learning rate of the first epoch."""
     final_learning_rate: NonNegativeFloat = 0.0
-    """Learning rate that the cosine reaches after the last epoch."""
+    """Learning rate at the end of the cosine."""
     milestones: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = ()
-    """Shares of the epochs, e.g. 0.5 0.75, after each of which the learning rate falls to a tenth; without any it falls along
-    a cosine."""
+    """Divide the learning rate by 10 after each of these shares of the epochs, e.g. 0.5 0.75. Empty: cosine schedule."""
     momentum: float = Field(default=0.9, ge=0, lt=1)
     """Momentum of SGD."""
     nesterov: bool = False
-    """Nesterov's form of the momentum."""
+    """Use Nesterov momentum."""
     weight_decay: NonNegativeFloat = 3e-4
     """L2 penalty on the weights."""
     clip: PositiveFloat = Field(default=5.0, allow_inf_nan=True)
-    """Largest norm of the gradient of all weights together; inf does not clip."""
+    """Clip the gradient of all weights to this norm; inf disables clipping."""
 
     @model_validator(mode="after")
     def _one_schedule(self) -> WeightOptimizer:
         if self.milestones and self.final_learning_rate:
             raise ValueError(
-                "final_learning_rate is the end of a cosine, and with milestones there is none; remove one"
+                "final_learning_rate applies to the cosine schedule, which milestones replace; remove one of the two"
             )
         return self
 
 
 class AlphaOptimizer(Settings):
-    """Adam on the architecture alphas."""
+    """Adam for the alphas."""
 
     learning_rate: PositiveFloat = 6e-4
     """Learning rate, constant."""
@@ -200,82 +199,82 @@ class AlphaOptimizer(Settings):
     weight_decay: NonNegativeFloat = 1e-3
     """L2 penalty, added to the gradient (Adam, not AdamW)."""
     clip: PositiveFloat | None = None
-    """Largest norm of the gradient of all alphas together; none does not clip."""
+    """Clip the gradient of all alphas to this norm; none disables clipping."""
 
 
 class LoopSettings(Settings):
     """The search loop."""
 
     epochs: PositiveInt = 80
-    """Search epochs; of each phase, where a method has several."""
+    """Search epochs, per phase if the method has several phases."""
     batch_size: int = Field(default=96, ge=2)
-    """Images of one update, for weights and alphas alike."""
+    """Images per update, for both weights and alphas."""
     warmup_epochs: NonNegativeInt = 15
-    """Epochs at the start, of each phase, in which the alphas stay frozen."""
+    """Epochs at the start of each phase in which the alphas stay frozen."""
     steps: PositiveInt | None = None
-    """Steps of an epoch, however many images there are: the next epoch continues where this one ended. None makes an epoch one
-    pass through the images."""
+    """Steps per epoch; each epoch continues in the images where the previous one ended. None: one pass through the images."""
     validate_supernet: bool = False
-    """After every epoch, measure the supernet on the half of the images that the alphas learn from."""
+    """After every epoch, measure the supernet on the half of the images that trains the alphas."""
 
     @model_validator(mode="after")
     def _alphas_move(self) -> LoopSettings:
         if self.warmup_epochs >= self.epochs:
             raise ValueError(
-                f"all {self.epochs} epochs are warm-up, so the alphas never move; "
+                f"all {self.epochs} epochs are warm-up, so the alphas are never updated; "
                 f"search.warmup_epochs must be below search.epochs, not {self.warmup_epochs}"
             )
         return self
 
 
 class ImageSettings(Settings):
-    """Which images, and what is done to them."""
+    """Which images to use, and how to transform them."""
 
     root: Path = Path("data")
-    """Where the named data sets lie (or are downloaded to)."""
+    """Folder of the named data sets, also for downloads."""
     download: bool = False
-    """Allow the download of a named data set that is not there."""
+    """Download a named data set if it is missing."""
     size: PositiveInt | None = None
-    """Side in pixels that the images are brought to; none keeps the size of a set whose images agree."""
+    """Resize the images to this side in pixels. none: keep the common size; a folder's images are resized to 64 pixels
+    unless all are squares of one size up to 96."""
     per_class: PositiveInt | None = None
     """Use only this many training images of each class (seeded); none uses all. The test set is never reduced."""
     test_fraction: float = Field(default=0.2, gt=0, lt=1)
-    """Share of the images kept for the test, for a set that is not divided, such as a folder without train/ and test/."""
+    """Share of the images held out as the test set if the data has none, such as a folder without train/ and test/."""
     max_broken: NonNegativeInt = 0
-    """How many unreadable images are left out before the folder is refused."""
+    """Largest number of unreadable images to leave out; a folder with more is refused."""
     split: Literal["stratified", "index"] = "stratified"
-    """How the search splits the training images between weights and alphas: by seed, every class halved; or by index, as
-    the original DARTS code does with CIFAR."""
+    """How the search divides the training images between weights and alphas. stratified: halve each class by seed; index:
+    first and second half, as the original DARTS code does with CIFAR."""
     crop_padding: NonNegativeInt = 4
     """Padding of the random crop, in pixels; 0 turns it off."""
     flip: bool = True
-    """Random horizontal flip."""
+    """Flip images horizontally at random."""
     cutout: NonNegativeInt = 0
     """Side of the cutout square in pixels; 0 turns it off."""
 
 
 class NetworkSettings(Settings):
-    """The network that is built from a genotype, or a hand-designed one."""
+    """The network to train: built from a genotype, or hand-designed."""
 
     name: Annotated[str, AfterValidator(folded)] | None = None
-    """A hand-designed network in the place of cells: resnet110, resnet1202, densenet_bc_190_40, vgg19_bn or mobilenet_v2."""
+    """Train a hand-designed network instead: resnet110, resnet1202, densenet_bc_190_40, vgg19_bn or mobilenet_v2."""
     channels: PositiveInt | None = 36
     """Channels of the first cells (C); doubled at each reduction; none for a hand-designed network."""
     cells: int | None = Field(default=20, ge=3)
-    """Number of cells (L); reduction cells stand at L//3 and 2L//3; none for a hand-designed network."""
+    """Number of cells (L); cells L//3 and 2L//3 are reduction cells; none for a hand-designed network."""
     drop_path: float = Field(default=0.3, ge=0, lt=1)
-    """Probability of dropping a path at the end of training; it grows linearly from 0."""
+    """Probability of dropping a path; grows linearly from 0 to this value during training."""
     auxiliary_weight: NonNegativeFloat = 0.4
-    """Weight of the auxiliary head's loss; 0 builds the network without that head."""
+    """Weight of the auxiliary head's loss; 0 omits the head."""
 
     @model_validator(mode="after")
     def _with_or_without_cells(self) -> NetworkSettings:
         of_cells = (self.channels, self.cells)
         if self.name is None and None in of_cells:
-            raise ValueError("the network of a genotype needs channels and cells")
+            raise ValueError("a network built from a genotype needs network.channels and network.cells")
         if self.name is not None and (of_cells != (None, None) or self.drop_path or self.auxiliary_weight):
             raise ValueError(
-                f"'{self.name}' has no cells, so channels and cells must be none, drop_path and auxiliary_weight 0"
+                f"'{self.name}' has no cells, so channels and cells must be none, and drop_path and auxiliary_weight 0"
             )
         return self
 
@@ -286,17 +285,16 @@ class TrainingSettings(Settings):
     epochs: PositiveInt = 600
     """Training epochs."""
     batch_size: int = Field(default=64, ge=2)
-    """Images of one update."""
+    """Images per update."""
     steps: PositiveInt | None = None
-    """Steps of an epoch, however many images there are: the next epoch continues where this one ended. None makes an epoch one
-    pass through the images."""
+    """Steps per epoch; each epoch continues in the images where the previous one ended. None: one pass through the images."""
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     """Probability mass spread over all classes."""
     learning_rate_warmup: NonNegativeFloat = 0.0
     """Epochs over which the learning rate grows linearly from 0, before the cosine."""
     warmup_learning_rate: PositiveFloat | None = None
-    """Largest learning rate at the beginning, until an epoch ends with less than 80 % errors on its training images (the
-    warm-up of ResNet-110); none has no such beginning."""
+    """Upper limit of the learning rate until an epoch ends with less than 80 % training error (the warm-up of ResNet-110);
+    none: no limit."""
     validation_fraction: float = Field(default=0.0, ge=0, lt=1)
     """Share of the training images held out and measured after every epoch; 0 trains on all of them."""
 
@@ -305,58 +303,59 @@ class TrainingSettings(Settings):
         if self.learning_rate_warmup >= self.epochs:
             raise ValueError(
                 f"training.learning_rate_warmup must be below training.epochs ({self.epochs}), "
-                f"not {self.learning_rate_warmup}, or the full learning rate is never reached"
+                f"not {self.learning_rate_warmup}; otherwise the full learning rate is never reached"
             )
         if self.learning_rate_warmup and self.warmup_learning_rate is not None:
-            raise ValueError("learning_rate_warmup and warmup_learning_rate are two forms of a warm-up; choose one")
+            raise ValueError("learning_rate_warmup and warmup_learning_rate are two kinds of warm-up; choose one")
         return self
 
 
 class RunSettings(Settings):
-    """Where and how a run is carried out; of all this only the precision counts as another run; device, threads and kernels
-    change the last bits of a result.
+    """Where and how to run. A resumed run may change all of these except the precision. Device, threads and kernels affect
+    the last bits of a result.
     """
 
     runs: Path = Path("runs")
-    """The folder that run folders are made in."""
+    """Parent of new run folders."""
     run_dir: Path | None = None
-    """The run folder itself; an unfinished run found there is continued."""
+    """The run folder itself; an unfinished run in it is continued."""
     resume: bool = False
     """Continue the newest unfinished run of the same configuration."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
     threads: PositiveInt | None = None
-    """CPU threads; none leaves torch's choice."""
+    """CPU threads; none uses torch's default."""
     kernels: Literal["auto", "torch"] = "auto"
-    """auto takes the native CPU kernels where they can be built; torch uses torch's own operators only."""
+    """auto: native CPU kernels if they can be built; torch: only torch's operators."""
     precision: Literal["float32", "bfloat16"] = "float32"
-    """Of convolutions and matrix products; parameters, statistics, softmax and loss stay in float32, and so does measuring."""
+    """Precision of convolutions and matrix products in training steps. Parameters, statistics, softmax, loss and all
+    measurements stay in float32."""
     capture: bool = True
-    """On a GPU, capture whole updates as CUDA graphs; an update that draws on the CPU inside runs as it is."""
+    """On a GPU, capture whole updates as CUDA graphs. An update that draws random numbers on the CPU is not captured."""
     time_limit: str | None = None
     """Stop at a checkpoint after this time, e.g. 90s, 9m or 2h."""
     checkpoint_minutes: PositiveFloat = Field(default=5.0, allow_inf_nan=True)
-    """Longest time between two checkpoints, inf for none within an epoch; there is one after every epoch in any case."""
+    """Longest time between checkpoints within an epoch; inf writes none there. One is always written after every epoch."""
     rollbacks: int = Field(default=0, ge=0, le=3)
-    """How often a loss that is not finite rolls the run back to the last checkpoint before it stops."""
+    """How many times a NaN or infinite loss returns the run to its last checkpoint before the run stops."""
 
 
 class SearchConfig(Settings):
-    """A whole search run."""
+    """Search for cells."""
 
     data: str = "digits"
-    """digits (embedded), cifar10, cifar100, or folder:PATH. A loader of your own: path/to/file.py:NAME."""
+    """digits (embedded), cifar10, cifar100, folder:PATH, or your own loader: path/to/file.py:NAME."""
     method: str = "adarts"
-    """Search method; `adarts methods` lists them. A class of your own: path/to/file.py:Class."""
+    """Search method; `adarts methods` lists them. Your own class: path/to/file.py:Class."""
     options: Annotated[dict[str, bool | int | Annotated[float, AllowInfNan()] | str], BeforeValidator(assignments)] = {}
     """The method's own settings, as NAME=VALUE,...; `adarts methods show NAME` lists them."""
     space: str = "darts"
-    """What is searched: darts, nasbench201 (every cell's true accuracy is known), or the reduced spaces s1 to s4. One of your
-    own: path/to/file.py:NAME."""
+    """Search space: darts, nasbench201 (every cell's true accuracy is known), the reduced spaces s1 to s4, or your own:
+    path/to/file.py:NAME."""
     scale: str = "auto"
-    """Budget; `adarts configs` lists them. auto is gpu where there is one, else cpu."""
+    """Budget; `adarts configs` lists them. auto is gpu if a GPU is available, else cpu."""
     seed: NonNegativeInt = 0
-    """Seed of everything random."""
+    """Seed of all random numbers."""
     edge: EdgeDesign = EdgeDesign()
     supernet: SupernetSettings = SupernetSettings()
     search: LoopSettings = LoopSettings()
@@ -367,17 +366,17 @@ class SearchConfig(Settings):
 
 
 class TrainConfig(Settings):
-    """A whole training run of a fixed network."""
+    """Train a fixed network: from a genotype, or hand-designed."""
 
     genotype: str | None = "runs/search/latest"
-    """The cells: a search run's folder, a genotype file or its text, a name of the zoo, random:SEED or random:SPACE:SEED;
-    not given, the latest search in runs."""
+    """The cells: a search run's folder, a genotype file or its text, a name in the zoo, random:SEED or random:SPACE:SEED.
+    If not given, the latest search in runs."""
     data: str = "digits"
-    """digits (embedded), cifar10, cifar100, or folder:PATH. A loader of your own: path/to/file.py:NAME."""
+    """digits (embedded), cifar10, cifar100, folder:PATH, or your own loader: path/to/file.py:NAME."""
     scale: str = "auto"
-    """Budget; `adarts configs` lists them. auto is gpu where there is one, else cpu."""
+    """Budget; `adarts configs` lists them. auto is gpu if a GPU is available, else cpu."""
     seed: NonNegativeInt = 0
-    """Seed of everything random."""
+    """Seed of all random numbers."""
     network: NetworkSettings = NetworkSettings()
     training: TrainingSettings = TrainingSettings()
     weights: WeightOptimizer = WeightOptimizer(learning_rate=0.017)
@@ -388,8 +387,8 @@ class TrainConfig(Settings):
     def _one_network(self) -> TrainConfig:
         if self.genotype is not None and self.network.name is not None:
             raise ValueError(
-                f"network '{self.network.name}' and genotype '{self.genotype[:60]}' are both given; a training has one of them"
+                f"network '{self.network.name}' and genotype '{self.genotype[:60]}' are both given; remove one of them"
             )
         if self.genotype is None and self.network.name is None:
-            raise ValueError("neither a genotype nor a network is given")
+            raise ValueError("neither a genotype nor a network is given; use --genotype or --network")
         return self
