@@ -13,7 +13,7 @@ help:  ## this list
 
 setup: $(STAMP)  ## create .venv and install adarts with its development tools into it
 
-demo: $(STAMP)  ## search, train and report on the embedded photographs
+demo: $(STAMP)  ## search on the embedded digits, and see what the found cell is worth
 	$(BIN)/adarts demo
 
 test: lint  ## all checks, then the tests of every change (WORKERS=2 processes, one thread each)

@@ -11,6 +11,7 @@ import yaml
 
 from adarts.cli.main import main
 from adarts.config.loading import SCALES
+from adarts.experiments.next_steps import NEXT_STEPS
 from adarts.methods import list_methods
 from adarts.spaces import load_genotype
 
@@ -62,7 +63,7 @@ def test_evaluate_names_what_there_is(
     assert capsys.readouterr().err.startswith("adarts: no run at nowhere")
 
 
-def test_demo_compares_found_and_random_cells_and_takes_up_what_is_there(
+def test_demo_compares_found_and_random_cells_and_continues_where_it_stopped(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     words = ["demo", "--run-dir", str(tmp_path / "demo"), "--seed", "3", "--scale", "smoke", "--debug"]
@@ -71,11 +72,28 @@ def test_demo_compares_found_and_random_cells_and_takes_up_what_is_there(
     assert "epoch 2/2" in first
     assert main(words) == 0
     second = capsys.readouterr().out
-    assert "epoch 2/2" not in second  # all three runs are finished: nothing is computed again
-    ending = first[first.index("test accuracy after the last epoch (one seed") :]
-    assert second.endswith(ending)
-    assert "found by ADARTS" in ending and "random cells" in ending
-    assert {path.name for path in (tmp_path / "demo").iterdir()} == {"search", "found", "random", "report.html"}
+    assert "epoch 2/2" not in second  # all runs are finished: nothing is computed again
+    assert second.endswith(first[first.index("The found cell reaches") :])
+    runs = {"search", *(f"{side}-{seed}" for side in ("found", "random") for seed in (9, 10, 11))}
+    assert {path.name for path in (tmp_path / "demo").iterdir()} == {*runs, "report.html", "summary.json"}
+    summary = json.loads((tmp_path / "demo" / "summary.json").read_text())
+    (size,) = {run["parameters"] for run in summary["found"]}
+    assert all(size <= run["parameters"] < 1.5 * size for run in summary["random"])
+    page = (tmp_path / "demo" / "report.html").read_text()
+    assert f"{summary['truth']['cifar10']:.2f} % on CIFAR-10" in page
+    assert all(command in page and command in first for _, command in NEXT_STEPS)
+
+
+def test_no_verb_shows_what_to_type(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+    shown = capsys.readouterr().out
+    assert all(command in shown for _, command in NEXT_STEPS)
+
+
+@pytest.mark.parametrize("words", [command.split() for _, command in NEXT_STEPS], ids=" ".join)
+def test_the_commands_that_are_shown_next_are_valid(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*words[1:], "--print-config"]) == 0
+    assert yaml.safe_load(capsys.readouterr().out)["data"] == words[3]
 
 
 def test_methods(capsys: pytest.CaptureFixture[str]) -> None:

@@ -113,7 +113,7 @@ def test_runs_side_by_side(search_run, train_run) -> None:
 
 
 def test_reports_name_the_space(search_run, train_run) -> None:
-    assert "space nasbench201 · scale paper" in Page(write_report([search_run(space="nasbench201")])).text
+    assert "space nasbench201 · scale" in Page(write_report([search_run(space="nasbench201")])).text
     assert "space s2" in Page(write_report([search_run("begun", epochs=0, finished=False, space="s2")])).text
     runs = [search_run("a", space="s1"), train_run(), train_run("new", epochs=0, finished=False)]
     (runs[2] / "genotype.json").unlink()

@@ -1,4 +1,4 @@
-"""``adarts demo``: the whole way on the embedded photographs."""
+"""``adarts demo``: a search on the embedded digits, judged twice."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from adarts.cli.options import FORM, parse
 
 @dataclass(frozen=True, config=FORM)
 class Demo:
-    """Search for cells on the embedded photographs of hand signs, train what was found, and a random cell beside it."""
+    """Search on the embedded digits, look up the true accuracy of its cell, and train it beside random cells of its size."""
 
     run_dir: Path | None = None
-    """The folder of the three runs; what is unfinished there is continued. None makes a new one in runs/demo."""
+    """Folder of all runs. Unfinished runs in it are continued. None makes a new folder in runs/demo."""
     seed: int = 0
-    """Seed of everything random."""
+    """Seed of the search; the trainings take the seeds from three times this number on."""
     scale: str = "demo"
     """Budget; `adarts configs` lists them."""
 

@@ -13,9 +13,10 @@ from collections.abc import Sequence
 
 import adarts
 from adarts.errors import AdartsError, ConfigError, nearest
+from adarts.experiments.next_steps import in_lines
 
 VERBS = {
-    "demo": "search, train and report on the embedded photographs, in a few minutes",
+    "demo": "search on the embedded digits and see what the found cell is worth, in a few minutes",
     "search": "search for cells",
     "sweep": "search over a grid of seeds, methods and settings, and sum up over the seeds",
     "train": "train the network of found, given or random cells, or a hand-designed one",
@@ -40,7 +41,10 @@ options:
   --space     FILE.py:NAME, with any verb: execute the file of a space, for the operations that it registers
   -h, --help  print this, or with a verb its options
 
-start with: adarts demo"""
+start here:
+  adarts demo
+then:
+{in_lines()}"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,6 +1,6 @@
 """Torch modules of fixed networks: operations, the network of a genotype, hand-designed networks, and what they cost."""
 
-from adarts.models.cost import Cost, OperationCost, cost, count_macs, count_parameters, operation_cost
+from adarts.models.cost import Cost, OperationCost, cost, count_macs, count_parameters, operation_cost, width_for
 from adarts.models.network import DropPath, Network
 from adarts.models.operations import (
     OPERATIONS,
@@ -26,4 +26,5 @@ __all__ = [
     "count_parameters",
     "operation_cost",
     "register_operation",
+    "width_for",
 ]

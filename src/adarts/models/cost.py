@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import math
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -17,8 +18,10 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
+from adarts.errors import ConfigError
 from adarts.models.network import Network
 from adarts.models.operations import build_operation
+from adarts.spaces import Genotype
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,28 @@ def cost(network: nn.Module, image_size: tuple[int, int] | int) -> Cost:
 def count_parameters(module: nn.Module) -> int:
     """Number of parameters of a module."""
     return sum(parameter.numel() for parameter in module.parameters())
+
+
+def width_for(genotype: Genotype, parameters: int, num_classes: int, cells: int, in_channels: int = 3) -> int:
+    """The smallest width at which the network of a genotype has at least so many parameters, to compare networks of one size.
+
+    Args:
+        genotype: the cells.
+        parameters: wanted, without an auxiliary head.
+        num_classes: classes to tell apart.
+        cells: number of cells.
+        in_channels: channels of the images.
+    """
+
+    def size(channels: int) -> int:
+        with torch.device("meta"), suppress(ConfigError):  # a halving skip connection has no odd width
+            return count_parameters(Network(genotype, num_classes, channels, cells, in_channels))
+        return 0
+
+    enough = 2
+    while size(enough) < parameters:
+        enough *= 2
+    return next(channels for channels in range(enough // 2, enough + 1) if size(channels) >= parameters)
 
 
 def count_macs(module: nn.Module, input_shape: tuple[int, ...]) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,33 @@ from adarts.report.reading import RunRecord, read_run
 from adarts.report.templates import ENVIRONMENT
 
 
-def write_report(run_dirs: Sequence[Path], path: Path | None = None) -> Path:
+@dataclass(frozen=True)
+class Lead:
+    """What a page says above its runs.
+
+    Attributes:
+        title: of the page.
+        paragraphs: what the runs show together.
+        head: of the table.
+        rows: of the table.
+        commands: what to do next: what a command is for, and the command.
+    """
+
+    title: str
+    paragraphs: Sequence[str]
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    commands: Sequence[tuple[str, str]]
+
+
+def write_report(run_dirs: Sequence[Path], path: Path | None = None, lead: Lead | None = None) -> Path:
     """Write the page about runs, searches and trainings; those that differ in the seed alone are summed up together.
 
     Args:
         run_dirs: run folders, finished or not, and folders of sweeps, which stand for all their searches that have begun.
         path: the page; None writes ``report.html`` into the folder of the run or sweep, or ``comparison.html`` into that of the
             first of several, which keeps its own report.
+        lead: what the page says above the runs.
 
     Returns:
         The path of the page.
@@ -38,7 +59,7 @@ def write_report(run_dirs: Sequence[Path], path: Path | None = None) -> Path:
     runs = [read_run(run_dir) for folder in folders for run_dir in _runs_in(folder)]
     page = path or folders[0] / ("report.html" if len(folders) == 1 else "comparison.html")
     # A folder may have a name that is no text; the page then shows it with question marks.
-    write_atomically(page, render(runs).encode(errors="replace"))
+    write_atomically(page, render(runs, lead).encode(errors="replace"))
     return page
 
 
@@ -52,11 +73,13 @@ def _runs_in(folder: Path) -> list[Path]:
     raise CheckpointError(f"{folder}: no search of this sweep has begun")
 
 
-def render(runs: Sequence[RunRecord]) -> str:
+def render(runs: Sequence[RunRecord], lead: Lead | None = None) -> str:
     """The HTML text of the page."""
     groups = [(_letter(index), members) for index, members in enumerate(_by_configuration(runs))]
+    title = _capital(content.name_of(runs[0])) if len(runs) == 1 else f"{len(runs)} runs side by side"
     return ENVIRONMENT.get_template("page.html").render(
-        title=_capital(content.name_of(runs[0])) if len(runs) == 1 else f"{len(runs)} runs side by side",
+        title=lead.title if lead else title,
+        lead=lead,
         comparison=_comparison(groups) if len(runs) > 1 else None,
         groups=[_view(members, letter if len(runs) > 1 else "") for letter, members in groups],
         dark=DARK,
