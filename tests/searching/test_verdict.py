@@ -97,6 +97,13 @@ def test_a_steady_drift_decides(space: Space) -> None:
     assert found.stable_epochs >= 10 and found.entropy < 0.9 * found.entropy_max
 
 
+def test_a_drift_that_slows_down_is_as_clear() -> None:
+    alpha_tkeo = drift(NASBENCH201, 12)
+    slowing = alpha_tkeo * (1 - alpha_tkeo / alpha_tkeo.max() / 2)
+    found = verdict(NASBENCH201, slowing + 0.01 * walk(NASBENCH201, 12, 0))
+    assert found.settled == 6
+
+
 def test_steady_but_small_only_leans() -> None:
     found = verdict(NASBENCH201, drift(NASBENCH201, 12, by=0.001))
     assert found.word == "leaning" and found.settled == found.choices
@@ -147,7 +154,7 @@ def test_the_warm_up_does_not_count(seed: int, epochs: int, frozen: int) -> None
 
 
 def test_nothing_and_one_epoch_and_two_updates_are_undecided() -> None:
-    for epochs in (0, 1, 2):
+    for epochs in (0, 1, 2, 3):
         found = verdict(NASBENCH201, drift(NASBENCH201, epochs))
         assert found.word == "undecided" and found.settled == 0, epochs
     assert judge([], NASBENCH201, GUESSING, True).word == "undecided"

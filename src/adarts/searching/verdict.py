@@ -80,10 +80,10 @@ def judge(records: Sequence[Mapping[str, Any]], space: Space, guessing: float, n
 
     * stands clear: the gap between the logarithms of the two weights (of edges: their log odds) has grown by more than chance
       explains. If the loss prefers nothing, the gap is a random walk, and after n epochs it has gone about ``sd * sqrt(n)``, sd
-      being the standard deviation of its increments. A gap that has gone t times as far stands clear where t passes the
-      two-sided 5 % point of Student's distribution. Where neighboring epochs are alike (correlation r), t is smaller by
-      ``sqrt((1 - r) / (1 + r))``. The winner is chosen after the fact: two sides allow for that with one rival, and to pass
-      several is rarer by chance, about 0.3 % with five operations;
+      being the standard deviation of its increments about a line, since a search that has decided slows down. A gap that has
+      gone t times as far stands clear where t passes the two-sided 5 % point of Student's distribution. Where neighboring
+      epochs are alike (correlation r), t is smaller by ``sqrt((1 - r) / (1 + r))``. The winner is chosen after the fact: two
+      sides allow for that with one rival, and to pass several is rarer by chance, about 0.3 % with five operations;
     * was behind in every one of the last quarter of the epochs.
 
     The words, of which the first that fits is taken:
@@ -166,13 +166,15 @@ def _is_settled(gap_t: Floats, quarter: int) -> bool:
 def _stands_clear(increments_n: Floats) -> bool:
     """Whether a sum of increments, in its favor, is more than that of a random walk of such steps."""
     n = len(increments_n)
-    if n < 3:
+    if n < 4:
         return False
+    time_n = np.arange(n) - (n - 1) / 2
     off_n = increments_n - increments_n.mean()
+    off_n = off_n - time_n * (off_n @ time_n) / (time_n @ time_n)
     squares = float(off_n @ off_n)
     alike = max(0.0, float(off_n[1:] @ off_n[:-1]) / squares) if squares else 0.0
-    noise = math.sqrt(n * squares / (n - 1) * (1 + alike) / (1 - alike))
-    return float(increments_n.sum()) > _student(n - 1) * noise
+    noise = math.sqrt(n * squares / (n - 2) * (1 + alike) / (1 - alike))
+    return float(increments_n.sum()) > _student(n - 2) * noise
 
 
 def _student(freedom: int) -> float:
