@@ -313,3 +313,16 @@ def test_data_and_other_images_are_told(train_run) -> None:
     assert "Data: left out cat/<broken>.jpg: not an image" in page.text and "training part" in page.text
     assert "fingerprint" not in page.text.replace("data_fingerprint", "")
     assert "not measured on the same images" in Page(write_report(runs)).text
+
+
+def test_seeds_that_decided_are_counted(search_run) -> None:
+    runs = [search_run(f"run{seed}", seed=seed) for seed in range(3)]
+    for run, word in zip(runs, ("leaning", "undecided", "leaning"), strict=True):
+        summary = json.loads((run / "summary.json").read_text())
+        summary["verdict"] = {"word": word, "text": f"{word}: 4 of 8 choices"}
+        (run / "summary.json").write_text(json.dumps(summary))
+    assert "<b>2 leaning, 1 undecided</b>" in write_report(runs).read_text()
+    assert "<b>leaning</b><small>4 of 8 choices</small>" in write_report(runs[:1]).read_text()
+    (runs[0] / "summary.json").write_text('{"verdict": {"word": 1}}')
+    with pytest.raises(CheckpointError, match=r"summary.json is damaged: verdict.word"):
+        write_report(runs[:1])
