@@ -1,20 +1,54 @@
 """What the README shows is run, and what it links to is there."""
 
 import re
+import shlex
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
+
+import adarts
+from adarts.cli.main import main
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
-def test_python_snippet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+FIRST, MODEL = re.findall(r"^```python\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
+COMMANDS = re.findall(r"^adarts (?:search|train|sweep) [^#\n]*", README, flags=re.MULTILINE)
+
+
+def _execute(snippet: str) -> None:
+    exec(compile(snippet, "README.md", "exec"), {"__name__": "readme", "adarts": adarts})
+
+
+def test_first_snippet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Executed as printed, in an empty folder."""
-    (snippet,) = re.findall(r"^```python\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
     monkeypatch.chdir(tmp_path)
-    exec(compile(snippet, "README.md", "exec"), {"__name__": "readme"})
+    _execute(FIRST)
+    assert re.search(r"% test accuracy; (decided|leaning|undecided)", capsys.readouterr().out)
+
+
+def test_a_trained_model_names_the_class_of_a_photo(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 16, 16, 3), dtype=np.uint8)
+    data = (pixels, np.repeat([0, 1], 20))
+    adarts.train("random:1", data=data, scale="smoke", run={"run_dir": "runs/mine/found"})
+    Image.fromarray(pixels[0]).resize((50, 40)).save("photo.jpg")
+    capsys.readouterr()
+    _execute(MODEL)
+    assert capsys.readouterr().out.strip() in ("0", "1")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_are_valid(command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(ROOT)
+    assert main([*shlex.split(command)[1:], "--print-config"]) == 0
+    assert "seed:" in capsys.readouterr().out
 
 
 def test_make_targets_exist() -> None:
@@ -27,6 +61,7 @@ def test_make_targets_exist() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path) -> None:
-    for link in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text()):
+    text = page.read_text()
+    for link in [*re.findall(r"\]\(([^)#\s]+)[^)]*\)", text), *re.findall(r'src="([^"]+)"', text)]:
         if "://" not in link:
             assert (page.parent / link).exists(), f"{page.name} links to {link}"

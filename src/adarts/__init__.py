@@ -4,6 +4,7 @@
     trained = adarts.train(genotype=found.genotype, data="digits", scale="smoke")
     model = adarts.build(found.genotype, num_classes=10)
     model = adarts.create_model("ADARTS_V1", num_classes=10)
+    model, facts = adarts.load_model(trained.run_dir)
 
 Importing the package is cheap; torch is loaded with the first call.
 """
@@ -21,11 +22,11 @@ if TYPE_CHECKING:
     from adarts.searching import SearchResult
     from adarts.spaces import Genotype
     from adarts.sweeping import SweepResult
-    from adarts.training import TrainResult, build
+    from adarts.training import TrainResult, build, load_model
     from adarts.zoo.create import create_model
 
 __version__ = "0.1.0"
-__all__ = ["build", "create_model", "search", "sweep", "train"]
+__all__ = ["build", "create_model", "load_model", "search", "sweep", "train"]
 
 
 def search(
@@ -166,13 +167,16 @@ def train(
     return run_training(train_config(**given), source)
 
 
+_LAZY = {"build": "adarts.training", "load_model": "adarts.training", "create_model": "adarts.zoo.create"}
+
+
 def __getattr__(name: str) -> Any:
-    """:func:`adarts.training.build` and :func:`adarts.zoo.create.create_model`, looked up when they are used."""
-    if name not in ("build", "create_model"):
+    """The functions of :data:`_LAZY`, imported when they are used: they load torch."""
+    if name not in _LAZY:
         raise AttributeError(f"module 'adarts' has no attribute '{name}'")
     from importlib import import_module
 
-    return getattr(import_module("adarts.training" if name == "build" else "adarts.zoo.create"), name)
+    return getattr(import_module(_LAZY[name]), name)
 
 
 def _given(arguments: Mapping[str, Any]) -> dict[str, Any]:

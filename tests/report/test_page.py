@@ -290,6 +290,18 @@ def test_runs_that_differ_in_the_seed_alone_are_summed_up(search_run, train_run)
     assert page.text.count("Run folder:") == 5
 
 
+def test_a_folder_stands_for_the_runs_in_it(
+    search_run, train_run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine").mkdir()
+    search_run("search").rename(tmp_path / "mine" / "search")
+    train_run("found").rename(tmp_path / "mine" / "found")
+    assert main(["report", str(tmp_path / "mine")]) == 0
+    assert capsys.readouterr().out.strip() == str(tmp_path / "mine" / "report.html")
+    text = Page(tmp_path / "mine" / "report.html").text
+    assert "2 runs side by side" in text and "Search with adarts" in text and "Training of" in text
+
+
 def test_a_sweep_stands_for_its_searches(search_run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sweep = tmp_path / "sweep"
     (sweep / "points").mkdir(parents=True)

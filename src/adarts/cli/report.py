@@ -17,8 +17,8 @@ class Report:
     """Write an offline HTML report of runs: cells, curves, costs, data, configuration, environment."""
 
     runs: Annotated[tuple[str, ...], Positional("RUN...")] = ()
-    """Search runs, training runs and sweeps: folders, names, or latest for the newest one. The searches of a sweep are
-    summarized over the seeds."""
+    """Search runs, training runs, sweeps, and folders that hold runs: folders, names, or latest for the newest one. Runs that
+    differ in the seed alone are summarized."""
 
 
 def run(words: list[str]) -> int:
@@ -33,11 +33,12 @@ def run(words: list[str]) -> int:
 
 
 def _find(reference: str) -> Path:
-    """The folder of a sweep, search or training; if a search and a training match, as for ``latest``, the newer one."""
+    """The folder of a run, or one that holds runs; if a search and a training match, as for ``latest``, the newer one."""
     from adarts.engine import Kind, RunFolder
+    from adarts.engine.run_dirs import list_run_dirs
 
     for folder in (Path(reference), Path("runs", "sweep", reference)):
-        if (folder / "points").is_dir():
+        if (folder / "points").is_dir() or list_run_dirs(folder):
             return folder
     found = []
     for kind in get_args(Kind):

@@ -41,7 +41,7 @@ def write_report(run_dirs: Sequence[Path], path: Path | None = None, lead: Lead 
     """Write the page about runs, searches and trainings; those that differ in the seed alone are summed up together.
 
     Args:
-        run_dirs: run folders, finished or not, and folders of sweeps, which stand for all their searches that have begun.
+        run_dirs: run folders, finished or not, and folders that hold runs, such as a sweep's; these stand for all their runs.
         path: the page; None writes ``report.html`` into the folder of the run or sweep, or ``comparison.html`` into that of the
             first of several, which keeps its own report.
         lead: what the page says above the runs.
@@ -64,13 +64,15 @@ def write_report(run_dirs: Sequence[Path], path: Path | None = None, lead: Lead 
 
 
 def _runs_in(folder: Path) -> list[Path]:
-    """The run folder itself, or those of a sweep."""
-    points = folder / "points"
-    if (folder / "config.yaml").exists() or not points.is_dir():
+    """The run folder itself, or those in it: the runs of a sweep, or of any folder that holds runs."""
+    if (folder / "config.yaml").exists():
         return [folder]
-    if runs := list_run_dirs(points):
+    points = folder / "points"
+    if runs := list_run_dirs(points) or list_run_dirs(folder):
         return runs
-    raise CheckpointError(f"{folder}: no search of this sweep has begun")
+    if points.is_dir():
+        raise CheckpointError(f"{folder}: no search of this sweep has begun")
+    return [folder]
 
 
 def render(runs: Sequence[RunRecord], lead: Lead | None = None) -> str:
