@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,23 @@ def test_search_train_evaluate_report(
     file = tmp_path / "copy.yaml"  # a run's own configuration does the same again
     file.write_text((search / "config.yaml").read_text())
     assert last_line("search", "--config", str(file), "--print-config") == file.read_text().splitlines()[-1]
+
+
+def test_a_run_says_what_to_type_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def next_command(words: list[str]) -> list[str]:
+        assert main(words) == 0
+        said = re.findall(r"^next: .*?(adarts (?:train|search) .*)$", capsys.readouterr().out, re.MULTILINE)
+        return shlex.split(said[-1])[1:] if said else []
+
+    train = next_command(["search", *SMALL, "--space", "nasbench201", "--run-dir", "my search"])
+    assert train[:3] == ["train", "--genotype", "my search"]
+    random = next_command([*train, *SMALL])
+    assert random[:3] == ["train", "--genotype", "random:nasbench201:1"]
+    assert next_command([*random, *SMALL]) == []
 
 
 def test_a_limit_that_is_none_is_refused_before_anything_is_printed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,11 +14,14 @@ class Search(SearchConfig, ConfigFile):
 def run(words: list[str]) -> int:
     """Run ``adarts search``."""
     given, beside = parse_settings(Search, words, "adarts search")
+    from adarts.experiments.next_steps import after_search
     from adarts.searching import run_search, search_config
 
     config = search_config(beside.config, **given)
     if beside.print_config:
         print(to_yaml(config), end="")
     else:
-        print(run_search(config).run_dir)
+        result = run_search(config)
+        print(after_search(config, result.run_dir))
+        print(result.run_dir)
     return 0

@@ -14,11 +14,14 @@ class Train(TrainConfig, ConfigFile):
 def run(words: list[str]) -> int:
     """Run ``adarts train``."""
     given, beside = parse_settings(Train, words, "adarts train")
+    from adarts.experiments.next_steps import after_training
     from adarts.training import run_training, train_config
 
     config = train_config(beside.config, **given)
     if beside.print_config:
         print(to_yaml(config), end="")
     else:
-        print(run_training(config).run_dir)
+        result = run_training(config)
+        print(after_training(config, result.run_dir))
+        print(result.run_dir)
     return 0
