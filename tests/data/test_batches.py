@@ -37,7 +37,7 @@ def test_an_epoch_shows_every_image_once(
 ) -> None:
     indices = torch.tensor(sorted(members))
     if drop_last and batch_size > len(indices):
-        with pytest.raises(ConfigError, match="more than"):
+        with pytest.raises(ConfigError, match="larger than"):
             make(make_images(40), indices, batch_size=batch_size, drop_last=True)
         return
     batches = make(make_images(40), indices, batch_size=batch_size, drop_last=drop_last, shuffle=shuffle)

@@ -94,36 +94,42 @@ def one_item(item: Any) -> list[Any]:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (Stream(), "map-style data set is needed, with len() and [index], not a Stream"),
-        (7, "map-style data set is needed"),
-        ({"image": 1}, "map-style data set is needed"),
+        (Stream(), "must be a map-style data set with len() and [index], not a Stream"),
+        (7, "must be a map-style data set"),
+        ({"image": 1}, "must be a map-style data set"),
         ([], "the data set is empty"),
         (one_item({"image": PIXELS[0]}), "item 2 must be (image, label), not a dict"),
         (one_item((PIXELS[0], 0, 1)), "item 2 must be (image, label), not a tuple of 3"),
-        ([Photos(), Photos()], "two data sets are a tuple (train, test)"),
-        (one_item((PIXELS[0], 0.5)), "item 2 has the label 0.5; a whole number from 0 is needed"),
+        ([Photos(), Photos()], "give two data sets as a tuple (train, test)"),
+        (one_item((PIXELS[0], 0.5)), "item 2 has the label 0.5; labels must be whole numbers from 0"),
         (one_item((PIXELS[0], -1)), "item 2 has the label -1"),
         (one_item((PIXELS[0], "cat")), "item 2 has the label 'cat'"),
-        (one_item(("photo.png", 0)), "an image is a PIL image or an array, not a str"),
-        (one_item((PIXELS[0, :, :5], 0)), "item 2 is 3 x 5 x 6 (channels x height x width), item 0 3 x 8 x 6; resize"),
+        (one_item(("photo.png", 0)), "an image must be a PIL image or an array, not a str"),
+        (
+            one_item((PIXELS[0, :, :5], 0)),
+            "item 2 is 3 x 5 x 6 (channels x height x width), but item 0 is 3 x 8 x 6; resize",
+        ),
         (
             one_item((torch.linspace(-1, 1, 144).view(3, 8, 6), 0)),
             "item 2: values from -1 to 1; give uint8, or floats from 0 to 1",
         ),
-        (one_item((PIXELS[0].float(), 0)), "give uint8, or floats from 0 to 1, without normalization"),
+        (one_item((PIXELS[0].float(), 0)), "give uint8, or floats from 0 to 1; do not normalize"),
         (one_item((PIXELS[0] * float("nan"), 0)), "values from nan to nan"),
-        (one_item((PIXELS[0].long(), 0)), "pixels are uint8, or floats from 0 to 1, not torch.int64"),
-        (one_item((torch.zeros(5, 5, 5), 0)), "no axis of (5, 5, 5) holds the channels"),
-        (one_item((torch.zeros(5), 0)), "an image has 2 or 3 axes, not 1"),
+        (one_item((PIXELS[0].long(), 0)), "pixels must be uint8, or floats from 0 to 1, not torch.int64"),
+        (one_item((torch.zeros(5, 5, 5), 0)), "no axis of (5, 5, 5) can be the channels"),
+        (one_item((torch.zeros(5), 0)), "an image must have 2 or 3 axes, not 1"),
         (Photos(lambda x: 1 / 0), "item 0 cannot be read: ZeroDivisionError"),
-        ((PIXELS, LABELS[:3]), "a whole number for each of 48 images as label"),
-        ((PIXELS, LABELS.float()), "a whole number for each of 48 images as label"),
-        ((PIXELS, LABELS - 1), "one is negative"),
+        ((PIXELS, LABELS[:3]), "one whole number for each of 48 images"),
+        ((PIXELS, LABELS.float()), "one whole number for each of 48 images"),
+        ((PIXELS, LABELS - 1), "a label is negative"),
         ((PIXELS, LABELS * 0), "only one class"),
         ((PIXELS, LABELS * 10**9), "no training image of class 1, 2, 3"),
         ((Photos(), Photos(), Photos()), "one data set, or a pair (train, test), not 3"),
         ((Photos(), (PIXELS[:, :, :7], LABELS)), "the training images are 3 x 8 x 6"),
-        ((Photos(), (1, 2)), "the test images: a data set, or a pair of arrays (images, labels), not a tuple of 2"),
+        (
+            (Photos(), (1, 2)),
+            "the test images must be a data set, or a pair of arrays (images, labels), not a tuple of 2",
+        ),
     ],
 )
 def test_what_cannot_be_used_is_said_in_one_line(data: Any, message: str) -> None:
@@ -147,7 +153,7 @@ def test_a_data_set_is_searched_trained_and_continued_from_python(
     capsys.readouterr()
     assert main(["search", "--config", str(again["config_file"]), "--run-dir", str(found.run_dir)]) == 2
     message = capsys.readouterr().err
-    assert "was given as an object in Python; go on from there" in message and message.count("\n") == 1
+    assert "was given as an object in Python; continue there" in message and message.count("\n") == 1
 
     trained = adarts.train(
         found.genotype, data=(Photos(), Photos(count=8)), run={"run_dir": tmp_path / "train"}, **TINY
@@ -173,7 +179,7 @@ def test_a_registered_name_and_a_loader_in_a_file(tmp_path: Path, monkeypatch: p
         "import numpy as np\n\ndef squares(settings):\n    return np.zeros((8, 4, 4, 3), np.uint8), [0, 1] * 4\n"
     )
     assert load_images(f"{file}:squares", ImageSettings(), seed=0).num_classes == 2
-    with pytest.raises(ConfigError, match=f"data set '{file}:np': .* is no function"):
+    with pytest.raises(ConfigError, match=f"data set '{file}:np': .* is not a function"):
         load_images(f"{file}:np", ImageSettings(), seed=0)
 
 
@@ -187,7 +193,7 @@ def test_a_loader_in_a_file_is_executed_for_whoever_says_so(
     words = ["train", "--genotype", "random:0", "--data", "mine.py:squares", "--scale", "smoke", "--images.size", "8"]
     assert main([*words, "--run-dir", "run"]) == 0
     assert main(["evaluate", "run"]) == 2
-    assert "executed if you add: --data mine.py:squares" in capsys.readouterr().err
+    assert "executed only if you add: --data mine.py:squares" in capsys.readouterr().err
     assert main(["evaluate", "run", "--data", "mine.py:squares"]) == 0
     assert capsys.readouterr().out.startswith("test accuracy")
     with pytest.raises(ConfigError, match=r"data 'mine\.py:squares' is code"):
@@ -199,9 +205,9 @@ def test_a_loader_in_a_file_is_executed_for_whoever_says_so(
     ("data", "problem"),
     [
         ((), "one data set, or a pair"),
-        ((np.zeros((4, 8, 0, 3), np.uint8), [0, 1, 0, 1]), "an image of 8 x 0 pixels shows nothing"),
-        ((np.zeros((2, 8, 8, 3), np.uint8), ["cat", "dog"]), "the labels are no numbers"),
-        ((np.array([object(), object()]), [0, 1]), "the pixels are no numbers"),
+        ((np.zeros((4, 8, 0, 3), np.uint8), [0, 1, 0, 1]), "an image of 8 x 0 pixels is empty"),
+        ((np.zeros((2, 8, 8, 3), np.uint8), ["cat", "dog"]), "the labels must be numbers"),
+        ((np.array([object(), object()]), [0, 1]), "the pixels must be numbers"),
     ],
 )
 def test_what_torch_cannot_take_is_refused_in_one_line(data: object, problem: str) -> None:

@@ -58,8 +58,8 @@ def test_one_folder_is_split_alike_in_every_run(tmp_path: Path) -> None:
     assert torch.bincount(data.test.labels).tolist() == [3, 6, 1]
     assert torch.bincount(data.train.labels).tolist() == [7, 14, 1]
     assert data.fingerprint == load(tmp_path, seed=5, test_fraction=0.3).fingerprint
-    assert any("10 images kept for the test" in note for note in data.notes)
-    assert not any("stand in the training part" in note for note in data.notes)
+    assert any("10 images held out as the test set" in note for note in data.notes)
+    assert not any("are also training images" in note for note in data.notes)
 
 
 def test_folders_within_classes_hidden_and_other_files(tmp_path: Path) -> None:
@@ -68,26 +68,26 @@ def test_folders_within_classes_hidden_and_other_files(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("hello")
     data = load(tmp_path)
     assert (len(data.train) + len(data.test), data.num_classes) == (11, 2)
-    assert any("1 files that are no images not used, such as b/notes.txt" in note for note in data.notes)
+    assert any("ignored 1 files that are not images, such as b/notes.txt" in note for note in data.notes)
 
 
 def test_a_folder_beside_train_and_test_is_noted(tmp_path: Path) -> None:
     for part in ("train", "test", "val"):
         fill(tmp_path / part, {"a": 2, "b": 2})
-    assert "not used beside train/ and test/: val/" in load(tmp_path).notes
+    assert "ignored folder beside train/ and test/: val/" in load(tmp_path).notes
 
 
 # the structure
 
 
 def test_no_folder_and_a_file(tmp_path: Path) -> None:
-    refused(tmp_path / "nowhere", "there is no folder")
+    refused(tmp_path / "nowhere", "no folder")
     (tmp_path / "file.zip").touch()
     refused(tmp_path / "file.zip", "is a file")
 
 
 def test_too_few_classes(tmp_path: Path) -> None:
-    refused(tmp_path, "no folders")
+    refused(tmp_path, "no class folders")
     refused(fill(tmp_path, {"only": 3}), "only one class, only")
 
 
@@ -103,7 +103,7 @@ def test_empty_classes_are_named(tmp_path: Path) -> None:
 
 def test_parts_that_do_not_match(tmp_path: Path) -> None:
     fill(tmp_path / "train", {"a": 2, "b": 2, "c": 2})
-    refused(tmp_path, "has train/ but not the other")
+    refused(tmp_path, "has train/ only")
     fill(tmp_path / "test", {"a": 2, "b": 2, "d": 2})
     refused(tmp_path, r"c \(only in train/\), d \(only in test/\)")
 
@@ -259,7 +259,7 @@ def test_the_center_square_is_scaled(tmp_path: Path) -> None:
         ((96, 96), None, 96, None),
         ((97, 97), None, 64, "97x97"),
         ((20, 30), None, 64, "20x30"),
-        ((20, 20), 16, 16, "scaled and cropped at the center to 16x16"),
+        ((20, 20), 16, 16, "scaled and center-cropped to 16x16"),
         ((20, 20), 20, 20, None),
     ],
 )
@@ -274,7 +274,7 @@ def test_mixed_sizes(tmp_path: Path) -> None:
     fill(tmp_path, {"a": 3}, (30, 20))
     data = load(fill(tmp_path, {"b": 3}, (20, 20)))
     assert data.image_size == (64, 64)
-    assert any("2 different sizes scaled and cropped at the center to 64x64" in note for note in data.notes)
+    assert any("2 different sizes scaled and center-cropped to 64x64" in note for note in data.notes)
 
 
 def test_more_images_than_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,7 @@ def test_digits() -> None:
     assert (len(data.train), len(data.test), data.num_classes) == (1442, 355, 10)
     assert (data.image_size, data.in_channels) == ((16, 16), 1)
     assert data.fingerprint == load_images("digits", ImageSettings(), seed=1).fingerprint
-    assert dict(data.facts())["test part"] == "355 images, 34 to 36 a class"
+    assert dict(data.facts())["test part"] == "355 images, 34 to 36 per class"
     assert shared_images(data.train, data.test) == 0
 
 
@@ -93,10 +93,10 @@ def test_the_fingerprint_sees_pixels_and_labels() -> None:
     ("source", "message"),
     [
         ("cifer10", "did you mean 'cifar10'"),
-        ("folder:", "needs the path"),
-        ("folder", "needs the path"),
-        ("digits:3", "data set 'digits' takes nothing behind a colon"),
-        ("dataset:mine-0123", "given as an object in Python; go on from there: adarts.search"),
+        ("folder:", "needs a path"),
+        ("folder", "needs a path"),
+        ("digits:3", "data set 'digits' takes no text after a colon"),
+        ("dataset:mine-0123", "given as an object in Python; continue there with adarts.search"),
         ("", "known: cifar10, cifar100, digits, folder"),
     ],
 )

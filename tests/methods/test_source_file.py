@@ -88,6 +88,6 @@ def test_a_search_that_goes_on_with_another_file_says_so(tmp_path: Path, capsys:
     assert "warning: the file of the method" not in capsys.readouterr().out
     unfinished()
     file.write_text(TEXT + "\n# another\n")
-    assert "warning: the file of the method is not what it was in this run" in search_elsewhere()
+    assert "warning: the file of the method has changed since this run began" in search_elsewhere()
     facts = json.loads((run / "environment.json").read_text())
     assert facts["continued"][-1]["method_source"] == hashlib.sha256(file.read_bytes()).hexdigest()

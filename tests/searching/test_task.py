@@ -107,7 +107,7 @@ def test_an_epoch_that_ends_after_a_resume_gives_the_same_record(method: str) ->
 
 def test_other_images_are_refused_on_resume() -> None:
     state = tiny_search().state_dict()
-    with pytest.raises(CheckpointError, match="images are not those that the run began with"):
+    with pytest.raises(CheckpointError, match="images have changed since the run began"):
         tiny_search(images={"per_class": 5, "size": 16}).load_state_dict(state)
 
 

@@ -100,7 +100,7 @@ def test_cells_of_another_recipe_than_that_of_a_file_are_refused(tmp_path: Path)
     file.write_text(to_yaml(config(genotype="random:nasbench201:0", scale="smoke")))
     assert refused(lambda: config(config_file=file, genotype="ADARTS_V1")) == (
         f"genotype 'ADARTS_V1' is of space 'darts', but network, training, weights, images in {file} are for cells of "
-        "'nasbench201'; leave out the file, or remove genotype from it to keep its settings"
+        "'nasbench201'; omit the file, or remove genotype from it to keep its settings"
     )
     assert config(config_file=file, genotype=TEXT).network.channels == 8
     file.write_text("".join(line for line in file.open() if not line.startswith("genotype:")))

@@ -1,4 +1,4 @@
-"""Images: where they come from, how they are divided, and how they become batches."""
+"""Images: loading, splitting and batching."""
 
 from adarts.data.augmentation import Augmentation
 from adarts.data.batches import Batches

@@ -1,9 +1,9 @@
-"""Random crop, flip, normalization and cutout of a whole batch at once, each image by its own random numbers.
+"""Random crop, flip, normalization and cutout of a whole batch at once; each image has its own random numbers.
 
 Shapes: b images, h height, w width, c channels, r one row of pixels with its channels (w * c), n random numbers.
 
-Channels lie last in memory, so a pixel is a few neighboring bytes and a row is one long vector; every step below works on
-one of the two.
+Channels are last in memory, so a pixel is a few adjacent bytes and a row is one long vector. Each step below works on
+pixels or on rows.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from adarts.data.hashed_random import below
 
 
 class Normalized(Protocol):
-    """Whatever knows its mean and standard deviation by channel, such as :class:`adarts.data.ImageData`."""
+    """An object with mean and standard deviation by channel, such as :class:`adarts.data.ImageData`."""
 
     @property
     def mean(self) -> tuple[float, ...]: ...
@@ -31,11 +31,10 @@ class Normalized(Protocol):
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What is done to the images of a batch. With crop, flip and cutout off it only normalizes.
+    """Augmentation and normalization of a batch; with crop, flip and cutout off, only normalization.
 
-    The order is that of the DARTS recipe: crop out of a border of black pixels, flip, normalize, and a cutout whose pixels
-    are 0 after the normalization, that is of the mean color. The center of the cutout is uniform over the image, so the
-    square may hang over the border.
+    The order follows the DARTS recipe: pad with black pixels and crop, flip, normalize, cut out a square. The square is 0 after
+    normalization, i.e. has the mean color. Its center is uniform over the image, so it may extend beyond the border.
     """
 
     mean: tuple[float, ...]
@@ -45,20 +44,24 @@ class Augmentation:
     cutout: int = 0
 
     NUM_DRAWS: ClassVar[int] = 5
-    """Random numbers of one image: crop row, crop column, flip, cutout row, cutout column."""
+    """Random numbers per image: crop row, crop column, flip, cutout row, cutout column."""
 
     @classmethod
     def of(cls, settings: ImageSettings, data: Normalized) -> Augmentation:
-        """The augmentation of training that the settings ask for."""
+        """The augmentation for training with these settings."""
         return cls(data.mean, data.std, settings.crop_padding, settings.flip, settings.cutout)
 
     @classmethod
     def plain(cls, data: Normalized) -> Augmentation:
-        """Normalization only, to measure accuracy."""
+        """Only normalization, to measure accuracy."""
         return cls(data.mean, data.std)
 
     def __call__(self, pixels_bchw: Tensor, draws_bn: Tensor) -> Tensor:
-        """Augment a batch of uint8, best with the channels last in memory, by :attr:`NUM_DRAWS` random numbers of every image.
+        """Augment a batch.
+
+        Args:
+            pixels_bchw: uint8, preferably channels last in memory.
+            draws_bn: :attr:`NUM_DRAWS` random numbers per image.
 
         Returns:
             float32 (b, c, h, w), channels last in memory.
@@ -69,7 +72,7 @@ class Augmentation:
         if self.crop_padding or self.flip:
             x_bhwc = self._crop_and_flip(x_bhwc, crop_row, crop_column, flip)
         shift_r, scale_r = _constants(self.mean, self.std, w, x_bhwc.device)
-        # Rounded twice, never fused: the result must not depend on where in the batch an image lies.
+        # Two roundings, never fused: the result must not depend on the position of an image in the batch.
         x_bhr = x_bhwc.view(b, h, w * c).float().sub_(shift_r).mul_(scale_r)
         if self.cutout:
             hole_bh = _square(hole_row, self.cutout, h)
@@ -78,7 +81,7 @@ class Augmentation:
         return x_bhr.view(b, h, w, c).permute(0, 3, 1, 2)
 
     def _crop_and_flip(self, x_bhwc: Tensor, row: Tensor, column: Tensor, flip: Tensor) -> Tensor:
-        """Both in one gather of pixels: a flipped image reads its columns from right to left."""
+        """Crop and flip in one gather of pixels; a flipped image reads its columns from right to left."""
         b, h, w, c = x_bhwc.shape
         pad = self.crop_padding
         padded = functional.pad(x_bhwc, (0, 0, pad, pad, pad, pad))
@@ -93,7 +96,7 @@ class Augmentation:
 
 
 def _square(center: Tensor, side: int, length: int) -> Tensor:
-    """1.0 where the square lies along one axis (b, length), its center uniform in [0, length), and 0.0 elsewhere."""
+    """Indicator of the square along one axis, (b, length): 1.0 inside, 0.0 outside; its center is uniform in [0, length)."""
     offset = torch.arange(length, device=center.device) - below(center, length)[:, None] + side // 2
     return ((offset >= 0) & (offset < side)).float()
 
@@ -102,7 +105,7 @@ def _square(center: Tensor, side: int, length: int) -> Tensor:
 def _constants(
     mean: tuple[float, ...], std: tuple[float, ...], width: int, device: torch.device
 ) -> tuple[Tensor, Tensor]:
-    """What is subtracted from a row of bytes, and what the difference is multiplied with."""
+    """Shift and scale of a row of bytes: normalized = (bytes - shift) * scale."""
     shift = 255 * torch.tensor(mean, dtype=torch.float64)
     scale = 1 / (255 * torch.tensor(std, dtype=torch.float64))
     return tuple(x.float().repeat(width).to(device) for x in (shift, scale))  # type: ignore[return-value]

@@ -1,4 +1,4 @@
-"""Batches of augmented images; each one is a pure function of (seed, purpose, epoch, step)."""
+"""Batches of augmented images; each batch is a pure function of (seed, purpose, epoch, step)."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from adarts.seeding import derive_seed, generator
 
 
 class Batches:
-    """The batches of some of the images, one epoch after the other.
+    """Batches of selected images, epoch by epoch.
 
-    It keeps no position: any batch can be asked for at any time, which is what makes a resumed run equal to an uninterrupted
-    one. How an image is augmented depends on the seed, the purpose, the epoch and its index, not on its batch.
+    It has no position: any batch is available at any time, so a resumed run sees the same batches as an uninterrupted one.
+    The augmentation of an image depends on the seed, the purpose, the epoch and the image's index, but not on its batch.
 
     Args:
-        images: all of them; they are kept on the device where they fit.
-        indices: those that take part.
-        batch_size: images of one batch.
-        seed: of the run.
-        purpose: e.g. "weights"; other purposes have other orders and augmentations.
-        augmentation: what is done to them.
-        device: where the batches are wanted.
+        images: all images; moved to the device if they fit.
+        indices: the images to use.
+        batch_size: images per batch.
+        seed: seed of the run.
+        purpose: e.g. "weights"; each purpose has its own order and augmentation.
+        augmentation: applied to each batch.
+        device: device of the batches.
         drop_last: leave out the last batch of an epoch if it is smaller.
-        shuffle: another order every epoch; otherwise that of the indices.
+        shuffle: use another order in every epoch; otherwise keep the order of `indices`.
 
     Raises:
-        ConfigError: if there is not one batch.
+        ConfigError: there are too few images for one batch.
     """
 
     def __init__(
@@ -51,13 +51,13 @@ class Batches:
         self.seed, self.purpose = seed, purpose
         if len(self) == 0:
             raise ConfigError(
-                f"a batch of {batch_size} is more than the {len(indices)} images for the {purpose}; "
+                f"a batch of {batch_size} is larger than the {len(indices)} images for the {purpose}; "
                 "choose a smaller one with --search.batch-size or --training.batch-size"
             )
-        self._order: tuple[int, Tensor] = (-1, indices)  # of the epoch that was last asked for
+        self._order: tuple[int, Tensor] = (-1, indices)  # (epoch, order) of the last request
 
     def __len__(self) -> int:
-        """Batches of an epoch."""
+        """Batches per epoch."""
         whole, rest = divmod(len(self.indices), self.batch_size)
         return whole + (rest > 0 and not self.drop_last)
 
@@ -72,7 +72,7 @@ class Batches:
         return self.augmentation(pixels, numbers), self.images.labels[indices].to(self.device)
 
     def order(self, epoch: int) -> Tensor:
-        """The indices in the order of an epoch, where the images lie."""
+        """The indices in the order of an epoch, on the device of the images."""
         if self._order[0] != epoch:
             order = self.indices
             if self.shuffle:

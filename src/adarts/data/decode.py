@@ -1,4 +1,4 @@
-"""From one image file to square RGB pixels, or a reason why not."""
+"""Decode one image file to square RGB pixels, or give the reason why it is unreadable."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm"})
-_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")  # none that starts another program, as EPS does
+_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")  # no EPS, which starts another program
 
 MAX_PIXELS = 89_478_485
-"""Larger images are taken for decompression bombs (Pillow warns from this size on)."""
+"""Larger images are refused as decompression bombs (Pillow warns from this size on)."""
 
 
 class Unreadable(Exception):
@@ -20,22 +20,22 @@ class Unreadable(Exception):
 
 
 def measure(path: Path) -> tuple[int, int]:
-    """Width and height as the picture is stored, from the head of the file.
+    """Width and height as stored, read from the file's header.
 
     Raises:
-        Unreadable: if it is no image, or too large to be one.
+        Unreadable: the file is not an image, or too large.
     """
     with _opened(path) as image:
         return image.size
 
 
 def decode(path: Path, size: int) -> NDArray[np.uint8]:
-    """The picture turned upright, its center square scaled to a side of `size`, as RGB (size, size, 3).
+    """Decode an image as RGB (size, size, 3): turned upright, center-cropped to a square, scaled to `size`.
 
     Transparent parts become white; gray becomes RGB; 16 bits become 8.
 
     Raises:
-        Unreadable: if it is broken, or holds something else than a picture.
+        Unreadable: the image is broken, or its pixel format is not supported.
     """
     with _opened(path) as image:
         try:
@@ -43,7 +43,7 @@ def decode(path: Path, size: int) -> NDArray[np.uint8]:
             rgb = _rgb(ImageOps.exif_transpose(image))
         except Unreadable:
             raise
-        except Exception as error:  # a decoder may raise anything at all on a broken file; the reason is kept
+        except Exception as error:  # decoders may raise anything for a broken file
             raise Unreadable(_reason(error)) from error
     if rgb.size != (size, size):
         rgb = ImageOps.fit(rgb, (size, size), Image.Resampling.BICUBIC)

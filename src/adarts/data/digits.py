@@ -1,4 +1,4 @@
-"""The embedded data set: the handwritten digits that scikit-learn has in its package."""
+"""The embedded data set: the handwritten digits in scikit-learn's package."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ _LARGEST = 16
 
 
 def load_digits(settings: ImageSettings) -> Source:
-    """1,797 gray images of 8x8 pixels, scaled to 16x16, whatever the settings.
+    """Load 1,797 gray images of 8x8 pixels, scaled to 16x16; ignores the settings.
 
     Every fifth image of a class is a test image, so the split is the same everywhere and nearly equal by class. Source: Alpaydin
     and Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning Repository, 1998; scikit-learn carries a part.
     """
-    from sklearn import datasets  # takes a second, which the other sources need not wait for
+    from sklearn import datasets  # a slow import, needed only here
 
     digits = datasets.load_digits()
     labels = torch.from_numpy(digits.target)
     pixels = torch.from_numpy(digits.images).mul(255 / _LARGEST).round().byte()
     images = Images(pixels.unsqueeze(1), labels).resized(16)
-    place = torch.empty_like(labels)  # of an image among those of its class
+    place = torch.empty_like(labels)  # index of an image within its class
     for label in labels.unique():
         members = labels == label
         place[members] = torch.arange(int(members.sum()))

@@ -1,6 +1,6 @@
-"""A folder of images, one folder a class: first looked through, then read.
+"""Load a folder of images with one subfolder per class: list the files first, then read them.
 
-Nothing is replaced or dropped in silence: whatever is left out or changed stands in the notes.
+The notes name everything that is left out or changed.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from adarts.data.source import Source
 from adarts.errors import DataError
 
 KEPT_SIZE = 96
-"""Largest side up to which images that agree keep their size."""
+"""Square images of one size keep it up to this side."""
 DEFAULT_SIZE = 64
-"""Side that all others are brought to."""
+"""Side of all other images after resizing."""
 
-_LISTED = 50  # broken images in one message
+_LISTED = 50  # broken images listed in one message
 
 Size = tuple[int, int]
 T = TypeVar("T")
@@ -38,7 +38,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class _Photo:
-    """An image file, the part it lies in ("train", "test", or "" in a folder without these two) and its class."""
+    """An image file, its part ("train", "test", or "" in a folder without the two) and its class."""
 
     path: Path
     part: str
@@ -47,7 +47,7 @@ class _Photo:
 
 @dataclass(frozen=True)
 class _Layout:
-    """What a folder holds, by the names of its files; `photos` in a fixed order."""
+    """The classes and image files of a folder; `photos` has a fixed order."""
 
     root: Path
     parts: dict[str, Path]
@@ -60,12 +60,12 @@ def load_folder(root: Path, settings: ImageSettings) -> Source:
     """Read a folder of images.
 
     Args:
-        root: holds train/ and test/ with a folder for each class, or the folders of the classes; then a share of every
-            class is kept for the test, always the same one.
-        settings: size, share of the test, and how many broken images are left out.
+        root: contains train/ and test/ with a folder for each class, or only the folders of the classes. In the second case,
+            a fixed share of every class becomes the test set.
+        settings: size, share of the test set, and number of broken images to tolerate.
 
     Raises:
-        DataError: if the folder, a class or too many images cannot be used, or all do not fit into memory.
+        DataError: the folder or a class is unusable, too many images are broken, or the images do not fit into memory.
     """
     try:
         layout = _find(root)
@@ -83,7 +83,7 @@ def load_folder(root: Path, settings: ImageSettings) -> Source:
     notes += [f"left out {path.relative_to(root)}: {reason}" for path, reason in broken.items()]
     name, notes = root.resolve().name or "folder", [*layout.notes, *notes]
     if "" in layout.parts:
-        return Source(name, layout.classes, images, None, ("there are no train/ and test/", *notes))
+        return Source(name, layout.classes, images, None, ("no train/ and test/ folders", *notes))
     parts = [[place for place, photo in enumerate(photos) if photo.part == part] for part in ("train", "test")]
     train, test = (images.select(torch.tensor(places)) for places in parts)
     return Source(name, layout.classes, train, test, tuple(notes))
@@ -91,13 +91,13 @@ def load_folder(root: Path, settings: ImageSettings) -> Source:
 
 def _find(root: Path) -> _Layout:
     if not root.is_dir():
-        raise DataError(f"{root} is a file, not a folder of images" if root.exists() else f"there is no folder {root}")
+        raise DataError(f"{root} is a file, not a folder of images" if root.exists() else f"no folder {root}")
     folders = _folders(root)
     found = [part for part in ("train", "test") if part in folders]
     if len(found) == 1:
-        raise DataError(f"{root} has {found[0]}/ but not the other one of train/ and test/")
+        raise DataError(f"{root} has {found[0]}/ only; it needs both train/ and test/, or neither")
     parts: dict[str, Path] = {part: folders[part] for part in found} if found else {"": root}
-    notes = [f"not used beside train/ and test/: {name}/" for name in folders if found and name not in found]
+    notes = [f"ignored folder beside train/ and test/: {name}/" for name in folders if found and name not in found]
 
     classes, *others = (tuple(_folders(path)) for path in parts.values())
     for other in others:
@@ -105,8 +105,8 @@ def _find(root: Path) -> _Layout:
             where = ", ".join(f"{name} (only in {'train' if name in classes else 'test'}/)" for name in unlike)
             raise DataError(f"{root}: train/ and test/ must have the same classes: {where}")
     if len(classes) < 2:
-        what = f"only one class, {classes[0]}" if classes else "no folders, one for each class"
-        raise DataError(f"{root} has {what}; a classifier needs at least two")
+        what = f"only one class, {classes[0]}" if classes else "no class folders"
+        raise DataError(f"{root} has {what}; a classifier needs at least two classes")
 
     files = [
         _Photo(file, part, label)
@@ -116,7 +116,7 @@ def _find(root: Path) -> _Layout:
     ]
     photos = [file for file in files if file.path.suffix.lower() in SUFFIXES]
     if strangers := [file.path for file in files if file.path.suffix.lower() not in SUFFIXES]:
-        notes.append(f"{len(strangers)} files that are no images not used, such as {strangers[0].relative_to(root)}")
+        notes.append(f"ignored {len(strangers)} files that are not images, such as {strangers[0].relative_to(root)}")
     return _Layout(root, parts, classes, photos, notes)
 
 
@@ -125,17 +125,17 @@ def _folders(path: Path) -> dict[str, Path]:
 
 
 def _files(path: Path) -> list[Path]:
-    """All files below, but nothing hidden (such as the copies in .ipynb_checkpoints)."""
+    """All files below a folder, except hidden ones (such as copies in .ipynb_checkpoints)."""
     return sorted(
         file
         for file in path.rglob("*")
-        if (file.is_file() or not file.exists())  # a link to nowhere counts, and will be named as broken
+        if (file.is_file() or not file.exists())  # includes dangling links, which are reported as broken
         and not any(part.startswith(".") for part in file.relative_to(path).parts)
     )
 
 
 def _usable(layout: _Layout, broken: dict[Path, str], settings: ImageSettings) -> list[_Photo]:
-    """The images but the broken ones; every class needs one in train/ and in test/, or two where they are split."""
+    """The usable images. Every class needs one in train/ and one in test/, or two in a folder without the two."""
     if len(broken) > settings.max_broken:
         listed = [f"{path.relative_to(layout.root)} ({reason})" for path, reason in list(broken.items())[:_LISTED]]
         rest = [f"and {len(broken) - _LISTED} more"] if len(broken) > _LISTED else []
@@ -154,7 +154,7 @@ def _usable(layout: _Layout, broken: dict[Path, str], settings: ImageSettings) -
 
 
 def _read(paths: list[Path], read: Callable[[Path], T]) -> tuple[dict[Path, T], dict[Path, str]]:
-    """Apply `read` to every file, on all cores; what it made of each, and why some could not be read."""
+    """Apply `read` to every file on all cores; return the results, and the reasons for unreadable files."""
     results: dict[Path, T] = {}
     broken: dict[Path, str] = {}
 
@@ -166,7 +166,7 @@ def _read(paths: list[Path], read: Callable[[Path], T]) -> tuple[dict[Path, T], 
 
     pool = ThreadPoolExecutor(os.cpu_count())
     with warnings.catch_warnings():
-        # Bombs are refused by their size; the other warnings are about metadata that is not used here.
+        # Decompression bombs are refused by size; the other warnings concern metadata that is not used here.
         warnings.filterwarnings("ignore", module="PIL")
         try:
             for path, result in zip(paths, pool.map(attempt, paths), strict=True):
@@ -175,12 +175,12 @@ def _read(paths: list[Path], read: Callable[[Path], T]) -> tuple[dict[Path, T], 
                 else:
                     results[path] = result
         finally:
-            pool.shutdown(cancel_futures=True)  # an interruption must not wait for all the files
+            pool.shutdown(cancel_futures=True)  # an interruption must not wait for all files
     return results, broken
 
 
 def _decode(paths: list[Path], size: int) -> tuple[NDArray[np.uint8], dict[Path, str]]:
-    """The pixels of all files (n, size, size, 3) but the broken ones, and what is wrong with those."""
+    """The pixels of all readable files, (n, size, size, 3), and the reasons for broken ones."""
     pixels = np.empty((len(paths), size, size, 3), np.uint8)
     places = {path: place for place, path in enumerate(paths)}
 
@@ -192,12 +192,12 @@ def _decode(paths: list[Path], size: int) -> tuple[NDArray[np.uint8], dict[Path,
 
 
 def _choose_size(sizes: Counter[Size], settings: ImageSettings) -> tuple[int, list[str]]:
-    """The side that all images are brought to, and what to say about it."""
+    """The side to which all images are resized, and notes about it."""
     width, height = next(iter(sizes))
     agree = len(sizes) == 1
     size = settings.size or (width if agree and width == height <= KEPT_SIZE else DEFAULT_SIZE)
     if agree and width == height == size:
         return size, []
     had = f"{width}x{height}" if agree else f"{len(sizes)} different sizes"
-    chosen = "" if settings.size else " (--images.size sets another side)"
-    return size, [f"images of {had} scaled and cropped at the center to {size}x{size}{chosen}"]
+    chosen = "" if settings.size else " (change with --images.size)"
+    return size, [f"images of {had} scaled and center-cropped to {size}x{size}{chosen}"]

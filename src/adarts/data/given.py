@@ -1,7 +1,7 @@
-"""Images that people hand over as objects: a torch data set or arrays, read once into memory.
+"""Read images given as objects, a torch data set or arrays, once into memory.
 
-Augmentation and normalization are ours, and so that a run can be repeated, functions of the seed: images are wanted as they are
-before both. What a data set draws in its own transforms is drawn once, when it is read.
+adarts augments and normalizes the images itself, as a function of the seed, so that runs can be repeated. Give images without
+augmentation and normalization. Random transforms of a data set are applied once, when it is read.
 """
 
 from __future__ import annotations
@@ -26,24 +26,25 @@ Data = str | Dataset[Any] | tuple[Any, Any]
 """A name, a map-style data set of (image, label), a pair of arrays (images, labels), or a pair (train, test) of either."""
 
 MOST_CHANNELS = 4
-"""An axis of an image that is not longer is taken for that of the channels."""
+"""An axis of an image up to this length can be the channel axis."""
 
 
 def as_source(data: Any, name: str | None = None) -> Source:
-    """Read images that somebody gives.
+    """Read a data set or arrays.
 
     Args:
-        data: a map-style data set whose items are (image, label), or a pair of arrays (images, labels), from which a part is
-            kept for the test; or a tuple (train, test) of two of these. An image is a PIL image, or an array (h, w, c),
-            (c, h, w) or (h, w) of uint8, or of floats from 0 to 1; all have one size. Labels are whole numbers from 0.
-        name: for file names and tables; by default that of the class.
+        data: a map-style data set with items (image, label), a pair of arrays (images, labels), or a tuple (train, test) of
+            two of these. Without test images, a share of the images becomes the test set. An image is a PIL image, or an array
+            (h, w, c), (c, h, w) or (h, w) of uint8, or of floats from 0 to 1. All images have one size. Labels are whole
+            numbers from 0.
+        name: name for files and tables; the class name by default.
 
     Raises:
-        DataError: it is none of these; one line that says which image is wrong, and how.
+        DataError: the data have another form; the message says which image is wrong and why.
     """
     parts = [data] if not isinstance(data, tuple) or (data and _is_array(data[0])) else list(data)
     if not 1 <= len(parts) <= 2:
-        raise DataError(f"data: one data set, or a pair (train, test), not {len(parts)}")
+        raise DataError(f"data must be one data set, or a pair (train, test), not {len(parts)}")
     names = ["the training images", "the test images"] if len(parts) == 2 else ["the images"]
     train, *others = (_images(part, f"data, {where}") for part, where in zip(parts, names, strict=True))
     test = others[0] if others else None
@@ -54,10 +55,10 @@ def as_source(data: Any, name: str | None = None) -> Source:
     there = set(train.labels.tolist())
     if missing := [str(label) for label in range(min(count, 1000)) if label not in there]:
         raise DataError(
-            f"data: no training image of class {', '.join(missing[:10])}; number the classes from 0 without a gap"
+            f"data: no training image of class {', '.join(missing[:10])}; number the classes from 0 without gaps"
         )
     if count < 2:
-        raise DataError("data: only one class; a classifier needs at least two")
+        raise DataError("data: only one class; a classifier needs at least two classes")
     first = parts[0]
     name = name or ("arrays" if isinstance(first, tuple) else type(first).__name__)
     return Source(name, _classes(first, count), train, test)
@@ -67,20 +68,20 @@ def _images(part: Any, where: str) -> Images:
     if not isinstance(part, tuple):
         return _read(part, where)
     if len(part) != 2 or not _is_array(part[0]):
-        raise DataError(f"{where}: a data set, or a pair of arrays (images, labels), not {_kind(part)}")
+        raise DataError(f"{where} must be a data set, or a pair of arrays (images, labels), not {_kind(part)}")
     labels = _tensor(part[1], f"{where}: the labels")
     if labels.dim() != 1 or labels.is_floating_point() or len(labels) != len(part[0]):
         found = f"{labels.dtype} {tuple(labels.shape)}"
-        raise DataError(f"{where}: a whole number for each of {len(part[0])} images as label, not {found}")
+        raise DataError(f"{where}: the labels must be one whole number for each of {len(part[0])} images, not {found}")
     labels = labels.long()
     if not len(labels) or int(labels.min()) < 0:
-        raise DataError(f"{where}: {'labels count from 0, and one is negative' if len(labels) else 'there are none'}")
+        raise DataError(f"{where}: {'a label is negative; labels start at 0' if len(labels) else 'there are none'}")
     return Images(_pixels(part[0], where), labels)
 
 
 def _read(dataset: Any, where: str) -> Images:
     if not (hasattr(dataset, "__getitem__") and hasattr(dataset, "__len__")) or isinstance(dataset, dict):
-        raise DataError(f"{where}: a map-style data set is needed, with len() and [index], not {_kind(dataset)}")
+        raise DataError(f"{where} must be a map-style data set with len() and [index], not {_kind(dataset)}")
     count = len(dataset)
     if not count:
         raise DataError(f"{where}: the data set is empty")
@@ -94,7 +95,7 @@ def _read(dataset: Any, where: str) -> Images:
         if image.shape != pixels.shape[1:]:
             first = _size(pixels[0])
             raise DataError(
-                f"{here} is {_size(image)} (channels x height x width), item 0 {first}; resize them in the data set"
+                f"{here} is {_size(image)} (channels x height x width), but item 0 is {first}; resize them in the data set"
             )
         pixels[index], labels[index] = image, label
     return Images(pixels, labels)
@@ -105,26 +106,28 @@ def _item(dataset: Any, index: int, here: str) -> tuple[Tensor, int]:
         item = dataset[index]
     except AdartsError:
         raise
-    except Exception as error:  # somebody else's code may raise whatever it likes
+    except Exception as error:  # user code may raise anything
         raise DataError(f"{here} cannot be read: {in_one_line(error)}") from error
     if not isinstance(item, tuple | list) or len(item) != 2:
-        raise DataError(f"{here} must be (image, label), not {_kind(item)}; two data sets are a tuple (train, test)")
+        raise DataError(
+            f"{here} must be (image, label), not {_kind(item)}; give two data sets as a tuple (train, test)"
+        )
     image, label = item
     try:
         label = operator.index(label)
     except TypeError:
         label = -1
     if label < 0:
-        raise DataError(f"{here} has the label {item[1]!r:.60}; a whole number from 0 is needed")
+        raise DataError(f"{here} has the label {item[1]!r:.60}; labels must be whole numbers from 0")
     if isinstance(image, Image):
         image = np.array(image.convert("L" if image.mode in ("1", "L") else "RGB"))
     if not _is_array(image):
-        raise DataError(f"{here}: an image is a PIL image or an array, not {_kind(image)}")
+        raise DataError(f"{here}: an image must be a PIL image or an array, not {_kind(image)}")
     return _pixels(image[None], here)[0], label
 
 
 def _pixels(images: Any, where: str) -> Tensor:
-    """The images as bytes (n, c, h, w)."""
+    """Convert images to uint8 (n, c, h, w)."""
     torch_first = isinstance(images, Tensor)
     x = _tensor(images, f"{where}: the pixels")
     if x.dim() == 3:
@@ -132,33 +135,33 @@ def _pixels(images: Any, where: str) -> Tensor:
     elif x.dim() == 4:
         axes = [axis for axis in ((1, 3) if torch_first else (3, 1)) if x.shape[axis] <= MOST_CHANNELS]
         if not axes:
-            raise DataError(f"{where}: no axis of {tuple(x.shape[1:])} holds the channels, {MOST_CHANNELS} at most")
+            raise DataError(f"{where}: no axis of {tuple(x.shape[1:])} can be the channels, at most {MOST_CHANNELS}")
         x = x.movedim(axes[0], 1)
     else:
-        raise DataError(f"{where}: an image has 2 or 3 axes, not {x.dim() - 1}")
+        raise DataError(f"{where}: an image must have 2 or 3 axes, not {x.dim() - 1}")
     if 0 in x.shape[2:]:
-        raise DataError(f"{where}: an image of {x.shape[2]} x {x.shape[3]} pixels shows nothing")
+        raise DataError(f"{where}: an image of {x.shape[2]} x {x.shape[3]} pixels is empty")
     if x.dtype == torch.uint8:
         return x
     if not x.is_floating_point():
-        raise DataError(f"{where}: pixels are uint8, or floats from 0 to 1, not {x.dtype}")
+        raise DataError(f"{where}: pixels must be uint8, or floats from 0 to 1, not {x.dtype}")
     low, high = x.aminmax()
     if not (low >= 0 and high <= 1):
-        needed = "give uint8, or floats from 0 to 1, without normalization, which adarts does itself"
+        needed = "give uint8, or floats from 0 to 1; do not normalize, because adarts does"
         raise DataError(f"{where}: values from {float(low):.3g} to {float(high):.3g}; {needed}")
     return (x * 255).round().to(torch.uint8)
 
 
 def _tensor(values: Any, what: str) -> Tensor:
-    """Numbers as a tensor on the CPU; numpy's negative strides, as of a BGR image turned to RGB, are made positive."""
+    """Convert numbers to a CPU tensor; copies arrays with negative strides, such as BGR images reversed to RGB."""
     try:
         return torch.as_tensor(values if isinstance(values, Tensor) else np.ascontiguousarray(values)).detach().cpu()
     except (TypeError, ValueError) as error:
-        raise DataError(f"{what} are no numbers: {in_one_line(error)}") from error
+        raise DataError(f"{what} must be numbers: {in_one_line(error)}") from error
 
 
 def _classes(part: Any, count: int) -> tuple[str, ...]:
-    """The names that the data set, or the one that it is a part of, gives to its classes; else their numbers."""
+    """Class names from the attribute `classes` of the data set, or of the data set it is a subset of; else numbers."""
     for owner in (part, getattr(part, "dataset", None)):
         names = getattr(owner, "classes", None)
         if isinstance(names, Sequence) and len(names) >= count:

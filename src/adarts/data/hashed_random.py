@@ -1,7 +1,7 @@
-"""Random numbers that belong to an image: a pure function of (key, image index), whatever else is in the batch.
+"""Random numbers per image, as a pure function of (key, image index).
 
-A counter-based hash (the finalizer of splitmix64) stands in the place of a generator, so that an image is augmented alike in
-any batch, in any order, on any device, and after a resume.
+A counter-based hash (the finalizer of splitmix64) replaces a generator. So an image is augmented in the same way in any
+batch, in any order, on any device, and after a resume.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 BITS = 31
-"""Bits of one draw: small enough that a draw times a range still fits into an int64."""
+"""Bits of one draw; few enough that a draw times a range fits into an int64."""
 
 
-# The constants of splitmix64, as int64: torch's wraps around as the hash needs.
+# The constants of splitmix64 as int64, which wraps around in torch as the hash requires.
 _GAMMA, _FIRST, _SECOND = (x - (1 << 64) for x in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
 
 
@@ -29,9 +29,9 @@ def _mix(x: Tensor) -> Tensor:
 
 
 def draws(key: int, indices: Tensor, count: int) -> Tensor:
-    """Random numbers of the images with these indices, int64 (b, count), uniform in [0, 2^31).
+    """Random numbers of the images with these indices: int64 (b, count), uniform in [0, 2^31).
 
-    The key says what they are for, and is from :func:`adarts.seeding.derive_seed`.
+    The key, from :func:`adarts.seeding.derive_seed`, identifies their purpose.
     """
     image = _mix((indices + 1) * _GAMMA + key)
     number = torch.arange(1, count + 1, device=indices.device) * _GAMMA
@@ -39,5 +39,5 @@ def draws(key: int, indices: Tensor, count: int) -> Tensor:
 
 
 def below(draws: Tensor, limit: int) -> Tensor:
-    """Turn draws into integers, uniform in [0, limit)."""
+    """Convert draws to integers, uniform in [0, limit)."""
     return (draws * limit) >> BITS

@@ -1,4 +1,4 @@
-"""Images in memory, and a data set made of them."""
+"""Images in memory, and data sets of them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Images:
     """Images and their labels.
 
     Attributes:
-        pixels: uint8 (n, c, h, w); stored with the channels last in memory.
+        pixels: uint8 (n, c, h, w), channels last in memory.
         labels: int64 (n,).
     """
 
@@ -35,7 +35,7 @@ class Images:
 
     @property
     def rows(self) -> Tensor:
-        """The pixels as they lie in memory (n, h, w, c); indexing this view is quick."""
+        """The pixels as stored in memory, (n, h, w, c); indexing this view is fast."""
         return self.pixels.permute(0, 2, 3, 1).contiguous()
 
     def select(self, indices: Tensor) -> Images:
@@ -45,11 +45,11 @@ class Images:
     def resized(self, size: int) -> Images:
         """The images scaled to this height and width."""
         scale = partial(functional.interpolate, size=(size, size), mode="bilinear", antialias=True)
-        parts = self.pixels.split(1024)  # since the scaling works on copies in a wider type
+        parts = self.pixels.split(1024)  # scaling makes copies in a wider type
         return Images(torch.cat([scale(part) for part in parts]), self.labels)
 
     def on(self, device: torch.device) -> Images:
-        """These images on a device if they fit into half of its free memory, else unchanged. There is one copy a device."""
+        """These images on a device if they fit into half of its free memory, else unchanged; keeps one copy per device."""
         if device.type != "cuda" or self.pixels.device == device:
             return self
         if device not in self._copies:
@@ -62,16 +62,16 @@ class Images:
 
 @dataclass(frozen=True, eq=False)
 class ImageData:
-    """A data set, ready to be trained on.
+    """A data set, ready for training.
 
     Attributes:
-        name: short, for file names and tables.
-        classes: their names; a label is an index into them.
-        train: the training part.
-        test: the test part.
-        mean: of every channel of the training part, on a scale from 0 to 1.
-        std: likewise the standard deviation.
-        notes: what a reader should know about this set: what was left out, reduced or changed.
+        name: short name for files and tables.
+        classes: names of the classes, indexed by label.
+        train: training images.
+        test: test images.
+        mean: mean of each channel of the training images, on a scale from 0 to 1.
+        std: standard deviation, likewise.
+        notes: what was left out, reduced or changed.
     """
 
     name: str
@@ -102,7 +102,7 @@ class ImageData:
         return len(self.classes)
 
     def facts(self) -> list[tuple[str, str]]:
-        """Rows of (what, value) to show before work begins."""
+        """Rows of (name, value) to show before a run starts."""
         height, width = self.image_size
         more = ", ..." if self.num_classes > 10 else ""
         return [
@@ -118,11 +118,11 @@ class ImageData:
     def _counts(self, images: Images) -> str:
         counts = torch.bincount(images.labels, minlength=self.num_classes)
         few, many = int(counts.min()), int(counts.max())
-        return f"{len(images):,} images, {few if few == many else f'{few} to {many}'} a class"
+        return f"{len(images):,} images, {few if few == many else f'{few} to {many}'} per class"
 
 
 def fingerprint(*parts: Images) -> str:
-    """The sha256 over pixels and labels."""
+    """The sha256 of pixels and labels."""
     digest = hashlib.sha256()
     for images in parts:
         digest.update(str(tuple(images.pixels.shape)).encode())
@@ -132,19 +132,19 @@ def fingerprint(*parts: Images) -> str:
 
 
 def statistics(images: Images) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of every channel on a scale from 0 to 1, exactly, from the histogram of its bytes."""
+    """Exact mean and standard deviation of each channel on a scale from 0 to 1, from the histogram of its bytes."""
     values = torch.arange(256, dtype=torch.float64) / 255
     means, stds = [], []
     for channel in images.pixels.unbind(1):
         share = torch.bincount(channel.flatten(), minlength=256).double() / channel.numel()
         mean = (share * values).sum()
         means.append(float(mean))
-        # A channel of one value has no spread to scale to; 1 leaves it at 0.
+        # A constant channel has standard deviation 0; 1 avoids the division and leaves the channel at 0.
         stds.append(float((share * (values - mean) ** 2).sum().sqrt()) or 1.0)
     return tuple(means), tuple(stds)
 
 
 def shared_images(train: Images, test: Images) -> int:
-    """How many of the test images stand in the training part too, byte for byte."""
+    """Number of test images that are also training images, byte for byte."""
     known = {hashlib.blake2b(image, digest_size=16).digest() for image in train.rows.numpy()}
     return sum(hashlib.blake2b(image, digest_size=16).digest() in known for image in test.rows.numpy())

@@ -1,4 +1,4 @@
-"""One door to all images: a name or images in, an :class:`ImageData` out."""
+"""Load a data set by name or from given images, as an :class:`ImageData`."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from adarts.registry import Registry
 from adarts.source_file import in_one_line
 
 Loader = Callable[..., Any]
-"""From the image settings, and where the name goes on behind a colon, that text, to what :func:`as_source` takes, or a Source."""
+"""(image settings[, text after the colon of the name]) -> a Source, or an input of :func:`as_source`."""
 
-# The test images belong to the set, not to a run: with another seed a search would learn from a training's test images.
+# Constant, so that all runs share one test set: with a seed per run, a search would learn from a training's test images.
 _SPLIT_SEED = 0
 
 
 def _check(loader: object) -> None:
     if not callable(loader):
-        raise TypeError(f"{loader!r:.60} is no function that loads images")
+        raise TypeError(f"{loader!r:.60} is not a function that loads images")
 
 
 DATA: Registry[Loader] = Registry("data set", "adarts.data", _check)
@@ -42,28 +42,28 @@ _IMAGES: dict[str, Mapping[str, Any]] = {}
 
 
 def register_data(name: str, loader: Loader, images: Mapping[str, Any] | None = None) -> None:
-    """Make a data set known by a name, as in ``--data NAME``.
+    """Register a data set under a name, for ``--data NAME``.
 
     Args:
         name: without a colon.
-        loader: from the image settings (:class:`adarts.config.settings.ImageSettings`; size, share of the test and number of
-            images are seen to behind it) to a map-style data set, a pair of arrays, or a pair (train, test) of either. One
-            with a second argument takes what stands behind a colon in ``--data NAME:TEXT``.
+        loader: called with the image settings (:class:`adarts.config.settings.ImageSettings`); returns a map-style data set,
+            a pair of arrays, or a pair (train, test) of either. Size, share of the test set and number of images are applied
+            afterwards. An optional second argument receives TEXT from ``--data NAME:TEXT``.
         images: image settings that suit the data set, such as ``{"flip": False}`` for digits or text. They replace those of the
             scale and the method; options and configuration files replace them.
 
     Raises:
-        ValueError: the name is taken, or has a colon.
-        TypeError: the loader cannot be called.
+        ValueError: the name is taken or has a colon.
+        TypeError: the loader is not callable.
     """
     if not re.fullmatch(r"\w[\w.-]*", name):
-        raise ValueError(f"a data set has a name such as 'cifar10', not {name!r:.60}")
+        raise ValueError(f"a data set needs a name such as 'cifar10', not {name!r:.60}")
     DATA.add(name, loader)
     _IMAGES[name] = dict(images or {})
 
 
 def settings_of(data: str) -> dict[str, Any]:
-    """The settings that a data set brings with it, as a section ``images``; empty for one that brings none."""
+    """The image settings registered with a data set, as a section ``images``, which may be empty."""
     return {"images": dict(_IMAGES.get(data.split(":", 1)[0], {}))}
 
 
@@ -71,29 +71,29 @@ def load_images(source: str | Source, settings: ImageSettings, seed: int) -> Ima
     """Load a data set into memory.
 
     Args:
-        source: a name that is registered, ``folder:PATH``, a loader in a file, ``path/to/file.py:NAME``; or images that
-            :func:`as_source` has read.
-        settings: size, reduction, share of the test, and where named sets lie.
-        seed: decides which images stay when `per_class` reduces the training part.
+        source: a registered name, ``folder:PATH``, a loader in a file, ``path/to/file.py:NAME``; or images read by
+            :func:`as_source`.
+        settings: size, reduction, share of the test set, and folder of named sets.
+        seed: selects the training images that `per_class` keeps.
 
     Raises:
-        ConfigError: if there is no such source.
-        DataError: if the images are not there or cannot be used.
+        ConfigError: the source is unknown.
+        DataError: the images are missing or unusable.
     """
     found = source if isinstance(source, Source) else _read(source, settings)
     train, test, notes = found.train, found.test, list(found.notes)
     if test is None:
         stay, out = hold_out(train, settings.test_fraction, _SPLIT_SEED)
         train, test = train.select(stay), train.select(out)
-        notes.append(f"{len(test):,} images kept for the test, the same ones in every run")
+        notes.append(f"{len(test):,} images held out as the test set, the same ones in every run")
     if settings.per_class is not None:
         whole = len(train)
         train = train.select(subset(train, settings.per_class, seed))
-        notes.append(f"reduced to {len(train):,} of {whole:,} training images, at most {settings.per_class} a class")
+        notes.append(f"reduced to {len(train):,} of {whole:,} training images, at most {settings.per_class} per class")
     if settings.size is not None:
         train, test = (_scaled(part, settings.size, notes) for part in (train, test))
     if shared := shared_images(train, test):
-        notes.append(f"{shared} of the test images stand in the training part too")
+        notes.append(f"{shared} of the test images are also training images")
     mean, std = found.normalization or statistics(train)
     return ImageData(found.name, found.classes, train, test, mean, std, tuple(notes))
 
@@ -102,33 +102,33 @@ def _read(source: str, settings: ImageSettings) -> Source:
     name, *argument = [source] if names_code(source) else source.split(":", 1)
     if name == "dataset":
         what = "adarts.search or adarts.train with the same data=, config_file= and run={'run_dir': ...}"
-        raise ConfigError(f"data '{source[:60]}' was given as an object in Python; go on from there: {what}")
+        raise ConfigError(f"data '{source[:60]}' was given as an object in Python; continue there with {what}")
     loader = DATA.get(name)
     try:
         inspect.signature(loader).bind(settings, *argument)
     except TypeError:
-        takes = "takes nothing behind a colon" if argument else f"needs more behind a colon: {name}:TEXT"
+        takes = "takes no text after a colon" if argument else f"needs a text after a colon: {name}:TEXT"
         raise ConfigError(f"data set '{name}' {takes}") from None
     try:
         found = loader(settings, *argument)
     except AdartsError:
         raise
-    except Exception as error:  # somebody else's code may raise whatever it likes
+    except Exception as error:  # user code may raise anything
         raise DataError(f"data set '{source}' cannot be loaded: {in_one_line(error)}") from error
     return found if isinstance(found, Source) else as_source(found, name.rpartition(":")[2])
 
 
 def _load_folder(settings: ImageSettings, path: str = "") -> Source:
     if not path:
-        raise ConfigError("folder: needs the path of a folder, as in folder:photos")
+        raise ConfigError("folder: needs a path, as in folder:photos")
     try:
         folder = Path(path).expanduser()
-    except RuntimeError as error:  # ~NAME of somebody who has no home here
+    except RuntimeError as error:  # ~NAME of an unknown user
         raise DataError(f"folder:{path}: {error}") from error
     return load_folder(folder, settings)
 
 
-# A digit in a mirror is no digit; and 4 of 16 pixels would crop too much of one.
+# Flipped digits are not digits, and a padding of 4 would crop too much of 16 pixels.
 register_data("digits", load_digits, {"flip": False, "crop_padding": 2})
 register_data("folder", _load_folder)
 for _name in CIFAR:

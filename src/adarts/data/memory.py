@@ -1,4 +1,4 @@
-"""How much memory there is to put images into."""
+"""Check that images fit into memory."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ _GROUP = Path("/sys/fs/cgroup")
 
 
 def require_memory(count: int, size: int) -> None:
-    """Refuse so many images of a side that cannot be held.
+    """Refuse `count` images with side `size` if they do not fit into memory.
 
     Raises:
-        DataError: if there is less memory than twice the set, which is there twice while it is divided or scaled.
+        DataError: less memory is available than twice the size of the set. Splitting and scaling need two copies.
     """
     need, available = 2 * count * size * size * 3, available_memory()
     if available is not None and need > available:
         raise DataError(
-            f"{count:,} images of {size}x{size} need {need / 2**30:.1f} GiB of memory, {available / 2**30:.1f} GiB are free; "
+            f"{count:,} images of {size}x{size} need {need / 2**30:.1f} GiB of memory, but {available / 2**30:.1f} GiB are free; "
             "choose a smaller --images.size or fewer images"
         )
 
 
 def available_memory() -> int | None:
-    """Bytes that can be had without swapping, within the limit of a container; None where the system does not tell."""
+    """Bytes available without swapping, within the limit of a container; None if unknown."""
     known = [amount for amount in (_machine(), _container()) if amount is not None]
     return min(known, default=None)
 
@@ -41,7 +41,7 @@ def _machine() -> int | None:
 
 
 def _container() -> int | None:
-    """What is left below the limit of control group version 2."""
+    """Bytes left below the memory limit of a container (control groups, version 2)."""
     try:
         limit, used = ((_GROUP / name).read_text().strip() for name in ("memory.max", "memory.current"))
     except OSError:

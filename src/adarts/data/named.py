@@ -1,4 +1,4 @@
-"""CIFAR-10 and CIFAR-100 from the files that their author publishes, read by torchvision."""
+"""CIFAR-10 and CIFAR-100, read by torchvision from the files of their author."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class _Cifar:
-    """Facts of one set: torchvision's class, and mean and standard deviation of its training images."""
+    """Facts of one data set: torchvision's class, download size, mean and standard deviation of the training images."""
 
     reader: str
     megabytes: int
@@ -37,16 +37,16 @@ def load_cifar(name: str, settings: ImageSettings) -> Source:
     """Read one of :data:`CIFAR`.
 
     Raises:
-        DataError: if its files are missing or damaged and may not be, or cannot be, downloaded.
+        DataError: files are missing or damaged, and downloading is not allowed or fails.
     """
-    from torchvision import datasets  # takes a second, which the other sources need not wait for
+    from torchvision import datasets  # a slow import, needed only here
 
     facts = CIFAR[name]
     reader = getattr(datasets, facts.reader)
     trouble = _trouble(reader, settings.root)
     if trouble:
         if not settings.download:
-            how = "say where it lies with --images.root, or allow the download with --download"
+            how = "set its folder with --images.root, or allow the download with --download"
             raise DataError(f"{name}: {trouble}; {how}")
         _log.warning("%s: %s; downloading %d MB from %s", name, trouble, facts.megabytes, reader.url)
     try:
@@ -62,7 +62,7 @@ def load_cifar(name: str, settings: ImageSettings) -> Source:
 
 
 def _trouble(reader: Any, root: Path) -> str | None:
-    """What is wrong with the files, by name. Only files with the published checksum are ever unpickled."""
+    """The problem with the first missing or damaged file, or None. Only files with the published checksum are unpickled."""
     from torchvision.datasets.utils import check_integrity
 
     folder = root / reader.base_folder
@@ -71,5 +71,5 @@ def _trouble(reader: Any, root: Path) -> str | None:
         if not path.is_file():
             return f"{path} is missing"
         if not check_integrity(path, md5):
-            return f"{path} is damaged (another md5 than published)"
+            return f"{path} is damaged (its md5 differs from the published one)"
     return None

@@ -1,4 +1,4 @@
-"""What a source of images hands over, before it is divided, reduced, scaled and measured."""
+"""Images as loaded, before they are split, reduced, scaled and measured."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from adarts.data.images import Images, fingerprint
 
 @dataclass(frozen=True)
 class Source:
-    """Images as they were found.
+    """Images as loaded.
 
     Attributes:
-        name: short, for file names and tables.
-        classes: their names.
-        train: the training part.
-        test: the test part; None keeps a share of every class of the training part for it.
+        name: short name for files and tables.
+        classes: names of the classes.
+        train: training images.
+        test: test images; if None, a share of every class of the training images becomes the test set.
         notes: what was left out or changed.
-        normalization: published mean and standard deviation by channel; none takes those of the training part.
+        normalization: published mean and standard deviation by channel; if None, they are computed from the training images.
     """
 
     name: str
@@ -29,6 +29,6 @@ class Source:
 
     @property
     def reference(self) -> str:
-        """What stands for images that were given as objects in the configuration of a run: a name and their fingerprint."""
+        """Name and fingerprint; the configuration of a run stores it for images given as objects."""
         parts = [self.train] if self.test is None else [self.train, self.test]
         return f"dataset:{self.name}-{fingerprint(*parts)[:12]}"

@@ -1,4 +1,4 @@
-"""Seeded, stratified splits of labeled images. All return ascending int64 indices."""
+"""Seeded, stratified splits of labeled images. All functions return ascending int64 indices."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from adarts.seeding import generator
 
 
 def search_split(images: Images, settings: ImageSettings, seed: int) -> tuple[Tensor, Tensor]:
-    """Split the training images of a search, as `settings.split` says.
+    """Split the training images of a search according to `settings.split`.
 
     Returns:
-        The indices that the weights learn from, and those that the alphas learn from.
+        The indices for the weights, and the indices for the alphas.
 
     Raises:
-        ConfigError: if halves by index leave a class out of one half.
+        ConfigError: with a split by index, a class is missing from one half.
     """
     if settings.split == "index":
         first, second = torch.arange(len(images)).split([len(images) // 2, len(images) - len(images) // 2])
         if set(images.labels[first].tolist()) != set(images.labels[second].tolist()):
-            raise ConfigError("halves by index would leave a class out of one half; use --images.split stratified")
+            raise ConfigError("a split by index would leave a class out of one half; use --images.split stratified")
         return first, second
     parts: tuple[list[Tensor], list[Tensor]] = ([], [])
-    odd = 0  # the odd image of a class goes to either half in turn, so that the halves stay equal
+    odd = 0  # odd images go to the two halves alternately, so that the halves stay equal
     for members in _shuffled_classes(images.labels, seed, "split"):
         middle = (len(members) + (odd % 2 == 0)) // 2
         odd += len(members) % 2
@@ -38,10 +38,10 @@ def search_split(images: Images, settings: ImageSettings, seed: int) -> tuple[Te
 
 
 def hold_out(images: Images, fraction: float, seed: int) -> tuple[Tensor, Tensor]:
-    """Keep a share of every class apart, if it is above 0: at least one image and never all, as far as a class has two.
+    """Hold out a share of every class: at least one image per class, and never all of them; nothing if the share is 0.
 
     Returns:
-        The indices that stay, and those that are held out.
+        The indices that stay, and the indices held out.
     """
     stay, out = [], []
     for members in _shuffled_classes(images.labels, seed, "hold out"):
@@ -54,12 +54,12 @@ def hold_out(images: Images, fraction: float, seed: int) -> tuple[Tensor, Tensor
 
 
 def subset(images: Images, per_class: int, seed: int) -> Tensor:
-    """Indices of at most so many images of each class."""
+    """Indices of at most `per_class` images of each class."""
     return _joined([members[:per_class] for members in _shuffled_classes(images.labels, seed, "subset")])
 
 
 def _shuffled_classes(labels: Tensor, seed: int, purpose: str) -> Iterator[Tensor]:
-    """The indices of every class in turn, each in a random order of its own."""
+    """For every class, its indices in random order."""
     for label in labels.unique().tolist():
         members = (labels == label).nonzero().squeeze(1)
         yield members[torch.randperm(len(members), generator=generator(seed, purpose, label))]

@@ -1,6 +1,6 @@
-"""Carrying out a run so that it survives: folder, lock, metrics, checkpoints, signals, progress, and the driver.
+"""Interruptible runs: run folder, lock, metrics, checkpoints, signals, progress, and the driver.
 
-A verb writes a :class:`Task` (what one step does) and says::
+Search and training each implement a :class:`Task` (one step at a time) and run it with::
 
     device = RunFolder.check("search", config)  # before images are read
     with RunFolder.open("search", "cifar10-adarts", config) as run:

@@ -1,7 +1,7 @@
-"""Functions of tensors that a GPU replays as one CUDA graph, instead of launching their thousands of kernels one by one.
+"""Capture functions of tensors as CUDA graphs, so that a GPU replays thousands of kernels with one launch.
 
-A run on the CPU never comes here. What is captured is the function itself: its first calls run as they are, on the stream of the
-capture, so that a captured run carries out the same steps in the same order as one that is not.
+Runs on the CPU do not use this module. The first calls of a function run normally on the stream of the capture, so a
+captured run executes the same steps in the same order as one without capture.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 
 WARM_UP = 3
-"""Calls before the capture, in which libraries choose their algorithms and optimizers make their state."""
+"""Calls before the capture; libraries choose their algorithms and optimizers create their state in them."""
 
 Outputs = list[Tensor]
 
 
 class CudaGraphs:
-    """Records CUDA graphs that share one pool of memory; no two of them run at the same time."""
+    """Records CUDA graphs that share one memory pool; two of them must never run at the same time."""
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
@@ -26,7 +26,7 @@ class CudaGraphs:
         self.pool = torch.cuda.graph_pool_handle()
 
     def warm_up(self, function: Callable[[], Outputs]) -> Outputs:
-        """Carry the function out once, as the recording will."""
+        """Call the function once on the stream of the recording."""
         main = torch.cuda.current_stream(self.device)
         self.stream.wait_stream(main)
         with torch.cuda.stream(self.stream):
@@ -35,7 +35,7 @@ class CudaGraphs:
         return outputs
 
     def record(self, function: Callable[[], Outputs]) -> Callable[[], Outputs]:
-        """What repeats the function on the same memory; recording alone computes nothing."""
+        """Record the function and return a function that replays it on the same memory; recording computes nothing."""
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.device(self.device), torch.cuda.graph(graph, pool=self.pool, stream=self.stream):
             outputs = function()
@@ -48,14 +48,14 @@ class CudaGraphs:
 
 
 class Captured:
-    """A function of tensors, recorded after a few calls and replayed from then on: ``function = Captured(function, recorder)``.
+    """A function of tensors that is recorded after a few calls and then replayed: ``function = Captured(function, recorder)``.
 
-    The function may change whatever it likes, but in place: the recording knows the memory, not the variables. Whoever
-    puts other tensors in their place (a loaded optimizer) calls :meth:`forget`.
+    The function may change tensors, but only in place, because a recording refers to memory and not to variables. After
+    replacing tensors, e.g. by loading an optimizer, call :meth:`forget`.
 
     Args:
-        function: tensors of the same shapes every time -> tensors.
-        recorder: what it is recorded with.
+        function: tensors -> tensors. Other input shapes cause a new recording.
+        recorder: records the graph.
     """
 
     def __init__(self, function: Callable[..., Outputs], recorder: CudaGraphs) -> None:
@@ -63,7 +63,7 @@ class Captured:
         self.forget()
 
     def forget(self) -> None:
-        """Begin again with the warm-up."""
+        """Discard the recording and start again with the warm-up."""
         self._shapes: list[torch.Size] = []
         self._calls = 0
         self._inputs: list[Tensor] = []
@@ -71,11 +71,11 @@ class Captured:
 
     @property
     def recorded(self) -> bool:
-        """Whether calls are replayed by now."""
+        """Whether calls are replayed."""
         return self._replay is not None
 
     def __call__(self, *inputs: Tensor) -> Outputs:
-        """The function's result; tensors that no later call changes."""
+        """Call or replay the function; later calls do not change the returned tensors."""
         shapes = [tensor.shape for tensor in inputs]
         if shapes != self._shapes:
             self.forget()
@@ -88,5 +88,5 @@ class Captured:
             self._replay = self.recorder.record(lambda: self.function(*self._inputs))
         for static, tensor in zip(self._inputs, inputs, strict=True):
             static.copy_(tensor)
-        # The memory of a result belongs to the pool, so another recording may write there.
+        # Another recording may overwrite a result, because all recordings share the pool.
         return [output.clone() for output in self._replay()]

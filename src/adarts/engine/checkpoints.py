@@ -1,7 +1,7 @@
-"""Checkpoints that are either whole or known to be damaged, with the previous one kept.
+"""Checkpoints with a checksum; the previous one is kept.
 
-A checkpoint is a torch file followed by the sha256 of its bytes: one flipped bit of a torch file alone loads silently
-as wrong numbers. Reading accepts tensors and plain containers only, never code.
+A checkpoint is a torch file followed by the sha256 of its bytes, because a torch file with a flipped bit may load silently
+with wrong numbers. Loading accepts only tensors and plain containers, never code.
 """
 
 from __future__ import annotations
@@ -28,27 +28,27 @@ class Checkpoints:
     """The files `last.pt` and `previous.pt` of a run.
 
     Args:
-        folder: where they lie.
-        config: the configuration that a checkpoint must have been made with, as plain containers.
-        warn: tells the user of a damaged checkpoint.
+        folder: their folder.
+        config: the configuration that checkpoints must match, as plain containers.
+        warn: called with a message about a damaged checkpoint.
     """
 
     def __init__(self, folder: Path, config: Mapping[str, Any], warn: Callable[[str], None]) -> None:
         self.folder = folder
         self._next, self._last, self._previous = (folder / f"{name}.pt" for name in ("next", "last", "previous"))
-        self.loaded = self._last  # the file that `load` took
+        self.loaded = self._last  # the file that `load` used
         self._config = dict(config)
         self._warn = warn
 
     def save(self, state: Mapping[str, Any]) -> None:
-        """Write a new last checkpoint; the one before stays as the previous one.
+        """Write a new last checkpoint; the one before becomes the previous one.
 
         Args:
-            state: tensors, numbers, texts and plain containers.
+            state: tensors, numbers, strings and plain containers.
 
         Raises:
-            CheckpointError: it cannot be written; the earlier ones are as they were.
-            TypeError: the state holds something that could not be read again.
+            CheckpointError: the checkpoint cannot be written; the earlier ones are unchanged.
+            TypeError: the state contains something that could not be loaded again.
         """
         buffer = io.BytesIO()
         torch.save({"format": _FORMAT, "config": self._config, "state": dict(state)}, buffer)
@@ -63,14 +63,14 @@ class Checkpoints:
             self._rotate()
 
     def load(self) -> dict[str, Any] | None:
-        """The state of the newest checkpoint that is whole; none if there has never been one.
+        """Load the state of the newest intact checkpoint; None if there is no checkpoint.
 
         Raises:
-            CheckpointError: all are damaged or cannot be read, or they belong to another configuration.
+            CheckpointError: all are damaged or unreadable, or they belong to another configuration.
         """
         with self._refusals():
             if self._next.exists():
-                self._rotate()  # a process was killed between the writing and the renaming
+                self._rotate()  # a process was killed between writing and renaming
             there = [path for path in (self._last, self._previous) if path.exists()]
         problems: list[str] = []
         for path in there:
@@ -82,7 +82,7 @@ class Checkpoints:
             if keys := differing_keys(content["config"], self._config):
                 raise CheckpointError(f"{path} was made with another configuration: {', '.join(keys)} differ")
             if problems:
-                with self._refusals():  # lest the next save takes it for a good previous one
+                with self._refusals():  # so that the next save does not keep it as the previous one
                     self._last.replace(self._last.with_suffix(".damaged"))
                 self._warn(f"{problems[0]}; using the previous checkpoint {path}")
             self.loaded = path
@@ -99,7 +99,7 @@ class Checkpoints:
 
     @contextmanager
     def _refusals(self) -> Iterator[None]:
-        """Make one line of what the drive refuses."""
+        """Turn errors of the drive into a one-line CheckpointError."""
         try:
             yield
         except OSError as error:
@@ -115,11 +115,11 @@ def _read(path: Path) -> dict[str, Any]:
         raise CheckpointError(f"{path} is empty")
     body, seal = memoryview(data)[:-_SEAL_LENGTH], data[-_SEAL_LENGTH:]
     if seal != _SEAL + hashlib.sha256(body).hexdigest().encode():
-        raise CheckpointError(f"{path} is damaged: its checksum does not fit ({len(data):,} bytes)")
+        raise CheckpointError(f"{path} is damaged: its checksum does not match ({len(data):,} bytes)")
     try:
         content = _load(io.BytesIO(body))
     except Exception as error:  # a hostile file may fail in any way
-        raise CheckpointError(f"{path} is refused: it holds more than tensors and plain containers") from error
+        raise CheckpointError(f"{path} is refused: it contains more than tensors and plain containers") from error
     found = {name: type(value) for name, value in content.items()} if isinstance(content, dict) else {}
     if found != {"format": int, "config": dict, "state": dict} or content["format"] != _FORMAT:
         raise CheckpointError(f"{path} is not a checkpoint of this version of adarts")
@@ -131,13 +131,13 @@ def _load(file: io.BytesIO) -> Any:
 
 
 def require_same_images(now: str, before: str) -> None:
-    """Refuse to continue with other images: the splits would mix what was held out with what was learned from.
+    """Refuse to continue with other images, whose splits would mix held-out images with training images.
 
     Raises:
         CheckpointError: the fingerprints differ.
     """
     if now != before:
         raise CheckpointError(
-            f"the images are not those that the run began with (fingerprint {before[:12]}, now {now[:12]}); "
-            "bring them back or start a new run"
+            f"the images have changed since the run began (fingerprint {before[:12]}, now {now[:12]}); "
+            "restore them or start a new run"
         )

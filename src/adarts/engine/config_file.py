@@ -1,4 +1,4 @@
-"""The file `config.yaml` of a run: the complete configuration, which reads back exactly."""
+"""The file `config.yaml` of a run, with its complete configuration."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ AnySettings = TypeVar("AnySettings", bound=Settings)
 
 
 def read_config(run_dir: Path, kind: type[AnySettings]) -> AnySettings:
-    """The configuration that a run was started with.
+    """Read the configuration of a run.
 
     Raises:
-        CheckpointError: there is none, it is of another format, or it is not a configuration of this kind.
+        CheckpointError: the file is missing, has another format, or is not a configuration of this kind.
     """
     path = run_dir / CONFIG_FILE
     try:
@@ -36,9 +36,10 @@ def read_config(run_dir: Path, kind: type[AnySettings]) -> AnySettings:
 
 
 def compared_settings(config: Settings) -> dict[str, Any]:
-    """The settings that make two runs the same run: all but where and how it is carried out, and leave to download.
+    """The settings that must be equal to continue a run.
 
-    Of how it is carried out only the precision counts: it changes more than the last bits. To recompute changes none.
+    These are all settings except the section `run`, `images.root`, `images.download` and `supernet.recompute`. From `run`,
+    only the precision is compared, because it changes more than the last bits of a result.
     """
     circumstances = set(RunSettings.model_fields) - {"precision"}
     left_out = {"run": circumstances, "images": {"download", "root"}, "supernet": {"recompute"}}

@@ -1,8 +1,7 @@
-"""Carry out the steps and epochs of a task so that a stop at any moment costs little and changes nothing.
+"""Run the steps and epochs of a task so that it can be stopped at any time without changing the result.
 
-The driver knows nothing of networks. It asks the task for one step after the other, adds up what the steps return, and
-owns everything around them: checkpoints, metrics, stops, progress, and what to do when a loss is not finite or memory
-runs out.
+The driver knows nothing about networks. It calls the task step by step, sums up what the steps return, and handles
+checkpoints, metrics, stops, progress, losses that are not finite, and running out of memory.
 """
 
 from __future__ import annotations
@@ -26,65 +25,65 @@ from adarts.errors import CheckpointError, NotFiniteError, OutOfMemoryError, Sto
 
 @contextmanager
 def whole_run(what: str) -> Iterator[None]:
-    """Around all that a run does, also outside its steps: a signal stops it, and memory that runs out is said in one line."""
+    """Context of a whole run, including work outside its steps: signals stop it, and running out of memory is one line."""
     with StopSignals(), out_of_memory_named(f"in the {what}"):
         yield
 
 
 class Task(Protocol):
-    """What is carried out. Equal states lead to equal steps: all randomness is a function of (seed, epoch, step)."""
+    """The work of a run, in steps. Equal states lead to equal steps: all randomness is a function of (seed, epoch, step)."""
 
     check_stop: Callable[[], None]
-    """Called between the batches of a long measurement; it may raise to stop the run. The driver sets it."""
+    """Set by the driver. The task calls it between the batches of a long measurement; it may raise to stop the run."""
 
     @property
     def epochs(self) -> int:
-        """Number of epochs; a task that ends early says so before the last of them is over."""
+        """Number of epochs. A task that stops early lowers it before its last epoch is over."""
 
     def steps(self, epoch: int) -> int:
-        """Number of steps of an epoch."""
+        """Number of steps in an epoch."""
 
     def step(self, epoch: int, step: int) -> Mapping[str, Tensor | float]:
-        """Carry out one step.
+        """Run one step.
 
         Returns:
-            Sums, which are added up over the epoch. The progress bar shows the sum ``loss`` over the sum ``images``.
+            Sums, accumulated over the epoch. The progress bar shows the sum ``loss`` divided by the sum ``images``.
 
         Raises:
             NotFiniteError: a loss is NaN or infinite; raised before anything is updated.
         """
 
     def end_epoch(self, epoch: int, totals: dict[str, float]) -> dict[str, Any]:
-        """Measure what is measured once an epoch and return the metrics record: plain JSON, and no times.
+        """Take the measurements at the end of an epoch and return the metrics record: plain JSON without times.
 
-        A long measurement calls :meth:`RunFolder.stop_if_asked` now and then, before it changes the task's own state:
-        the epoch then ends after the resume.
+        A long measurement calls `check_stop` regularly, before it changes the task's own state. If the run stops there, the
+        epoch ends after the resume.
         """
 
     def describe(self, record: Mapping[str, Any]) -> str:
-        """One plain line for people about an epoch's record."""
+        """Describe an epoch's record in one line of text."""
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that later steps depend on: tensors, numbers, texts and plain containers only."""
+        """Everything that later steps depend on; only tensors, numbers, strings and plain containers."""
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over a state of :meth:`state_dict`; its tensors lie on the CPU."""
+        """Load a state of :meth:`state_dict`; its tensors are on the CPU."""
 
     def halve_batch(self) -> bool:
-        """Use half as many images at a time with the same update as before; False when that is impossible.
+        """Process half as many images at a time, with unchanged updates; return False if that is impossible.
 
-        The choice belongs to :meth:`state_dict`, so that a resumed run keeps it.
+        :meth:`state_dict` includes this choice, so a resumed run keeps it.
         """
 
 
 def carry_out(task: Task, run: RunFolder, settings: RunSettings, describe: Callable[[], str] = str) -> None:
-    """Carry out the task from its beginning or its last checkpoint to its end.
+    """Run the task to its end, from the start or from its last checkpoint.
 
     Args:
-        task: what is done.
-        run: where its state is kept.
-        settings: how often.
-        describe: what will be done and what it will cost, for people; it may measure steps, if it undoes them.
+        task: the task.
+        run: its run folder.
+        settings: checkpoint interval and number of rollbacks.
+        describe: returns a text about the work and its cost. It may time steps, but must undo them.
 
     Raises:
         Stopped: a signal or the time limit ended the run; a checkpoint was written.
@@ -97,7 +96,7 @@ def carry_out(task: Task, run: RunFolder, settings: RunSettings, describe: Calla
 
 
 class _StepTooLarge(Exception):
-    """Memory did not suffice for a step; it says what torch said."""
+    """A step ran out of memory; carries torch's message."""
 
 
 class _Driver:
@@ -109,7 +108,7 @@ class _Driver:
 
     def carry_out(self, describe: Callable[[], str]) -> None:
         with self.run.signals.deferred():
-            # Inside, too: a signal that meets a step to be undone, or the first checkpoint half written, stops as after a step.
+            # Describing and starting are inside too: a signal must not interrupt a timed step or the first checkpoint.
             if text := describe():
                 self.run.log(text)
             self._start()
@@ -126,13 +125,13 @@ class _Driver:
                 continue
             except _StepTooLarge as error:
                 reason = str(error)
-            # Here the exception is gone, and with it the frames that held the step's tensors.
+            # Outside the except block: the exception's frames no longer hold the step's tensors.
             self._halve_batch(reason)
 
     def _start(self) -> None:
         state = self.run.checkpoints.load()
         if state is None:
-            # Saved before the first step: a full disk shows at once, and there is a state to return to.
+            # Save before the first step: a full disk shows at once, and a rollback has a state to return to.
             self.run.metrics.truncate(0)
             self._save()
         else:
@@ -140,7 +139,7 @@ class _Driver:
             self.run.log(f"continuing from {self._position()}")
 
     def _advance(self) -> None:
-        """One step, or the end of an epoch."""
+        """Run one step, or end the epoch."""
         steps = self.task.steps(self.epoch)
         if self.step == steps:
             self._end_epoch()
@@ -153,7 +152,7 @@ class _Driver:
                 raise _StepTooLarge(first_line(error)) from error
             self.step += 1
             for name, value in sums.items():
-                # Kept as tensors, so that no step waits for the device; in double, so that long sums stay exact.
+                # Tensors, so that no step waits for the device; double, so that long sums stay exact.
                 value = value.detach().double() if isinstance(value, Tensor) else value
                 self.totals[name] = self.totals.get(name, 0.0) + value
             self.progress.step(self.epoch, self.step, steps, self.totals)
@@ -163,7 +162,7 @@ class _Driver:
             self._save()
 
     def _halve_batch(self, reason: str) -> None:
-        """Memory did not suffice for a step: go back to the last checkpoint, and on with smaller batches."""
+        """After running out of memory, return to the last checkpoint and continue with smaller batches."""
         position = self._position()
         gc.collect()
         if torch.cuda.is_available():
@@ -171,14 +170,14 @@ class _Driver:
         self._restore_last()
         if not self.task.halve_batch():
             raise OutOfMemoryError(f"out of memory, even with the smallest batch: {reason}")
-        self.run.warn(f"out of memory at {position}: halving the batch and adding up gradients instead")
+        self.run.warn(f"out of memory at {position}: halving the batch and accumulating gradients")
         self._save()
 
     def _end_epoch(self) -> None:
         try:
-            with out_of_memory_named(f"at {self._position()}"):  # smaller steps would not help a measurement
+            with out_of_memory_named(f"at {self._position()}"):  # halving the batch of steps would not help here
                 record = self.task.end_epoch(self.epoch, {name: float(total) for name, total in self.totals.items()})
-        except StoppedAtOnce:  # anywhere in there, so the task may have changed by half: nothing to save
+        except StoppedAtOnce:  # the task may be in an inconsistent state, so do not save it
             raise
         except Stopped as asked:
             self._stop(asked)
@@ -200,7 +199,7 @@ class _Driver:
             raise NotFiniteError(f"{message}; stopped before the update{used}") from error
         rollbacks = self.rollbacks + 1
         self._restore_last()
-        # Counted in the checkpoint: an equal state leads to an equal step, and a resume must not start the count anew.
+        # Saved in the checkpoint, so that a resume does not reset the count.
         self.rollbacks = rollbacks
         self._save()
         self.run.warn(f"{message}; rollback {rollbacks} of {self.settings.rollbacks} to {self._position()}")
@@ -220,7 +219,7 @@ class _Driver:
         self.saved_at = time.monotonic()
 
     def _restore(self, state: dict[str, Any]) -> float:
-        """Go to a saved state; returns the seconds that were spent until then."""
+        """Load a saved state; return the seconds spent up to it."""
         try:
             self.task.load_state_dict(state["task"])
             self.epoch, self.step, self.rollbacks = (int(state[name]) for name in ("epoch", "step", "rollbacks"))
@@ -237,7 +236,7 @@ class _Driver:
     def _restore_last(self) -> None:
         state = self.run.checkpoints.load()
         if state is None:
-            raise CheckpointError(f"{self.run.path}: its checkpoints disappeared while it ran")
+            raise CheckpointError(f"{self.run.path}: the checkpoints disappeared during the run")
         self._restore(state)
 
     def _position(self) -> str:
@@ -248,7 +247,7 @@ class _Driver:
         return f"epoch {self.epoch + 1}/{self.task.epochs}, {place}"
 
     def _done(self) -> float:
-        """Epochs carried out, with the fraction of the current one; its end counts as one more step."""
+        """Finished epochs plus the fraction of the current one; the end of an epoch counts as one more step."""
         if self.epoch >= self.task.epochs:
             return float(self.epoch)
         return self.epoch + self.step / (self.task.steps(self.epoch) + 1)

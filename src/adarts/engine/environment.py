@@ -1,4 +1,4 @@
-"""On what a run is carried out: device, threads, versions; written down, and compared when a run is continued."""
+"""The environment of a run: device, threads, versions. It is recorded, and compared when a run is continued."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ from adarts import kernels
 from adarts.config.settings import RunSettings
 from adarts.errors import ConfigError, nearest
 
-# What may change the last bits of a result.
+# These may change the last bits of a result.
 _COMPARED = ("torch", "cuda", "device", "cpu", "threads", "kernels", "kernels_build")
 _DEVICES = ("auto", "cpu", "cuda", "cuda:0")
 _DEVICE = re.compile(r"(auto|cpu)|cuda(?::([0-9]{1,9}))?")
 
 
 def prepare_device(settings: RunSettings) -> torch.device:
-    """Set the number of CPU threads and which kernels run on them, and find the device.
+    """Set the number of CPU threads and the kernels, and return the device.
 
     Raises:
-        ConfigError: the device is unknown or not there.
+        ConfigError: the device is unknown or does not exist.
     """
     if settings.threads is not None:
         torch.set_num_threads(settings.threads)
     kernels.use(settings.kernels)
     if "," in settings.device:
         raise ConfigError(
-            f"--device {settings.device!r} (run.device): one run uses one device; to use several, start a search on each, or a "
+            f"--device {settings.device!r} (run.device): one run uses one device; to use several, start one run on each, or a "
             "sweep with --slots, whose searches share one"
         )
     match, asked = _DEVICE.fullmatch(settings.device), f"--device {settings.device!r} (run.device)"
@@ -48,18 +48,18 @@ def prepare_device(settings: RunSettings) -> torch.device:
     if name is not None:
         return torch.device("cuda" if name == "auto" and torch.cuda.is_available() else "cpu")
     if int(index or 0) >= torch.cuda.device_count():
-        raise ConfigError(f"{asked} is not there: torch sees {torch.cuda.device_count()} CUDA device(s)")
+        raise ConfigError(f"{asked} does not exist: torch sees {torch.cuda.device_count()} CUDA device(s)")
     return torch.device("cuda" if index is None else f"cuda:{int(index)}")
 
 
 def scale_of_machine(device: str) -> str:
-    """The scale that a machine can carry: ``gpu`` where a run with this device setting takes a GPU, else ``cpu``."""
+    """The scale for this machine: ``gpu`` if a run with this device setting uses a GPU, else ``cpu``."""
     return "gpu" if device != "cpu" and torch.cuda.is_available() else "cpu"
 
 
 def environment(device: torch.device, precision: str = "float32") -> dict[str, Any]:
-    """What somebody needs to know to repeat a run on this device; the precision is that of its steps."""
-    native = kernels.status() if device.type == "cpu" and kernels.active() == "native" else None  # asking builds them
+    """Facts needed to repeat a run on this device; `precision` is the precision of its steps."""
+    native = kernels.status() if device.type == "cpu" and kernels.active() == "native" else None  # builds the kernels
     return {
         "started": datetime.now().astimezone().isoformat(timespec="seconds"),
         "command": _command(),
@@ -80,18 +80,18 @@ def environment(device: torch.device, precision: str = "float32") -> dict[str, A
 
 
 def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What may change the last bits of the result, in words like ``threads 1 -> 2``."""
+    """Differences that may change the last bits of the result, such as ``threads 1 -> 2``."""
     return [f"{key} {before[key]} -> {now[key]}" for key in _COMPARED if before[key] != now[key]]
 
 
 def changed_sources(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Of method, space and data those whose file is another than before: ``method_source`` and the like hold its sha256."""
+    """Which of method, space and data come from a file whose sha256 (``method_source`` etc.) has changed."""
     sources = [name for name in before if name.endswith("_source")]
     return [name.removesuffix("_source") for name in sources if before[name] != now.get(name)]
 
 
 def _command() -> str | None:
-    """The command line, unless somebody's own program or notebook called the package: its words mean nothing here."""
+    """The `adarts` command line; None if the package was called from another program or a notebook."""
     program = Path(*sys.argv[:1])
     if program.name != "adarts" and program.parts[-3:] != ("adarts", "cli", "__main__.py"):
         return None
@@ -99,9 +99,9 @@ def _command() -> str | None:
 
 
 def _git_commit() -> str | None:
-    """The commit of the package when it runs from a clone, with ``-dirty`` when files were changed."""
+    """The commit of the package if it runs from a clone, with ``-dirty`` if files were changed."""
     folder = Path(adarts.__file__).parent
-    tracked = _git(folder, "ls-files", "--error-unmatch", "__init__.py")  # not merely installed inside somebody's clone
+    tracked = _git(folder, "ls-files", "--error-unmatch", "__init__.py")  # excludes an install inside another clone
     return _git(folder, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*") if tracked else None
 
 

@@ -1,4 +1,4 @@
-"""Files that are either complete or not there: written beside the target, flushed to the disk, then renamed."""
+"""Atomic file writes: a file is written beside its target, flushed to the disk, then renamed."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _SUFFIX = ".tmp"
 
 
 def write_atomically(path: Path, *parts: bytes | memoryview) -> None:
-    """Write the parts, one after the other, as the whole content of a file.
+    """Replace a file with the concatenated parts.
 
-    Whatever happens, the file at `path` is the earlier or the new one, complete.
+    At every moment, `path` is the complete old or the complete new file.
 
     Raises:
-        CheckpointError: the file cannot be written; nothing of it is left over.
+        CheckpointError: the file cannot be written; no partial file is left over.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}{_SUFFIX}")
     try:
@@ -32,7 +32,7 @@ def write_atomically(path: Path, *parts: bytes | memoryview) -> None:
         temporary.replace(path)
         sync_folder(path.parent)
     except BaseException as error:
-        with suppress(OSError):  # the first error is the one to tell
+        with suppress(OSError):  # report the first error
             temporary.unlink(missing_ok=True)
         if isinstance(error, OSError):
             refuse(path, error, sum(len(part) for part in parts))
@@ -40,13 +40,13 @@ def write_atomically(path: Path, *parts: bytes | memoryview) -> None:
 
 
 def append(path: Path, line: bytes) -> None:
-    """Bring a line to the disk; a file that cannot take it (CheckpointError) ends where it ended before."""
+    """Append a line and flush it to the disk; on failure (CheckpointError) the file keeps its previous content."""
     needed = len(line)
     try:
         with path.open("ab", buffering=0) as file:
             end = file.tell()
             try:
-                while line:  # a disk that fills up takes a part first, and says so at the next write
+                while line:  # a disk that fills up writes a part first and fails at the next write
                     line = line[file.write(line) :]
                 os.fsync(file.fileno())
             except OSError:
@@ -57,13 +57,13 @@ def append(path: Path, line: bytes) -> None:
 
 
 def refuse(path: Path, error: OSError, needed: int) -> NoReturn:
-    """Say in one line which file cannot be written, why, and how much room there is."""
+    """Raise a CheckpointError that says which file cannot be written, why, and how much space is free."""
     reason, free = error.strerror or error, _free(path.absolute().parent)
     raise CheckpointError(f"cannot write {path}: {reason} ({needed:,} bytes needed, {free:,} bytes free)") from error
 
 
 def _free(folder: Path) -> int:
-    """The room on the drive of a folder, which need not be there, nor be ours to look into."""
+    """Free bytes on the drive of a folder; the folder may be missing or unreadable."""
     try:
         return shutil.disk_usage(folder).free
     except OSError:
@@ -73,12 +73,12 @@ def _free(folder: Path) -> int:
 
 
 def to_json(value: Any) -> bytes:
-    """Indented JSON text for people and programs."""
+    """Indented JSON text."""
     return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def sync_folder(folder: Path) -> None:
-    """Bring a rename in this folder to the disk; the file's own fsync does not."""
+    """Flush a rename in this folder to the disk; the file's own fsync does not do this."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -87,6 +87,6 @@ def sync_folder(folder: Path) -> None:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove the temporary files of a process that was killed while it wrote."""
+    """Remove the temporary files of processes that were killed while writing."""
     for path in folder.glob(f".*{_SUFFIX}"):
         path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The folder of a run: found or made, locked, and written so that nothing in it is ever half there."""
+"""The run folder: found or created, locked, and written atomically."""
 
 from __future__ import annotations
 
@@ -40,16 +40,16 @@ _LOG = "log.txt"
 
 
 class RunFolder:
-    """A run folder that this process holds; made by :meth:`open`, left by ``with``.
+    """A run folder locked by this process. Use ``with RunFolder.open(...)``.
 
     Attributes:
         path: the folder.
-        device: where the tensors of this run live.
-        metrics: one record an epoch.
-        checkpoints: the state to go on from.
+        device: device of the run's tensors.
+        metrics: one record per epoch.
+        checkpoints: the checkpoints of the run.
         signals: requests to stop.
-        console: where people read along.
-        resume_command: what continues the run.
+        console: console for log lines and progress.
+        resume_command: command that continues the run.
     """
 
     def __init__(self, path: Path, config: SearchConfig | TrainConfig, device: torch.device) -> None:
@@ -64,21 +64,21 @@ class RunFolder:
         self.checkpoints = Checkpoints(path / CHECKPOINTS, compared_settings(config), self.warn)
         self._lock = Lock(path)
         try:
-            self.metrics = Metrics(path / "metrics.jsonl")  # counts the records: only the holder may
+            self.metrics = Metrics(path / "metrics.jsonl")  # counts the records, so it needs the lock
         except BaseException:
             self._lock.release()
             raise
 
     @staticmethod
     def check(kind: Kind, config: SearchConfig | TrainConfig) -> torch.device:
-        """Refuse at once what :meth:`open` would refuse; nothing is made. For the time before images are read.
+        """Raise the errors that :meth:`open` would raise, without creating anything. Call it before reading images.
 
         Returns:
             The device that the run will use.
 
         Raises:
-            ConfigError: a device or a time limit that cannot be.
-            CheckpointError: the folder is in use, cannot be written, or is of another configuration, or there is no run
+            ConfigError: the device or the time limit is invalid.
+            CheckpointError: the folder is in use, not writable, or belongs to another configuration, or there is no run
                 to resume.
         """
         parse_time_limit(config.run.time_limit)
@@ -90,14 +90,13 @@ class RunFolder:
     def open(
         cls, kind: Kind, label: str, config: SearchConfig | TrainConfig, facts: Mapping[str, Any] | None = None
     ) -> RunFolder:
-        """Make a new run folder, or continue an unfinished one as `config.run` says, after :meth:`check`.
+        """Create a run folder, or continue an unfinished one according to `config.run`; calls :meth:`check` first.
 
         Args:
-            kind: what is run.
-            label: ends the name of a new folder, e.g. ``cifar10-adarts``.
-            config: the whole configuration.
-            facts: what else to write down of the environment: ``method_source``, the sha256 of the file of a method, and
-                likewise of space and data.
+            kind: search or train.
+            label: end of a new folder's name, e.g. ``cifar10-adarts``.
+            config: the complete configuration.
+            facts: further facts for ``environment.json``, such as ``method_source``, the sha256 of a method's file.
         """
         device = cls.check(kind, config)
         run = cls(make_run_dir(kind, label, config), config, device)
@@ -112,58 +111,58 @@ class RunFolder:
 
     @staticmethod
     def find(reference: str | Path, kind: Kind, runs: Path = Path("runs")) -> Path:
-        """The folder of a run that a person means: a path, the name of a run, or ``latest``.
+        """Find a run folder by path, by the run's name, or by ``latest``.
 
         Raises:
-            CheckpointError: there is none.
+            CheckpointError: there is no such run.
         """
         for path in (Path(reference), runs / kind / reference):
             if (path / CONFIG_FILE).is_file():
                 return path.resolve()
         names = ["latest", *(path.name for path in list_run_dirs(runs / kind))]
-        raise CheckpointError(f"no run at {reference} nor under {runs / kind}{nearest(str(reference), names)}")
+        raise CheckpointError(f"no run at {reference}, nor under {runs / kind}{nearest(str(reference), names)}")
 
     @property
     def finished(self) -> bool:
-        """Whether the run has its summary; nothing is left to do then."""
+        """Whether the run is complete, i.e. has its summary."""
         return (self.path / SUMMARY).exists()
 
     @property
     def seconds(self) -> float:
-        """The time that all processes of this run spent on it."""
+        """Time spent by all processes of this run."""
         return time.monotonic() - self._clock
 
     def add_seconds(self, seconds: float) -> None:
-        """Count the time of the processes before this one."""
+        """Add the time of earlier processes."""
         self._clock -= seconds
 
     def log(self, text: str) -> None:
-        """Tell people: on the console and, with the time, in the log file."""
+        """Print a text on the console and write it to the log file with the time."""
         self.console.print(text)
         self._log(text)
 
     def warn(self, text: str) -> None:
-        """Tell people of something that they should look at."""
+        """Log a warning."""
         self.log(f"warning: {text}")
 
     def stop_if_asked(self) -> None:
-        """Raise :class:`Stopped` if a signal or the time limit asks for it; for long work at the end of an epoch."""
+        """Raise :class:`Stopped` after a signal or the time limit; call it during long work at the end of an epoch."""
         if asked := self.signals.asked():
             raise asked
 
     def write(self, name: str, content: str | bytes) -> None:
-        """Write a file, completely or not at all."""
+        """Write a file atomically."""
         write_atomically(self.path / name, content.encode() if isinstance(content, str) else content)
 
     def write_json(self, name: str, value: Any) -> None:
-        """Write a JSON file, completely or not at all."""
+        """Write a JSON file atomically."""
         self.write(name, to_json(value))
 
     def read_json(self, name: str) -> Any:
         """Read a JSON file of this run.
 
         Raises:
-            CheckpointError: it is not there, or not JSON.
+            CheckpointError: it is missing or not JSON.
         """
         path = self.path / name
         try:
@@ -174,13 +173,13 @@ class RunFolder:
             raise CheckpointError(f"{path} is not JSON: {error}") from error
 
     def finish(self, summary: dict[str, Any]) -> dict[str, Any]:
-        """Write the summary with the kind and the time of the run, and return it as it will be read: the run is finished."""
+        """Mark the run as finished: write the summary with kind and time of the run. Returns it as read from the file."""
         self.write_json(SUMMARY, {"kind": self.kind, **summary, "seconds": round(self.seconds, 1)})
         self.log(f"finished: {self.path}")
         return dict(self.read_json(SUMMARY))
 
     def close(self) -> None:
-        """Give back the signals and the lock."""
+        """Restore the signal handlers and release the lock."""
         self.signals.restore()
         self._lock.release()
 
@@ -194,7 +193,7 @@ class RunFolder:
         self.close()
 
     def _prepare(self, config: SearchConfig | TrainConfig, facts: Mapping[str, Any]) -> None:
-        """Write down configuration and environment, or compare them with those of the run that is continued."""
+        """Write configuration and environment of a new run, or compare them with those of the continued run."""
         checkpoints = self.checkpoints.folder
         try:
             checkpoints.mkdir(exist_ok=True)
@@ -205,25 +204,25 @@ class RunFolder:
         now = {**environment(self.device, config.run.precision), **facts}
         if not (self.path / CONFIG_FILE).exists():
             self.write_json(ENVIRONMENT, {**now, "continued": []})
-            self.write(CONFIG_FILE, to_yaml(config))  # last: what has it is a run folder
+            self.write(CONFIG_FILE, to_yaml(config))  # last: this file makes the folder a run folder
             self.log(f"run folder: {self.path}")
             return
-        require_same_config(self.path, config)  # again, now that no other process can change it
+        require_same_config(self.path, config)  # checked again under the lock
         self.log(f"run folder: {self.path} ({'finished' if self.finished else 'continued'})")
         if not self.finished:
             before = self.read_json(ENVIRONMENT)
             last = (before["continued"] or [before])[-1]
             for what in changed_sources(last, now):
                 self.warn(
-                    f"the file of the {what} is not what it was in this run; from here on it is another {self.kind}"
+                    f"the file of the {what} has changed since this run began; from here on this is another {self.kind}"
                 )
             if changed := changes(last, now):
-                self.warn(f"not the environment that this run was in: {', '.join(changed)}; the last bits may differ")
+                self.warn(f"the environment has changed: {', '.join(changed)}; the last bits of the result may differ")
             self.write_json(ENVIRONMENT, {**before, "continued": [*before["continued"], now]})
 
     def _point_latest(self, folder: Path) -> None:
-        """Let `latest` point to this run, if it lies among the others."""
-        # `latest` itself may be the way to it; other links are people's own, and stay.
+        """Point `latest` to this run, if it is in the default folder."""
+        # The run may be given as `latest`; other links belong to the user and stay.
         run = self.path.resolve() if self.path.name == "latest" else self.path
         if run.parent.resolve() != folder.resolve():
             return
@@ -232,11 +231,11 @@ class RunFolder:
             fresh.unlink(missing_ok=True)
             fresh.symlink_to(run.name)
             fresh.replace(folder / "latest")
-        except OSError as error:  # some network drives know no links
-            self.warn(f"{folder / 'latest'} does not point to this run: {error.strerror}")
+        except OSError as error:  # some network drives do not support links
+            self.warn(f"cannot point {folder / 'latest'} to this run: {error.strerror}")
 
     def _log(self, text: str) -> None:
         now = datetime.now().isoformat(sep=" ", timespec="seconds")
-        # What people were told on the console is no reason to end a run when the disk is full: the next checkpoint is.
+        # A full disk must not end the run here; the next checkpoint reports it.
         with suppress(OSError), (self.path / _LOG).open("a", encoding="utf-8") as file:
             file.write(f"{now}  {text}\n")

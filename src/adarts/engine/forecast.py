@@ -1,4 +1,4 @@
-"""What is said of a run before it begins: facts in a table, and what it will cost, by a few of its own steps."""
+"""The summary printed before a run starts: a table of facts, and time and memory predicted from a few steps."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from adarts.errors import NotFiniteError
 
 
 def titled_rows(title: str, rows: Sequence[tuple[str, str]]) -> str:
-    """A title, and under it one line a row with the names in a column of their own."""
+    """Format rows of (name, value) as aligned lines under a title."""
     width = max(len(name) for name, _ in rows)
     return "\n".join([title, *(f"  {name:<{width}}  {value}" for name, value in rows)])
 
 
 def forecast(task: Task, device: torch.device, plan: Iterable[tuple[int, int]]) -> str:
-    """The time of a whole run and its peak of memory so far; a few steps are measured and undone.
+    """Predict the time of the whole run from a few steps, which are undone, and report the peak memory so far.
 
     Args:
-        task: what will be carried out.
-        device: that it runs on.
-        plan: what the run consists of: an epoch whose steps are typical, and how many steps there are of its kind.
+        task: the task.
+        device: its device.
+        plan: pairs of (epoch with typical steps, number of steps of this type).
 
     Returns:
-        "not known" when a step fails; the run itself meets the same failure and knows what to do.
+        The prediction, or "not known" if a step fails. The run will meet and handle the same failure.
     """
     before = copy.deepcopy(task.state_dict())
     seconds = 0.0
-    untimed = WARM_UP + 1 if device.type == "cuda" else 1  # on a GPU, the steps after the capture are the typical ones
+    untimed = WARM_UP + 1 if device.type == "cuda" else 1  # on a GPU, typical steps come after the capture
     try:
         for epoch, count in plan:
             for number in range(untimed + 1 if count else 0):

@@ -1,4 +1,4 @@
-"""One process a run folder. The operating system frees the lock when its holder ends, however it ends."""
+"""One process per run folder. The operating system releases the lock when its holder ends for any reason."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from adarts.errors import CheckpointError
 
 
 class Lock:
-    """A held lock on the file `.lock` of a folder; the file says who holds it.
+    """A lock on the file `.lock` of a folder, held from construction to :meth:`release`. The file names the holder.
 
     Raises:
-        CheckpointError: another process holds it, or the folder cannot be written or locked.
+        CheckpointError: another process holds the lock, or the folder cannot be written or locked.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -26,25 +26,25 @@ class Lock:
         self._note(f"process {os.getpid()} on {socket.gethostname()}, started {started}\n")
 
     def release(self) -> None:
-        """Free the folder. The file stays: to remove it would free the folder for two processes at once."""
+        """Release the lock. The file stays, because removing it could let two processes lock the folder at once."""
         self._note("")
         os.close(self._descriptor)
 
     def _note(self, text: str) -> None:
-        """Say who holds the lock; the lock holds without it too, so a full disk is no obstacle here."""
+        """Write the holder into the file. The lock works without it, so a full disk is ignored."""
         with suppress(OSError):
             os.ftruncate(self._descriptor, 0)
             os.write(self._descriptor, text.encode())
 
 
 def require_free(folder: Path) -> None:
-    """Refuse, as :class:`Lock` does, a folder that another process works on; nothing is made or changed."""
+    """Raise the same errors as :class:`Lock` if another process uses the folder; create and change nothing."""
     if (folder / ".lock").exists():
-        os.close(_locked(folder, 0, fcntl.LOCK_SH))  # shared: two that only ask do not refuse one another
+        os.close(_locked(folder, 0, fcntl.LOCK_SH))  # shared: two processes may check at the same time
 
 
 def _locked(folder: Path, flags: int, operation: int) -> int:
-    """The descriptor of the lock file, locked."""
+    """Open and lock the lock file; return its descriptor."""
     path = folder / ".lock"
     try:
         descriptor = os.open(path, os.O_RDWR | flags, 0o666)
@@ -56,7 +56,7 @@ def _locked(folder: Path, flags: int, operation: int) -> int:
         with os.fdopen(descriptor, errors="replace") as file:
             holder = file.read(500).strip() or "another process"
         raise CheckpointError(f"{folder} is in use by {holder}; wait for it or stop it") from None
-    except OSError as error:  # some network drives know no locks
+    except OSError as error:  # some network drives do not support locks
         os.close(descriptor)
         reason = error.strerror or error
         raise CheckpointError(f"cannot lock {path}: {reason}; choose a --run-dir on another drive") from error

@@ -1,4 +1,4 @@
-"""Memory that does not suffice, recognized and said in one line."""
+"""Recognize out-of-memory errors and report them in one line."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ _PHRASES = ("allocate memory", "not enough memory", "ALLOC_FAILED")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory does not suffice; torch's CPU allocator only says so in words."""
+    """Whether an error means out of memory; torch's CPU allocator only says so in its message."""
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(phrase in str(error) for phrase in _PHRASES)
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says, in one line."""
+    """The first line of an error's message, or its type."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 @contextmanager
 def out_of_memory_named(where: str) -> Iterator[None]:
-    """Turn running out of memory inside into :class:`OutOfMemoryError`, which says where."""
+    """Turn out-of-memory errors inside into :class:`OutOfMemoryError` with the place in the message."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:

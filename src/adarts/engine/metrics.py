@@ -1,4 +1,4 @@
-"""The metrics of a run: one JSON record an epoch, the same bytes however often the run was interrupted."""
+"""The metrics of a run: one JSON record per epoch, with identical bytes however often the run was interrupted."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from adarts.errors import CheckpointError, NotFiniteError
 
 
 class Metrics:
-    """The file `metrics.jsonl`. A last line without its end, left by a killed process, does not count."""
+    """The file `metrics.jsonl`. An incomplete last line, left by a killed process, is ignored."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -24,10 +24,10 @@ class Metrics:
         return self._num_records
 
     def append(self, record: Mapping[str, Any]) -> None:
-        """Add a record; it holds nothing that another run of the same configuration would not find too, so no times.
+        """Append a record. It must be reproducible by a run of the same configuration, so it contains no times.
 
         Raises:
-            NotFiniteError: a value is NaN or infinite, which JSON does not know.
+            NotFiniteError: a value is NaN or infinite, which JSON cannot represent.
         """
         try:
             line = json.dumps(record, ensure_ascii=False, allow_nan=False)
@@ -38,7 +38,7 @@ class Metrics:
         self._num_records += 1
 
     def read(self) -> list[dict[str, Any]]:
-        """All records.
+        """Read all records.
 
         Raises:
             CheckpointError: a line is not JSON.
@@ -52,10 +52,10 @@ class Metrics:
         return records
 
     def truncate(self, count: int) -> None:
-        """Keep the first `count` records: what came after the checkpoint will come again.
+        """Keep the first `count` records; those written after the checkpoint will be written again.
 
         Raises:
-            CheckpointError: there are fewer.
+            CheckpointError: there are fewer records.
         """
         lines = self._lines()
         if len(lines) < count:

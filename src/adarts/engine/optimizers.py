@@ -1,4 +1,4 @@
-"""The optimizers of search and training, and the learning rate as a function of the epoch: no schedule to store."""
+"""The optimizers of search and training, and the learning rate as a pure function of the epoch."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from adarts.config.settings import AlphaOptimizer, WeightOptimizer
 
 
 def runs_ahead(device: torch.device) -> bool:
-    """Whether the program may be many updates ahead of the device, so that nothing should ask it for a value."""
+    """Whether the device works asynchronously, so that reading a value from it would make the program wait."""
     return device.type == "cuda"
 
 
 def sgd(parameters: Sequence[nn.Parameter], settings: WeightOptimizer) -> torch.optim.SGD:
-    """SGD as the settings say, for the many small tensors of a supernet; on a GPU the learning rate lies there, too."""
+    """SGD with these settings, efficient for many small tensors; on a GPU, the learning rate is a tensor there."""
     ahead = runs_ahead(parameters[0].device)
     return torch.optim.SGD(
         parameters,
@@ -32,7 +32,7 @@ def sgd(parameters: Sequence[nn.Parameter], settings: WeightOptimizer) -> torch.
 
 
 def adam(parameters: Sequence[nn.Parameter], settings: AlphaOptimizer) -> torch.optim.Adam:
-    """Adam as the settings say."""
+    """Adam with these settings."""
     ahead = runs_ahead(parameters[0].device)
     return torch.optim.Adam(
         parameters,
@@ -45,20 +45,20 @@ def adam(parameters: Sequence[nn.Parameter], settings: AlphaOptimizer) -> torch.
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -> None:
-    """Take over what an optimizer has gathered, but not how the one that gathered it worked: that was on its device."""
+    """Load the state tensors of an optimizer, but keep the current parameter groups, which depend on the device."""
     rates = [group["lr"] for group in optimizer.param_groups]
     own = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": state["state"], "param_groups": own})
     for group, rate in zip(optimizer.param_groups, rates, strict=True):
-        group["lr"] = rate  # the tensor itself, where it is one
+        group["lr"] = rate  # keeps the same tensor, if it is one
 
 
 def learning_rate(settings: WeightOptimizer, epoch: float, epochs: int, warmup: float = 0.0) -> float:
-    """The learning rate at a time, in epochs: linear from 0 in the warm-up, then along a cosine to the final one, or in steps."""
+    """The learning rate at `epoch`, which may be fractional: linear from 0 in the warm-up, then a cosine, or steps."""
     if epoch < warmup:
         return settings.learning_rate * epoch / warmup
     if settings.milestones:
-        # Rounded: 0.55 of 100 epochs would be a little more than 55, and so begin an epoch late.
+        # Rounded, because 0.55 * 100 is slightly more than 55, and the step would come an epoch late.
         passed = sum(epoch >= round(share * epochs, 6) for share in settings.milestones)
         return settings.learning_rate * 0.1**passed
     progress = (epoch - warmup) / (epochs - warmup)

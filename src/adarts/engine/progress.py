@@ -1,4 +1,4 @@
-"""How far a run is: bars on a terminal, and the times for the line that ends every epoch."""
+"""Progress bars on a terminal, and the times for the log line of each epoch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _REFRESH_SECONDS = 0.25  # reading the loss makes the device wait, so not at eve
 
 
 class ProgressBar:
-    """Bars for epochs and steps with the mean loss, hidden without a terminal; `done` epochs were those of earlier processes."""
+    """Bars for epochs and steps with the mean loss; hidden without a terminal. Earlier processes finished `done` epochs."""
 
     def __init__(self, console: Console, epochs: int, done: float) -> None:
         columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}"), TimeElapsedColumn())
@@ -36,7 +36,7 @@ class ProgressBar:
         self._bars.stop()
 
     def step(self, epoch: int, step: int, steps: int, totals: Mapping[str, Tensor | float]) -> None:
-        """Show that `step` of `steps` steps are done."""
+        """Show `step` of `steps` as done."""
         if self._bars.disable or time.monotonic() - self._drawn < _REFRESH_SECONDS:
             return
         self._drawn = time.monotonic()
@@ -46,10 +46,16 @@ class ProgressBar:
         self._bars.update(self._steps, total=steps, completed=step, note=note)
 
     def end_epoch(self, done: float, epochs: int, seconds: float) -> str:
-        """The seconds of all processes so far, and the time to go to the last of the epochs, as many as there are now."""
+        """Update the bars and return the elapsed and remaining time as text.
+
+        Args:
+            done: epochs finished, including those of earlier processes.
+            epochs: total epochs; may have changed since the start.
+            seconds: time spent so far by all processes of the run.
+        """
         self._bars.update(self._epochs, completed=done, total=epochs)
         here = done - self._done_before
-        if here <= 0:  # a rollback led to before the place where this process began
+        if here <= 0:  # a rollback returned to before this process's start
             return f"{_clock(seconds)} elapsed"
         remaining = (time.monotonic() - self._started) / here * (epochs - done)
         return f"{_clock(seconds)} elapsed, {_clock(remaining)} to go"

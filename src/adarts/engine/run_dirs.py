@@ -1,4 +1,4 @@
-"""The folder of a run: looked at before there is any work, found, made."""
+"""Check, find and create run folders."""
 
 from __future__ import annotations
 
@@ -20,16 +20,15 @@ Kind = Literal["search", "train"]
 
 CHECKPOINTS, ENVIRONMENT, SUMMARY = "checkpoints", "environment.json", "summary.json"
 GENOTYPE_FILE = "genotype.json"
-"""The cells that a search found, or that a training trains: the one file of a run that holds them."""
+"""The genotype found by a search or used by a training."""
 
 _NO_MORE_EPOCHS = (
-    "; the learning rate follows one schedule over all epochs and is at its end after the last, so a run cannot get "
-    "more epochs: start a new one in a folder of its own"
+    "; the learning rate schedule covers all epochs, so a run cannot be extended: start a new one in another folder"
 )
 
 
 def require_usable(kind: Kind, config: SearchConfig | TrainConfig) -> None:
-    """Refuse a folder that is in use, cannot be written, or is of another configuration; nothing is made."""
+    """Refuse a folder that is in use, not writable, or belongs to another configuration; create nothing."""
     try:
         path = existing_run_dir(kind, config)
         _require_writable(path or config.run.run_dir or config.run.runs / kind)
@@ -44,7 +43,7 @@ def require_usable(kind: Kind, config: SearchConfig | TrainConfig) -> None:
 
 
 def require_same_config(path: Path, config: SearchConfig | TrainConfig) -> None:
-    """Refuse the folder of a run of another configuration, with the names of the settings that differ."""
+    """Refuse a run folder of another configuration; the message names the settings that differ."""
     keys = differing_keys(compared_settings(read_config(path, type(config))), compared_settings(config))
     if keys:
         hint = _NO_MORE_EPOCHS if {"search.epochs", "training.epochs"} & set(keys) else ""
@@ -52,7 +51,7 @@ def require_same_config(path: Path, config: SearchConfig | TrainConfig) -> None:
 
 
 def make_run_dir(kind: Kind, label: str, config: SearchConfig | TrainConfig) -> Path:
-    """The folder to work in; it exists on return."""
+    """Find or create the folder to work in."""
     settings, parent = config.run, config.run.runs / kind
     try:
         path = existing_run_dir(kind, config) or settings.run_dir
@@ -66,17 +65,17 @@ def make_run_dir(kind: Kind, label: str, config: SearchConfig | TrainConfig) -> 
 
 
 def list_run_dirs(parent: Path) -> list[Path]:
-    """Run folders by time."""
+    """Run folders in this folder, oldest first."""
     if not parent.is_dir():
         return []
     return sorted(path for path in parent.iterdir() if not path.is_symlink() and (path / CONFIG_FILE).is_file())
 
 
 def existing_run_dir(kind: Kind, config: SearchConfig | TrainConfig) -> Path | None:
-    """The folder that is there already and that `config.run` means; None if a new one is to be made.
+    """The existing folder that `config.run` refers to; None if a new one is needed.
 
     Raises:
-        CheckpointError: there is no run to resume, or the folder is that of something else.
+        CheckpointError: there is no run to resume, or the folder contains something else.
     """
     path = config.run.run_dir
     if path is None:
@@ -84,17 +83,17 @@ def existing_run_dir(kind: Kind, config: SearchConfig | TrainConfig) -> Path | N
     if not path.exists():
         return None
     inside = {entry.name for entry in path.iterdir() if not entry.name.startswith(".")}
-    # A run that was killed at its very beginning has no config.yaml yet, but nothing that is not ours either.
+    # A run that was killed right at its start has no config.yaml yet, but also no files of anybody else.
     if CONFIG_FILE not in inside and inside - {CHECKPOINTS, ENVIRONMENT}:
-        raise CheckpointError(f"{path} is not a run folder, and not empty; choose another --run-dir")
+        raise CheckpointError(f"{path} is neither empty nor a run folder; choose another --run-dir")
     return path
 
 
 def _newest(parent: Path, config: SearchConfig | TrainConfig) -> Path:
-    """The newest unfinished run of this configuration, else the newest finished one: `--resume` may be repeated."""
+    """The newest unfinished run of this configuration, else the newest finished one, so `--resume` can be repeated."""
     same = []
     for path in reversed(list_run_dirs(parent)):
-        with suppress(CheckpointError):  # an unreadable neighbor is none of our business, nor is another run
+        with suppress(CheckpointError):  # skip unreadable runs and other configurations
             require_same_config(path, config)
             same.append(path)
     same.sort(key=lambda path: (path / SUMMARY).exists())
@@ -104,9 +103,9 @@ def _newest(parent: Path, config: SearchConfig | TrainConfig) -> Path:
 
 
 def _require_writable(path: Path) -> None:
-    """Raise OSError unless files can be made in this folder, or in the one that it would be made in."""
+    """Raise OSError unless files can be created in this folder, or in its nearest existing parent."""
     folder = next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.exists())
-    TemporaryFile(dir=folder, prefix=".").close()  # only trying tells of all reasons: permissions, a drive that is full
+    TemporaryFile(dir=folder, prefix=".").close()  # only trying detects every reason: permissions, a full drive
 
 
 def _new(parent: Path, label: str) -> Path:

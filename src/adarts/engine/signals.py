@@ -1,4 +1,4 @@
-"""Asking a run to stop: by SIGTERM, SIGUSR1 (clusters send it before the time is up), Ctrl-C or a time limit."""
+"""Requests to stop a run: SIGTERM, SIGUSR1 (sent by clusters before a job's time is up), Ctrl-C, or a time limit."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _NOTE = b"\nstopping at a checkpoint after this step; Ctrl-C again stops at once
 
 
 def parse_time_limit(text: str | None) -> float | None:
-    """The seconds of a time like ``90s``, ``9m``, ``2h`` or ``1h30m``; none is no limit.
+    """Convert a time like ``90s``, ``9m``, ``2h`` or ``1h30m`` to seconds; None means no limit.
 
     Raises:
-        ConfigError: it is not such a time, or it is zero.
+        ConfigError: the text is not such a time, or it is zero.
     """
     if text is None:
         return None
@@ -36,15 +36,15 @@ def parse_time_limit(text: str | None) -> float | None:
 
 
 class StoppedAtOnce(Stopped):
-    """Raised by a signal wherever the program happened to be, so what it was doing may be half done."""
+    """Raised by a signal at any point of the program, so the current operation may be incomplete."""
 
 
 class StopSignals:
-    """While installed, a signal raises :class:`StoppedAtOnce`; inside :meth:`deferred` it waits to be asked for.
+    """Signal handlers that raise :class:`StoppedAtOnce`, or, inside :meth:`deferred`, store the request.
 
-    At once is right where nothing is lost: reading data, the evaluation after the last checkpoint. Inside the steps of
-    a run, the driver asks after each of them. Only the main thread may install handlers; elsewhere the signals stay as
-    they are.
+    Stopping at once is right where nothing is lost: while data is read, or in the evaluation after the last checkpoint.
+    During the steps of a run, the driver calls :meth:`asked` after each one. Only the main thread can install handlers;
+    in other threads the signals keep their behavior.
     """
 
     def __init__(self, time_limit: float | None = None) -> None:
@@ -54,13 +54,13 @@ class StopSignals:
         self._earlier: dict[signal.Signals, Any] = {}
 
     def install(self) -> None:
-        """Take over the signals."""
+        """Install the handlers."""
         if threading.current_thread() is threading.main_thread():
             for number in _EXIT_CODES:
                 self._earlier[number] = signal.signal(number, self._handle)
 
     def restore(self) -> None:
-        """Give the signals back to whoever had them before."""
+        """Restore the previous handlers."""
         while self._earlier:
             number, handler = self._earlier.popitem()
             signal.signal(number, handler)
@@ -74,17 +74,17 @@ class StopSignals:
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
-        """Inside, a first signal only leaves a request."""
+        """Inside, the first signal only stores a request."""
         self._deferred = True
         try:
             yield
         finally:
             self._deferred = False
-        if self._request is not None:  # it came after the last question
+        if self._request is not None:  # it came after the last call of `asked`
             raise _stopped(self._request, Stopped)
 
     def asked(self) -> Stopped | None:
-        """The request to stop, if there is one, ready to be raised."""
+        """The request to stop as an exception to raise, or None."""
         if self._request is not None:
             return _stopped(self._request, Stopped)
         if self._deadline is not None and time.monotonic() >= self._deadline:
@@ -98,7 +98,7 @@ class StopSignals:
         if self._request is None:
             self._request = signal.Signals(number)
             if number == signal.SIGINT:
-                os.write(2, _NOTE)  # print() is not safe here: the signal may have interrupted another one
+                os.write(2, _NOTE)  # print() is unsafe here: the signal may have interrupted another print()
 
 
 def _stopped(number: signal.Signals, kind: type[Stopped]) -> Stopped:

@@ -1,6 +1,6 @@
-"""One update of parameters: the gradient of a batch's mean loss, clipped, looked at, and a step of the optimizer.
+"""One update of parameters: compute the gradient of a batch's mean loss, clip it, check it, and step the optimizer.
 
-Search and training share it. :meth:`Update.compute` is the whole of it, from top to bottom.
+Search and training share it. :meth:`Update.compute` contains the whole sequence.
 """
 
 from __future__ import annotations
@@ -20,21 +20,22 @@ from adarts.engine.optimizers import runs_ahead
 from adarts.errors import NotFiniteError
 
 LossOf = Callable[..., tuple[Tensor, ...]]
-"""(images, labels, whatever else a batch has) -> (mean loss, logits), and a penalty that is no part of the reported loss."""
+"""(images, labels, further tensors of the batch) -> (mean loss, logits, *penalties); penalties are minimized with the loss
+but not reported as part of it."""
 Gradient = Callable[..., tuple[Tensor, Tensor]]
-"""(accumulation, images, labels, ...) -> (sum of the losses, correct predictions); leaves the gradients of the mean loss in
+"""(accumulation, images, labels, ...) -> (sum of the losses, correct predictions); stores the gradients of the mean loss in
 ``grad``."""
 Masks = Mapping[nn.Parameter, Tensor]
-"""Parameter -> bool that broadcasts to it: which entries an update may move."""
+"""Parameter -> bool tensor that broadcasts to it: True where an update may change the entry."""
 Sums = dict[str, Tensor | float]
-"""What an update gives: sums over its batch of the loss, of correct predictions, and of images."""
+"""Sums over the batch of an update: loss, correct predictions, images."""
 
 CHECK_EVERY = 50
-"""Updates between two looks at what a GPU has found: each look waits for it."""
+"""Updates between two checks for NaN and infinity on a GPU; each check waits for the device."""
 
 
 def fix_arithmetic(device: torch.device) -> None:
-    """On a GPU: float32 means float32 (no TF32), and the same convolution is computed in the same way every time."""
+    """On a GPU, disable TF32 and make convolutions deterministic."""
     if device.type == "cuda":
         torch.backends.cuda.matmul.fp32_precision = "ieee"
         torch.backends.cudnn.conv.fp32_precision = "ieee"  # type: ignore[attr-defined]
@@ -42,18 +43,24 @@ def fix_arithmetic(device: torch.device) -> None:
 
 
 def autocast(precision: Literal["float32", "bfloat16"], device: torch.device) -> torch.autocast:
-    """Convolutions and matrix products inside in this precision; parameters and statistics stay in float32."""
+    """Compute convolutions and matrix products inside in this precision; parameters and statistics stay in float32."""
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
 
 
 def recorder(settings: RunSettings, device: torch.device) -> CudaGraphs | None:
-    """What the updates of a run are captured with, or none where they run as they are."""
+    """The recorder of CUDA graphs for the updates of a run; None if they are not captured."""
     return CudaGraphs(device) if settings.capture and device.type == "cuda" else None
 
 
 @dataclass(frozen=True)
 class Learned:
-    """Parameters that an update moves, named for messages; a gradient longer than `clip` is scaled down to this norm."""
+    """Parameters that an update changes.
+
+    Attributes:
+        optimizer: their optimizer.
+        whose: their name in messages.
+        clip: largest norm of their gradient; a longer one is scaled down.
+    """
 
     optimizer: torch.optim.Optimizer
     whose: str
@@ -64,36 +71,37 @@ class Learned:
         return [p for group in self.optimizer.param_groups for p in group["params"]]
 
     def step(self, masks: Masks) -> None:
-        """One step of the optimizer that leaves masked entries alone, and its own memory of them."""
+        """Step the optimizer, but leave masked entries and their optimizer state unchanged."""
         masked = [p for p in self.parameters if p in masks and p.grad is not None]
         before = [{name: t.clone() for name, t in self._memory(p).items()} for p in masked]
         self.optimizer.step()
         for parameter, old in zip(masked, before, strict=True):
             for name, now in self._memory(parameter).items():
-                # What the optimizer has begun to remember with this very step, it begins with zeros.
+                # State that the optimizer created in this step starts from zeros.
                 now.copy_(torch.where(masks[parameter], now, old.get(name, torch.zeros_like(now))))
 
     def _memory(self, parameter: nn.Parameter) -> dict[str, Tensor]:
-        """The parameter's entries, and what the optimizer remembers entry by entry."""
+        """The parameter itself, and the optimizer's state tensors of the same shape."""
         state = self.optimizer.state.get(parameter, {})
         own = {n: t for n, t in state.items() if isinstance(t, Tensor) and t.shape == parameter.shape}
         return {"": parameter.detach(), **own}
 
 
 class Update:
-    """One update: the gradient of a batch's mean loss, clipped, and a step of the optimizer.
+    """One update: compute the gradient of a batch's mean loss, clip it, and step the optimizer.
 
-    A loss or gradient that is not finite is refused before the optimizer uses it. On the CPU that is said at once. A GPU
-    finds it by itself, and leaves out that step and all later ones; :meth:`check` says it, at the latest after
-    :data:`CHECK_EVERY` updates. Whoever writes a checkpoint checks first.
+    The optimizer never uses a loss or gradient that is not finite. On the CPU, the update raises at once. On a GPU, the
+    device skips this step and all later ones, and :meth:`check` raises, after at most :data:`CHECK_EVERY` updates. Call
+    :meth:`check` before writing a checkpoint.
 
     Args:
-        learned: what the update moves; of several only the first follows the learning rate.
-        gradient: of what is made small; :func:`backward` makes one of a loss.
-        frozen: parameters that the loss depends on, too: their gradients would cost a third of the backward pass.
-        masks: called after the gradient is known; entries that do not take part and are left alone.
-        outputs: called after the gradient is known; what else the update gives, in :attr:`given`.
-        recorder: what the update is captured with on a GPU.
+        learned: parameters that the update changes; only the first group follows the learning rate.
+        gradient: computes the gradients; :func:`backward` makes one from a loss.
+        frozen: other parameters that the loss depends on. Computing their gradients, too, would cost a third of the
+            backward pass.
+        masks: called once the gradient is known; returns the entries that may change.
+        outputs: called once the gradient is known; returns further results, stored in :attr:`given`.
+        recorder: captures the update on a GPU.
     """
 
     def __init__(
@@ -110,28 +118,28 @@ class Update:
         self.parameters = [p for group in learned for p in group.parameters]
         device = self.parameters[0].device
         self.runs_ahead = runs_ahead(device)
-        #: sum of the losses and norms of the gradients: of the last update, or of the first one that was not finite
+        #: sum of the losses and norms of the gradients, from the last update or the first one that was not finite
         self.figures = torch.zeros(1 + len(learned), device=device)
         self.images, self.accumulation, self.unchecked = 0, 1, 0
-        #: what `outputs` gave at the last update
+        #: result of `outputs` in the last update
         self.given: Outputs = []
         if recorder is not None:
             self.compute = Captured(self.compute, recorder)  # type: ignore[method-assign]
 
     def __call__(self, *batch: Tensor, rate: float, accumulation: int = 1) -> Sums:
-        """Carry it out.
+        """Run the update.
 
         Args:
-            batch: images, labels, and whatever else the loss takes, image by image.
-            rate: the learning rate.
-            accumulation: the gradients of so many smaller batches are added up where memory is short.
+            batch: images, labels, and further inputs of the loss, each with one entry per image.
+            rate: learning rate.
+            accumulation: number of micro-batches whose gradients are added, to save memory.
         """
         if accumulation != self.accumulation:
             self.forget_recording()
         self.images, self.accumulation = len(batch[0]), accumulation
         for group in self.learned[0].optimizer.param_groups:
             if isinstance(group["lr"], Tensor):
-                group["lr"].fill_(rate)  # the memory that a captured update reads
+                group["lr"].fill_(rate)  # in place: a captured update reads this memory
             else:
                 group["lr"] = rate
         loss, correct, *self.given = self.compute(*batch)
@@ -141,7 +149,7 @@ class Update:
         return {"loss": loss, "correct": correct, "images": float(self.images)}
 
     def compute(self, *batch: Tensor) -> Outputs:
-        """Gradient, clipping, the look at both, step: (sum of the losses, correct predictions, outputs...)."""
+        """Gradient, clipping, check, step. Returns [sum of the losses, correct predictions, *outputs]."""
         for parameters, wanted in ((self.parameters, True), (self.frozen, False)):
             for parameter in parameters:
                 parameter.requires_grad_(wanted)
@@ -155,19 +163,19 @@ class Update:
         return [loss, correct, *self.outputs()]
 
     def _require_finite(self, loss: Tensor, norms: Sequence[Tensor]) -> None:
-        """See to it that the optimizers step with finite numbers only."""
+        """Make sure that the optimizers only use finite numbers."""
         now = torch.stack([loss, *(norm.to(loss.device) for norm in norms)])
         if not self.runs_ahead:
             self.figures.copy_(now)
             self.check()
             return
         self.figures.copy_(torch.where(self.figures.isfinite().all(), now, self.figures))
-        # The fused optimizers leave a step out where this says 1; torch's gradient scaler tells them in the same way.
+        # Fused optimizers skip the step if found_inf is 1; torch's gradient scaler uses the same attribute.
         for group in self.learned:
             group.optimizer.found_inf = self.figures.isfinite().all().logical_not().float()  # type: ignore[attr-defined]
 
     def check(self) -> None:
-        """Raise NotFiniteError if an update since the last check found one; all updates after it were left out."""
+        """Raise NotFiniteError if a loss or gradient since the last check was not finite; later updates were skipped."""
         loss, *norms = self.figures.tolist()
         late = f" in one of the last {self.unchecked} updates" if self.runs_ahead else ""
         self.unchecked = 0
@@ -180,23 +188,23 @@ class Update:
 
     @property
     def recorded(self) -> bool:
-        """Whether the update is replayed by now."""
+        """Whether the update has been captured and is replayed."""
         return isinstance(self.compute, Captured) and self.compute.recorded
 
     def forget(self) -> None:
-        """Begin again, as after another state of an optimizer was loaded; gives the memory of a recording back."""
+        """Reset, e.g. after another optimizer state was loaded; frees the memory of a recording."""
         self.forget_recording()
         self.figures.zero_()
         self.unchecked = 0
 
     def forget_recording(self) -> None:
-        """Record anew where the update is captured."""
+        """Discard the recording, if any; the update is captured again."""
         if isinstance(self.compute, Captured):
             self.compute.forget()
 
 
 def backward(loss_of: LossOf) -> Gradient:
-    """The gradient of a loss by backward passes, whose gradients are added up."""
+    """Make a gradient function from a loss; it accumulates gradients over micro-batches."""
 
     def gradient(accumulation: int, *batch: Tensor) -> tuple[Tensor, Tensor]:
         x_bchw, y_b = batch[:2]
@@ -206,7 +214,7 @@ def backward(loss_of: LossOf) -> Gradient:
             loss, logits, *penalties = loss_of(*part)
             y_part = part[1]
             share = sum(penalties, loss) * (len(y_part) / len(y_b))
-            # A sample may leave nothing that the loss hangs on: GDAS with `none` on every edge of the last node.
+            # A sample may leave a loss without a graph: GDAS with `none` on every edge of the last node.
             if share.requires_grad:
                 share.backward()
             total += loss.detach() * len(y_part)
@@ -220,9 +228,10 @@ def backward(loss_of: LossOf) -> Gradient:
 def measure(
     logits_of: Callable[[Tensor], Tensor], batches: Iterable[tuple[Tensor, Tensor]], check_stop: Callable[[], None]
 ) -> tuple[float, float]:
-    """Mean loss and accuracy over all batches; an operation that draws (S4) draws the same in every measurement.
+    """Mean loss and accuracy over all batches.
 
-    `check_stop` is called after each batch, so that a stop need not wait for the last one.
+    Operations with random numbers (space S4) draw the same ones in every measurement. `check_stop` is called after each
+    batch, so that a stop takes effect before the last one.
     """
     loss = correct = count = 0.0
     with torch.random.fork_rng(devices=[]):

@@ -1,4 +1,4 @@
-"""The configuration of a training, put together from what somebody asks for and the published recipe of its network."""
+"""The configuration of a training, merged from explicit settings and the published recipe of the network."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from adarts.training.model import resolve_genotype
 from adarts.zoo.baselines import get_baseline
 
 OF_SPACES: Mapping[str, Values] = {
-    # Dong, Yang: NAS-Bench-201, ICLR 2020, section 2: so were the accuracies measured that are known of this space.
+    # Dong, Yang: NAS-Bench-201, ICLR 2020, section 2: the recipe behind the accuracies in the benchmark's table.
     "nasbench201": {
         "network": {"channels": 16, "cells": 15, "drop_path": 0.0, "auxiliary_weight": 0.0},
         "training": {"epochs": 200, "batch_size": 256},
@@ -25,19 +25,19 @@ OF_SPACES: Mapping[str, Values] = {
         "images": {"crop_padding": 4, "flip": True, "cutout": 0},
     },
 }
-"""The cells of all other spaces are trained as DARTS's are, which is what the defaults say."""
+"""Recipes by space. All other spaces use the recipe of DARTS, i.e. the defaults."""
 
 
 def train_config(config_file: Path | str | None = None, **given: Any) -> TrainConfig:
-    """The complete configuration of a training run.
+    """Build the complete configuration of a training run.
 
     Args:
         config_file: a YAML file with some or all settings.
-        given: what outweighs everything else: ``genotype``, ``data``, ``scale``, ``seed``, and sections as mappings or settings,
-            e.g. ``training={"epochs": 3}``.
+        given: explicit settings, which override all others: ``genotype``, ``data``, ``scale``, ``seed``, and sections as
+            mappings or settings, e.g. ``training={"epochs": 3}``.
 
     Raises:
-        ConfigError: a name, value or combination that cannot work; one line.
+        ConfigError: a name, value or combination of settings is invalid.
     """
     layers = Layers(TrainConfig, given, scale_of_machine, config_file)
     name, run = layers.chosen["network"]["name"], layers.chosen["run"]
@@ -47,7 +47,7 @@ def train_config(config_file: Path | str | None = None, **given: Any) -> TrainCo
         genotype = kept_genotype(run["run_dir"]) or genotype
     space: str | None = "darts" if name is None else None
     recipe: Values = {}
-    # What cannot be read is refused by the training itself, unless it is one that goes on with the cells that it has kept.
+    # The training itself refuses an unreadable genotype, unless it continues with the genotype in its run folder.
     with suppress(DataError):
         space = None if name is not None or genotype is None else resolve_genotype(genotype).space
         recipe = _recipe(space, name)
@@ -59,30 +59,30 @@ def train_config(config_file: Path | str | None = None, **given: Any) -> TrainCo
 
 
 def usual_layers(config: TrainConfig, space: str | None) -> dict[str, Any]:
-    """All settings that a training on these images at this scale has when nobody says otherwise; no space is no cells."""
+    """The default settings of a training with this data set and scale; `space` is None for hand-designed networks."""
     asked = {"data": config.data, "scale": config.scale, "network": {"name": config.network.name}}
     layers = Layers(TrainConfig, asked, scale_of_machine)
     return layers.put_together(space, _recipe(space, config.network.name), "recipe", settings_of(config.data))
 
 
 def _recipe(space: str | None, network: str | None) -> Values:
-    """The published recipe for the cells of a space, or for a hand-designed network."""
+    """The published recipe of a space's cells, or of a hand-designed network."""
     return OF_SPACES.get(str(space), {}) if network is None else get_baseline(network).recipe
 
 
 def kept_genotype(run_dir: Path | None) -> str | None:
-    """The file of the cells that a run began with and keeps when it goes on: `latest` may point to another search by then."""
+    """The genotype file in a run folder, if any. A continued run uses it, because `latest` may point to another search."""
     return str(run_dir / GENOTYPE_FILE) if run_dir is not None and (run_dir / GENOTYPE_FILE).is_file() else None
 
 
 def _refuse_cells_of_another_recipe(
     genotype: str, space: str | None, recipe: Values, file: Values, config_file: Path
 ) -> None:
-    """A file outweighs recipes: what it says for its own cells must not train those of a space with another recipe."""
+    """Refuse cells of a space whose recipe differs from the recipe of the file's cells; the file would override it."""
     reference = kept_genotype(config_file.parent) or file["genotype"]
     try:
         space_of_file = resolve_genotype(reference).space
-    except AdartsError:  # they are not there any more, so nothing is known of them
+    except AdartsError:  # the file's cells no longer exist
         return
     recipe_of_file = _recipe(space_of_file, None)
     both = merged(recipe_of_file, recipe)
@@ -90,5 +90,5 @@ def _refuse_cells_of_another_recipe(
     if recipe != recipe_of_file and overridden:
         raise ConfigError(
             f"genotype {shown(genotype)} is of space '{space}', but {', '.join(overridden)} in {config_file} are for cells of "
-            f"'{space_of_file}'; leave out the file, or remove genotype from it to keep its settings"
+            f"'{space_of_file}'; omit the file, or remove genotype from it to keep its settings"
         )

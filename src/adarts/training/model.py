@@ -1,4 +1,4 @@
-"""Networks to train, and trained networks on disk: safetensors for the weights, JSON for what they belong to."""
+"""Build networks, and save and load trained ones: weights as safetensors, facts as JSON."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from adarts.zoo.baselines import BASELINES, get_baseline
 from adarts.zoo.create import create_model
 
 MODEL_WEIGHTS, MODEL_FACTS = "model.safetensors", "model.json"
-"""Beside :data:`~adarts.engine.GENOTYPE_FILE`, which holds the cells, all that a trained network needs."""
+"""Files of a trained network, together with :data:`~adarts.engine.GENOTYPE_FILE` for the cells."""
 
 
 def build(
@@ -36,16 +36,16 @@ def build(
     auxiliary: bool = False,
     seed: int | None = None,
 ) -> Network:
-    """The network of a genotype, with fresh weights, for images of any size.
+    """Build the network of a genotype with new weights, for images of any size.
 
     Args:
-        genotype: the cells, or what :func:`resolve_genotype` reads.
-        num_classes: classes to tell apart.
-        channels: C of the first cells.
+        genotype: the cells, or a reference that :func:`resolve_genotype` accepts.
+        num_classes: number of classes.
+        channels: channels C of the first cells.
         cells: number of cells.
         in_channels: channels of the images.
-        auxiliary: with the auxiliary head, which works in training only.
-        seed: of the weights; none draws from torch's global random state.
+        auxiliary: add the auxiliary head, which is used only in training.
+        seed: seed of the weights; None uses torch's global random state.
     """
     found = genotype if isinstance(genotype, Genotype) else resolve_genotype(str(genotype))
     with fresh_weights(seed):
@@ -55,15 +55,15 @@ def build(
 def network_of(
     settings: NetworkSettings, genotype: Genotype | None, data: ImageData, seed: int
 ) -> Network | Classifier:
-    """The network of a training, for its images: of the genotype, or the hand-designed one that the settings name."""
+    """Build the network of a training for its images: from the genotype, or the hand-designed one in the settings."""
     if settings.name is not None:
-        get_baseline(settings.name)  # published cells have names, too
+        get_baseline(settings.name)  # refuses names of published cells
         network = create_model(
             settings.name, data.num_classes, in_channels=data.in_channels, image_size=data.image_size, seed=seed
         )
         assert isinstance(network, Classifier)
         return network
-    # So say the rules of the settings.
+    # The rules of the settings guarantee this.
     assert genotype is not None and settings.channels is not None and settings.cells is not None
     auxiliary = settings.auxiliary_weight > 0
     return build(
@@ -72,21 +72,19 @@ def network_of(
 
 
 def resolve_genotype(reference: str) -> Genotype:
-    """A genotype from ``random:SEED``, a search run's folder, a genotype file, its text, or a name of the zoo.
+    """Read a genotype from ``random:SEED``, a search run's folder, a genotype file, its text, or a name in the zoo.
 
     Raises:
-        DataError: there is nothing of the kind, or it is not a genotype.
+        DataError: the reference is unknown, or not a genotype.
     """
     if not reference.strip():
         raise DataError(
-            "the genotype is empty; name a search run's folder, a genotype file, a network of `adarts zoo`, or random:SEED"
+            "the genotype is empty; give a search run's folder, a genotype file, a name from `adarts zoo`, or random:SEED"
         )
     if reference.startswith("random:"):
         *space, seed = reference.removeprefix("random:").split(":")
         if len(space) > 1 or not re.fullmatch("[0-9]{1,18}", seed):
-            raise DataError(
-                f"genotype '{reference[:60]}': after random: a seed is needed, e.g. random:0 or random:nasbench201:0"
-            )
+            raise DataError(f"genotype '{reference[:60]}': random: needs a seed, e.g. random:0 or random:nasbench201:0")
         return random_genotype(get_space(*space or ["darts"]), int(seed))
     if reference.lstrip().startswith("{"):
         return Genotype.from_json(reference)
@@ -95,20 +93,20 @@ def resolve_genotype(reference: str) -> Genotype:
     path = Path(reference)
     try:
         is_folder, exists = path.is_dir(), path.exists()
-    except (OSError, ValueError) as error:  # a name that no file can have
+    except (OSError, ValueError) as error:  # not a valid file name
         raise DataError(f"genotype '{reference[:60]}': not a file, a run, or a genotype") from error
     if is_folder:
         if (path / GENOTYPE_FILE).exists():
             return load_genotype(path / GENOTYPE_FILE)
         if not (path / "config.yaml").exists():
-            raise DataError(f"{path}: no run, so no genotype: this folder holds neither genotype.json nor config.yaml")
+            raise DataError(f"{path}: not a run folder; it contains neither genotype.json nor config.yaml")
         command = f"adarts search --config {path / 'config.yaml'} --run-dir {path}"
         raise DataError(f"{path}: this search is not finished; continue it with: {command}")
     return load_genotype(path) if exists else _published(reference)
 
 
 def source_of(config: TrainConfig) -> str:
-    """Where the cells of a training come from, in a few words, for logs and pages."""
+    """Short text about the origin of a training's cells, for logs and reports."""
     reference = str(config.genotype)
     return reference if len(reference) <= 100 and "\n" not in reference else "given as text"
 
@@ -119,11 +117,11 @@ def _published(name: str) -> Genotype:
         return entry.genotype
     close = zoo.nearest_names(name)
     if close and close[0] in BASELINES:
-        raise DataError(f"'{name[:60]}' is no genotype; train a hand-designed network with --network {close[0]}")
+        raise DataError(f"'{name[:60]}' is not a genotype; train a hand-designed network with --network {close[0]}")
     what = (
         f"did you mean {' or '.join(map(repr, close))}?"
         if close
-        else "run `adarts search` first, or name one with --genotype"
+        else "run `adarts search` first, or choose one with --genotype"
     )
     raise DataError(f"no genotype at {name[:200]}; {what}")
 
@@ -131,7 +129,7 @@ def _published(name: str) -> Genotype:
 def model_files(
     network: Network | Classifier, settings: NetworkSettings, data: ImageData
 ) -> tuple[bytes, dict[str, Any]]:
-    """What is written of a trained network: its weights without the auxiliary head, and the facts to use them with."""
+    """The files of a trained network: its weights without the auxiliary head, and the facts needed to use them."""
     weights: dict[str, Tensor] = {
         name: tensor.detach().cpu().contiguous()
         for name, tensor in network.state_dict().items()
@@ -152,7 +150,7 @@ def model_files(
 
 
 def load_model(folder: str | Path) -> tuple[Network | Classifier, dict[str, Any]]:
-    """A trained network in evaluation mode, and its facts (classes, image size, normalization).
+    """Load a trained network in evaluation mode, and its facts (classes, image size, normalization).
 
     Raises:
         DataError: the files are missing, damaged, or do not fit together.
@@ -161,7 +159,7 @@ def load_model(folder: str | Path) -> tuple[Network | Classifier, dict[str, Any]
     try:
         facts = json.loads((folder / MODEL_FACTS).read_text())
         if not isinstance(facts, dict) or facts.get("format") != "adarts-model":
-            raise DataError(f"{folder / MODEL_FACTS}: not the facts of an adarts model")
+            raise DataError(f"{folder / MODEL_FACTS}: not the description of an adarts model")
         shape = len(facts["classes"]), facts["in_channels"]
         network: Network | Classifier
         if "network" in facts:
@@ -171,5 +169,5 @@ def load_model(folder: str | Path) -> tuple[Network | Classifier, dict[str, Any]
             network = Network(genotype, shape[0], facts["channels"], facts["cells"], shape[1])
         network.load_state_dict(load_file(folder / MODEL_WEIGHTS))
     except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError, ConfigError) as error:
-        raise DataError(f"{folder}: no usable trained model here: {str(error).splitlines()[0]}") from error
+        raise DataError(f"{folder}: no usable trained model: {str(error).splitlines()[0]}") from error
     return network.eval(), facts

@@ -1,6 +1,6 @@
-"""One training run as the driver sees it (section IV-B of the paper: cutout, auxiliary head, drop path, cosine).
+"""The training task (section IV-B of the paper: cutout, auxiliary head, drop path, cosine).
 
-Hand-designed networks go the same way, without auxiliary head and drop path.
+Hand-designed networks are trained in the same way, without auxiliary head and drop path.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from adarts.seeding import derive_seed, generator
 from adarts.training.config import usual_layers
 
 WARM_ERROR = 0.8
-"""The warm-up at a small learning rate ends with the epoch whose training error is below this (He et al., section 4.2)."""
+"""The warm-up at a small learning rate ends after the first epoch with a training error below this (He et al., section 4.2)."""
 
 
 class TrainTask:
     """Training of a fixed network.
 
     Args:
-        config: the whole training.
-        data: its images.
-        network: on the device of the run.
-        device: of the run.
+        config: the complete configuration.
+        data: the images.
+        network: the network, already on `device`.
+        device: device of the run.
     """
 
     def __init__(
@@ -60,9 +60,9 @@ class TrainTask:
             purpose="training",
             augmentation=Augmentation.of(config.images, data),
             device=device,
-            drop_last=True,  # a last batch of one image has no statistics to normalize with
+            drop_last=True,  # batch normalization cannot use a last batch of one image
         )
-        #: the gradients of so many smaller batches are added up where memory is short
+        #: number of micro-batches whose gradients are added, to save memory
         self.accumulation = 1
         self.warm = config.training.warmup_learning_rate is None
         self.last_record: dict[str, Any] = {}
@@ -148,13 +148,13 @@ class TrainTask:
         return True
 
     def measure(self, images: Images, indices: Tensor) -> tuple[float, float]:
-        """Mean loss and accuracy on images that are only normalized."""
+        """Mean loss and accuracy on images that are normalized but not augmented."""
         size = max(1, 2 * self.batches.batch_size // self.accumulation)
         self.network.eval()
         return measured(self.network, images, indices, self.data, size, self.device, self.check_stop)
 
     def _learning_rate(self, time: float, epoch: int) -> float:
-        """The rate falls with the epochs, as in the paper's code family; only a linear warm-up moves with the steps."""
+        """The learning rate. It changes per epoch, as in the code of DARTS; only the linear warm-up changes per step."""
         warmup, small = self.config.training.learning_rate_warmup, self.config.training.warmup_learning_rate
         at = time if time < warmup else max(float(epoch), warmup)
         rate = learning_rate(self.config.weights, at, self.epochs, warmup)
@@ -173,7 +173,7 @@ def measured(
     device: torch.device,
     check_stop: Callable[[], None] = lambda: None,
 ) -> tuple[float, float]:
-    """Mean loss and accuracy of a network on some images of a data set, which are only normalized."""
+    """Mean loss and accuracy of a network on selected images, which are normalized but not augmented."""
     batches = Batches(
         images,
         indices,
@@ -189,7 +189,7 @@ def measured(
 
 
 def _fitting_batch(config: TrainConfig, network: Network | Classifier, images: int) -> int:
-    """A batch for which there are images, where the batch is that of the scale or a recipe, not somebody's own."""
+    """The batch size, reduced to the number of images if a scale or recipe chose it; an explicit size is kept."""
     batch = config.training.batch_size
     if not 2 <= images < batch:
         return batch

@@ -1,4 +1,4 @@
-"""A whole training run: from an untrained network to a trained one in a run folder, and the test set, touched once."""
+"""Run a complete training in a run folder. The test set is used once, at the end."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ from adarts.zoo.baselines import get_baseline
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What a training run gave.
+    """Result of a training run.
 
     Attributes:
-        run_dir: the run folder, with ``model.safetensors`` in it.
+        run_dir: the run folder, with ``model.safetensors``.
         test_accuracy: after the last epoch, in [0, 1].
-        summary: what ``summary.json`` holds.
+        summary: content of ``summary.json``.
     """
 
     run_dir: Path
@@ -57,16 +57,16 @@ class TrainResult:
 
 @whole_run("training")
 def run_training(config: TrainConfig, images: Source | None = None) -> TrainResult:
-    """Train the network of a genotype or a hand-designed one, or continue a training that stopped; test it once.
+    """Train a network built from a genotype or a hand-designed one, or continue a training; then test it once.
 
     Args:
-        config: the whole training; :func:`adarts.training.train_config` puts one together.
-        images: those that `config.data` refers to, where they were given as objects.
+        config: the complete configuration, from :func:`adarts.training.train_config`.
+        images: the images that `config.data` refers to, if they were given as objects.
 
     Raises:
-        ConfigError: settings that cannot work together.
-        DataError: images or a genotype that cannot be used.
-        CheckpointError: a run folder that is damaged, locked or of another configuration.
+        ConfigError: the settings do not fit together.
+        DataError: the images or the genotype are unusable.
+        CheckpointError: the run folder is damaged, locked, or belongs to another configuration.
         NotFiniteError: the loss became NaN or infinite.
         OutOfMemoryError: a step does not fit in memory.
         Stopped: a signal or the time limit ended the run at a checkpoint.
@@ -75,7 +75,7 @@ def run_training(config: TrainConfig, images: Source | None = None) -> TrainResu
     data = load_images(images or config.data, config.images, config.seed)
     reference = kept_genotype(existing_run_dir("train", config)) or config.genotype
     genotype = None if reference is None else resolve_genotype(reference)
-    # Everything that can be refused is refused before there is a folder.
+    # Errors in the settings must show before the run folder is created.
     network = network_of(config.network, genotype, data, config.seed)
     task = TrainTask(config, data, network.to(device), device)
     with RunFolder.open("train", data.name, config, code_hashes(config)) as run:
@@ -85,8 +85,8 @@ def run_training(config: TrainConfig, images: Source | None = None) -> TrainResu
             if genotype is not None and not (run.path / GENOTYPE_FILE).exists():
                 run.write(GENOTYPE_FILE, genotype.to_json())
             if task.batches.batch_size != config.training.batch_size:
-                batch = f"a batch of {config.training.batch_size} is more than the training images"
-                run.warn(f"{batch}; it is {task.batches.batch_size} here")
+                batch = f"a batch of {config.training.batch_size} is larger than the training set"
+                run.warn(f"{batch}; using {task.batches.batch_size} instead")
             carry_out(task, run, config.run, partial(_description, task))
             summary = _write_results(run, task)
         run.log(f"report: {write_report([run.path])}")
@@ -94,15 +94,18 @@ def run_training(config: TrainConfig, images: Source | None = None) -> TrainResu
 
 
 def evaluate(run_dir: str | Path, run: RunSettings | None = None, data: Data | None = None) -> dict[str, Any]:
-    """Measure a trained network on the test set of its data once more.
+    """Measure a trained network on the test images of its data set.
 
     Args:
         run_dir: a finished training run.
         run: device and threads.
-        data: that of the training, said or given again where it is a loader in a file or an object.
+        data: the data of the training; required if it was a loader in a file or an object.
 
     Returns:
         ``test_accuracy`` in [0, 1], ``test_loss`` and ``test_images``.
+
+    Raises:
+        ConfigError: `data` is missing or differs from the data of the training.
     """
     device = prepare_device(run or RunSettings())
     config = read_config(Path(run_dir), TrainConfig)
@@ -111,11 +114,13 @@ def evaluate(run_dir: str | Path, run: RunSettings | None = None, data: Data | N
     reference = source.reference if isinstance(source, Source) else source
     if reference != config.data:
         raise ConfigError(f"{run_dir}: the model was trained on the data '{config.data}', not on '{reference}'")
-    if data is None and names_code(config.data):  # a file alone does not run code
-        raise ConfigError(f"{run_dir}: the data stands in a file, which is executed if you add: --data {config.data}")
+    if data is None and names_code(config.data):  # a configuration file alone does not execute code
+        raise ConfigError(
+            f"{run_dir}: its data is loaded by a file, which is executed only if you add: --data {config.data}"
+        )
     images = load_images(source, config.images, config.seed)
     if list(images.classes) != facts["classes"]:
-        raise ConfigError(f"{run_dir}: the model knows other classes than the data '{config.data}' has now")
+        raise ConfigError(f"{run_dir}: the classes of the data '{config.data}' have changed since the training")
     if list(images.image_size) != facts["image_size"]:
         raise ConfigError(f"{run_dir}: the model was trained on images of another size than {images.image_size}")
     images = dataclasses.replace(images, mean=tuple(facts["mean"]), std=tuple(facts["std"]))
@@ -126,7 +131,7 @@ def evaluate(run_dir: str | Path, run: RunSettings | None = None, data: Data | N
 
 
 def _description(task: TrainTask) -> str:
-    """What will be done and what it will cost."""
+    """Summary of the training and its predicted cost."""
     config, data = task.config, task.data
     size = cost(task.network, data.image_size)
     steps = config.training.epochs * task.steps(0)
@@ -140,7 +145,7 @@ def _description(task: TrainTask) -> str:
     rows = [
         *what,
         ("parameters", f"{size.parameters:,}{extra}"),
-        ("MACs", f"{size.macs / 1e6:,.1f} million an image"),
+        ("MACs", f"{size.macs / 1e6:,.1f} million per image"),
         ("steps", f"{config.training.epochs} epochs of {task.steps(0)} steps, {len(task.held_out)} images held out"),
         ("predicted", forecast(task, task.device, plan)),
     ]
@@ -148,7 +153,7 @@ def _description(task: TrainTask) -> str:
 
 
 def _write_results(run: RunFolder, task: TrainTask) -> dict[str, Any]:
-    """Test the network, write it, and return the summary."""
+    """Test and save the network; write and return the summary."""
     config, data, network = task.config, task.data, task.network
     loss, accuracy = task.measure(data.test, torch.arange(len(data.test.labels)))
     size = cost(network, data.image_size)
