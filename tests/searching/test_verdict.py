@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import adarts
 from adarts.methods import get_method, list_methods
 from adarts.report import write_report
-from adarts.searching.verdict import Verdict, _student, judge
+from adarts.searching.verdict import Verdict, judge
 from adarts.spaces import DARTS, NASBENCH201, Space, derive
 from adarts.spaces.derivation import Rule, strongest_edges, strongest_pairs
 
@@ -206,11 +206,6 @@ def test_two_operations_kept_on_one_edge_are_no_rivals() -> None:
         alpha_tkeo[:, :, DARTS.incoming(target)[0], -2:] = 0.3 * np.arange(13)[:, None, None]
     found = verdict(DARTS, alpha_tkeo, rule=strongest_pairs)
     assert found.settled == found.choices == 2 * (4 + 4)  # one edge of each node, against its other edges
-
-
-@pytest.mark.parametrize(("freedom", "exact"), [(3, 3.1824), (4, 2.7764), (10, 2.2281), (60, 2.0003)])
-def test_the_points_of_students_distribution(freedom: int, exact: float) -> None:
-    assert exact <= 1.001 * _student(freedom) <= 1.03 * exact
 
 
 def test_the_sentence_and_the_mapping_say_the_same() -> None:

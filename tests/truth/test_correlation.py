@@ -184,4 +184,4 @@ def test_what_cannot_be_compared_is_refused_before_images_are_read(
     config = copy_of(finished_search, tmp_path) / "config.yaml"
     config.write_text(config.read_text().replace("space: nasbench201\n", "space: darts\n"))
     assert main(["truth", "correlation", str(config.parent)]) == 2
-    assert "a search in 'darts'; true accuracies are known of 'nasbench201'" in capsys.readouterr().err
+    assert "a search in 'darts'; true accuracies are known only for 'nasbench201'" in capsys.readouterr().err

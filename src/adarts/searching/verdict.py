@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 
 from adarts.spaces import Space
 
@@ -25,7 +26,7 @@ LEARNED = 0.95
 MOST, HALF = 0.75, 0.5
 """Share of the choices that are settled in a search that has decided, and in one that leans."""
 _LAST = 0.25
-_Z = 1.96  # the normal quantile of a two-sided test at 5 %
+_QUANTILE = 0.975  # of a two-sided test at 5 %
 
 
 @dataclass(frozen=True)
@@ -174,13 +175,7 @@ def _stands_clear(increments_n: Floats) -> bool:
     squares = float(off_n @ off_n)
     alike = max(0.0, float(off_n[1:] @ off_n[:-1]) / squares) if squares else 0.0
     noise = math.sqrt(n * squares / (n - 2) * (1 + alike) / (1 - alike))
-    return float(increments_n.sum()) > _student(n - 2) * noise
-
-
-def _student(freedom: int) -> float:
-    """The two-sided 5 % point of Student's distribution, by Wallace's approximation (within 1 % from 3 degrees on)."""
-    z = _Z * (8 * freedom + 3) / (8 * freedom + 1)
-    return math.sqrt(freedom * math.expm1(z * z / freedom))
+    return bool(increments_n.sum() > stdtrit(n - 2, _QUANTILE) * noise)
 
 
 def _cells(record: Mapping[str, Any]) -> dict[str, list[list[Any]]]:
