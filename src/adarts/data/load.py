@@ -89,7 +89,10 @@ def load_images(source: str | Source, settings: ImageSettings, seed: int) -> Ima
     if settings.per_class is not None:
         whole = len(train)
         train = train.select(subset(train, settings.per_class, seed))
-        notes.append(f"reduced to {len(train):,} of {whole:,} training images, at most {settings.per_class} per class")
+        if len(train) < whole:
+            notes.append(
+                f"reduced to {len(train):,} of {whole:,} training images, at most {settings.per_class} per class"
+            )
     if settings.size is not None:
         train, test = (_scaled(part, settings.size, notes) for part in (train, test))
     if shared := shared_images(train, test):

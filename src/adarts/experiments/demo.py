@@ -18,12 +18,16 @@ from adarts.engine.files import to_json, write_atomically
 from adarts.experiments.next_steps import NEXT_STEPS, in_lines
 from adarts.models import width_for
 from adarts.report import Lead, write_report
+from adarts.report.charts import Chart, Rule, Series
+from adarts.report.curves import column
 from adarts.report.numbers import Spread
+from adarts.report.palette import series_look
+from adarts.report.reading import read_run
 from adarts.searching import SearchResult, run_search, search_config
 from adarts.spaces import NASBENCH201
 from adarts.training import TrainResult, run_training, train_config
 from adarts.training.model import resolve_genotype
-from adarts.truth import all_truths
+from adarts.truth import all_truths, best
 
 METHOD = "adarts-trials"
 """The method with the best cells over five seeds at this budget (results/demo). It was made in this very space."""
@@ -137,8 +141,19 @@ def _lead(search: SearchResult, found: Trained, random: Trained) -> Lead:
         ],
         head=("Network", f"Test accuracy on the digits, {TRAININGS} trainings", "Parameters"),
         rows=[(side.name.capitalize(), side.accuracy, side.parameters) for side in (found, random)],
+        charts=[_by_epoch(search)],
         commands=NEXT_STEPS,
     )
+
+
+def _by_epoch(search: SearchResult) -> Chart:
+    accuracies = column(read_run(search.run_dir), "truth", "cifar10")
+    all_cells, of_convolutions = known_means()
+    levels = {"best cell": best("cifar10").cifar10.test, "mean of convolutions, at most one skip": of_convolutions}
+    curves = {"chosen cell": accuracies} | {name: [level] * len(accuracies) for name, level in levels.items()}
+    series = [Series(name, series_look(index), [values]) for index, (name, values) in enumerate(curves.items())]
+    title = "True CIFAR-10 accuracy of the cell that the search would choose, by epoch (%)"
+    return Chart(title, series, low=86, high=95, rule=Rule(all_cells, "mean of all cells"))
 
 
 def _summary(search: SearchResult, found: Trained, random: Trained) -> dict[str, Any]:

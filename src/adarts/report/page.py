@@ -12,6 +12,7 @@ from adarts.engine import write_atomically
 from adarts.engine.run_dirs import list_run_dirs
 from adarts.errors import CheckpointError, ConfigError
 from adarts.report import content, curves
+from adarts.report.charts import Chart, draw, inline
 from adarts.report.numbers import count, duration
 from adarts.report.palette import DARK
 from adarts.report.reading import RunRecord, read_run
@@ -27,6 +28,7 @@ class Lead:
         paragraphs: what the runs show together.
         head: of the table.
         rows: of the table.
+        charts: beside the table.
         commands: what to do next: what a command is for, and the command.
     """
 
@@ -34,6 +36,7 @@ class Lead:
     paragraphs: Sequence[str]
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
+    charts: Sequence[Chart]
     commands: Sequence[tuple[str, str]]
 
 
@@ -82,6 +85,7 @@ def render(runs: Sequence[RunRecord], lead: Lead | None = None) -> str:
     return ENVIRONMENT.get_template("page.html").render(
         title=lead.title if lead else title,
         lead=lead,
+        lead_charts=[inline(draw([chart], size=(560, 220))) for chart in (lead.charts if lead else ())],
         comparison=_comparison(groups) if len(runs) > 1 else None,
         groups=[_view(members, letter if len(runs) > 1 else "") for letter, members in groups],
         dark=DARK,
