@@ -126,7 +126,7 @@ def test_methods(capsys: pytest.CaptureFixture[str]) -> None:
     shown = capsys.readouterr().out
     facts, idea = shown.split("\n\n", 1)
     assert yaml.safe_load(facts)["defaults"]["edge"]["selector"] == "first"
-    assert "then the channels are shuffled" in idea
+    assert "then all channels are shuffled" in idea
     assert main(["methods", "pc-darts"]) == 0
     assert capsys.readouterr().out == shown
     assert main(["methods", "--json", "adarts"]) == 0

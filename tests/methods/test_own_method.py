@@ -99,8 +99,8 @@ def test_what_the_loop_could_not_use_is_refused() -> None:
         return type("Recorded", (Method,), {"info": replace(INFO, **facts)})  # type: ignore[arg-type]
 
     for wrong, message in (
-        (NoRecord, "has no record: it needs a class attribute info"),
-        (Misspelled, "there is no hook 'operations_weights'; did you mean 'operation_weights'"),
+        (NoRecord, "needs a class attribute info"),
+        (Misspelled, "unknown hook 'operations_weights'; did you mean 'operation_weights'"),
         (WrongArguments, r"penalty must take \(self, alpha_eo, active_eo, weights_eo, progress\)"),
         (NoFunction, "derive is a hook, so it must be a function"),
         (object(), "is not a subclass of adarts.methods.Method"),

@@ -67,7 +67,7 @@ def test_a_search_that_stops_goes_back_and_stays_there_after_a_resume() -> None:
     record = task.end_epoch(2, totals)
     assert task.epochs == 3 and record["genotype"] == cells and task.genotype() == Genotype.from_dict(cells)
     assert record["method"]["eigenvalue"] > 0
-    assert task.stopped is not None and task.stopped.endswith("the cells are those of epoch 2")
+    assert task.stopped is not None and task.stopped.endswith("returning to the cells of epoch 2")
     assert task.stopped in task.describe(record)
     assert resumed.end_epoch(2, totals) == record
     later = search(window=1, back=1, earliest=0)

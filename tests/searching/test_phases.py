@@ -103,8 +103,8 @@ def test_a_search_that_stops_at_the_end_of_a_phase_keeps_its_supernet() -> None:
 def test_fair_darts_says_when_no_alpha_can_reach_the_threshold() -> None:
     short = tiny_search("fair-darts")
     said = short.method.budget_warning(short)
-    assert said is not None and "reaches the threshold of 0.85" in said
-    rate = float(said.split("take a rate of ")[1].split(" ")[0])
+    assert said is not None and "the threshold of 0.85" in said
+    rate = float(said.split("use a learning rate of ")[1].split(" ")[0])
     enough = tiny_search("fair-darts", alphas={"learning_rate": rate})
     assert enough.method.budget_warning(enough) is None
 

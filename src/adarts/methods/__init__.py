@@ -1,4 +1,4 @@
-"""How the supernet is searched: one short file a method, found by name in the registry."""
+"""Search methods: one short file per method, found by name in the registry."""
 
 from importlib import import_module
 from pkgutil import iter_modules
@@ -23,4 +23,4 @@ __all__ = [
 ]
 
 for _module in iter_modules(__path__):
-    import_module(f"{__name__}.{_module.name}")  # which registers its methods
+    import_module(f"{__name__}.{_module.name}")  # registers its methods

@@ -1,4 +1,4 @@
-"""ADARTS: channel attention decides which channels pass through the operations."""
+"""ADARTS: channel attention selects the channels that go through the operations."""
 
 from adarts.methods.base import Method, MethodInfo
 from adarts.methods.registry import register
@@ -8,9 +8,9 @@ _PAPER = "Xue, Qin: Partial Connection Based on Channel Attention for Differenti
 
 @register
 class Adarts(Method):
-    """The C/k channels with the highest attention pass, the others bypass; section III of the paper.
+    """The C/k channels with the highest attention go through the operations; the others bypass them (section III).
 
-    The paper's hyper-parameters are the defaults of the settings themselves.
+    The paper's hyper-parameters are the defaults of the settings.
     """
 
     info = MethodInfo(
@@ -18,7 +18,7 @@ class Adarts(Method):
         title="ADARTS",
         year=2023,
         paper=_PAPER,
-        changes="the quarter of the channels with the highest attention; all channels scaled by it",
+        changes="the quarter of the channels with the highest attention; attention scales all channels",
         cost="about a quarter of DARTS's memory in the operations, plus the attention",
         replay="run",
     )
@@ -33,7 +33,7 @@ class AdartsEdgeNormalization(Method):
         title="ADARTS with edge normalization",
         year=2023,
         paper=_PAPER,
-        changes="as adarts; beta weighs the edges that enter a node",
+        changes="as adarts; beta weights the edges that enter a node",
         cost="as adarts",
         defaults={"edge": {"normalization": True}},
         replay="run",

@@ -1,4 +1,4 @@
-"""ADARTS with trials: the search says which convolution, and short trainings say where a skip connection belongs."""
+"""ADARTS with trials: the search chooses the convolutions, and short trainings place one skip connection."""
 
 from __future__ import annotations
 
@@ -18,51 +18,51 @@ from adarts.supernet import Supernet
 
 _WHOLE = EdgeDesign(selector="all", k=1, attention=False)
 _SKIP = "skip_connect"
-_CERTAIN = 1e6  # a weight that keeps its edge, whatever the others weigh
+_CERTAIN = 1e6  # a weight larger than all others, so that the edge is kept
 
 
 @register
 class AdartsTrials(Method):
-    """ADARTS, which is believed about the convolutions alone; where a skip connection belongs is tried.
+    """ADARTS chooses the convolutions; short trainings decide where the normal cell gets a skip connection, if at all.
 
-    As we suppose, the supernet cannot know what a skip connection is worth, since the bypass of a partial connection is one, too.
-    Here the normal cell has one at most, and no pool:
+    The bypass of a partial connection acts like a skip connection. We think that the supernet therefore cannot judge the
+    value of a real one. The normal cell gets at most one skip connection and no pooling:
 
-    * The search of ADARTS, without `none`, and in the normal cell with the operations that have weights alone.
-    * The cell that it names is trained, and for every edge the cell that has a skip connection there: `options.epochs` epochs
-      from fresh weights, as a network of `options.cells` cells without attention or bypass, on the half of the images for the
-      weights.
-    * The cell with the lowest mean training loss in the last epoch of its trial is the one found (training speed estimation,
-      TSE-E; Ru et al., NeurIPS 2021). Where `search.steps` lets no image come twice in it, that is a loss on new images.
+    * Search with ADARTS, without `none`; the normal cell may use only operations with weights.
+    * Train the derived cell, and for every edge the same cell with a skip connection on that edge. Each trial takes
+      `options.epochs` epochs from new weights, in a network of `options.cells` cells without attention or bypass, on the half
+      of the images for the weights.
+    * Keep the cell with the lowest mean training loss in the last epoch of its trial (training speed estimation, TSE-E; Ru et
+      al., NeurIPS 2021). If `search.steps` is so small that no image repeats within this epoch, it is a loss on new images.
 
-    The reduction cell, where a space has one, is that of the search. Where a node keeps the strongest edges alone, the skip
-    connection keeps its own, and another edge may go. Until the first trial has ended, the cell of the search is the one named.
-    It is not of the paper but of this project, made where the true accuracy of every cell is known (docs/truth.md).
+    The reduction cell, if the space has one, comes from the search. If nodes keep only their strongest edges, the edge of the
+    skip connection is always kept, which may remove another one. Before the end of the first trial, the cell of the search is
+    returned. This method is not in the paper. It was developed in this project on NAS-Bench-201 (docs/truth.md).
     """
 
     info = MethodInfo(
         name="adarts-trials",
         title="ADARTS with trials",
         year=2026,
-        paper="of this project: docs/truth.md",
-        changes="adarts chooses the convolutions; short trainings say which edge of the normal cell has the one skip connection",
-        cost="as adarts, and a short training for every edge of a cell",
+        paper="this project: docs/truth.md",
+        changes="adarts chooses the convolutions; short trainings place at most one skip connection in the normal cell",
+        cost="as adarts, plus a short training for every edge of a cell",
         replay="run",
     )
 
     class Options(Settings):
         cells: int = Field(default=15, ge=3)
-        """Cells of the network of a trial; those of the supernet where it has more."""
+        """Cells of the network in a trial; the supernet's number if that is larger."""
         epochs: PositiveInt = 2
         """Epochs of a trial."""
 
     options: Options
     rule = staticmethod(never_none)
-    #: the cells that are tried, once they are known
+    #: the cells to try; empty until the search has finished
     candidates: list[Genotype]
-    #: the losses of the trials that have ended, in their order
+    #: the losses of the finished trials, in order
     losses: list[float]
-    #: loss and number of the images of the epoch of a trial
+    #: sum of the losses and number of images in the current epoch of a trial
     _sums: list[Tensor | float]
 
     @classmethod
@@ -70,7 +70,7 @@ class AdartsTrials(Method):
         for row in space.allowed(space.cell_kinds[0]):
             names = {name for name, is_allowed in zip(space.operations, row, strict=True) if is_allowed}
             if _SKIP not in names or len(names - space.weight_free) < 2:
-                return "an edge of its normal cell has no skip connection, or no two operations with weights to choose from"
+                return "an edge of its normal cell has no skip connection, or fewer than two operations with weights"
         return None
 
     def phases(self, config: SearchConfig, space: Space) -> tuple[Phase, ...]:
@@ -80,7 +80,7 @@ class AdartsTrials(Method):
         return (*super().phases(config, space), *[trial] * (1 + len(space.edges)))
 
     def on_phase_start(self, search: Search) -> None:
-        """Leave out what the search does not choose; later let the cell of the trial alone be computed."""
+        """In the search, switch off `none` and weight-free operations; in a trial, keep only the cell's operations."""
         net, before, trial = search.supernet, search.previous, search.progress.phase - 1
         space = net.space
         if before is None:
@@ -104,7 +104,7 @@ class AdartsTrials(Method):
             self._sums = [self._sums[0] + sums["loss"], self._sums[1] + sums["images"]]
 
     def on_epoch_end(self, search: Search) -> dict[str, Any]:
-        """Remember the loss of a trial that has ended."""
+        """Store the loss of a finished trial."""
         if search.progress.phase == 0:
             return {}
         trial, loss = search.progress.phase - 1, float(self._sums[0] / self._sums[1])
@@ -114,7 +114,7 @@ class AdartsTrials(Method):
         return {"trial": trial, "tried": self.candidates[trial].to_dict()["cells"], "loss": loss}
 
     def derive(self, supernet: Supernet) -> Genotype:
-        """The best cell of the trials so far."""
+        """The best cell of the finished trials; before them, the cell of the search."""
         if self.losses:
             return self.candidates[self.losses.index(min(self.losses))]
         return self.candidates[0] if self.candidates else super().derive(supernet)
@@ -134,7 +134,7 @@ class AdartsTrials(Method):
 def candidates(
     space: Space, op_weights: Mapping[str, Tensor], edge_weights: Mapping[str, Tensor] | None
 ) -> list[Genotype]:
-    """The cells that weights name, and for every edge the same with a skip connection there."""
+    """The derived cells, and for every edge the same cells with a skip connection on it."""
     kind = space.cell_kinds[0]
     found = [derive(space, op_weights, edge_weights, rule=never_none)]
     for edge in range(len(space.edges)):

@@ -1,6 +1,6 @@
-"""The hooks of a search method, and the record of facts about it.
+"""The base class of search methods with its hooks, and :class:`MethodInfo`.
 
-A method overrides the few hooks that it changes; what is here is DARTS of first order, which most of them start from.
+:class:`Method` implements first-order DARTS. A method overrides only the hooks that it changes.
 
 Shape suffixes: b batch, c channels, h w, e edges, o operations.
 """
@@ -23,26 +23,26 @@ from adarts.spaces.derivation import Candidate, decided_edges, never_none, stron
 from adarts.supernet import ArchWeights, AttentionSource, Selection, Supernet, masked_softmax
 
 Purpose = Literal["weights", "alphas", "both"]
-"""What an update moves."""
+"""What an update trains."""
 Weighed = Tensor | tuple[Tensor, Tensor]
-"""Weights of the operations (edges, operations); with a bool of the same shape, only what that says is computed."""
+"""Operation weights (edges, operations), optionally with a bool tensor of the same shape that marks what to compute."""
 
 
 @dataclass(frozen=True)
 class MethodInfo:
-    """What there is to know about a method before it runs.
+    """Facts about a method.
 
     Attributes:
-        name: on the command line.
-        title: as people call it.
-        year: of publication.
-        paper: where it was published.
-        changes: what it changes, in one line.
+        name: name on the command line.
+        title: usual name.
+        year: year of publication.
+        paper: publication.
+        changes: what the method changes, in one line.
         cost: time and memory of a step, in words.
-        defaults: its published hyper-parameters, as a part of a search configuration.
-        replay: how long a GPU may repeat a recorded update. Never, unless the method claims more, and the contract's tests
-            check that: for an epoch, where a schedule changes what is computed from one to the next; or for the whole run.
-            Only a method that is never replayed may draw from torch's generator, which is then seeded for every pass.
+        defaults: published hyper-parameters, as part of a search configuration.
+        replay: how long a GPU may replay a recorded update: ``never``; ``epoch``, if a schedule changes the computation from
+            epoch to epoch; or ``run``. Only a method with ``never`` may draw from torch's generator, which is then seeded for
+            every pass. The method contract tests this claim.
     """
 
     name: str
@@ -60,11 +60,11 @@ class Phase:
     """A part of a search.
 
     Attributes:
-        epochs: of the phase; the learning rate of the weights falls along its cosine once in each phase.
-        warmup_epochs: at its start, in which the alphas stay frozen.
+        epochs: epochs of the phase; each phase has its own cosine of the weights' learning rate.
+        warmup_epochs: epochs at its start in which the alphas stay frozen.
         supernet: width and depth.
-        edge: the design of the mixed edges.
-        fresh: a new supernet with new alphas; otherwise that of the phase before goes on.
+        edge: design of the mixed edges.
+        fresh: start with a new supernet and new alphas; otherwise continue with those of the previous phase.
         rate_scale: factor of the weights' learning rates.
     """
 
@@ -78,7 +78,7 @@ class Phase:
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a search stands: the index of the phase, its epoch (from 0) and number of epochs, and the steps of an epoch."""
+    """Position in a search: index of the phase, epoch within it (from 0), its number of epochs, and steps per epoch."""
 
     phase: int
     epoch: int
@@ -93,44 +93,45 @@ class Progress:
 
     @property
     def past_warmup(self) -> bool:
-        """Whether the warm-up is over, so that the alphas move."""
+        """Whether the warm-up is over, i.e. the alphas are updated."""
         return self.epoch >= self.warmup_epochs
 
     @property
     def fraction(self) -> float:
-        """Share of the epochs behind the warm-up that are done, from 0 up to below 1; 0 in the warm-up.
+        """Share of the epochs after the warm-up that are finished, in [0, 1); 0 during the warm-up.
 
-        Schedules follow it: most papers have no warm-up, and what hardens or fades while the alphas stand still is lost on them.
+        Schedules use it, because most papers have no warm-up: a temperature or weight should not change while the alphas are
+        frozen.
         """
         return max(0, self.epoch - self.warmup_epochs) / (self.epochs - self.warmup_epochs)
 
     @property
     def fraction_to_last(self) -> float:
-        """The same, but 1 in the last epoch: for what runs from one published value to another."""
+        """Like `fraction`, but 1 in the last epoch; for schedules between two published values."""
         return max(0, self.epoch - self.warmup_epochs) / max(1, self.epochs - self.warmup_epochs - 1)
 
     def line(self, first: float, last: float) -> float:
-        """A value on the line from the first epoch behind the warm-up to the last epoch."""
+        """Interpolate linearly from `first`, in the first epoch after the warm-up, to `last`, in the last epoch."""
         return first + (last - first) * self.fraction_to_last
 
 
 class Search(Protocol):
-    """The search as a method sees it; the loop provides it."""
+    """Interface of the search that the loop passes to a method."""
 
     config: SearchConfig
     supernet: Supernet
     progress: Progress
-    #: of the phase before, when one with a fresh supernet begins
+    #: supernet of the previous phase, at the start of a phase with a fresh one
     previous: Supernet | None
     #: learning rate of the weights in this epoch
     rate: float
-    #: the gradients of so many smaller batches are added up where memory is short
+    #: number of micro-batches whose gradients are added, to save memory
     accumulation: int
-    #: to be called between the parts of a long measurement; it may raise to stop the run
+    #: call it between the parts of a long measurement; it may raise to stop the run
     check_stop: Callable[[], None]
 
     def batch(self, purpose: Purpose) -> tuple[Tensor, Tensor]:
-        """Images and labels of the current step, augmented: of the half for the weights, or of that for the alphas."""
+        """Augmented images and labels of the current step, from the half for the weights or the half for the alphas."""
 
     def loss(
         self,
@@ -143,27 +144,27 @@ class Search(Protocol):
         update_statistics: bool = False,
         precise: bool = False,
     ) -> tuple[Tensor, Tensor]:
-        """Mean cross-entropy and logits of images with labels.
+        """Mean cross-entropy and logits of a batch.
 
         Args:
             x_bchw, y_b, arch_weights: images, labels, weights of operations and edges.
-            parameters: by the names inside the supernet, tensors to use in the place of its own parameters.
-            selection: where attention's choice of channels comes from, or the channels themselves.
-            update_statistics: let running statistics follow this batch.
-            precise: in float32, whatever the precision of the run; for differences of nearly equal values.
+            parameters: tensors that replace parameters of the supernet, by name.
+            selection: source of the attention that selects channels, or the selected channels themselves.
+            update_statistics: update the running statistics with this batch.
+            precise: compute in float32 regardless of the run's precision; for differences of nearly equal values.
         """
 
     def measure(self, arch_weights: ArchWeights) -> tuple[float, float]:
-        """Mean loss and accuracy of the supernet on the half for the alphas, normalized with the statistics of the batches."""
+        """Mean loss and accuracy of the supernet on the images for the alphas, normalized with batch statistics."""
 
     def momentum(self) -> dict[str, Tensor]:
-        """What SGD remembers of the weights so far, by the names inside the supernet; empty before the first step."""
+        """SGD's momentum buffers of the weights, by parameter name; empty before the first step."""
 
     def restart_alphas(self) -> None:
-        """Let Adam begin anew, as after a change of the active operations."""
+        """Reset Adam's state, e.g. after a change of the active operations."""
 
     def stop(self, reason: str) -> None:
-        """End the search with this epoch, for a reason in words."""
+        """End the search after this epoch, with a reason in words."""
 
 
 class NoOptions(Settings):
@@ -171,34 +172,34 @@ class NoOptions(Settings):
 
 
 class Method:
-    """DARTS of first order, from which the other methods differ by a hook or by their edge design alone.
+    """First-order DARTS, the base class of all methods. Others override hooks or only change the edge design.
 
-    When the hooks are called::
+    Order in which the hooks are called::
 
         supports, phases                          before anything is built
         for each phase:
-            on_phase_start                        its supernet is there, no step was carried out
+            on_phase_start                        the supernet exists, no step has run
             for each epoch:
                 for each step:
                     order                         which updates, in which order
                     for each update:
                         sample, auxiliary, skip_dropout     the weights of a pass (all by arch_weights)
-                        penalty                   where alphas learn
-                    observe                       what the step gave
+                        penalty                   if alphas are updated
+                    observe                       results of the step
                 on_epoch_end                      measure, drop operations, stop
                 weights, rule                     the cells of the epoch (both by derive)
         chosen_by                                 for the verdict on the search
 
     Args:
-        options: an object of :attr:`Options`; a method that has some declares their type, ``options: Options``.
+        options: an object of :attr:`Options`; a method with options declares their type, ``options: Options``.
     """
 
     info: ClassVar[MethodInfo]
-    #: the method's own settings, by name with defaults; a subclass of ``Settings``
+    #: the method's own settings; a subclass of ``Settings``
     Options: ClassVar[type[Settings]] = NoOptions
-    #: one pass moves weights and alphas, on all images, instead of one pass on a half each
+    #: update weights and alphas in one pass on all images, instead of one pass on each half
     single_level: ClassVar[bool] = False
-    #: the batches that the gradient of the alphas takes: images and labels of each, in this order
+    #: batches passed to the gradient of the alphas, in this order: images and labels of each
     alpha_batches: tuple[Purpose, ...] = ("alphas",)
 
     def __init__(self, options: Settings) -> None:
@@ -207,90 +208,90 @@ class Method:
     # ------------------------------------------------------------------------------------------------------ the formula
 
     def weights(self, alpha_eo: Tensor, active_eo: Tensor) -> Tensor:
-        """Weights of the operations of one kind of cell (edges, operations); nothing is drawn.
+        """Operation weights of one kind of cell, (edges, operations), without sampling.
 
-        Cells are derived from these, and monitors show them.
+        Cells are derived from them, and monitors show them.
 
         Args:
             alpha_eo: the alphas.
-            active_eo: which operations are active; the others must get 0.
+            active_eo: mask of the active operations; the others must get weight 0.
         """
         return masked_softmax(alpha_eo, active_eo)
 
     def sample(self, alpha_eo: Tensor, active_eo: Tensor, progress: Progress) -> Weighed:
-        """The same for a pass that is about to be made: sampled, hardened, or as they are; and what is computed at all."""
+        """Operation weights for the next pass, e.g. sampled or hardened, optionally with a mask of what to compute."""
         return self.weights(alpha_eo, active_eo)
 
     def expected(self, alpha_eo: Tensor, active_eo: Tensor) -> Weighed:
-        """The same with nothing drawn: what the supernet is validated with."""
+        """Like `sample`, but without random numbers; used to validate the supernet."""
         return self.weights(alpha_eo, active_eo)
 
     def auxiliary(self, progress: Progress) -> float:
-        """Weight of the auxiliary skip connection beside the operations of every edge; `edge.auxiliary_skip` puts it there."""
+        """Weight of the auxiliary skip connection on every edge, which `edge.auxiliary_skip` adds."""
         return 0.0
 
     def skip_dropout(self, progress: Progress) -> float:
-        """Probability with which an element of a skip connection is dropped in a pass."""
+        """Dropout rate of the elements of skip connections in a pass."""
         return 0.0
 
     def penalty(self, alpha_eo: Tensor, active_eo: Tensor, weights_eo: Tensor, progress: Progress) -> Tensor | None:
-        """What is added to the loss of a pass in which alphas learn, or None; the loss that is reported is without it.
+        """A term added to the loss when alphas are updated, or None; the reported loss does not include it.
 
         Args:
-            alpha_eo: the alphas of the edges of all kinds of cells, one kind after the other.
-            active_eo: which of their operations are active.
-            weights_eo: the weights of the pass.
-            progress: where the search stands.
+            alpha_eo: the alphas of all kinds of cells, concatenated along the edges.
+            active_eo: mask of the active operations.
+            weights_eo: the operation weights of the pass.
+            progress: position in the search.
         """
         return None
 
     def rule(self, space: Space, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
-        """What a node of a derived cell keeps; ``rule = staticmethod(strongest_pairs)`` takes one of the known rules."""
+        """The edges and operations that a node of a derived cell keeps, e.g. ``rule = staticmethod(strongest_pairs)``."""
         return strongest_edges(space, candidates)
 
     def order(self, progress: Progress) -> Sequence[Purpose]:
-        """The updates of a step, in order. The loop leaves the alphas out while they are frozen in the warm-up."""
+        """The updates of a step, in order. During the warm-up, the loop skips the update of the alphas."""
         return ("both",) if self.single_level else ("alphas", "weights")
 
     # ----------------------------------------------------------------------------------------------- before and between
 
     @classmethod
     def supports(cls, space: Space) -> str | None:
-        """Why the method is not defined on a space, or None where it is."""
+        """The reason why the method does not work in a search space, or None."""
         return None
 
     def phases(self, config: SearchConfig, space: Space) -> tuple[Phase, ...]:
-        """The parts of the search, in order; ``search.epochs`` and ``search.warmup_epochs`` are those of one part."""
+        """The phases of the search, in order; ``search.epochs`` and ``search.warmup_epochs`` apply to each one."""
         return (Phase(config.search.epochs, config.search.warmup_epochs, config.supernet, config.edge),)
 
     def budget_warning(self, search: Search) -> str | None:
-        """What people should know before the search begins, such as a budget too small for the method, or None."""
+        """A warning to show before the search starts, e.g. that the budget is too small for the method, or None."""
         return None
 
     def on_phase_start(self, search: Search) -> None:
-        """A phase begins; its supernet is there, but no step was carried out."""
+        """Called at the start of a phase, with its supernet, before the first step."""
 
     def observe(self, search: Search, sums: Sums) -> None:
-        """A step is over.
+        """Called after every step.
 
         Args:
             search: the search.
-            sums: over its batches: ``loss``, ``correct`` and ``images``, and the same with the prefix ``alphas_``.
+            sums: sums over the batches of the step: ``loss``, ``correct``, ``images``, and the same with the prefix ``alphas_``.
         """
 
     def on_epoch_end(self, search: Search) -> dict[str, Any] | None:
-        """What the method does and measures after an epoch: activate less, stop, decide.
+        """Called after every epoch, e.g. to measure, drop operations or stop.
 
-        A measurement may be interrupted, and the hook is then called again after the resume: measure first, change afterwards.
+        If a measurement is interrupted, the hook is called again after the resume. So measure first and change state last.
 
         Returns:
             Plain JSON for the record of the epoch, or None.
         """
 
-    # ------------------------------------------------------------------- for what is more than a formula of one kind of cell
+    # ----------------------------------------------------------------- for methods beyond a formula for one kind of cell
 
     def operation_weights(self, supernet: Supernet) -> Mapping[str, Tensor]:
-        """Kind -> :meth:`weights`."""
+        """:meth:`weights` by kind of cell."""
         alphas = supernet.alphas
         return {
             kind: self._table(self.weights(alphas[kind], active_eo), active_eo)
@@ -298,17 +299,17 @@ class Method:
         }
 
     def edge_weights(self, supernet: Supernet) -> Mapping[str, Tensor] | None:
-        """Kind -> weights of the edges (edges,), or None without edge normalization."""
+        """Edge weights (edges,) by kind of cell, or None without edge normalization."""
         return supernet.edge_weights()
 
     def arch_weights(self, search: Search, purpose: Purpose, x_bchw: Tensor, y_b: Tensor) -> ArchWeights:
-        """The weights of a pass that is about to be made for an update, with the images and labels of the pass."""
+        """All weights for the next pass of an update on these images and labels."""
         progress, sample = search.progress, partial(self.sample, progress=search.progress)
         auxiliary, skip_dropout = self.auxiliary(progress), self.skip_dropout(progress)
         return self._put_together(search.supernet, sample, auxiliary=auxiliary, skip_dropout=skip_dropout)
 
     def expected_arch_weights(self, search: Search) -> ArchWeights:
-        """The weights now, with nothing drawn or perturbed: what the supernet is validated with."""
+        """All weights without sampling or perturbation; used to validate the supernet."""
         return self._put_together(search.supernet, self.expected, auxiliary=self.auxiliary(search.progress))
 
     def _put_together(self, net: Supernet, weigh: Callable[[Tensor, Tensor], Weighed], **more: float) -> ArchWeights:
@@ -338,30 +339,30 @@ class Method:
         return found
 
     def _table(self, found: Tensor, active_eo: Tensor) -> Tensor:
-        """What a hook says of the operations, if it is a table of them."""
+        """Check the operation weights returned by a hook."""
         if isinstance(found, Tensor) and found.shape == active_eo.shape:
             return found
-        wanted = f"a tensor {tuple(active_eo.shape)}, or such a tensor and a bool of what is computed"
-        raise self._wrong("the weights of the operations must be", wanted, found)
+        wanted = f"a tensor {tuple(active_eo.shape)}, or a pair of it and a bool tensor of what to compute"
+        raise self._wrong("the operation weights must be", wanted, found)
 
     def _wrong(self, what: str, wanted: str, found: object) -> ConfigError:
-        """What to raise where a hook returned something else."""
+        """The error for a hook that returned something else."""
         got = f"a tensor {tuple(found.shape)}" if isinstance(found, Tensor) else repr(found)[:40]
         return ConfigError(f"method '{self.info.name}': {what} {wanted}, not {got}")
 
     def alpha_gradient(self, search: Search) -> Gradient | None:
-        """What computes the gradient of the alphas, or None for one backward pass through the loss of the batch."""
+        """A function that computes the gradient of the alphas; None uses one backward pass through the loss of the batch."""
         return None
 
     def derive(self, supernet: Supernet) -> Genotype:
-        """The cells that the alphas name now."""
+        """Derive the cells from the current alphas."""
         return derive(supernet.space, self.operation_weights(supernet), self.edge_weights(supernet), self.rule)
 
     def chosen_by(self) -> str | None:
-        """What chooses the cells, in words, or None where the strongest weights do; asked when the search is over.
+        """How the cells are chosen, in words; None if the strongest weights are kept. Called at the end of the search.
 
-        The verdict on a search rests on the weights of the operations, so it is given for None alone. A method with another
-        :meth:`derive` or a rule of its own says more here, or None if the weights still choose.
+        The verdict on a search is based on the operation weights, so it is given only for None. A method with its own
+        :meth:`derive` or rule should override this hook, and return None if the weights still choose.
         """
         known = Method.rule, strongest_edges, never_none, strongest_pairs, decided_edges
         own_rule = type(self).derive is not Method.derive or type(self).rule not in known
@@ -370,11 +371,11 @@ class Method:
     # -------------------------------------------------------------------------------------------------------- the memory
 
     def state_dict(self) -> dict[str, Any]:
-        """What the method has gathered: tensors, numbers, texts and plain containers only."""
+        """The method's own state; only tensors, numbers, strings and plain containers."""
         return {}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over a state of :meth:`state_dict`."""
+        """Load a state of :meth:`state_dict`."""
 
 
 HOOKS: dict[str, Callable[..., Any]] = {
@@ -382,9 +383,9 @@ HOOKS: dict[str, Callable[..., Any]] = {
     for name, member in vars(Method).items()
     if callable(member) and not isinstance(member, type) and not name.startswith("_")
 } | {"supports": Method.supports}
-"""What a method may override."""
+"""The hooks that a method may override."""
 
 
 def weighs_auxiliary(method: type[Method]) -> bool:
-    """Whether a method weighs the auxiliary skip connection, and so needs `edge.auxiliary_skip`."""
+    """Whether a method sets the weight of the auxiliary skip connection and thus needs `edge.auxiliary_skip`."""
     return method.auxiliary is not Method.auxiliary

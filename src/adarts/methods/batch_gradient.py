@@ -1,4 +1,4 @@
-"""Gradients on one batch, again and again with other weights or alphas, but always through the same channels."""
+"""Repeated gradients on one batch with other weights or alphas, but always with the same channels."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from adarts.supernet import AttentionSource, Selection, Supernet, is_alpha
 
 
 def weights_of(supernet: Supernet) -> dict[str, Tensor]:
-    """The weights by their names inside the supernet: the same memory, but nothing that is learned."""
+    """The supernet's weights by name, detached from the graph; they share memory with the parameters."""
     named = supernet.named_parameters()
     return {name: parameter.detach() for name, parameter in named if not is_alpha(name)}
 
@@ -21,18 +21,18 @@ def weights_of(supernet: Supernet) -> dict[str, Tensor]:
 class BatchGradient:
     """Gradients of the mean loss of one batch.
 
-    The first pass chooses the channels, and all others get the same ones: near ties, another weight would choose others, and
-    a difference of gradients would show that instead. Running statistics stay as they are, and so does everybody's ``grad``.
+    The first pass selects the channels, and all later passes use the same ones. Otherwise a small change of the weights could
+    select other channels, and a difference of gradients would measure that. Running statistics and ``grad`` are not modified.
 
     Args:
-        method: makes the weights, anew for every pass, and the penalty.
+        method: computes the weights for every pass, and the penalty.
         search: the search.
-        purpose: whose loss it is.
+        purpose: update whose loss is used.
         batch: images and labels.
-        accumulation: the gradients of so many smaller batches are added up.
+        accumulation: number of micro-batches whose gradients are added.
 
     Attributes:
-        loss, correct: sum of the losses and the right answers of the last pass.
+        loss, correct: sum of the losses and number of correct predictions in the last pass.
     """
 
     def __init__(
@@ -47,7 +47,13 @@ class BatchGradient:
     def gradient(
         self, weights: Mapping[str, Tensor], of: Literal["weights", "alphas", "both"], *, precise: bool = False
     ) -> tuple[list[Tensor], list[Tensor]]:
-        """One pass with these weights: their gradients and those of the alphas, as far as wanted; `precise` as in a loss."""
+        """Gradients of the given weights and of the alphas in one pass.
+
+        Args:
+            weights: weights of the supernet by name.
+            of: compute both gradients, or only one; the other list is empty.
+            precise: as in :meth:`Search.loss`.
+        """
         alphas = self.search.supernet.alpha_parameters() if of != "weights" else []
         if of != "alphas":
             weights = {name: tensor.detach().requires_grad_() for name, tensor in weights.items()}

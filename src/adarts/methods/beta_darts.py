@@ -1,4 +1,4 @@
-"""beta-DARTS: a decay of the alphas that the softmax can feel."""
+"""beta-DARTS: a decay of the alphas that acts on the softmax."""
 
 import torch
 from pydantic import NonNegativeFloat
@@ -12,13 +12,14 @@ from adarts.methods.registry import register
 
 @register
 class BetaDarts(Method):
-    """A smooth maximum of the alphas of every edge is kept small, which keeps the operation weights close together::
+    """A penalty on the smooth maximum of the alphas of every edge keeps the operation weights close together::
 
         L_alphas = L_val + lambda * mean over all edges log(sum_o exp(alpha_o))
 
-    Its gradient is lambda times the softmax itself: the larger an operation weight, the more its alpha decays. lambda grows along
-    a line from 0 to its final weight, 50, over the epochs behind the warm-up, as the published 0.5 an epoch in 100 epochs (of
-    NAS-Bench-201; the value for the space of DARTS is not published). For that in 50 epochs, set options.final_weight to 25.
+    Its gradient is lambda times the softmax: the larger an operation weight, the more its alpha decays. lambda grows linearly
+    from 0 to the final weight 50 over the epochs after the warm-up. The published schedule adds 0.5 per epoch for 100 epochs (on
+    NAS-Bench-201; the value for the space of DARTS is not published). To get the same increase in a search of 50 epochs, set
+    options.final_weight to 25.
     """
 
     info = MethodInfo(
@@ -34,7 +35,7 @@ class BetaDarts(Method):
 
     class Options(Settings):
         final_weight: NonNegativeFloat = 50.0
-        """lambda that is reached after the last epoch."""
+        """lambda after the last epoch."""
 
     options: Options
 

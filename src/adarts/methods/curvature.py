@@ -1,4 +1,4 @@
-"""The largest eigenvalue of a Hessian, from gradients alone."""
+"""The largest eigenvalue of a Hessian, computed from gradients."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from adarts.seeding import generator
 
 
 class Eigenvalue(NamedTuple):
-    """An eigenvalue approached from below, with one of the Hessian within `residual` of it; the `gradients` it took."""
+    """An estimate from below; the Hessian has an eigenvalue within `residual` of it. `gradients` counts evaluations."""
 
     value: float
     residual: float
@@ -29,23 +29,23 @@ def largest_eigenvalue(
     tolerance: float = 0.01,
     most: int = 40,
 ) -> Eigenvalue:
-    """The algebraically largest eigenvalue of the Hessian of a function, by Lanczos's method.
+    """The algebraically largest eigenvalue of the Hessian of a function, by the Lanczos method.
 
-    Products with the Hessian H are central differences of gradients g, so that no second derivative is computed::
+    Products with the Hessian H are central differences of gradients g, so no second derivative is computed::
 
         H v  =  (g(x + step v) - g(x - step v)) / (2 step),   |v| = 1
 
-    Every product adds a direction v to a basis in which H is tridiagonal; the largest eigenvalue there grows towards that of
-    H. It ends when the residual is below ``tolerance`` times the value. For a smooth function, the error of the differences
-    shrinks with the square of the step until rounding shows. In a network of ReLUs, the gradients also jump at the bends between
-    the two points: noise that raises the eigenvalue, and grows with 1/sqrt(step).
+    Each product adds a direction v to a basis in which H is tridiagonal. The largest eigenvalue of this matrix approaches the
+    eigenvalue of H from below. The iteration ends when the residual is below ``tolerance`` times the value. For a smooth
+    function, the error of the differences shrinks with the square of the step, until rounding dominates. In a ReLU network, the
+    gradients also jump at kinks between the two points. This noise raises the eigenvalue and grows with 1/sqrt(step).
 
     Args:
-        gradient: of the function, at a point (n,).
-        point_n: where.
-        step: distance of the points of a difference from it.
-        tolerance: largest residual, in shares of the value.
-        most: products at most; there are no more than n.
+        gradient: gradient of the function at a point (n,).
+        point_n: the point.
+        step: distance between the point and each end of a difference.
+        tolerance: largest residual, relative to the value.
+        most: largest number of products; never more than n.
     """
     start_n = torch.randn(len(point_n), generator=generator(0, "Lanczos"), dtype=torch.float64)
     basis_kn = (start_n / start_n.norm())[None]
@@ -56,7 +56,7 @@ def largest_eigenvalue(
         difference_n = gradient(point_n + shift_n).double() - gradient(point_n - shift_n).double()
         image_n = difference_n.cpu() / (2 * step)
         diagonal.append(float(basis_kn[-1] @ image_n))
-        for _ in range(2):  # orthogonal to all earlier ones; the second time takes away what rounding left
+        for _ in range(2):  # orthogonalize against all earlier directions; twice, to remove rounding errors
             image_n = image_n - basis_kn.T @ (basis_kn @ image_n)
         beside.append(float(image_n.norm()))
         if not math.isfinite(beside[-1]):

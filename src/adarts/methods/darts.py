@@ -1,4 +1,4 @@
-"""DARTS of first order, and the two halves of ADARTS on top of it (Table II of the ADARTS paper)."""
+"""First-order DARTS, and its combinations with either half of ADARTS (Table II of the ADARTS paper)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +15,7 @@ _PUBLISHED: Mapping[str, Mapping[str, Any]] = {
 
 @register
 class Darts(Method):
-    """Every channel passes through every operation; alphas and weights are updated in turn."""
+    """All channels go through all operations; alphas and weights are updated alternately."""
 
     info = MethodInfo(
         name="darts",
@@ -33,7 +33,7 @@ class Darts(Method):
 class DartsAttention(Method):
     """DARTS with channel attention on every edge: the ablation row "DARTS + attention mechanism".
 
-    The paper gives no hyper-parameters for its ablation; those of ADARTS let the edge design alone differ.
+    The paper gives no hyper-parameters for its ablation. With those of ADARTS, only the edge design differs.
     """
 
     info = MethodInfo(
@@ -42,7 +42,7 @@ class DartsAttention(Method):
         year=2022,
         paper="Xue, Qin: Partial Connection Based on Channel Attention for Differentiable NAS, Table II",
         changes="channel attention scales all channels before the operations",
-        cost="above DARTS by the attention",
+        cost="DARTS plus the attention",
         defaults={"edge": {"selector": "all", "k": 1, "attention": True}},
         replay="run",
     )
@@ -50,9 +50,9 @@ class DartsAttention(Method):
 
 @register
 class DartsRandom(Method):
-    """A fresh random choice of channels in every forward pass: the row "DARTS + random partial connection".
+    """A new random choice of channels in every forward pass: the row "DARTS + random partial connection".
 
-    With the hyper-parameters of ADARTS, as :class:`DartsAttention`.
+    Uses the hyper-parameters of ADARTS, like :class:`DartsAttention`.
     """
 
     info = MethodInfo(

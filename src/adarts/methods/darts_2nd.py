@@ -1,4 +1,4 @@
-"""DARTS of second order: the alphas look one step of the weights ahead."""
+"""Second-order DARTS: the gradient of the alphas includes one step of the weights."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from adarts.methods.darts import Darts
 from adarts.methods.registry import register
 
 RADIUS = 0.01
-"""Distance of the weights from either point of the central difference."""
+"""Distance between the weights and each point of the central difference."""
 
 
 @register
 class Darts2nd(Method):
-    """The alphas' gradient of the validation loss after one more step of the weights, which depends on the alphas, too.
+    """The alphas follow the gradient of the validation loss after one more step of the weights, which depends on the alphas.
 
     With the weights w, their momentum v (0 before the first step) and learning rate xi, m = weights.momentum and
     wd = weights.weight_decay::
@@ -30,10 +30,10 @@ class Darts2nd(Method):
         h     = (grad_alpha L_train(w+, alpha) - grad_alpha L_train(w-, alpha)) / (2 eps)
         w+, - = w +- eps u,   u = grad_w' L_val(w', alpha),   eps = 0.01 / |u|
 
-    h stands for the product of the mixed second derivative of L_train with u. The step to w' is not clipped, and follows
-    weights.nesterov, too. Edge weights (beta) are alphas like alpha. No weight, statistic or average is written. The
-    passes over the training batch use the same channels, since a change of channels is no derivative; the two whose difference is
-    taken are computed in float32, since the weights differ by less than bfloat16 can tell.
+    h approximates the product of the mixed second derivative of L_train with u. The step to w' is not clipped, and respects
+    weights.nesterov. Edge weights (beta) are treated like alpha. Weights, statistics and averages are not modified. All passes
+    over the training batch use the same channels, so that h measures a derivative and not a change of channels. The two passes
+    of the difference are computed in float32, because the weights differ by less than bfloat16 can resolve.
     """
 
     info = MethodInfo(
@@ -42,7 +42,7 @@ class Darts2nd(Method):
         year=2018,
         paper=Darts.info.paper,
         changes="the alphas look one step of the weights ahead",
-        cost="about 2.7 times DARTS: five passes a step in the place of two",
+        cost="about 2.7 times DARTS: five passes per step instead of two",
         defaults=Darts.info.defaults,
         replay="epoch",  # the learning rate is part of the formula
     )
@@ -77,7 +77,7 @@ class Darts2nd(Method):
 
 
 def _sgd_step(search: Search, weights: Mapping[str, Tensor], gradient: list[Tensor]) -> list[Tensor]:
-    """What SGD would subtract from the weights, but for the learning rate."""
+    """The step of SGD, without the factor of the learning rate."""
     settings, momentum = search.config.weights, search.momentum()
     decayed = torch._foreach_add(gradient, list(weights.values()), alpha=settings.weight_decay)
     before = [momentum[name] if name in momentum else torch.zeros_like(w) for name, w in weights.items()]

@@ -1,4 +1,4 @@
-"""DARTS-: a skip connection beside the operations, which fades."""
+"""DARTS-: an auxiliary skip connection that fades out."""
 
 import math
 from typing import Literal
@@ -13,13 +13,13 @@ from adarts.methods.registry import register
 
 @register
 class DartsMinus(Method):
-    """An auxiliary skip connection helps the training of the supernet, so that the operation skip_connect need not::
+    """An auxiliary skip connection stabilizes the training, so that the operation skip_connect is not favored for it::
 
         edge(x) = sum_o w_o o(x) + beta * aux(x)
 
-    aux is the identity, or with stride 2 a halving skip connection with weights of its own; no cell inherits it. beta falls
-    from 1 in the first epoch to 0 after the last one: along the line 1 - t, t being the share of the epochs behind the warm-up,
-    or along a cosine. Behind a partial connection aux has the channels that enter the operations.
+    aux is the identity, or with stride 2 a reducing skip connection with its own weights. Derived cells do not include it. beta
+    falls from 1 in the first epoch to 0 after the last one, linearly or along a cosine, over the epochs after the warm-up. With a
+    partial connection, aux receives the channels that enter the operations.
     """
 
     info = MethodInfo(
@@ -27,7 +27,7 @@ class DartsMinus(Method):
         title="DARTS-",
         year=2020,
         paper="Chu et al.: DARTS-: Robustly Stepping out of Performance Collapse without Indicators, ICLR 2021",
-        changes="DARTS with a fading skip connection beside the operations of every edge",
+        changes="DARTS with an auxiliary skip connection on every edge that fades out",
         cost="as DARTS",
         defaults={**Darts.info.defaults, "edge": {**Darts.info.defaults["edge"], "auxiliary_skip": True}},
         replay="epoch",
@@ -35,11 +35,11 @@ class DartsMinus(Method):
 
     class Options(Settings):
         decay: Literal["linear", "cosine"] = "linear"
-        """How beta falls."""
+        """Schedule of beta."""
         initial_weight: NonNegativeFloat = 1.0
         """beta in the first epoch."""
         final_weight: NonNegativeFloat = 0.0
-        """beta that is reached after the last epoch; where it is the initial one, the connection does not fade."""
+        """beta after the last epoch."""
 
     options: Options
 

@@ -1,4 +1,4 @@
-"""DARTS-PT: what an operation is worth is measured by its absence, after an ordinary search."""
+"""DARTS-PT: after an ordinary search, an operation is judged by how much its removal hurts."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from adarts.spaces import Space
 from adarts.supernet import ArchWeights, Supernet
 
 Result = tuple[float, float]
-"""Accuracy and, where that is equal, the negative loss: more is better."""
+"""(accuracy, negative loss); larger is better, and the loss breaks ties."""
 
 
 @register
 class DartsPt(Method):
-    """The search of DARTS, and then the selection by perturbation, which does not trust the size of alpha.
+    """Search with DARTS, then select by perturbation instead of by the size of alpha.
 
-    One decision after the other, in random order, each for both kinds of cells:
+    Decisions are made one by one in random order, each for both kinds of cells:
 
-    * An edge: the accuracy of the supernet on the half for the alphas is measured without each of its operations in turn. The
-      operation whose absence hurts most stays, the others go. `none` is no candidate.
-    * A node, once all edges are decided: it is measured without each of its incoming edges in turn. The edge whose absence
-      hurts least goes, and so on until two remain.
+    * Edge: measure the accuracy of the supernet on the images for the alphas without each of the edge's operations in turn.
+      Keep the operation whose removal hurts most. `none` is never kept.
+    * Node, after all edges: measure without each of its incoming edges in turn, and remove the edge whose removal hurts
+      least. Repeat until two remain.
 
-    What is taken away for a measurement leaves the weights of the others as they are; at equal accuracies the loss decides. The
-    first decision follows the last epoch of the search. Before each later one the supernet is tuned, with a tenth of the learning
-    rate along a cosine of its own, while alpha keeps learning: 5 epochs for a search of 50, so here a tenth of `search.epochs`.
-    14 edges and three nodes that have a choice make 16 times as many. With `fixed_alphas`, alpha stays 0, so that all operations
-    weigh the same until they are decided (blank-PT).
+    A removal does not change the weights of the other operations. The loss decides between equal accuracies. The first decision
+    follows the last epoch of the search. Before each later one, the supernet is tuned with a tenth of the learning rate on a new
+    cosine, while alpha keeps learning. The published tuning takes 5 epochs for a search of 50, so here it takes a tenth of
+    `search.epochs`. In the space of DARTS, 14 edges and three nodes with a choice need 16 tunings. With `fixed_alphas`, alpha
+    stays 0, so all operations have equal weights until they are decided (blank-PT).
     """
 
     info = MethodInfo(
@@ -46,14 +46,14 @@ class DartsPt(Method):
         year=2021,
         paper="Wang et al.: Rethinking Architecture Selection in Differentiable NAS, ICLR 2021",
         changes="after the search, operations and edges are chosen by how much their absence hurts the supernet",
-        cost="that of DARTS, 1.6 times as many epochs of tuning, and about 240 measurements",
+        cost="as DARTS, plus 1.6 times as many epochs of tuning and about 240 measurements",
         defaults=Darts.info.defaults,
         replay="epoch",
     )
 
     class Options(Settings):
         tuning: PositiveFloat = 0.1
-        """Epochs between two decisions, as a share of search.epochs; at least one."""
+        """Epochs between two decisions, as a share of search.epochs; at least one epoch."""
         fixed_alphas: bool = False
         """Keep alpha at 0 (blank-PT)."""
 
@@ -94,18 +94,18 @@ class DartsPt(Method):
         return "what the supernet loses without an operation or an edge"
 
     def _tuning(self, epochs: int) -> int:
-        """Epochs between two decisions."""
+        """Number of epochs between two decisions."""
         return max(1, round(self.options.tuning * epochs))
 
     def _decision(self, search: Search) -> int | None:
-        """The number of the decision that follows this epoch, if there is one."""
+        """Index of the decision after this epoch, or None."""
         progress, tuning = search.progress, self._tuning(search.config.search.epochs)
         if progress.phase == 0:
             return 0 if progress.is_last else None
         return (progress.epoch + 1) // tuning if (progress.epoch + 1) % tuning == 0 else None
 
     def _decide_edge(self, search: Search, kind: str, edge: int) -> tuple[Tensor, dict[str, Any]]:
-        """What is active when an edge keeps the operation that is missed most, and what was measured."""
+        """Keep the operation of an edge whose removal hurts most; return the new mask and the measurements."""
         names, active_eo = search.supernet.space.operations, search.supernet.active[kind].clone()
         candidates = [o for o in active_eo[edge].nonzero().flatten().tolist() if names[o] != "none"]
         without = {o: self._without(search, kind, active_eo, (edge, o)) for o in candidates}
@@ -116,7 +116,7 @@ class DartsPt(Method):
         return active_eo, {"edge": edge, "operation": names[kept], "accuracy_without": accuracy}
 
     def _decide_node(self, search: Search, kind: str, node: int) -> tuple[Tensor, dict[str, Any]]:
-        """What is active when a node has lost the edges that are missed least, and what was measured."""
+        """Remove the edges of a node whose removal hurts least; return the new mask and the measurements."""
         space, active_eo = search.supernet.space, search.supernet.active[kind].clone()
         edges, rounds = list(space.incoming(node)), []
         while len(edges) > space.num_kept(node):
@@ -128,13 +128,13 @@ class DartsPt(Method):
         return active_eo, {"node": node, "edges": edges, "accuracy_without": rounds}
 
     def _without(self, search: Search, kind: str, active_eo: Tensor, place: int | tuple[int, int]) -> Result:
-        """How good the supernet is when an edge, or an operation on it, is taken away."""
+        """Measure the supernet without an edge, or without one operation on it."""
         probe_eo = active_eo.clone()
         probe_eo[place] = False
         return self._measure(search, kind, probe_eo)
 
     def _measure(self, search: Search, kind: str, active_eo: Tensor) -> Result:
-        """How good the supernet is with these operations alone in the cells of a kind."""
+        """Measure the supernet with only these operations in the cells of a kind."""
         net, operations = search.supernet, dict(self.operation_weights(search.supernet))
         active = {**net.active, kind: active_eo}
         operations[kind] = operations[kind] * active_eo
@@ -144,18 +144,18 @@ class DartsPt(Method):
     def _edge_weights(self, supernet: Supernet, active: Mapping[str, Tensor]) -> Mapping[str, Tensor] | None:
         weights = super().edge_weights(supernet)
         if supernet.design.k == 1:
-            return weights  # nothing bypasses the operations, so an edge without any is none
+            return weights  # without a bypass, an edge without operations is zero anyway
         there = {kind: active_eo.any(-1).float() for kind, active_eo in active.items()}
         return there if weights is None else {kind: weights[kind] * there_e for kind, there_e in there.items()}
 
 
 def _nodes(space: Space) -> list[int]:
-    """The nodes that have more edges than they keep."""
+    """The nodes with more incoming edges than they keep."""
     return [target for target in space.targets if len(space.incoming(target)) > space.num_kept(target)]
 
 
 def _order(search: Search, kind: str) -> list[int]:
-    """In which order the edges are decided, and then the nodes."""
+    """Random order of the edges, followed by the nodes."""
     space, draws = search.supernet.space, generator(search.config.seed, "projection", kind)
     nodes = _nodes(space)
     edges: list[int] = torch.randperm(len(space.edges), generator=draws).tolist()

@@ -1,4 +1,4 @@
-"""DrNAS: the weights of the operations are samples of a Dirichlet distribution, and alpha are its parameters."""
+"""DrNAS: operation weights are samples of a Dirichlet distribution with parameters from the alphas."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ _WIDENED = 1.5
 
 @register
 class DrNas(Method):
-    """Every pass weighs the operations of an edge by a sample, and the gradient goes through the sample to alpha::
+    """Every pass weights the operations of an edge by a sample; the gradient goes through the sample to alpha::
 
-        theta ~ Dir(c),   c = ELU(alpha) + 1          drawn as gamma variables over their sum
+        theta ~ Dir(c),   c = ELU(alpha) + 1          drawn as gamma variables divided by their sum
 
-    There is no `none`. What keeps theta from hardening is a penalty on alpha: the L2 of `alphas.weight_decay`, or with
-    `kl`, published as 1e-3, that times the divergence of the distributions of all edges from the uniform Dir(1); then set
-    `alphas.weight_decay` to 0.
+    There is no operation `none`. A penalty on alpha keeps theta from hardening: either the L2 penalty `alphas.weight_decay`, or
+    the option `kl` (published value 1e-3) times the divergence of the distributions of all edges from the uniform Dir(1). With
+    `kl`, set `alphas.weight_decay` to 0.
 
-    The search has two phases; `search.epochs` are those of one. In the first, one in 6 channels passes for an `edge.k` of 4: the
-    next divisor of the channels that is at least 1.5 times `edge.k`. Then each edge keeps the four operations with the highest
-    softmax(alpha), and one in `edge.k` channels passes. The second supernet takes over alpha and weights: channels new to an
-    operation are copies of old ones. Cells are derived from softmax(alpha).
+    The search has two phases of `search.epochs` each. In the first, 1/k of the channels go through the operations, where k is
+    the next divisor of the channels that is at least 1.5 times `edge.k`: 6 for an `edge.k` of 4. In the second, k is `edge.k`,
+    and each edge keeps the four operations with the highest softmax(alpha). The second supernet inherits alpha and weights; new
+    channels of an operation are copies of old ones. Cells are derived from softmax(alpha).
     """
 
     info = MethodInfo(
@@ -43,7 +43,7 @@ class DrNas(Method):
         year=2020,
         paper="Chen et al.: DrNAS: Dirichlet Neural Architecture Search, ICLR 2021",
         changes="Dirichlet samples; fewer operations and more channels in the second phase; 36 channels, 20 cells",
-        cost="a supernet as large as the found network; a sixth, then a quarter of its channels in the operations",
+        cost="a supernet as large as the final network; a sixth, then a quarter of its channels in the operations",
         defaults={
             "edge": {"selector": "first", "k": 4, "attention": False},
             "supernet": {"channels": 36, "cells": 20},
@@ -64,7 +64,7 @@ class DrNas(Method):
         return replace(second, edge=narrow), second
 
     def on_phase_start(self, search: Search) -> None:
-        """Leave `none` out; later keep the strongest operations, and take over what was learned."""
+        """First phase: deactivate `none`. Second phase: inherit weights and alphas, and keep the strongest operations."""
         net, before = search.supernet, search.previous
         if before is None:
             leave_out_none(net)
@@ -87,7 +87,7 @@ class DrNas(Method):
 
 def concentration(alpha_eo: Tensor) -> Tensor:
     """c, the parameters of the distributions (edges, operations)."""
-    # An alpha below -16 would come out as 0, which is no parameter of a distribution.
+    # An alpha below -16 would give 0, which is not a valid parameter.
     return (F.elu(alpha_eo) + 1).clamp(min=1e-6)
 
 
@@ -100,10 +100,10 @@ def divergence(concentration_eo: Tensor, active_eo: Tensor) -> Tensor:
 
 
 def widen(narrow: Supernet, wide: Supernet) -> None:
-    """Give a supernet all that a narrower one has learned (net2wider).
+    """Transfer weights and alphas to a supernet with more channels in its operations (net2wider).
 
-    The first channels of an operation are the old ones, the others copies of them; a convolution shares the weight of an input
-    among its copies. Where the new inputs are copies, too, an operation computes the old result, and copies of it.
+    The first channels of an operation are the old ones, the others are copies of them. A convolution divides the weight of an
+    input channel among its copies. If the new inputs are copies, too, an operation computes the old outputs and copies of them.
     """
     before, state = narrow.state_dict(), {}
     for name, tensor in wide.state_dict().items():
@@ -111,7 +111,7 @@ def widen(narrow: Supernet, wide: Supernet) -> None:
         if old.shape == tensor.shape:
             state[name] = old
         elif ".skip_connect.norm." in name or ".auxiliary.norm." in name:
-            # Of a halving skip connection: one half of its channels comes from either convolution.
+            # A reducing skip connection concatenates the channels of its two convolutions, so widen each half.
             state[name] = torch.cat([_widened(half, (len(tensor) // 2,)) for half in old.chunk(2)])
         else:
             state[name] = _widened(old, tensor.shape)
@@ -119,7 +119,7 @@ def widen(narrow: Supernet, wide: Supernet) -> None:
 
 
 def _widened(tensor: Tensor, shape: Sequence[int]) -> Tensor:
-    """A weight (out, in, ...) or statistic (out,) of one edge, with more channels."""
+    """Widen a weight (out, in, ...) or statistic (out,) of one edge to a shape with more channels."""
     for axis, size in enumerate(shape):
         old = tensor.shape[axis]
         if size == old:
@@ -138,7 +138,7 @@ def _shares(values_eo: Tensor, active_eo: Tensor) -> Tensor:
 
 
 def _narrow(channels: int, edge: EdgeDesign) -> int:
-    """One in how many channels passes in the first phase."""
+    """The first phase's k."""
     if edge.selector == "all":
         return edge.k
     larger = (k for k in range(edge.k + 1, channels + 1) if channels % k == 0 and k >= _WIDENED * edge.k)

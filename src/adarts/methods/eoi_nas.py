@@ -1,4 +1,4 @@
-"""EoiNAS: relaxed samples, and operations dropped for what was measured when they were sampled."""
+"""EoiNAS: relaxed samples; operations are dropped by their alphas and the accuracies measured when they were sampled."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from adarts.methods.stages import since_warmup, skip_dropout, strongest
 from adarts.spaces import Genotype, derive
 from adarts.supernet import Supernet
 
-_PUBLISHED_EPOCHS = 140  # behind the warm-up
+_PUBLISHED_EPOCHS = 140  # after the warm-up
 
 
 @register
 class EoiNas(Method):
-    """Every pass weighs the operations by a relaxed sample; one after the other is dropped from every edge.
+    """Every pass weights the operations by a relaxed sample; every edge drops one operation after the other.
 
-    With Gumbel noise G, drawn anew for every pass and shared by all cells of a kind::
+    With Gumbel noise G, drawn for every pass and shared by all cells of a kind::
 
         Z = softmax((alpha + G) / tau),   tau = 5 in the warm-up of 20 epochs, then 5 * 0.965^(epoch - 20)
 
-    The weights are updated first, then the alphas. Seven times, every 20 epochs, each edge drops the operation of the least
-    importance::
+    The weights are updated before the alphas. Seven times, every 20 epochs, each edge drops its least important operation::
 
         I = softmax(alpha) + 0.5 A / (F + 1)
 
-    F counts the passes for the alphas since the last drop in which the operation had the largest weight of its edge, and A is
-    the mean accuracy, from 0 to 1, in these passes. The seventh drop, from two operations to one, is the derivation: I ranks
-    both operations and edges, and `none` goes first. With other epochs than the published 160, each drop follows a seventh of
-    those behind the warm-up, and tau falls to the same value. Skip connections have the dropout of P-DARTS, from 0.1.
+    F counts the alpha passes since the last drop in which the operation had the largest weight on its edge. A is the mean
+    accuracy in these passes, from 0 to 1. The seventh drop, from two operations to one, is the derivation: I ranks both
+    operations and edges, and in the space of DARTS `none` is never kept. If the number of epochs differs from the published 160,
+    the drops divide the epochs after the warm-up into seven equal parts, and tau falls to the same value. Skip connections have
+    the dropout of P-DARTS, starting at 0.1.
     """
 
     info = MethodInfo(
@@ -58,18 +58,18 @@ class EoiNas(Method):
         temperature: PositiveFloat = 5.0
         """tau in the warm-up."""
         decay: float = Field(default=0.965, gt=0, le=1)
-        """Factor of tau from one of the published 140 epochs behind the warm-up to the next."""
+        """Factor of tau per epoch, for the published 140 epochs after the warm-up."""
         dropout: float = Field(default=0.1, ge=0, lt=1)
         """Initial dropout on skip connections."""
 
     options: Options
 
     def on_phase_start(self, search: Search) -> None:
-        """Nothing is gathered yet."""
+        """Reset the statistics of the samples."""
         zeros = [{kind: active_eo.float() * 0 for kind, active_eo in search.supernet.active.items()} for _ in range(2)]
-        #: kind -> passes for the alphas since the last drop in which an operation was sampled, sum of their accuracies
+        #: by kind, since the last drop: number of alpha passes in which an operation was sampled, sum of their accuracies
         self.samples, self.accuracy = zeros
-        #: the samples of the last pass for the alphas, kind by kind (edges, operations)
+        #: the samples of the passes of this step, kind by kind (edges, operations)
         self._sampled: list[Tensor] = []
 
     def temperature(self, progress: Progress) -> float:
@@ -88,7 +88,7 @@ class EoiNas(Method):
         return weights_eo
 
     def observe(self, search: Search, sums: Sums) -> None:
-        """Remember how good the sample for the alphas was, which was the last one."""
+        """Store the accuracy of the last sample, which was used for the alphas."""
         if "alphas_images" in sums:
             accuracy = sums["alphas_correct"] / sums["alphas_images"]
             for kind, sampled_eo in zip(self.samples, self._sampled[-len(self.samples) :], strict=True):
@@ -97,7 +97,7 @@ class EoiNas(Method):
         self._sampled.clear()
 
     def importance(self, supernet: Supernet) -> dict[str, Tensor]:
-        """Kind -> I (edges, operations); 0 for what is not active."""
+        """I by kind of cell, (edges, operations); 0 for inactive operations."""
         result = {}
         for kind, weights_eo in self.operation_weights(supernet).items():
             mean_eo = self.accuracy[kind] / self.samples[kind].clamp(min=1)
@@ -105,7 +105,7 @@ class EoiNas(Method):
         return result
 
     def on_epoch_end(self, search: Search) -> dict[str, Any]:
-        """Drop what is due."""
+        """Drop operations, if a drop is due."""
         net = search.supernet
         count = self._remaining(search, len(net.space.operations))
         importance = self.importance(net)
@@ -118,12 +118,12 @@ class EoiNas(Method):
             for kind, scores_eo in importance.items():
                 net.set_active(kind, strongest(scores_eo, net.active[kind], count))
             search.restart_alphas()
-            if not search.progress.is_last:  # the derivation is a drop, too
+            if not search.progress.is_last:  # the derivation still needs the statistics
                 self.on_phase_start(search)
         return {**record, "operations": _most_active(net)}
 
     def derive(self, supernet: Supernet) -> Genotype:
-        """The last drop: the rule of DARTS on the importance."""
+        """The last drop: apply the rule of DARTS to the importance."""
         return derive(supernet.space, self.importance(supernet), self.edge_weights(supernet))
 
     def chosen_by(self) -> str:
@@ -138,12 +138,12 @@ class EoiNas(Method):
                 tensor_eo.copy_(saved[kind])
 
     def _remaining(self, search: Search, operations: int) -> int:
-        """Operations of an edge behind this epoch; two at the end, since the last drop is the derivation."""
+        """Operations per edge after this epoch; at least two, because the last drop is the derivation."""
         progress, warmup = search.progress, search.progress.warmup_epochs
         drops = max(0, (operations - 1) * (progress.epoch + 1 - warmup) // (progress.epochs - warmup))
         return max(2, operations - drops)
 
 
 def _most_active(supernet: Supernet) -> int:
-    """How many operations the edges have that have most of them: a space may leave an edge few."""
+    """Largest number of active operations on an edge; a space may allow fewer on some edges."""
     return max(int(active_eo.sum(-1).max()) for active_eo in supernet.active.values())

@@ -1,4 +1,4 @@
-"""FairDARTS: operations that do not compete, pushed to yes or no."""
+"""FairDARTS: independent operation weights, pushed towards 0 or 1."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from adarts.supernet import masked_mean
 
 @register
 class FairDarts(Method):
-    """Every operation has a weight of its own between 0 and 1, and a second loss drives it to either end.
+    """Every operation has an independent weight between 0 and 1, and a second loss drives it to one of the two.
 
     With alphas alpha, and without the operation `none`::
 
         edge(x) = sum_o sigmoid(alpha_o) o(x)
         L_alphas = L_val + w01 * L01      L01 = -mean over all edges and operations (sigmoid(alpha) - 0.5)^2
 
-    The alphas begin at 0. A node keeps what the rule of DARTS names, but only with a weight of at least 0.85. A node that is left
-    with no pair is no output of the cell, and what would read it is left out. A cell of which nothing remains keeps its strongest
-    operation on an input, and the search says so. Short searches need a larger alphas.learning_rate or a lower threshold.
+    The alphas start at 0. A node keeps the edges and operations of DARTS's rule whose weight is at least 0.85. A node without any
+    is not an output of the cell, and edges that read it are removed. A cell that would be empty keeps its strongest operation on
+    an input, and the search reports it. Short searches need a larger alphas.learning_rate or a lower threshold.
     """
 
     info = MethodInfo(
@@ -37,7 +37,7 @@ class FairDarts(Method):
         title="FairDARTS",
         year=2020,
         paper="Chu, Zhou, Zhang, Li: Fair DARTS: Eliminating Unfair Advantages in Differentiable Architecture Search, ECCV 2020",
-        changes="sigmoid in the place of softmax, no `none`, a zero-one loss, cells by a threshold",
+        changes="sigmoid instead of softmax, no `none`, a zero-one loss, cells by a threshold",
         cost="as DARTS",
         defaults={
             "edge": {"selector": "all", "k": 1, "attention": False},
@@ -52,20 +52,20 @@ class FairDarts(Method):
         w01: NonNegativeFloat = 10.0
         """Weight of the zero-one loss."""
         threshold: float = Field(default=0.85, ge=0, lt=1)
-        """Smallest weight with which an operation stays in the cell."""
+        """Smallest weight of an operation in the cell."""
 
     options: Options
 
     def budget_warning(self, search: Search) -> str | None:
-        """Whether the alphas can reach the threshold at all."""
+        """Warn if the weights cannot reach the threshold."""
         phase, rate, threshold = search.progress, search.config.alphas.learning_rate, self.options.threshold
         steps = (phase.epochs - phase.warmup_epochs) * phase.steps
-        largest = 1 / (1 + math.exp(-steps * rate))  # Adam moves an alpha by its learning rate at most, or little more
+        largest = 1 / (1 + math.exp(-steps * rate))  # Adam changes an alpha by about its learning rate per step
         if largest >= threshold:
             return None
         return (
-            f"in {steps} steps of alphas.learning_rate {rate:g} no weight rises above {largest:.2f}, so none reaches the "
-            f"threshold of {threshold:g}, and cells are left empty; take a rate of "
+            f"in {steps} steps with alphas.learning_rate {rate:g}, no weight rises above {largest:.2f}; the threshold of "
+            f"{threshold:g} would leave the cells empty; use a learning rate of "
             f"{2 * math.log(threshold / (1 - threshold)) / steps:.1g} or more, or a lower threshold"
         )
 

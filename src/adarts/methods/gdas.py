@@ -12,15 +12,15 @@ from adarts.spaces import strongest_pairs
 
 @register
 class Gdas(Method):
-    """Every pass draws one operation for each edge of a cell kind, and computes only that one.
+    """Every pass samples one operation per edge and computes only that one.
 
-    With alphas A of an edge and Gumbel noise G, drawn anew for every pass and shared by all cells of a kind::
+    With alphas A of an edge and Gumbel noise G, drawn for every pass and shared by all cells of a kind::
 
         p = softmax((log softmax(A) + G) / tau)      k = argmax p      h = onehot(k) - stop(p) + p
         edge(x) = h_k o_k(x)
 
-    h_k is 1 forwards; backwards its gradient reaches all alphas of the edge. tau falls along a line. The weights move first. A
-    node keeps its two strongest pairs of operation and edge, which may lie on the same edge.
+    h_k is 1 in the forward pass; in the backward pass its gradient reaches all alphas of the edge. tau falls linearly. The
+    weights are updated before the alphas. A node keeps its two strongest pairs of operation and edge, which may share an edge.
     """
 
     info = MethodInfo(
@@ -28,7 +28,7 @@ class Gdas(Method):
         title="GDAS",
         year=2019,
         paper="Dong, Yang: Searching for A Robust Neural Architecture in Four GPU Hours, CVPR 2019",
-        changes="one operation drawn for every edge, by Gumbel-softmax with a straight-through gradient",
+        changes="one sampled operation per edge, by Gumbel-softmax with a straight-through gradient",
         cost="about a fifth of DARTS: one operation of eight",
         defaults={
             "edge": {"selector": "all", "k": 1, "attention": False},

@@ -1,4 +1,4 @@
-"""P-DARTS: the search network grows as deep as the network it stands for, while the candidates become fewer."""
+"""P-DARTS: the supernet becomes deeper from stage to stage, while the number of candidate operations falls."""
 
 from __future__ import annotations
 
@@ -17,32 +17,33 @@ from adarts.spaces import Genotype, Space, derive
 from adarts.supernet import Supernet
 
 _DEPTHS = (5, 11, 17)
-_BLOCKS = 3  # of cells between two residual reductions, where a space has these
+_BLOCKS = 3  # blocks of cells in a space with residual reductions
 _OPERATIONS = (8, 5, 3)
-_PUBLISHED_EPOCHS = 15  # of a stage, behind its warm-up
+_PUBLISHED_EPOCHS = 15  # per stage, after its warm-up
 _SKIP = "skip_connect"
 
 
 @register
 class PDarts(Method):
-    """Three stages, each with a fresh supernet and fresh alphas; `search.epochs` are those of one stage::
+    """Three stages of `search.epochs` each, with a new supernet and new alphas::
 
-        stage   cells   operations of an edge   p0
+        stage   cells   operations per edge     p0
         1       5       8 -> 5                  0.0
         2       11      5 -> 3                  0.4
         3       17      3 -> 1                  0.7
 
-    At the end of a stage, every edge drops the operations with the lowest softmax(alpha). `none` may be among them, and at the
-    last it is the first to go. `supernet.cells` is the depth of the first stage; the others grow in proportion. Where residual
-    blocks halve the image (NAS-Bench-201) it is that of the last: at scale `paper` the stages have 3, 9 and 15 cells.
+    At the end of a stage, every edge drops the operations with the lowest softmax(alpha), possibly `none`. In the space of
+    DARTS, the last stage never keeps `none`. `supernet.cells` is the depth of the first stage, and the others grow in
+    proportion. In a space with residual reduction blocks (NAS-Bench-201), it is the depth of the last stage: at scale `paper`
+    the stages have 3, 9 and 15 cells.
 
-    In training the elements of a skip connection are dropped (on edges of stride 1), so that it is not chosen too often, with a
-    probability that begins at p0, E being the epochs of a stage and W its warm-up::
+    So that skip connections are not chosen too often, dropout is applied to their elements on edges of stride 1. With E epochs
+    per stage and a warm-up of W, its rate is::
 
-        p = p0 (E - 1 - epoch) / E   in the warm-up,   p = p0 exp(-0.2 t)   behind it,   t = 15 (epoch - W) / (E - W)
+        p = p0 (E - 1 - epoch) / E   in the warm-up,   p = p0 exp(-0.2 t)   after it,   t = 15 (epoch - W) / (E - W)
 
-    In the end, the normal cell keeps at most two skip connections: while it has more, the weight of its weakest one is set to 0,
-    and the cell is derived anew. `unrestricted_skips` in the record of an epoch says how many there would be otherwise.
+    The normal cell keeps at most two skip connections: while it has more, the weight of its weakest one is set to 0, and the
+    cell is derived again. `unrestricted_skips` in the record of an epoch is their number without this limit.
     """
 
     info = MethodInfo(
@@ -51,7 +52,7 @@ class PDarts(Method):
         year=2019,
         paper="Chen et al.: Progressive Differentiable Architecture Search, ICCV 2019",
         changes="three stages of growing depth and fewer operations; dropout on skip connections, at most two in the cell",
-        cost="three searches: 5, 11 and 17 cells with 8, 5 and 3 operations an edge",
+        cost="three searches: 5, 11 and 17 cells with 8, 5 and 3 operations per edge",
         defaults={
             "edge": {"selector": "all", "k": 1, "attention": False},
             "supernet": {"cells": 5},
@@ -64,11 +65,11 @@ class PDarts(Method):
         dropout1: float = Field(default=0.0, ge=0, lt=1)
         """Initial dropout on skip connections (p0) in the first stage."""
         dropout2: float = Field(default=0.4, ge=0, lt=1)
-        """The same in the second stage."""
+        """Initial dropout in the second stage."""
         dropout3: float = Field(default=0.7, ge=0, lt=1)
-        """The same in the third stage."""
+        """Initial dropout in the third stage."""
         max_skips: NonNegativeInt = 2
-        """Most skip connections of the normal cell (M in the paper)."""
+        """Largest number of skip connections in the normal cell (M in the paper)."""
 
     options: Options
 
@@ -78,7 +79,7 @@ class PDarts(Method):
         return tuple(replace(stage, supernet=config.supernet.model_copy(update=update)) for update in stages)
 
     def on_phase_start(self, search: Search) -> None:
-        """Keep the strongest operations of the stage before."""
+        """Keep the strongest operations of the previous stage."""
         if before := search.previous:
             for kind, weights_eo in self.operation_weights(before).items():
                 kept = strongest(weights_eo, before.active[kind], _OPERATIONS[search.progress.phase])
@@ -89,13 +90,13 @@ class PDarts(Method):
         return skip_dropout(initial[progress.phase], progress, _PUBLISHED_EPOCHS)
 
     def on_epoch_end(self, search: Search) -> dict[str, Any]:
-        """Say how strong the dropout was, and what the restriction hides."""
+        """Record the dropout rate, and the number of skip connections without the limit."""
         net = search.supernet
         skips = super().derive(net).num_operations(net.space.cell_kinds[0], _SKIP)
         return {"skip_dropout": self.skip_dropout(search.progress), "unrestricted_skips": skips}
 
     def derive(self, supernet: Supernet) -> Genotype:
-        """The rule of DARTS, with a bound on the skip connections of the normal cell."""
+        """Derive cells by the rule of DARTS, with a limit on the skip connections of the normal cell."""
         weights, edges = self.operation_weights(supernet), self.edge_weights(supernet)
         return derive_with_few_skips(supernet.space, weights, edges, self.options.max_skips)
 
@@ -104,7 +105,7 @@ class PDarts(Method):
 
 
 def depths(cells: int, space: Space) -> list[int]:
-    """The cells of each stage from those of the first one, or in a space with residual blocks from those of the last one."""
+    """Number of cells of each stage. `cells` is the first stage's; with residual reductions, it is the last stage's."""
     if space.reduction_kind is not None:
         return [round(cells * depth / _DEPTHS[0]) for depth in _DEPTHS]
     shares = [cells * depth / _DEPTHS[-1] for depth in _DEPTHS[:-1]]
@@ -114,12 +115,12 @@ def depths(cells: int, space: Space) -> list[int]:
 def derive_with_few_skips(
     space: Space, op_weights: Mapping[str, Tensor], edge_weights: Mapping[str, Tensor] | None, most: int
 ) -> Genotype:
-    """The genotype that the weights of a search name, with so many skip connections of the normal cell at most."""
+    """Derive a genotype with at most `most` skip connections in the normal cell."""
     kind = space.cell_kinds[0]
     weights_eo = op_weights[kind].detach().clone()
     op_weights = {**op_weights, kind: weights_eo}
     genotype = derive(space, op_weights, edge_weights)
-    for _ in space.edges:  # each round takes the skip connection from another edge
+    for _ in space.edges:  # each round removes one skip connection
         found = genotype.by_edge(kind).items()
         skips = [space.edges.index(edge) for edge, operation in found if operation == _SKIP]
         if len(skips) <= most:

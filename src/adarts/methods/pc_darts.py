@@ -6,9 +6,9 @@ from adarts.methods.registry import register
 
 @register
 class PcDarts(Method):
-    """The first C/k channels pass through the operations, then the channels are shuffled; beta weighs the edges.
+    """The first C/k channels go through the operations, then all channels are shuffled; beta weights the edges.
 
-    The ADARTS paper calls this choice random; the authors' main code takes the first channels, always.
+    The ADARTS paper calls this choice random, but the public code of PC-DARTS always takes the first channels.
     """
 
     info = MethodInfo(

@@ -1,4 +1,4 @@
-"""The methods by name: the package's own, those of installed packages, and classes in files."""
+"""The registry of search methods: built-in ones, those of installed packages, and classes in files."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ _REPLAY = get_args(get_type_hints(MethodInfo)["replay"])
 
 
 def register(method: M) -> M:
-    """Make a method known by the name in its record; a class decorator.
+    """Class decorator that registers a method under the name in its `info`.
 
     Raises:
         ValueError: the name is taken.
-        TypeError: it is no method, has no record, or a hook of it does not take what the loop gives.
+        TypeError: the class is not a method, has no `info`, or has a hook with wrong arguments.
     """
-    check(method)  # before its record is asked for the name
+    check(method)  # before reading its name
     METHODS.add(method.info.name, method)
     return method
 
 
 def check(method: object) -> None:
-    """Refuse with a TypeError what the loop could not use."""
+    """Raise a TypeError if the loop could not use the method."""
     if not (isinstance(method, type) and issubclass(method, Method)):
         raise TypeError(f"{method!r} is not a subclass of adarts.methods.Method")
     who = f"method {method.__qualname__}"
     if not isinstance(getattr(method, "info", None), MethodInfo):
-        raise TypeError(f"{who} has no record: it needs a class attribute info = MethodInfo(name=..., ...)")
+        raise TypeError(f"{who} needs a class attribute info = MethodInfo(name=..., ...)")
     _check_record(who, method.info)
     if not issubclass(method.Options, Settings):
         raise TypeError(f"{who}: Options must be a subclass of adarts.config.settings.Settings")
@@ -50,7 +50,7 @@ def check(method: object) -> None:
             elif not name.startswith("_") and inspect.isfunction(member):
                 close = difflib.get_close_matches(name, HOOKS, n=1, cutoff=0.85)
                 if close:
-                    raise TypeError(f"{who}: there is no hook '{name}'; did you mean '{close[0]}'?")
+                    raise TypeError(f"{who}: unknown hook '{name}'; did you mean '{close[0]}'?")
 
 
 def _check_record(who: str, info: MethodInfo) -> None:
@@ -81,25 +81,25 @@ METHODS: Registry[type[Method]] = Registry("method", "adarts.methods", check, la
 
 
 def get_method(name: str) -> type[Method]:
-    """The method of a name, or of a class in a file, written ``path/to/file.py:Class``; that file is executed.
+    """Look up a method by name, or load ``path/to/file.py:Class``, which executes the file.
 
     Raises:
-        ConfigError: there is none, or it cannot be loaded.
+        ConfigError: the method is unknown or cannot be loaded.
     """
     return METHODS.get(name)
 
 
 def create(config: SearchConfig) -> Method:
-    """The method of a search, with its options.
+    """Create the method of a search with its options.
 
     Raises:
-        ConfigError: there is no such method, or it has no such option, or needs one that is not given.
+        ConfigError: the method or an option is unknown, a required option is missing, or `edge.auxiliary_skip` does not fit.
     """
     method, there = get_method(config.method), config.edge.auxiliary_skip
     options = _options(method, config)
     if there != weighs_auxiliary(method):
-        what = "would give it no weight" if there else "needs it"
-        raise ConfigError(f"edge.auxiliary_skip is {there}: method '{config.method}' {what}")
+        what = "does not use it" if there else "needs it"
+        raise ConfigError(f"edge.auxiliary_skip is {there}, but method '{config.method}' {what}")
     try:
         return method(options)
     except ConfigError as error:
@@ -107,24 +107,24 @@ def create(config: SearchConfig) -> Method:
 
 
 def resolve_options(config: SearchConfig) -> SearchConfig:
-    """The same search with all options of its method, as the method reads them.
+    """Complete the options of a search with defaults, converted as the method reads them.
 
-    So there is one way to write a search down: where the method takes a real number, ``1`` becomes ``1.0``.
+    So equal searches have equal configurations: if the method takes a real number, ``1`` becomes ``1.0``.
 
     Raises:
-        ConfigError: as for :func:`create`.
+        ConfigError: the method or an option is unknown, or a required option is missing.
     """
     options = _options(get_method(config.method), config).model_dump(mode="json")
     return config.model_copy(update={"options": _without_none(options)})
 
 
 def published(name: str) -> Mapping[str, Mapping[str, Any]]:
-    """The published hyper-parameters of the method of this name, as a layer of a configuration."""
+    """The published hyper-parameters of a method, by name, as a layer of a configuration."""
     return published_by(get_method(name))
 
 
 def published_by(method: type[Method]) -> Mapping[str, Mapping[str, Any]]:
-    """The published hyper-parameters of a method, as a layer of a configuration; options without a default are left out."""
+    """The published hyper-parameters of a method as a layer of a configuration, without options that have no default."""
     fields = method.Options.model_fields.items()
     defaults = {name: f.get_default(call_default_factory=True) for name, f in fields if not f.is_required()}
     options = checked(method.Options, defaults, lambda name: f"method '{method.info.name}': options.{name}")
@@ -134,7 +134,7 @@ def published_by(method: type[Method]) -> Mapping[str, Mapping[str, Any]]:
 
 
 def list_methods() -> list[MethodInfo]:
-    """The records of all methods, sorted by year and name; a warning for what a package offers in vain."""
+    """The `info` of all methods, sorted by year and name; warns about methods of packages that cannot be loaded."""
     methods, problems = survey()
     for problem in problems:
         warnings.warn(problem, stacklevel=2)
@@ -142,13 +142,13 @@ def list_methods() -> list[MethodInfo]:
 
 
 def survey() -> tuple[list[type[Method]], list[str]]:
-    """All methods, sorted by year and name, and why others that packages offer are not among them, one line each."""
+    """All methods, sorted by year and name, and one line for each method of a package that cannot be loaded."""
     problems = METHODS.survey()
     return sorted(METHODS.known.values(), key=lambda method: (method.info.year, method.info.name)), problems
 
 
 def _options(method: type[Method], config: SearchConfig) -> Settings:
-    """The options of a search as its method reads them."""
+    """The options of a search, validated by its method."""
     known = method.Options.model_fields
     for name in config.options:
         if name not in known:
@@ -166,5 +166,5 @@ def _options(method: type[Method], config: SearchConfig) -> Settings:
 
 
 def _without_none(options: Mapping[str, Any]) -> dict[str, Any]:
-    """A configuration cannot give None to an option; that one may be None is said by leaving it out."""
+    """Leave out options that are None; configurations cannot represent them."""
     return {name: value for name, value in options.items() if value is not None}

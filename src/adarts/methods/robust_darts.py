@@ -21,25 +21,25 @@ from adarts.spaces import Genotype
 from adarts.supernet import Supernet
 
 PUBLISHED_EPOCHS = 50
-"""Of the search that the numbers of epochs belong to."""
+"""Epochs of the published search, to which `every` and `earliest` refer."""
 STEP = 1.0
-"""Distance in the space of all alphas, from which curvature is seen: far enough for many bends of ReLUs to average out."""
+"""Step of the differences in the space of all alphas, large enough to average over many kinks of ReLUs."""
 
 
 @register
 class RobustDarts(Darts2nd):
-    """DARTS that watches the curvature of the validation loss, and goes back to where that began to grow (DARTS-ES).
+    """DARTS that monitors the curvature of the validation loss and returns to the epoch where it began to grow (DARTS-ES).
 
-    Every second epoch, with l_i the i-th value of the largest eigenvalue of the Hessian with respect to all alphas, on one
-    validation batch that is drawn once::
+    Every second epoch, it computes the largest eigenvalue l_i of the Hessian with respect to all alphas, always on the same
+    validation batch::
 
         l_i  = max eig ( d^2 L_val(w, alpha) / d alpha^2 )  +  alphas.weight_decay
         m_i  = mean of l_(i-2) ... l_(i+2)
-        stop when  m_i / m_(i-4) > 1.3   and value i-4 is of epoch 10 or later (from 0); known two values after i
+        stop when  m_i / m_(i-4) > 1.3   and value i-4 belongs to epoch 10 or later (from 0); known two values after i
 
-    The cells are then those of value i-4. The numbers of epochs, 2 and 10, are those of a search of 50 epochs in which the
-    alphas move; others scale them, to whole epochs. A search with fewer than nine values never stops early. The eigenvalue comes
-    from differences of gradients, since native kernels have no second derivative.
+    It then returns the cells of value i-4. The epoch numbers 2 and 10 apply to 50 epochs after the warm-up and are scaled for
+    other lengths. A search with fewer than nine values never stops early. The eigenvalue is computed from differences of
+    gradients, because native kernels have no second derivative.
     """
 
     info = MethodInfo(
@@ -48,24 +48,24 @@ class RobustDarts(Darts2nd):
         year=2019,
         paper="Zela et al.: Understanding and Robustifying Differentiable Architecture Search, ICLR 2020",
         changes="stops when the largest eigenvalue of the validation loss's Hessian grows",
-        cost="as darts-2nd; some tens of passes every second epoch more",
+        cost="as darts-2nd, plus some tens of passes every second epoch",
         defaults=Darts.info.defaults,
         replay="epoch",
     )
 
     class Options(Settings):
         second_order: bool = True
-        """Alphas that look one step ahead, as in the published searches."""
+        """Use second-order gradients of the alphas, as in the published searches."""
         every: PositiveInt = 2
-        """Epochs from one eigenvalue to the next, of 50."""
+        """Epochs between two eigenvalues, in a search of 50 epochs."""
         earliest: NonNegativeInt = 10
-        """The first epoch, of 50, whose cells may be returned."""
+        """First epoch whose cells may be returned, in a search of 50 epochs."""
         window: PositiveInt = 5
-        """Eigenvalues in a mean."""
+        """Number of eigenvalues in a mean."""
         back: PositiveInt = 4
-        """A mean is compared with the one so many values before."""
+        """Number of eigenvalues between the two means that are compared."""
         ratio: PositiveFloat = Field(default=1.3, gt=1)
-        """The search stops when a mean is larger than so many times the earlier one."""
+        """The search stops if a mean exceeds the earlier one by this factor."""
 
     options: Options
 
@@ -73,20 +73,20 @@ class RobustDarts(Darts2nd):
         super().__init__(options)
         if not self.options.second_order:
             self.alpha_batches = ("alphas",)
-        #: epoch, eigenvalue and cells, in order
+        #: epoch, eigenvalue and cells of each measurement
         self.measured: list[dict[str, Any]] = []
-        #: which of them the search goes back to
+        #: index of the measurement whose cells are returned
         self.kept: int | None = None
 
     def on_phase_start(self, search: Search) -> None:
-        """Draw the batch that all eigenvalues are measured on."""
+        """Draw the batch for all eigenvalues."""
         self.batch = search.batch("alphas")
 
     def alpha_gradient(self, search: Search) -> Gradient | None:
         return super().alpha_gradient(search) if self.options.second_order else None
 
     def on_epoch_end(self, search: Search) -> dict[str, Any]:
-        """Measure, and stop if that says so."""
+        """Measure the eigenvalue, and stop if it has grown too much."""
         progress, warmup = search.progress, search.progress.warmup_epochs
         every, earliest = self.schedule(progress.epochs - warmup)
         epoch = progress.epoch - warmup
@@ -97,16 +97,16 @@ class RobustDarts(Darts2nd):
         self.kept, ratio = self.sharpened(earliest)
         if self.kept is not None:
             back = warmup + self.measured[self.kept]["epoch"] + 1
-            search.stop(f"the eigenvalue has grown by {ratio:.2f}; the cells are those of epoch {back}")
+            search.stop(f"the eigenvalue has grown by a factor of {ratio:.2f}; returning to the cells of epoch {back}")
         return {"eigenvalue": value}
 
     def schedule(self, epochs: int) -> tuple[int, int]:
-        """Epochs between two measurements, and the first one that the search may go back to."""
+        """Epochs between two measurements, and the first epoch to which the search may return."""
         share = epochs / PUBLISHED_EPOCHS
         return max(1, round(self.options.every * share)), round(self.options.earliest * share)
 
     def sharpened(self, earliest: int) -> tuple[int | None, float]:
-        """The measurement that the search is to go back to, or none, and the ratio of the last two means."""
+        """Index of the measurement to which the search should return, or None, and the ratio of the two means."""
         values, window = [measured["eigenvalue"] for measured in self.measured], self.options.window
         before = len(values) - self.options.back - window
         if before < 0:
@@ -117,7 +117,7 @@ class RobustDarts(Darts2nd):
         return middle if stops else None, ratio
 
     def curvature(self, search: Search) -> float:
-        """The largest eigenvalue of the Hessian of the validation loss, with the weight decay."""
+        """The largest eigenvalue of the Hessian of the validation loss, plus the weight decay."""
         net = search.supernet
         net.train()
         alphas, weights = net.alpha_parameters(), weights_of(net)
@@ -137,7 +137,7 @@ class RobustDarts(Darts2nd):
             _write(alphas, point_n)
 
     def derive(self, supernet: Supernet) -> Genotype:
-        """The cells of the epoch that the search went back to; before, those that the alphas name."""
+        """The cells of the epoch to which the search returned; otherwise the cells derived from the alphas."""
         if self.kept is not None:
             return Genotype.from_dict(self.measured[self.kept]["genotype"])
         return super().derive(supernet)

@@ -1,4 +1,4 @@
-"""SmoothDARTS: weights that are good for operation weights nearby, too, whether drawn or the worst ones."""
+"""SmoothDARTS: train the weights with perturbed operation weights, either random or adversarial."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from adarts.supernet import ArchWeights, Selection
 _PAPER = "Chen, Hsieh: Stabilizing Differentiable Architecture Search via Perturbation-based Regularization, ICML 2020"
 
 Weights = Mapping[str, Tensor]
-"""Kind -> weights of the operations (edges, operations)."""
+"""Operation weights (edges, operations) by kind of cell."""
 
 
 @register
 class SdartsRs(Method):
-    """The weights learn with operation weights that are moved at random; the alphas learn with clean ones.
+    """The weights learn with randomly perturbed operation weights; the alphas learn with unperturbed ones.
 
-    In the update of the weights, with the softmax p of the alphas and u drawn evenly from [-eps, eps]::
+    In the update of the weights, with the softmax p of the alphas and u uniform in [-eps, eps]::
 
         q   = simplex(p + u)
-        eps = epsilon + (final_epsilon - epsilon) * (share of the epochs behind the warm-up that are done; 0.03 to 0.3)
+        eps = epsilon + (final_epsilon - epsilon) * (share of finished epochs after the warm-up), from 0.03 to 0.3
 
-    ``simplex`` clips every weight to [0, 1] and divides the weights of an edge by their sum; where all of them are clipped to
-    0, the operation that had the largest becomes 1. Edge weights (beta) are not moved.
+    ``simplex`` clips every weight to [0, 1] and divides the weights of an edge by their sum. If all of them are clipped to 0,
+    the operation with the largest weight becomes 1. Edge weights (beta) are not perturbed.
     """
 
     info = MethodInfo(
@@ -40,7 +40,7 @@ class SdartsRs(Method):
         title="SDARTS, random smoothing",
         year=2020,
         paper=_PAPER,
-        changes="the weights learn with randomly moved operation weights",
+        changes="the weights learn with randomly perturbed operation weights",
         cost="as DARTS",
         defaults=Darts.info.defaults,
     )
@@ -49,7 +49,7 @@ class SdartsRs(Method):
         epsilon: PositiveFloat = Field(default=0.03, le=1)
         """Largest change of an operation weight in the first epoch."""
         final_epsilon: PositiveFloat = Field(default=0.3, le=1)
-        """Largest change that the epochs rise to; the epoch after the last one would have it."""
+        """Largest change after the last epoch."""
 
     options: Options
 
@@ -62,7 +62,7 @@ class SdartsRs(Method):
         return replace(clean, operations=moved)
 
     def moved(self, search: Search, clean: ArchWeights, x_bchw: Tensor, y_b: Tensor) -> Weights:
-        """The moved operation weights."""
+        """The perturbed operation weights."""
         return drawn_nearby(clean.operations, search.supernet.active, self.epsilon(search.progress))
 
     def epsilon(self, progress: Progress) -> float:
@@ -72,16 +72,16 @@ class SdartsRs(Method):
 
 @register
 class SdartsAdv(SdartsRs):
-    """The weights learn with the worst operation weights nearby; the alphas learn with clean ones.
+    """The weights learn with the worst operation weights nearby; the alphas learn with unperturbed ones.
 
-    In the update of the weights, from the softmax p of the alphas, L the training loss of the batch at hand::
+    In the update of the weights, with the softmax p of the alphas and the training loss L of the current batch::
 
-        q_0 = simplex(p + u),   u even in [-eps, eps]
+        q_0 = simplex(p + u),   u uniform in [-eps, eps]
         q_i = simplex(p + clip(q_(i-1) + 2 eps / steps * sign(grad_q L(q_(i-1))) - p, -eps, eps)),   i = 1 .. steps
 
-    and p itself where L(q_steps) is not above L(p); ``simplex`` and eps as in ``sdarts-rs``, 7 steps. During the attack running
-    statistics normalize, and do not move. All its passes use the channels that attention chooses in the first one: with others,
-    the loss would change without an attack.
+    If L(q_steps) is not above L(p), p is used. ``simplex`` and eps are as in ``sdarts-rs``; there are 7 steps. During the attack,
+    normalization uses running statistics without updating them. All passes of the attack use the channels that attention
+    selects in the first one, because a change of channels would change the loss, too.
     """
 
     info = MethodInfo(
@@ -90,7 +90,7 @@ class SdartsAdv(SdartsRs):
         year=2020,
         paper=_PAPER,
         changes="the weights learn with the worst operation weights nearby",
-        cost="about 4 times DARTS: nine forward and seven backward passes more a step",
+        cost="about 4 times DARTS: nine more forward and seven more backward passes per step",
         defaults=Darts.info.defaults,
     )
 
@@ -101,7 +101,7 @@ class SdartsAdv(SdartsRs):
     options: Options
 
     def moved(self, search: Search, clean: ArchWeights, x_bchw: Tensor, y_b: Tensor) -> Weights:
-        """What the attack finds."""
+        """The operation weights found by the attack."""
         net = search.supernet
         frozen = {name: parameter.detach() for name, parameter in net.named_parameters()}
         selection: Selection | None = None
@@ -121,7 +121,7 @@ class SdartsAdv(SdartsRs):
 
 
 def simplex(q_eo: Tensor, active_eo: Tensor) -> Tensor:
-    """Operation weights that are made ones again: in [0, 1], with the sum 1 on every edge, and 0 where not active."""
+    """Make valid operation weights: in [0, 1], with sum 1 on every edge, and 0 for inactive operations."""
     q_eo = q_eo.masked_fill(~active_eo, -torch.inf)
     clipped_eo = q_eo.clamp(0, 1)
     largest_eo = F.one_hot(q_eo.argmax(-1), q_eo.shape[-1]).to(q_eo) * active_eo
@@ -131,7 +131,7 @@ def simplex(q_eo: Tensor, active_eo: Tensor) -> Tensor:
 
 
 def drawn_nearby(clean: Weights, active: Weights, epsilon: float) -> dict[str, Tensor]:
-    """Operation weights that differ from the clean ones by up to epsilon, evenly drawn."""
+    """Operation weights perturbed uniformly by up to epsilon."""
     return {
         kind: simplex(p_eo + epsilon * (2 * torch.rand_like(p_eo) - 1), active[kind]) for kind, p_eo in clean.items()
     }
@@ -140,7 +140,7 @@ def drawn_nearby(clean: Weights, active: Weights, epsilon: float) -> dict[str, T
 def attack(
     loss_of: Callable[[Weights], Tensor], clean: Weights, active: Weights, epsilon: float, steps: int
 ) -> dict[str, Tensor]:
-    """Operation weights near the clean ones with a higher loss; the clean ones where none was found."""
+    """Operation weights near the clean ones with a higher loss; the clean ones if none were found."""
     before, moved = loss_of(clean), drawn_nearby(clean, active, epsilon)
     for _ in range(steps):
         for q_eo in moved.values():

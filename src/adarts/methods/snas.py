@@ -1,4 +1,4 @@
-"""SNAS: all operations, weighed by a relaxed sample, with a price on what they cost."""
+"""SNAS: all operations are weighted by a relaxed sample, and their cost is penalized."""
 
 from __future__ import annotations
 
@@ -18,17 +18,18 @@ from adarts.supernet import Supernet
 
 @register
 class Snas(Method):
-    """Every pass weighs the operations by a sample of a distribution that hardens; one backward pass trains everything.
+    """Every pass weights the operations by a relaxed sample that hardens over time; one backward pass trains everything.
 
-    With alphas log alpha of an edge and Gumbel noise G, drawn anew for every pass and shared by all cells of a kind::
+    With alphas log alpha of an edge and Gumbel noise G, drawn for every pass and shared by all cells of a kind::
 
         Z = softmax((log alpha + G) / lambda)      edge(x) = sum_o Z_o o(x)
         L = CE + eta * (mean over normal cells R + mean over reduction cells R)
         R = sum over edges (log size + log MACs + log access) / 3
 
-    size, MACs and access (numbers read and written) are those of an edge's operations, weighed by Z; below 1 they count as 1.
-    lambda falls along a line from 1 to 0.03, which it reaches after the last epoch. The alphas begin at N(1, 0.01). Weights and
-    alphas learn from the same batch of all training images. Every edge keeps its best operation, `none` included.
+    size, MACs and access (numbers read and written) are sums over an edge's operations, weighted by Z; values below 1 count as
+    1. lambda falls linearly from 1 to 0.03, which it would reach after the last epoch. The alphas are initialized from N(1,
+    0.01^2). Weights and alphas learn from the same batches of all training images. Every edge keeps its best operation, which
+    may be `none`.
     """
 
     info = MethodInfo(
@@ -36,8 +37,8 @@ class Snas(Method):
         title="SNAS",
         year=2018,
         paper="Xie, Zheng, Liu, Lin: SNAS: Stochastic Neural Architecture Search, ICLR 2019",
-        changes="relaxed samples, one level, a price on size, MACs and memory access; edges may vanish",
-        cost="about 0.6 of a step of DARTS, one pass for two, but twice the steps an epoch; the same memory",
+        changes="relaxed samples, one level, a penalty on size, MACs and memory access; edges may vanish",
+        cost="about 0.6 of a step of DARTS (one pass instead of two), but twice the steps per epoch; the same memory",
         defaults={
             "edge": {"selector": "all", "k": 1, "attention": False},
             "search": {"epochs": 150, "batch_size": 64, "warmup_epochs": 0},
@@ -48,11 +49,11 @@ class Snas(Method):
 
     class Options(Settings):
         eta: NonNegativeFloat = 1.5e-3
-        """Weight of the price; larger ones leave fewer and cheaper operations."""
+        """Weight of the cost penalty; larger values leave fewer and cheaper operations."""
         first_temperature: PositiveFloat = 1.0
-        """lambda of the first epoch."""
+        """lambda in the first epoch."""
         last_temperature: PositiveFloat = 0.03
-        """lambda that is reached after the last epoch."""
+        """lambda after the last epoch."""
 
     options: Options
     single_level = True
@@ -81,7 +82,7 @@ class Snas(Method):
 
 
 def prices(supernet: Supernet, image_size: tuple[int, int]) -> dict[str, Tensor]:
-    """Kind -> what the operations cost in each of its cells (cells, edges, operations, 3): size, MACs, access."""
+    """Costs of the operations by kind of cell, (cells, edges, operations, 3): size, MACs, access."""
     space, size = supernet.space, image_size
     tables: dict[str, list[Tensor]] = {}
     for index, (kind, channels) in enumerate(zip(supernet.kinds, supernet.cell_channels, strict=True)):
@@ -100,6 +101,6 @@ def prices(supernet: Supernet, image_size: tuple[int, int]) -> dict[str, Tensor]
 
 
 def price(weights_eo: Tensor, prices_leoc: Tensor) -> Tensor:
-    """R of the cells of a kind, on average: operation weights (edges, operations), prices (cells, edges, operations, 3)."""
+    """Mean R over the cells of a kind; operation weights (edges, operations), prices (cells, edges, operations, 3)."""
     expected_lec = torch.einsum("eo,leoc->lec", weights_eo, prices_leoc)
     return expected_lec.clamp(min=1).log().mean(-1).sum(-1).mean()
