@@ -1,4 +1,4 @@
-"""What is searched: the network in which every edge holds all candidate operations."""
+"""The supernet: a network in which every edge contains all candidate operations."""
 
 from adarts.supernet.cell import require_k
 from adarts.supernet.network import Supernet, is_alpha

@@ -16,10 +16,9 @@ AVERAGE_MOMENTUM = 0.1
 
 
 class ChannelAttention(nn.Module):
-    """F_c = sigmoid(MLP(average pool) + MLP(max pool)), one shared MLP of hidden width C/k without biases an edge.
+    """F_c = sigmoid(MLP(average pool) + MLP(max pool)); one MLP per edge with hidden width C/k and no biases.
 
-    The running average of the attention over batches is kept beside it, so that the channels can be chosen without regard to
-    the composition of a batch.
+    It also keeps the running average of the attention over batches, so that channels can be selected independently of a batch.
     """
 
     def __init__(self, num_edges: int, channels: int, k: int) -> None:
@@ -34,7 +33,7 @@ class ChannelAttention(nn.Module):
         """Attention (E, B, C) of the feature map of the node."""
         # The pooled vectors belong to the node, so all edges share them.
         pooled_pbc = torch.stack(kernels.global_pools(x_bchw)).to(self.reduce.weight.dtype)
-        # In the precision of the weights, whatever that of the feature map: the scores of two channels lie close together.
+        # In the precision of the weights, because scores of channels can be close together.
         with _exact(x_bchw.device.type):
             hidden_ebh = torch.relu(torch.einsum("pbc,ehc->pebh", pooled_pbc, self.reduce.weight)).sum(0)
             attention_ebc = torch.sigmoid(torch.einsum("ebh,ech->ebc", hidden_ebh, self.expand.weight))
@@ -44,5 +43,5 @@ class ChannelAttention(nn.Module):
 
 
 def _exact(device: str) -> AbstractContextManager[object]:
-    """No autocast inside; the device of tensors without data knows none."""
+    """Disable autocast inside; the meta device does not support it."""
     return torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext()

@@ -1,10 +1,10 @@
-"""Building blocks that serve all mixed edges leaving one node at once.
+"""Building blocks that run all mixed edges leaving one node at once.
 
-Every parameter and buffer has the edge as its first axis: slice ``[e]`` is what the edge-by-edge textbook holds for edge e.
-A feature map of E edges has E·c channels, edge by edge; since convolutions here are depthwise or block-diagonal and batch
-normalization is per channel, the edges never mix.
+Every parameter and buffer has the edge as its first axis: slice ``[e]`` is the parameter of edge e. A feature map of E edges
+has E·c channels, edge by edge. The edges never mix, because convolutions are depthwise or block-diagonal and batch
+normalization acts per channel.
 
-Shape suffixes in this room: b batch, c channels of one edge, C channels of the node, n = E·c, h w, e edges, o operations.
+Shape suffixes in this package: b batch, c channels of one edge, C channels of the node, n = E·c, h w, e edges, o operations.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from torch import Tensor, nn
 from adarts import kernels
 
 Rows = slice | None
-"""Which edges of a module take part; None stands for all, and spares the slicing."""
+"""The edges of a module that take part; None means all, without slicing."""
 
 
 def some(tensor_e: Tensor, rows: Rows) -> Tensor:
-    """The part of a batched tensor that belongs to these edges; a view."""
+    """The slice of a batched tensor for these edges; a view."""
     return tensor_e if rows is None else tensor_e[rows]
 
 
 class Weight(nn.Module):
-    """A weight of every edge, (E, ...), as torch begins a convolution: uniform up to 1/sqrt(fan in)."""
+    """A weight of every edge, (E, ...), initialized like torch's convolutions: uniform up to 1/sqrt(fan in)."""
 
     def __init__(self, root_of_fan_in: float, *shape: int) -> None:
         super().__init__()
@@ -65,17 +65,17 @@ class Dense(Weight):
 
 
 def separable_weights(depthwise: Depthwise, pointwise: Pointwise, rows: Rows) -> kernels.Separable:
-    """A depthwise convolution and the pointwise one behind it, as the kernels take them."""
+    """The weights of a depthwise and the following pointwise convolution, as an argument of the kernels."""
     return kernels.Separable(
         some(depthwise.weight, rows).flatten(0, 1), some(pointwise.weight, rows).flatten(2), depthwise.dilation
     )
 
 
 class BatchNorm(nn.Module):
-    """Statistics of a batch normalization without affine parameters of its own, for every edge.
+    """Statistics of a batch normalization without affine parameters, for every edge.
 
-    It is not applied here: the normalization that closes an operation is folded into the weighted sum over the operations
-    (the weight of the operation, alpha times beta, is its affine weight), one within an operation into the next convolution.
+    This module does not apply the normalization. At the end of an operation, it is merged into the weighted sum over the
+    operations, with the operation weight times beta as its scale. Within an operation, it is merged into the next convolution.
     """
 
     def __init__(self, num_edges: int, channels: int) -> None:
@@ -86,11 +86,11 @@ class BatchNorm(nn.Module):
         self.register_buffer("running_mean", torch.zeros(num_edges, channels))
         self.register_buffer("running_var", torch.ones(num_edges, channels))
         self.register_buffer("num_batches_tracked", torch.zeros(num_edges, dtype=torch.long))
-        # Same meaning and name as in torch's own module, so that the supernet switches both kinds alike.
+        # Same name and meaning as in torch's module, so that the supernet treats both alike.
         self.track_running_stats = True
 
     def normalization(self, rows: Rows) -> kernels.Normalization:
-        """What the next feature map is to be normalized with; counts a batch if the statistics are to follow it."""
+        """The normalization for the next feature map; counts the batch if the statistics are updated."""
         update = self.training and self.track_running_stats
         if update:
             some(self.num_batches_tracked, rows).add_(1)

@@ -1,9 +1,10 @@
-"""Readable parameter names by cell, edge and operation, at every boundary of the supernet.
+"""Readable parameter names by cell, edge and operation in the supernet's state dict.
 
-Inside, the parameters of all edges that leave a node are one tensor: ``cells.3.sources.1.operations.sep_conv_3x3.norm1.…``.
-Outside (state dict, textbook, checkpoints) every edge has its own: ``cells.3.edges.1_4.operations.sep_conv_3x3.norm1.…``,
-and ``cells.3.nodes.1.attention.…`` where a node's edges share one attention module. An operation that runs edge by edge is
-``….sources.1.operations.mine.by_edge.0.…`` inside, and named likewise outside.
+Inside the supernet, the parameters of all edges that leave a node are one tensor:
+``cells.3.sources.1.operations.sep_conv_3x3.norm1.…``. In the state dict, every edge has its own:
+``cells.3.edges.1_4.operations.sep_conv_3x3.norm1.…``, and ``cells.3.nodes.1.attention.…`` if the edges of a node share one
+attention module. An operation that runs edge by edge is ``….sources.1.operations.mine.by_edge.0.…`` inside, and
+``….edges.1_4.operations.mine.…`` in the state dict.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ _BY_EDGE = re.compile(r"^(?P<operation>operations\.\w+)\.by_edge\.(?P<edge>\d+)\
 
 
 class Names:
-    """Translates between the batched tensors inside and the readable names outside.
+    """Translates between batched tensors inside the supernet and canonical names in its state dict.
 
     Args:
-        edges: of the space, (source, target).
+        edges: edges of the space, (source, target).
         node_attention: whether the edges that leave a node share one attention module.
     """
 
@@ -30,7 +31,7 @@ class Names:
         self.edges, self.node_attention = edges, node_attention
 
     def split(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Inside names and batched tensors -> canonical names and their slices (views)."""
+        """Split batched tensors into slices (views) with canonical names."""
         result = {}
         for name, tensor in tensors.items():
             names = self._outside(name)
@@ -41,11 +42,11 @@ class Names:
         return result
 
     def merge(self, canonical: Mapping[str, Tensor], inside: Iterable[str]) -> dict[str, Tensor]:
-        """Canonical names and slices -> inside names and batched tensors; names that fit nothing stay as they are.
+        """Stack slices with canonical names into batched tensors; unknown names are kept unchanged.
 
         Args:
-            canonical: what was saved.
-            inside: the supernet's own names, which say what belongs together.
+            canonical: tensors by canonical name.
+            inside: the names inside the supernet.
         """
         result = dict(canonical)
         for name in inside:
@@ -58,7 +59,7 @@ class Names:
         return result
 
     def _outside(self, inside: str) -> list[str] | str:
-        """The canonical names of the slices of a tensor, or that of one that is not batched."""
+        """The canonical names of a batched tensor's slices, or the name of a tensor that is not batched."""
         match = _INSIDE.match(inside)
         if match is None:
             return inside

@@ -14,10 +14,10 @@ from adarts.supernet.plan import CellPlan
 
 
 def require_k(channels: int, design: EdgeDesign) -> None:
-    """Refuse a partial connection that does not come out even.
+    """Check that k divides the channels of a cell; later cells have multiples of them.
 
     Raises:
-        ConfigError: k does not divide the channels of a cell; when it does, it divides those of later cells, which are multiples.
+        ConfigError: k does not divide the channels.
     """
     if channels % design.k:
         raise ConfigError(f"edge.k = {design.k} does not divide the {channels} channels of a cell; choose a divisor")
@@ -28,11 +28,11 @@ class SearchCell(nn.Module):
 
     Args:
         space: the search space.
-        channels_in: channels of the outputs of the cell before the previous one, and of the previous one.
-        channels: C of this cell.
-        kind: of the cell; it says which edges halve the image.
+        channels_in: output channels of the second-last and the last cell before this one.
+        channels: channels C of this cell.
+        kind: kind of the cell; determines the strides.
         after_reduction: whether the previous cell was a reduction cell, so that the older input is twice as large.
-        design: which channels enter the operations.
+        design: design of the mixed edges.
     """
 
     def __init__(
@@ -52,10 +52,10 @@ class SearchCell(nn.Module):
         if space.preprocessed:
             self.preprocess0 = before(channels_in[0], channels, affine=False)
             self.preprocess1 = ReLUConvBN(channels_in[1], channels, affine=False)
-        #: for each source node, the rows of the edges that leave it
+        #: for each source node, the indices of the edges that leave it
         self.rows = space.leaving
         for source, rows in enumerate(self.rows):
-            # On the device of the cell: copying them there would wait for it, and cannot be captured.
+            # Buffers on the device: a copy in every pass would wait for the device and cannot be captured.
             self.register_buffer(f"rows{source}", torch.tensor(rows), persistent=False)
         allowed = space.allowed(kind)
         self.sources = nn.ModuleList(
@@ -72,17 +72,18 @@ class SearchCell(nn.Module):
         given: Tensor | None,
         plan: CellPlan,
     ) -> tuple[Tensor, Tensor]:
-        """Output of the cell, and the selected channels of all its edges (1 or B, edges, C/k).
-
-        The output is the concatenation of the space's outputs, (B, outputs·C, H', W').
+        """Compute the output of the cell, and the selected channels of all its edges.
 
         Args:
-            s0_bchw: output of the cell before the previous one.
-            s1_bchw: output of the previous cell.
+            s0_bchw: output of the second-last cell before this one.
+            s1_bchw: output of the last cell before this one.
             weight_eo: operation weights.
-            beta_e: edge weights, or none.
-            given: the selected channels (1 or B, edges, C/k), if those are not to be chosen here.
-            plan: what else there is to know.
+            beta_e: edge weights, or None.
+            given: the selected channels (1 or B, edges, C/k); None selects them here.
+            plan: the other arguments of the pass.
+
+        Returns:
+            The concatenated output nodes (B, outputs·C, H', W'), and the selected channels (1 or B, edges, C/k).
         """
         space, edges = self.space, self.space.edges
         nodes = [s0_bchw, s1_bchw][-space.num_inputs :]
@@ -110,7 +111,7 @@ class SearchCell(nn.Module):
         return torch.cat([nodes[node] for node in space.outputs], 1), selected
 
     def _shuffle(self, x_bchw: Tensor) -> Tensor:
-        """PC-DARTS's channel shuffle. It is linear and the same on every edge, so it is done once on the node's sum."""
+        """Channel shuffle of PC-DARTS, applied once to the sum of a node, because it is linear and the same on all edges."""
         if self.shuffle_groups == 1:
             return x_bchw
         batch, channels, height, width = x_bchw.shape

@@ -22,17 +22,16 @@ from adarts.supernet.plan import CellPlan, Group
 class SourceEdges(nn.Module):
     """The mixed edges that leave one node.
 
-    They share the node's feature map x: it is pooled once for all attention modules, every candidate operation runs once
-    over the selected channels of all edges that have it active, side by side, and the channels that bypass the operations
-    are one scaling of x.
+    They share the node's feature map x. It is pooled once for all attention modules. Every candidate operation runs once on
+    the concatenated selected channels of all edges on which it is active. The bypassing channels are a scaled copy of x.
 
     Args:
-        channels: C of the node.
-        allowed: for every edge that leaves it, which operations the edge may have. An operation that none of them may have is
-            not made; one that some may have is made for all, so that the edges stay side by side.
-        stride: 2 for the inputs of a reduction cell.
-        space: its operations, in the order of the alphas.
-        design: which channels enter, and attention.
+        channels: channels C of the node.
+        allowed: for every edge that leaves the node, a mask of its operations. An operation that no edge may have is not
+            created. One that some edges may have is created for all, so that the edges stay in one tensor.
+        stride: 2 for the inputs of a reduction cell, else 1.
+        space: the search space.
+        design: channel selection and attention.
     """
 
     def __init__(
@@ -63,18 +62,18 @@ class SourceEdges(nn.Module):
         source: int,
         plan: CellPlan,
     ) -> tuple[list[Addend], Tensor]:
-        """What each edge adds to its target node, and the selected channels.
+        """Compute the contribution of each edge to its target node, and select channels.
 
         Args:
             x_bchw: feature map of the node.
             weight_eo: operation weights of the edges that leave it.
-            beta_e: their edge weights, or none.
-            given: their selected channels (1 or B, E, C/k), if those are not to be chosen here.
-            source: the node.
-            plan: of the pass through the cell.
+            beta_e: their edge weights, or None.
+            given: their selected channels (1 or B, E, C/k); None selects them here.
+            source: index of the node.
+            plan: plan of the pass through the cell.
 
         Returns:
-            For each edge what :func:`node_sum` adds up, and the indices (1 or B, E, C/k).
+            An input of :func:`node_sum` for each edge, and the indices of the selected channels (1 or B, E, C/k).
         """
         attention_ebc = None
         if self.attention is not None:
@@ -97,14 +96,13 @@ class SourceEdges(nn.Module):
         if self.design.k == 1:
             return list(results), indices
 
-        # What bypasses the operations is scaled by the attention, the selected channels by 0.
+        # Bypassing channels are scaled by the attention, selected channels by 0.
         gate_ebc = torch.ones_like(index_ebk[..., :1], dtype=x_bchw.dtype).repeat(1, 1, self.channels)
         gate_ebc = gate_ebc.scatter(2, index_ebk, 0.0)
         if attention_ebc is not None:
             gate_ebc = gate_ebc * attention_ebc
         gate_ebc = gate_ebc * beta_e[:, None, None]
-        # Attention is positive, so scaling commutes with the max pooling of eq. (8)'s result, which is therefore done once
-        # for all edges.
+        # Attention is positive, so scaling (eq. 8) commutes with max pooling, which is therefore done once for all edges.
         bypass = x_bchw if self.stride == 1 else F.max_pool2d(x_bchw, 2, 2, ceil_mode=True)
         gates = gate_ebc.unbind()
         return [
@@ -117,19 +115,19 @@ class SourceEdges(nn.Module):
             return select.first(*size, device)
         if design.selector == "random":
             return select.random(*size, plan.generator, device)
-        assert self.attention is not None and attention_ebc is not None  # the settings see to it
+        assert self.attention is not None and attention_ebc is not None  # guaranteed by the settings
         if plan.choose == "average":
             return select.top(self.attention.average.expand(1, self.num_edges, -1), design.k)
         score_sec = attention_ebc.detach().transpose(0, 1)
         return select.top(score_sec if design.mask_scope == "sample" else score_sec.mean(0, keepdim=True), design.k)
 
     def _entering(self, x_bchw: Tensor, indices: Tensor, scale_ebk: Tensor | None) -> Tensor:
-        """What enters the operations of some edges, (B, n, H, W)."""
+        """The input of the operations of some edges, (B, n, H, W)."""
         scale_bn = None if scale_ebk is None else scale_ebk.transpose(0, 1).flatten(1)
         if self.design.k > 1:
             return kernels.select(x_bchw, indices, scale_bn)
         num_edges = indices.shape[1]
-        copies = torch.cat([x_bchw] * num_edges, 1) if num_edges > 1 else x_bchw  # unlike `repeat`, keeps channels last
+        copies = torch.cat([x_bchw] * num_edges, 1) if num_edges > 1 else x_bchw  # keeps channels last, unlike `repeat`
         return copies if scale_bn is None else copies * scale_bn.to(copies.dtype)[:, :, None, None]
 
     def _mix(self, x_bnhw: Tensor, gain_eo: Tensor, auxiliary_e: Tensor, group: Group, skip_dropout: float) -> Tensor:
@@ -138,7 +136,7 @@ class SourceEdges(nn.Module):
         operations = [self.operations[name] for name in names if name != "none"]
         rows = None if group.stop - group.start == self.num_edges else slice(group.start, group.stop)
         features = Features(x_bnhw, self.stride, operations, rows, skip_dropout)
-        # Rows by `unbind`, not by index: their gradients are then put together at once, instead of added up one by one.
+        # `unbind` instead of indexing: the gradients of the rows are then stacked once, instead of added one by one.
         gain_on = gain_eo.repeat_interleave(self.selected, 0).t().contiguous().unbind()
         gains = [gain_on[index] for index, name in zip(group.operations, names, strict=True) if name != "none"]
         if self.auxiliary is not None:
@@ -151,12 +149,12 @@ class SourceEdges(nn.Module):
         return kernels.normalized_sum([(z, gain, norm) for (z, norm), gain in zip(results, gains, strict=True)])
 
 
-#: what an edge adds to its target: a feature map, or the parts of one with partial connection
+#: contribution of an edge to its target: a feature map, or its parts with partial connection
 Addend = Tensor | kernels.Contribution
 
 
 def node_sum(addends: Sequence[Addend]) -> Tensor:
-    """The node that these edges enter."""
+    """The feature map of the node that these edges enter: the sum of their contributions."""
     if isinstance(addends[0], kernels.Contribution):
         return kernels.write_back([a for a in addends if isinstance(a, kernels.Contribution)])
     return reduce(torch.add, [a for a in addends if isinstance(a, Tensor)])

@@ -1,4 +1,4 @@
-"""The supernet: every mixed edge holds all candidate operations, weighed by the architecture alphas."""
+"""The supernet: every mixed edge contains all candidate operations, weighted by the alphas."""
 
 from __future__ import annotations
 
@@ -25,25 +25,24 @@ from adarts.supernet.selection import AttentionSource, Selection
 
 
 def is_alpha(name: str) -> bool:
-    """Whether a parameter of a supernet is an architecture parameter, an alpha or a beta, by its name."""
+    """Whether a parameter name of the supernet belongs to an alpha or a beta."""
     return name.startswith(("alphas.", "betas."))
 
 
 class Supernet(nn.Module):
-    """The network that is searched; section II of the paper, with the edge design of section III as data.
+    """The supernet of section II of the paper, with the edge design of section III as a setting.
 
-    Its state dict has readable names by cell, edge and operation (:mod:`adarts.supernet.canonical`), and contains the
-    alphas.
+    Its state dict has readable names by cell, edge and operation (:mod:`adarts.supernet.canonical`), and includes the alphas.
 
     Args:
-        space: what can be found.
+        space: the search space.
         settings: width and depth, and whether cells are recomputed in the backward pass.
-        design: which channels enter the operations, attention, edge normalization.
-        num_classes: width of the classifier.
+        design: channel selection, attention, edge normalization.
+        num_classes: number of classes.
         in_channels: channels of the images.
 
     Raises:
-        ConfigError: when k does not divide the channels; when it does, a reduction cell, twice as wide, can halve its own.
+        ConfigError: `design.k` does not divide the channels.
     """
 
     def __init__(
@@ -56,11 +55,11 @@ class Supernet(nn.Module):
         channels = settings.channels
         outputs = (space.stem_multiplier * channels,) * 2
         stem = nn.Conv2d(in_channels, outputs[0], 3, padding=1, bias=False)
-        #: with the normalizations between and behind the cells, its normalization is the only affine one
+        #: its normalization is affine, as are those in `reductions` and `last`; the normalizations in cells are not
         self.stem = nn.Sequential(OrderedDict(conv=stem, norm=BatchNorm2d(outputs[0])))
         self.kinds = tuple(space.cell_kind(index, settings.cells) for index in range(settings.cells))
         self.cells = nn.ModuleList()
-        #: index of a cell -> the residual block before it, where these halve the image
+        #: index of a cell -> the residual reduction block before it, in spaces that have these
         self.reductions = nn.ModuleDict()
         self.cell_channels: list[int] = []
         reductions = space.reductions(settings.cells)
@@ -72,35 +71,35 @@ class Supernet(nn.Module):
             self.cell_channels.append(channels)
             self.cells.append(SearchCell(space, outputs, channels, kind, index - 1 in reductions, design))
             outputs = (outputs[1], len(space.outputs) * channels)
-        #: cells that end in a sum need a normalization before the classifier
+        #: normalization before the classifier, for cells whose output is a single sum
         self.last = nn.Identity() if space.all_nodes else nn.Sequential(BatchNorm2d(outputs[1]), nn.ReLU())
         self.classifier = nn.Linear(outputs[1], num_classes)
         num_edges = len(space.edges)
-        #: the architecture parameters by kind of cell: alphas of the operations (edges, operations), betas of the edges (edges,)
+        #: architecture parameters by kind of cell: alphas of the operations (edges, operations), betas of the edges (edges,)
         self.alphas, self.betas = nn.ParameterDict(), nn.ParameterDict()
         for kind in space.cell_kinds:
             self.alphas[kind] = nn.Parameter(1e-3 * torch.randn(num_edges, len(space.operations)))
             if design.normalization:
                 self.betas[kind] = nn.Parameter(1e-3 * torch.randn(num_edges))
-        #: what is active as Python knows it, without asking a device, and what a pass computes then
+        #: the active operations as Python lists, which need no device access, and the resulting plans
         self._active: dict[str, list[list[bool]]] = {}
         self._plans: dict[str, Plan] = {}
-        #: what :meth:`movable` says while nothing is sampled; a recorded step must not make it anew
+        #: cached result of :meth:`movable` without sampling; a recorded step must not create it again
         self._movable: dict[nn.Parameter, Tensor] | None = None
         for kind in space.cell_kinds:
             self.register_buffer(f"active_{kind}", None, persistent=False)
             self.set_active(kind, space.allowed(kind))
-        #: the channels that the last forward pass used
+        #: the channels selected in the last forward pass
         self.selection = Selection()
         self.register_state_dict_post_hook(_to_canonical)  # type: ignore[no-untyped-call]
         self.register_load_state_dict_pre_hook(_from_canonical)  # type: ignore[no-untyped-call]
 
     def weight_parameters(self) -> list[nn.Parameter]:
-        """All parameters that are not architecture alphas; the attention modules count as weights."""
+        """All parameters except alphas and betas; the attention modules count as weights."""
         return [parameter for name, parameter in self.named_parameters() if not is_alpha(name)]
 
     def alpha_parameters(self) -> list[nn.Parameter]:
-        """The architecture parameters: alphas, and betas with edge normalization."""
+        """The architecture parameters: alphas, and betas if edges are normalized."""
         return [*self.alphas.values(), *self.betas.values()]
 
     def search_cells(self) -> Iterator[SearchCell]:
@@ -109,18 +108,18 @@ class Supernet(nn.Module):
 
     @property
     def active(self) -> dict[str, Tensor]:
-        """Kind -> whether an operation is active on an edge (edges, operations); at first, all that the space allows."""
+        """Masks of the active operations (edges, operations) by kind of cell; initially all that the space allows."""
         return {kind: self.get_buffer(f"active_{kind}") for kind in self.space.cell_kinds}
 
     def set_active(self, kind: str, active: Sequence[Sequence[bool]]) -> None:
-        """From now on, compute these operations alone in cells of a kind; the others take no share in the softmax.
+        """Activate only these operations in the cells of a kind; the others are not computed and get no softmax weight.
 
         Args:
-            kind: of the cells.
-            active: for every edge, which of the operations are active; those that the space forbids stay out.
+            kind: kind of cell.
+            active: for every edge, a mask of the operations. Operations that the space forbids stay inactive.
 
         Raises:
-            ValueError: it does not have a row for every edge and a value for every operation.
+            ValueError: the mask does not have a row for every edge and a value for every operation.
         """
         if [len(row) for row in active] != [len(self.space.operations)] * len(self.space.edges):
             raise ValueError(f"{len(self.space.edges)} edges with {len(self.space.operations)} operations are needed")
@@ -133,11 +132,11 @@ class Supernet(nn.Module):
         setattr(self, f"active_{kind}", torch.tensor(self._active[kind], device=self.classifier.weight.device))
 
     def operation_weights(self) -> dict[str, Tensor]:
-        """Softmax of alpha over the active operations of each edge (eq. 2): kind -> (edges, operations)."""
+        """Softmax of alpha over the active operations of each edge (eq. 2), (edges, operations), by kind of cell."""
         return {kind: masked_softmax(self.alphas[kind], active) for kind, active in self.active.items()}
 
     def edge_weights(self) -> dict[str, Tensor] | None:
-        """Softmax of beta over the edges that enter each node: kind -> (edges,); None without edge normalization."""
+        """Softmax of beta over the edges that enter each node, (edges,), by kind; None without edge normalization."""
         if not self.design.normalization:
             return None
         entering = [len(self.space.incoming(target)) for target in self.space.targets]
@@ -159,11 +158,10 @@ class Supernet(nn.Module):
 
         Args:
             x_bchw: images.
-            arch_weights: weights of operations and edges; none takes the softmax of the alphas.
-            selection: where attention's choice of channels comes from, or the channels themselves.
-            update_statistics: whether running statistics of the normalizations and of the attention follow this batch, in
-                training mode.
-            generator: what the selector `random` draws from.
+            arch_weights: weights of operations and edges; None uses the softmax of alphas and betas.
+            selection: source of the attention that selects channels, or the selected channels themselves.
+            update_statistics: in training mode, update the running statistics of normalizations and attention.
+            generator: random numbers for the selector `random`.
         """
         if arch_weights is None:
             arch_weights = ArchWeights(self.operation_weights(), self.edge_weights())
@@ -180,7 +178,7 @@ class Supernet(nn.Module):
             for kind in self.space.cell_kinds
         }
         used = []
-        # In channels last, depthwise and 1x1 convolutions are several times faster; nothing below leaves it.
+        # With channels last, depthwise and 1x1 convolutions are several times faster; everything below keeps this format.
         s0 = s1 = self.stem(x_bchw.contiguous(memory_format=torch.channels_last))
         for index, (kind, cell) in enumerate(zip(self.kinds, self.search_cells(), strict=True)):
             given = selection.cells[index] if isinstance(selection, Selection) else None
@@ -195,15 +193,15 @@ class Supernet(nn.Module):
         return self.classifier(self.last(s1).mean((2, 3)))  # type: ignore[no-any-return]
 
     def movable(self, active: Mapping[str, Tensor] | None) -> dict[nn.Parameter, Tensor]:
-        """Which entries of the parameters take part in a pass, where that is not all or none of them.
+        """Masks of the parameter entries that take part in a pass, for parameters that take part only partially.
 
-        An optimizer must leave the other entries alone: no momentum, no decay.
+        An optimizer must not change the other entries, not even by momentum or weight decay.
 
         Args:
             active: as in :class:`ArchWeights`.
 
         Returns:
-            Parameter -> bool that broadcasts to its shape.
+            Parameter -> bool tensor that broadcasts to its shape.
         """
         if active is None and self._movable is not None:
             return self._movable
@@ -216,7 +214,7 @@ class Supernet(nn.Module):
                 for name, operation in edges.operations.items():
                     active_e = [limits[kind][row][self.space.operations.index(name)] for row in rows]
                     if all(active_e) or not any(active_e) or isinstance(operation, EdgeByEdge):
-                        continue  # what has a tensor for every edge takes part with all or none of it
+                        continue  # parameters of one edge take part entirely or not at all
                     mask_e = torch.tensor(active_e, device=device)
                     for parameter in operation.parameters():
                         masks[parameter] = mask_e.view(-1, *[1] * (parameter.dim() - 1))
@@ -238,7 +236,7 @@ class Supernet(nn.Module):
         return self._plans[kind] if active is None else plan(self._limit(kind, active), self.space.leaving)
 
     def canonical_gradients(self) -> dict[str, Tensor]:
-        """Gradients of all parameters that have one, under the names of the state dict."""
+        """All gradients, by the names of the state dict."""
         gradients = {name: p.grad for name, p in self.named_parameters() if p.grad is not None}
         return self.names.split(gradients)
 

@@ -1,9 +1,9 @@
-"""The candidate operations in their batched form: each runs once for all edges that leave a node.
+"""Batched candidate operations: each runs once for all edges that leave a node.
 
 Every operation ends in its own batch normalization (without affine parameters), except the identity, `none`, noise, and the
-pool of NAS-Bench-201. An operation returns its feature map before that normalization, and the normalization: both are applied
-in the weighted sum over all operations. `none` has no form here: it contributes nothing and only takes its share in the
-softmax. An operation without a batched form runs edge by edge, as its plain module is.
+pool of NAS-Bench-201. An operation returns its feature map before this normalization, together with the normalization, which is
+applied in the weighted sum over all operations. `none` has no module: it contributes nothing to the sum and only takes its
+share of the softmax. An operation without a batched form runs its plain module edge by edge.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from adarts.models import build_operation
 from adarts.models.operations import noise
 from adarts.supernet.batched import BatchNorm, Dense, Depthwise, Pointwise, Rows, separable_weights
 
-#: a feature map, and how it is to be normalized
+#: a feature map, and the normalization still to be applied
 Result = tuple[Tensor, kernels.Normalization | None]
 
 
 class Features:
-    """The selected channels of a group of edges, and what several operations compute of them, done once for all.
+    """The selected channels of a group of edges, with cached intermediate results that several operations share.
 
     Args:
         x_bnhw: the selected channels.
-        stride: of the edges.
-        operations: that will be asked for.
-        rows: the edges, of those that the operations serve.
-        skip_dropout: probability of an element of the identity to be dropped.
+        stride: stride of the edges.
+        operations: the operations that will use it.
+        rows: the edges of the group, among all edges of the operations.
+        skip_dropout: dropout rate of the identity's elements.
     """
 
     def __init__(
@@ -49,12 +49,12 @@ class Features:
 
     @cached_property
     def pools(self) -> tuple[Tensor, Tensor]:
-        """3x3 maximum and average."""
+        """3x3 maximum and average pooling."""
         return kernels.pools(self.x, self.stride)
 
     @cached_property
     def rectified(self) -> Tensor:
-        """Behind a ReLU."""
+        """The channels after a ReLU."""
         return F.relu(self.x)
 
     def convolved(self, operation: nn.Module) -> Tensor:
@@ -105,7 +105,7 @@ class DilatedConv(nn.Module):
 
 
 class Pool(nn.Module):
-    """3x3 pooling, maximum or average (without the padding), then BN in spaces that have it behind their pools."""
+    """3x3 maximum or average pooling (the average ignores padding), then BN if the space normalizes its pools."""
 
     def __init__(self, num_edges: int, channels: int, average: bool, normalized: bool) -> None:
         super().__init__()
@@ -133,7 +133,7 @@ class Identity(nn.Module):
     """`skip_connect` on an edge of stride 1."""
 
     def forward(self, features: Features) -> Result:
-        # Only in training, and only where a method asks for it (P-DARTS): a skip that is easy to take is chosen too often.
+        # P-DARTS uses dropout in training, because skip connections are chosen too often.
         return F.dropout(features.x, features.skip_dropout, self.training and features.skip_dropout > 0), None
 
 
@@ -164,7 +164,7 @@ class FactorizedReduce(nn.Module):
 
 
 class EdgeByEdge(nn.Module):
-    """The plain module of every edge, one after the other, without affine parameters: slow, and right for any operation."""
+    """The plain module of every edge, one after the other, without affine parameters; slow, but works for any operation."""
 
     def __init__(self, name: str, num_edges: int, channels: int, stride: int) -> None:
         super().__init__()
@@ -178,9 +178,9 @@ class EdgeByEdge(nn.Module):
         b, c, *sides = entering[0].shape
         expected, found = (b, c, *(-(-side // self.stride) for side in sides)), tuple(results[0].shape)
         if found != expected:
-            what = f"with stride {self.stride}, operation '{self.name}' makes {found} of {(b, c, *sides)}"
+            what = f"with stride {self.stride}, operation '{self.name}' turns {(b, c, *sides)} into {found}"
             raise ConfigError(
-                f"{what}, which must be {expected}: the same channels, and sides of n pixels ceil(n / stride)"
+                f"{what}, but must return {expected}: the same channels, and sides of ceil(n / stride) pixels"
             )
         return torch.cat(results, 1).contiguous(memory_format=torch.channels_last), None
 
@@ -208,14 +208,14 @@ BATCHED: dict[str, Callable[[int, int, int, bool], nn.Module]] = {
     "nor_conv_1x1": lambda e, c, s, normalized: _convolution(1, e, c, s),
     "nor_conv_3x3": lambda e, c, s, normalized: _convolution(3, e, c, s),
 }
-"""Name -> (edges, channels, stride, whether pools are normalized) -> module. Batching is an optimization."""
+"""Name -> factory (edges, channels, stride, whether pools are normalized) -> module. Batching is only an optimization."""
 
 
 def candidate(name: str, num_edges: int, channels: int, stride: int, normalized_pools: bool) -> nn.Module:
-    """An operation for all edges that leave a node.
+    """Build an operation for all edges that leave a node.
 
     Raises:
-        ConfigError: there is no such operation.
+        ConfigError: the operation is unknown.
     """
     if name in BATCHED:
         return BATCHED[name](num_edges, channels, stride, normalized_pools)

@@ -1,7 +1,7 @@
-"""How a forward pass mixes the candidate operations, and which of them it computes at all.
+"""The weights of a forward pass, and the plan of which operations it computes.
 
-An operation is active on an edge or it is not. What is not active is not computed: the edges that leave a node are split into
-groups of neighbors with the same active operations, and each group runs its own operations alone.
+Inactive operations are not computed. For this, the edges that leave a node are split into groups of adjacent edges with the same
+active operations, and each group runs only its own operations.
 
 Shape suffixes: e edges, o operations.
 """
@@ -22,16 +22,15 @@ from adarts.supernet.selection import AttentionSource
 
 @dataclass(frozen=True)
 class ArchWeights:
-    """The weights of one forward pass; what a method makes of the alphas.
+    """The weights of one forward pass, computed by a method from the alphas.
 
     Attributes:
-        operations: kind -> weights of the operations (edges, operations).
-        edges: kind -> weights of the edges (edges,), or None without edge normalization.
-        active: kind -> bool (edges, operations), further limits to what the supernet has active; None sets none. Whoever
-            samples says here what was drawn.
-        auxiliary: weight of the auxiliary skip connection beside the operations of every edge (DARTS-), where the edge
-            design has one.
-        skip_dropout: probability with which an element of a `skip_connect` of stride 1 is dropped in training (P-DARTS).
+        operations: operation weights (edges, operations) by kind of cell.
+        edges: edge weights (edges,) by kind, or None without edge normalization.
+        active: bool (edges, operations) by kind. Computes only these of the supernet's active operations, e.g. the sampled
+            ones. None computes all active ones.
+        auxiliary: weight of the auxiliary skip connection on every edge (DARTS-), if the edge design has one.
+        skip_dropout: dropout rate of the elements of a `skip_connect` of stride 1 in training (P-DARTS).
     """
 
     operations: Mapping[str, Tensor]
@@ -42,10 +41,10 @@ class ArchWeights:
 
 
 class Group(NamedTuple):
-    """Neighbors among the edges that leave a node, with the same active operations.
+    """Adjacent edges that leave a node and have the same active operations.
 
     Attributes:
-        start, stop: the edges, counted among those that leave the node.
+        start, stop: range of the edges, counted among those that leave the node.
         operations: indices of the active operations, ascending.
     """
 
@@ -55,15 +54,15 @@ class Group(NamedTuple):
 
 
 Plan = list[list[Group]]
-"""For every node that edges leave, its groups."""
+"""The groups of every source node."""
 
 
 def plan(active: Sequence[Sequence[bool]], rows: Sequence[Sequence[int]]) -> Plan:
-    """What a pass through a cell computes.
+    """Group the edges of a cell by their active operations.
 
     Args:
         active: for every edge, whether each operation is active.
-        rows: for every node, the edges that leave it.
+        rows: for every source node, the edges that leave it.
     """
     operations = [tuple(index for index, is_active in enumerate(row) if is_active) for row in active]
     result = []
@@ -79,13 +78,13 @@ def plan(active: Sequence[Sequence[bool]], rows: Sequence[Sequence[int]]) -> Pla
 
 @dataclass(frozen=True)
 class CellPlan:
-    """Everything that a pass through a cell is told besides its tensors.
+    """All arguments of a pass through a cell, except tensors.
 
     Attributes:
-        groups: what is computed.
-        choose: where attention's choice of channels comes from.
-        update_average: let the running averages of the attention follow this batch.
-        generator: what the selector `random` draws from.
+        groups: the operations to compute.
+        choose: source of the attention that selects channels.
+        update_average: update the running averages of the attention with this batch.
+        generator: random numbers for the selector `random`.
         auxiliary: as in :class:`ArchWeights`.
         skip_dropout: as in :class:`ArchWeights`.
     """
@@ -99,12 +98,9 @@ class CellPlan:
 
 
 def masked_softmax(alpha_eo: Tensor, active_eo: Tensor) -> Tensor:
-    """Softmax over the active operations of every edge (eq. 2); the others, and edges without any, get exactly 0.
-
-    Every softmax over operations goes through here, so that what is not active takes no share and gets no gradient.
-    """
+    """Softmax over the active operations of every edge (eq. 2); inactive operations get exactly 0 and no gradient."""
     masked_eo = alpha_eo.masked_fill(~active_eo, -torch.inf)
-    # A row without any active operation would be 0/0; with finite numbers in its place, the mask makes it 0.
+    # A row without active operations would give 0/0; finite numbers and the mask make it 0.
     masked_eo = torch.where(active_eo.any(-1, keepdim=True), masked_eo, 0.0)
     return F.softmax(masked_eo, -1) * active_eo
 

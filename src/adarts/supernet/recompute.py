@@ -1,4 +1,4 @@
-"""Recomputation: a cell keeps its inputs alone, and repeats its forward pass when the backward pass comes to it."""
+"""Recomputation: a cell stores only its inputs and repeats its forward pass during the backward pass."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 
 def recomputed(cell: SearchCell, *arguments: Any) -> tuple[Tensor, Tensor]:
-    """The cell's result, with less memory; result, gradients and statistics are bit for bit those of the cell itself.
+    """Run a cell with less memory; result, gradients and statistics are bit for bit the same as without recomputation.
 
     Args:
         cell: the cell.
-        arguments: of its forward pass.
+        arguments: arguments of its forward pass.
     """
     *inputs, given, plan = arguments
     chosen: Tensor | None = None
-    # The pass may be one with other parameters than the cell's own, and they are its own again by the backward pass.
+    # The pass may use other parameters than the cell's own, so remember them for the backward pass.
     parameters = dict(cell.named_parameters())
 
     def run(*inputs: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -32,16 +32,16 @@ def recomputed(cell: SearchCell, *arguments: Any) -> tuple[Tensor, Tensor]:
             result, chosen = cell(*inputs, given, plan)
             return result, chosen
         if chosen.is_cpu and (trim := _malloc_trim()) is not None:
-            # glibc returns what the cells before have freed: this cell's tensors do not fit into all the holes they left. Without
-            # it, a process of eight cells at K = 1 grows to 1.5 times this size, and its step is a fifth faster.
+            # Make glibc return memory freed by earlier cells, because this cell's tensors do not fit into all the gaps. Without
+            # this, a process with eight cells at K = 1 needs 1.5 times the memory, but its step is a fifth faster.
             trim(0)
-        # The repetition takes the channels that were chosen, and follows the batch in copies of all statistics, which are
-        # thrown away. To switch the statistics off would change what the normalization keeps for its gradient.
+        # The repetition uses the selected channels, and updates copies of all statistics, which are discarded. Switching the
+        # updates off instead would change what the normalization stores for its gradient.
         copies = {name: buffer.clone() for name, buffer in cell.named_buffers()}
         state = {**parameters, **copies}
         return functional_call(cell, state, (*inputs, chosen, plan), tie_weights=False)  # type: ignore[no-any-return]
 
-    # The channels are not drawn again; what else is drawn comes from torch's own generator.
+    # The channels are not drawn again; all other random numbers come from torch's own generator.
     draws = plan.skip_dropout > 0 or cell.space.draws
     return checkpoint(run, *inputs, use_reentrant=False, preserve_rng_state=draws)
 

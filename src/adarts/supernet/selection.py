@@ -1,4 +1,4 @@
-"""Which channels pass through the operations of each mixed edge (section III-C, Algorithm 2)."""
+"""Select the channels that go through the operations of each mixed edge (section III-C, Algorithm 2)."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from torch import Tensor
 
 @dataclass
 class Selection:
-    """The selected channels of one forward pass: for every cell indices (1 or batch, edge, C/k), ascending.
+    """The selected channels of one forward pass: for every cell, ascending indices (1 or batch, edge, C/k).
 
-    It is recorded by the supernet and can be given to another pass, so that several passes of one step see the same channels.
+    The supernet records it. Give it to other passes to use the same channels in several passes of a step.
     """
 
     cells: list[Tensor] = field(default_factory=list)
 
 
-#: Where attention's choice comes from: this batch, or the running average over batches.
+#: Source of the attention that selects channels: this batch, or the running average over batches.
 AttentionSource = Literal["batch", "average"]
 
 
@@ -29,13 +29,13 @@ def first(num_edges: int, channels: int, k: int, device: torch.device) -> Tensor
 
 
 def random(num_edges: int, channels: int, k: int, generator: torch.Generator | None, device: torch.device) -> Tensor:
-    """A fresh random choice for every edge: (1, E, C/k)."""
+    """A new random choice for every edge: (1, E, C/k)."""
     return top(torch.rand(1, num_edges, channels, generator=generator), k).to(device)
 
 
 def top(score_sec: Tensor, k: int) -> Tensor:
     """The C/k channels with the highest score (S, E, C), as ascending indices (S, E, C/k).
 
-    Ascending, so that a channel keeps its slot in the operations while the ranking among the selected changes.
+    The order is ascending so that a channel keeps its position when only the ranking among the selected channels changes.
     """
     return score_sec.topk(score_sec.shape[-1] // k, dim=-1).indices.sort(-1).values
