@@ -58,5 +58,5 @@ def test_a_cell_holds_what_reaches_the_threshold() -> None:
     cell = genotype.cells["normal"]
     assert cell.nodes == ((("sep_conv_3x3", 0),), (("sep_conv_3x3", 0),), (), (("sep_conv_3x3", 0),))
     assert cell.concat == (2, 3, 5)
-    assert "nothing enters node 4" in genotype.remarks[0] and "left the reduction cell empty" in genotype.remarks[1]
+    assert "no edge enters node 4" in genotype.remarks[0] and "left the reduction cell empty" in genotype.remarks[1]
     assert not task.genotype().has_text

@@ -142,7 +142,7 @@ def test_a_node_that_nothing_enters_leaves_with_all_that_reads_it():
     )
     cell = genotype.cells["normal"]
     assert cell.nodes == ((), (), (("sep_conv_3x3", 0),), (("sep_conv_3x3", 4),)) and cell.concat == (4, 5)
-    assert genotype.remarks[0] == "normal cell: nothing enters node 2 and 3, so it is left out"
+    assert genotype.remarks[0] == "normal cell: no edge enters node 2 and 3, so it is left out"
     assert not genotype.has_text and Genotype.from_json(genotype.to_json()) == genotype
 
 

@@ -75,7 +75,7 @@ def test_many_pairs_duplicates_none_and_unread_empty_nodes_are_allowed():
     cell = CellGenotype((SIMPLE * 3, (), (("none", 2),)), (2, 4))
     genotype = Genotype({"normal": cell, "reduction": cell})
     assert Genotype.from_json(genotype.to_json()) == genotype
-    refused(lambda _: genotype.to_text(), "", "two pairs a node; use the JSON form")
+    refused(lambda _: genotype.to_text(), "", "two pairs per node; use the JSON form")
 
 
 @pytest.mark.parametrize(
@@ -84,8 +84,8 @@ def test_many_pairs_duplicates_none_and_unread_empty_nodes_are_allowed():
         (((("sep_conv_3x4", 0),),), (2,), "node 2: unknown operation 'sep_conv_3x4'.* did you mean 'sep_conv_3x3'"),
         ((SIMPLE, (("none", 3),)), (2,), r"node 3: source 3 is not before it \(0 to 2\)"),
         (((("none", -1),),), (2,), "source -1"),
-        (((), (("none", 2),)), (3,), "nothing enters its source 2"),
-        ((SIMPLE, ()), (2, 3), "concat names node 3, which nothing enters"),
+        (((), (("none", 2),)), (3,), "no edge enters its source 2"),
+        ((SIMPLE, ()), (2, 3), "concat names node 3, which no edge enters"),
         ((SIMPLE,), (), "concat"),
         ((SIMPLE,), (2, 2), "different nodes"),
         ((SIMPLE,), (1, 2), "concat names node 1, outside 2 to 2"),

@@ -105,7 +105,7 @@ def test_what_triples_cannot_say():
     cell = ADARTS_V1.cells["normal"]
     for changed in (CellGenotype(cell.nodes, (3, 4, 5)), CellGenotype((*cell.nodes, ()), cell.concat)):
         genotype = Genotype({"normal": cell, "reduction": changed})
-        refused(lambda _, genotype=genotype: genotype.to_triples(), "", "of the reduction cell; use the JSON form")
+        refused(lambda _, genotype=genotype: genotype.to_triples(), "", "of the reduction cell; use JSON")
     refused(lambda _: random_genotype(NASBENCH201, 0).to_triples(), "", "space 'nasbench201'")
 
 
@@ -150,8 +150,8 @@ def test_the_order_of_pairs_is_no_part_of_a_configuration():
         ({"edge_normal_0": "none"}, "not 'none'"),
         ({"edge_normal_0": "sep_conv_3x4"}, "did you mean 'sep_conv_3x3'"),
         ({"edge_normal_0": ["sep_conv_3x3"]}, "must name an operation"),
-        ({"edge_normal_13": "sep_conv_3x3"}, "or none reads along this edge"),
-        ({"edge_normal_99": "sep_conv_3x3"}, "or none reads along this edge"),
+        ({"edge_normal_13": "sep_conv_3x3"}, "or no node reads along this edge"),
+        ({"edge_normal_99": "sep_conv_3x3"}, "or no node reads along this edge"),
         ({"inputs_node_normal_6": "0_1"}, "no such node"),
         ({"inputs_node_normal_3": None}, "must name two nodes before 3"),
         ({"inputs_node_normal_3": "1_0"}, "must name two nodes before 3"),
@@ -178,7 +178,7 @@ def test_what_nas_bench_301_does_not_have():
     )
     refused(lambda _: odd.to_nasbench301(), "", "reduction cell, node 5")
     short = Genotype({"normal": cell, "reduction": CellGenotype(cell.nodes, (4, 5))})
-    refused(lambda _: short.to_nasbench301(), "", r"puts out \(4, 5\)")
+    refused(lambda _: short.to_nasbench301(), "", r"has the outputs \(4, 5\)")
     refused(lambda _: random_genotype(NASBENCH201, 0).to_nasbench301(), "", "NAS-Bench-301 cannot say")
 
 

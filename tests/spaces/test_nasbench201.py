@@ -99,7 +99,7 @@ def test_a_cell_whose_output_nothing_enters_is_named() -> None:
     weights_eo[:, 0] = 1.0
     weights_eo[NASBENCH201.edges.index((2, 3)), 1] = 2.0  # a skip connection from a node that nothing enters
     (remark,) = derive(NASBENCH201, {"normal": weights_eo}).remarks
-    assert "nothing reaches its last node" in remark
+    assert "no path leads to its last node" in remark
     weights_eo[NASBENCH201.edges.index((0, 2)), 1] = 2.0
     assert not derive(NASBENCH201, {"normal": weights_eo}).remarks
 
@@ -132,7 +132,7 @@ def test_other_texts_are_refused_in_one_line(text: str, message: str) -> None:
 @pytest.mark.parametrize(
     ("nodes", "concat", "message"),
     [
-        (((*NODE, ("nor_conv_1x1", 0)), NODE, NODE), (3,), "an edge of 'nasbench201' has one operation"),
+        (((*NODE, ("nor_conv_1x1", 0)), NODE, NODE), (3,), "an edge of 'nasbench201' has only one operation"),
         ((NODE, NODE), (2,), "has 3 nodes and the output"),
         ((NODE, NODE, NODE), (1, 2, 3), "has 3 nodes and the output"),
     ],
@@ -151,5 +151,5 @@ def test_every_operation_that_computes_has_macs(name: str) -> None:
 
 def test_a_pair_of_none_is_refused_with_how_to_say_it() -> None:
     cell = CellGenotype(((("none", 0),), NODE, NODE), NASBENCH201.outputs)
-    with pytest.raises(DataError, match="'none', which is said by leaving the pair out in 'nasbench201'"):
+    with pytest.raises(DataError, match="'none', which is written by leaving the pair out in 'nasbench201'"):
         Genotype({"normal": cell}, "nasbench201").require_within(NASBENCH201)

@@ -50,7 +50,7 @@ def test_four_lines_from_a_file_are_searched_trained_and_reported(adarts: Callab
     assert f"--space {file}:MY" in refused and "is code" in refused
     file.write_text(FOUR_LINES.replace('"none", ', ""))
     changed = adarts("search", *TINY, "--space", f"{file}:MY", "--run-dir", found, code=3)
-    assert "its space 'my' is not the one known here: operations differ" in changed
+    assert "its space 'my' differs from the known space of this name: operations differ" in changed
     (found / "kept").rename(found / "summary.json")
     file.unlink()  # from here on the run folder holds all there is to know
     adarts("train", *TINY, "--genotype", found, "--run-dir", trained)
@@ -82,9 +82,9 @@ def test_a_description_is_written_with_every_genotype_and_makes_the_space_known(
         get_space("mine")
     assert Genotype.from_json(text).space == "mine" and get_space("mine") == space
     other = text.replace('"Mine"', '"Another"')
-    with pytest.raises(DataError, match="its space 'mine' is not the one known here: title differ"):
+    with pytest.raises(DataError, match="its space 'mine' differs from the known space of this name: title differ"):
         Genotype.from_json(other)
-    with pytest.raises(DataError, match="its space 'darts' is not the one known here"):
+    with pytest.raises(DataError, match="its space 'darts' differs from the known space of this name"):
         Genotype.from_json(text.replace('"mine"', '"darts"'))
     assert '"space": "darts"' in random_genotype(DARTS, 0).to_json()
 
@@ -119,12 +119,12 @@ def test_a_name_is_given_once(new_process: Callable[[], None]) -> None:
         (DARTS, {"stem_multiplier": 1.5}, "stem_multiplier"),
         (DARTS, {"cell_kinds": ("normal",)}, "cell_kinds must be"),
         (DARTS, {"reduction_kind": "normal"}, "cell_kinds must be"),
-        (DARTS, {"num_inputs": 1}, "a cell has two inputs"),
-        (DARTS, {"preprocessed": False}, "a cell has two inputs"),
+        (DARTS, {"num_inputs": 1}, "a cell needs two inputs"),
+        (DARTS, {"preprocessed": False}, "a cell needs two inputs"),
         (DARTS, {"all_nodes": False}, "every edge is kept"),
         (DARTS, {"all_nodes": 1}, "True or False"),
         (DARTS, {"candidates": ((("noise",),) * 14,)}, "a row for each of the 14 edges"),
-        (DARTS, {"candidates": ((("none",),) * 14,) * 2}, "one of them not 'none'"),
+        (DARTS, {"candidates": ((("none",),) * 14,) * 2}, "besides 'none'"),
         (NASBENCH201, {"all_nodes": True}, "one output"),
         (NASBENCH201, {"stem_multiplier": 2}, "stem_multiplier 1"),
     ],

@@ -137,13 +137,13 @@ def test_what_is_wrong_with_an_operation_is_said() -> None:
     with pytest.raises(ValueError, match="'sep_conv_3x3' is registered already"):
         register_operation("sep_conv_3x3", lambda channels, stride, affine: nn.Identity())
     for name in ("two words", "a.b", "", "keys", "x" * 41):
-        with pytest.raises(ValueError, match="has a name such as"):
+        with pytest.raises(ValueError, match="needs a name such as"):
             register_operation(name, lambda channels, stride, affine: nn.Identity())
 
 
 def test_a_module_that_does_not_halve_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(OPERATIONS, "lazy", lambda channels, stride, affine: nn.Identity())
     with pytest.raises(
-        ConfigError, match=r"stride 2, operation 'lazy' makes \(4, 4, 8, 8\) of .* must be \(4, 4, 4, 4\)"
+        ConfigError, match=r"stride 2, operation 'lazy' turns .* into \(4, 4, 8, 8\), but must return \(4, 4, 4, 4\)"
     ):
         supernet(("lazy",))(torch.randn(4, 3, 8, 8))

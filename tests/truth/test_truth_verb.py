@@ -57,7 +57,7 @@ def test_several_cells_from_files_and_runs(
         ("nowhere.json", "no genotype at nowhere.json"),
         ("x" * 5_000, "not a file, a run, or a genotype"),
         ("|" * 70_000, "longer than 64 kB"),
-        (".", "no run, so no genotype"),
+        (".", "not a run folder"),
     ],
 )
 def test_what_is_no_cell(word: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:

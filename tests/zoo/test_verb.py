@@ -110,7 +110,7 @@ def test_whatever_a_training_takes_is_shown(kind: str, capsys: pytest.CaptureFix
     shown = json.loads(said(capsys, "show", reference[kind], *small, "--json", "--svg", str(tmp_path / "a.svg")))
     assert Genotype.from_dict(shown["genotype"]) == cells and (tmp_path / "a_normal.svg").exists()
     assert "no genotype at" in refused(capsys, "show", str(tmp_path / "nowhere"))
-    assert "random: a seed is needed" in refused(capsys, "show", "random:x")
+    assert "random: needs a seed" in refused(capsys, "show", "random:x")
 
 
 def test_cells_are_drawn(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

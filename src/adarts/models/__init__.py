@@ -1,4 +1,4 @@
-"""Torch modules of fixed networks: operations, the network of a genotype, hand-designed networks, and what they cost."""
+"""Fixed networks: operations, networks built from genotypes, hand-designed networks, and their costs."""
 
 from adarts.models.cost import Cost, OperationCost, cost, count_macs, count_parameters, operation_cost, width_for
 from adarts.models.network import DropPath, Network

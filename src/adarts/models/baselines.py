@@ -1,7 +1,8 @@
-"""Hand-designed networks in the forms that their CIFAR results come from: what found cells are compared with.
+"""Hand-designed networks in the variants behind their CIFAR results, to compare with found cells.
 
-Their records, with papers, published figures and recipes, are in :mod:`adarts.zoo.baselines`. Own code but for MobileNetV2:
-torchvision's and timm's ResNets, DenseNets and VGGs are those for ImageNet, with other stems, widths, shortcuts and ends.
+Their records, with papers, published figures and recipes, are in :mod:`adarts.zoo.baselines`. Except for MobileNetV2, they are
+implemented here, because torchvision and timm have the ImageNet variants of ResNet, DenseNet and VGG, with other stems, widths,
+shortcuts and classifiers.
 """
 
 from __future__ import annotations
@@ -19,15 +20,15 @@ from adarts.errors import ConfigError, nearest
 
 
 class Classifier(nn.Module):
-    """Features, their mean over the image, and one linear layer; so any size of images works.
+    """Features, their mean over the image, and one linear layer; works for any image size.
 
-    Convolutions begin as in He et al., Delving Deep into Rectifiers, eq. 14 (the form that keeps the variance of gradients),
-    all biases with zero.
+    Convolutions are initialized as in He et al., Delving Deep into Rectifiers, eq. 14 (the form that keeps the variance of
+    gradients); all biases are zero.
 
     Args:
-        features: from images to the last feature map.
-        channels: of the last feature map.
-        num_classes: classes to tell apart.
+        features: images -> last feature map.
+        channels: channels of the last feature map.
+        num_classes: number of classes.
     """
 
     def __init__(self, features: nn.Module, channels: int, num_classes: int) -> None:
@@ -42,12 +43,12 @@ class Classifier(nn.Module):
 
     def forward(self, x_bchw: Tensor) -> Tensor:
         """Class logits."""
-        # The mean, not nn.AdaptiveAvgPool2d: that one's gradient is not the same every time on a GPU.
+        # The mean instead of nn.AdaptiveAvgPool2d, whose gradient is not deterministic on a GPU.
         logits: Tensor = self.classifier(self.feature_map(x_bchw).mean((2, 3)))
         return logits
 
     def feature_map(self, x_bchw: Tensor) -> Tensor:
-        """What is averaged and classified."""
+        """The feature map before the mean and the classifier."""
         features_bchw: Tensor = self.features(x_bchw.contiguous(memory_format=torch.channels_last))
         return features_bchw
 
@@ -92,10 +93,10 @@ class Block(nn.Module):
 
 
 def resnet(depth: int, num_classes: int, in_channels: int = 3) -> Classifier:
-    """The ResNet of He et al., section 4.2, with ``depth`` = 6n + 2 layers: n blocks of 16, of 32 and of 64 channels.
+    """The ResNet of He et al., section 4.2, with ``depth`` = 6n + 2 layers: n blocks each of 16, 32 and 64 channels.
 
     Raises:
-        ConfigError: there is none of this depth.
+        ConfigError: the depth is not 6n + 2.
     """
     blocks, rest = divmod(depth - 2, 6)
     if rest or blocks < 1:
@@ -110,7 +111,7 @@ def resnet(depth: int, num_classes: int, in_channels: int = 3) -> Classifier:
 
 
 class DenseLayer(nn.Module):
-    """Adds ``growth`` channels, made of all channels before them through a bottleneck of ``4 * growth`` (the B of BC)."""
+    """Appends ``growth`` channels, computed from all earlier ones through a bottleneck of ``4 * growth`` (the B of BC)."""
 
     def __init__(self, in_channels: int, growth: int) -> None:
         super().__init__()
@@ -131,7 +132,7 @@ def densenet(depth: int, growth: int, num_classes: int, in_channels: int = 3) ->
     Between the blocks it halves the channels (the C of BC).
 
     Raises:
-        ConfigError: there is none of this depth.
+        ConfigError: the depth is not 6n + 4.
     """
     layers_of_block, rest = divmod(depth - 4, 6)
     if rest or layers_of_block < 1:
@@ -152,8 +153,8 @@ def vgg(stages: Sequence[tuple[int, int]], num_classes: int, in_channels: int = 
     """A VGG (Simonyan, Zisserman) with batch normalization, and one linear layer, as github.com/bearpaw/pytorch-classification.
 
     Args:
-        stages: (channels, 3x3 convolutions with bias) of each; each is followed by a pool that halves the image.
-        num_classes: classes to tell apart.
+        stages: for each, (channels, number of 3x3 convolutions with bias); a pool that halves the image follows.
+        num_classes: number of classes.
         in_channels: channels of the images.
     """
     layers: list[nn.Module] = []
@@ -162,7 +163,7 @@ def vgg(stages: Sequence[tuple[int, int]], num_classes: int, in_channels: int = 
         for _ in range(convolutions):
             layers += [nn.Conv2d(before, channels, 3, padding=1), *normalized(channels)]
             before = channels
-        layers.append(nn.MaxPool2d(2, ceil_mode=True))  # rounded up, so that a single pixel stays one
+        layers.append(nn.MaxPool2d(2, ceil_mode=True))  # rounds up, so that a single pixel is kept
     return Classifier(nn.Sequential(*layers), before, num_classes)
 
 
@@ -179,7 +180,7 @@ _MOBILENET_STAGES = [
 
 
 def mobilenet_v2(num_classes: int, in_channels: int = 3) -> Classifier:
-    """MobileNetV2 (Sandler et al., Table 2) of width 1, without dropout; stem and second stage do not halve small images."""
+    """MobileNetV2 (Sandler et al., Table 2) of width 1, without dropout; stem and second stage keep the image size."""
     features = MobileNetV2(inverted_residual_setting=_MOBILENET_STAGES).features
     features[0][0] = convolution(in_channels, 32, 3)  # stride 2 on ImageNet
     return Classifier(features, 1280, num_classes)
@@ -196,15 +197,15 @@ BUILDERS: dict[str, Callable[[int, int], Classifier]] = {
 
 
 def build(name: str, num_classes: int, in_channels: int = 3) -> Classifier:
-    """A hand-designed network with fresh weights, for images of any size from 16 pixels up.
+    """Build a hand-designed network with new weights, for images of 16 pixels or more.
 
     Args:
-        name: one of :data:`BUILDERS`, whatever its case.
-        num_classes: classes to tell apart.
+        name: one of :data:`BUILDERS`; case does not matter.
+        num_classes: number of classes.
         in_channels: channels of the images.
 
     Raises:
-        ConfigError: there is no such network, or a number is below 1.
+        ConfigError: the network is unknown, or a number is below 1.
     """
     if folded(name) not in BUILDERS:
         raise ConfigError(f"unknown network {name[:60]!r}{nearest(folded(name[:60]), BUILDERS)}")

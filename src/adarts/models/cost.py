@@ -1,7 +1,7 @@
-"""What a network costs: parameters, and multiply-accumulate operations (MACs) for one image.
+"""The cost of a network: parameters, and multiply-accumulate operations (MACs) per image.
 
-MACs are half the operations that torch's own counter sees in convolutions and linear layers. Other counters differ by a
-few per cent, so a figure is only comparable with figures of the same counter.
+MACs are half the operations that torch's counter reports for convolutions and linear layers. Other counters differ by a few
+percent, so compare only figures of the same counter.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ class Cost:
     """The cost of a network.
 
     Attributes:
-        parameters: all parameters but the auxiliary head's, as the field counts.
-        auxiliary_parameters: those of the auxiliary head, which only training uses.
-        macs: multiply-accumulate operations for one image, outside training.
+        parameters: parameters without the auxiliary head, as usual in the literature.
+        auxiliary_parameters: parameters of the auxiliary head, which only training uses.
+        macs: multiply-accumulate operations per image, in evaluation mode.
     """
 
     parameters: int
@@ -45,8 +45,8 @@ class OperationCost:
 
     Attributes:
         parameters: weights of its convolutions.
-        macs: multiply-accumulate operations; a pool has one for each pixel of its window.
-        accesses: numbers that are read and written: feature maps, and weights.
+        macs: multiply-accumulate operations; a pool has one per pixel of its window.
+        accesses: numbers read and written: feature maps and weights.
     """
 
     parameters: int
@@ -55,11 +55,11 @@ class OperationCost:
 
 
 def cost(network: nn.Module, image_size: tuple[int, int] | int) -> Cost:
-    """The cost of a network at an image size, (height, width) or the side of a square; nothing is computed.
+    """The cost of a network at an image size, counted on the meta device.
 
     Args:
-        network: of a genotype or another one, whose first weight is that of the convolution that reads the images.
-        image_size: of the images.
+        network: any network whose first parameter is the weight of the convolution that reads the images.
+        image_size: (height, width), or the side of a square.
     """
     head = network.auxiliary_head if isinstance(network, Network) else None
     auxiliary = 0 if head is None else count_parameters(head)
@@ -75,18 +75,18 @@ def count_parameters(module: nn.Module) -> int:
 
 
 def width_for(genotype: Genotype, parameters: int, num_classes: int, cells: int, in_channels: int = 3) -> int:
-    """The smallest width at which the network of a genotype has at least so many parameters, to compare networks of one size.
+    """The smallest width at which the network of a genotype has at least `parameters`, to compare networks of equal size.
 
     Args:
         genotype: the cells.
-        parameters: wanted, without an auxiliary head.
-        num_classes: classes to tell apart.
+        parameters: minimum, without an auxiliary head.
+        num_classes: number of classes.
         cells: number of cells.
         in_channels: channels of the images.
     """
 
     def size(channels: int) -> int:
-        with torch.device("meta"), suppress(ConfigError):  # a halving skip connection has no odd width
+        with torch.device("meta"), suppress(ConfigError):  # a reducing skip connection cannot have an odd width
             return count_parameters(Network(genotype, num_classes, channels, cells, in_channels))
         return 0
 
@@ -97,7 +97,7 @@ def width_for(genotype: Genotype, parameters: int, num_classes: int, cells: int,
 
 
 def count_macs(module: nn.Module, input_shape: tuple[int, ...]) -> int:
-    """MACs of a module outside training, counted on a copy on the meta device."""
+    """MACs of a module in evaluation mode, counted on a copy on the meta device."""
     module = copy.deepcopy(module).to("meta").eval()
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), counter:
@@ -105,20 +105,20 @@ def count_macs(module: nn.Module, input_shape: tuple[int, ...]) -> int:
     return counter.get_total_flops() // 2
 
 
-@cache  # a supernet asks for the same ones again and again
+@cache  # a supernet needs the same costs many times
 def operation_cost(name: str, channels: int, stride: int, image_size: tuple[int, int]) -> OperationCost:
-    """The cost of an operation on a feature map of a size (height, width); nothing is computed."""
+    """The cost of an operation on a feature map of size (height, width), counted on the meta device."""
     operation = build_operation(name, channels, stride, affine=False).to("meta").eval()
     x_bchw = torch.empty(1, channels, *image_size, device="meta")
     with torch.no_grad(), _Work() as work:
         operation(x_bchw)
-    # An identity is no operator, but its node reads the feature map all the same.
+    # An identity calls no operator, but its target node still reads the feature map.
     copied = 2 * x_bchw.numel() if isinstance(operation, nn.Identity) else 0
     return OperationCost(count_parameters(operation), work.macs, work.accesses + copied)
 
 
 class _Work(TorchDispatchMode):
-    """Counts what convolutions, products and pools do."""
+    """Counts MACs and accesses of convolutions, products and pools."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]

@@ -1,6 +1,6 @@
-"""The network of a genotype as its space has it: stem, cells, classifier; in training an auxiliary head and drop path.
+"""The network of a genotype: stem, cells, classifier, and in training an auxiliary head and drop path.
 
-Any image size works, and any number of input channels and classes. Weights are initialized as torch does.
+It works for any image size and any number of input channels and classes. Weights have torch's default initialization.
 
 Shape suffixes: b batch, c channels, h height, w width, p paths.
 """
@@ -30,35 +30,35 @@ from adarts.spaces.spaces import get_space
 
 @dataclass(frozen=True)
 class DropPath:
-    """Leaves out every path of every image with some probability, and scales the others so that the mean stays.
+    """Drops every path of every image with some probability, and scales the others to keep the mean.
 
     Attributes:
-        probability: of leaving out, in [0, 1).
-        generator: where the masks come from, so that a resumed run can draw the same ones.
+        probability: probability of dropping a path, in [0, 1).
+        generator: generator of the masks, so that a resumed run can draw the same ones.
     """
 
     probability: float
     generator: torch.Generator
 
     def scales(self, num_paths: int, x_bchw: Tensor) -> Tensor:
-        """What to multiply the paths with, (paths, batch, 1, 1, 1): 0 or 1 / (1 - probability)."""
+        """Factors of the paths, (paths, batch, 1, 1, 1): 0 or 1 / (1 - probability)."""
         keep = 1.0 - self.probability
-        # One draw for the whole network: a draw and a transfer for each path would cost more than the paths themselves.
+        # One draw for the whole network, because a draw and a transfer per path would cost more than the paths.
         shape = (num_paths, x_bchw.shape[0], 1, 1, 1)
         kept = torch.empty(shape, device=self.generator.device).bernoulli_(keep, generator=self.generator)
         return kept.div_(keep).to(x_bchw.device, x_bchw.dtype, non_blocking=True)
 
 
 class Cell(nn.Module):
-    """A cell: every node is the sum of its operations, the output the concatenation of the nodes in ``concat``.
+    """A cell: every node is the sum of its operations, the output is the concatenation of the nodes in ``concat``.
 
     Args:
-        space: of the genotype.
-        kind: of the cell.
+        space: space of the genotype.
+        kind: kind of the cell.
         genotype: operations and sources.
-        in_channels: channels of the outputs of the cell before the last one and of the last one.
+        in_channels: output channels of the second-last and the last cell before this one.
         channels: channels of every node.
-        halve_first: whether the first of these outputs has twice the size of the second.
+        halve_first: whether the first input has twice the size of the second.
     """
 
     def __init__(
@@ -87,11 +87,11 @@ class Cell(nn.Module):
 
     @property
     def num_paths(self) -> int:
-        """How many operations drop path can leave out: all but the identities."""
+        """Number of operations that drop path can drop: all except identities."""
         return sum(not isinstance(operation, nn.Identity) for node in self._operations() for operation in node)
 
     def forward(self, first_bchw: Tensor, second_bchw: Tensor, scales: Iterator[Tensor] | None = None) -> Tensor:
-        """The cell's output; ``scales`` yields one factor for each path, in order."""
+        """The cell's output; ``scales`` yields one factor per path, in order."""
         inputs = (first_bchw, second_bchw)[-len(self.preprocess) :]
         states = [module(x) for module, x in zip(self.preprocess, inputs, strict=True)]
         for operations, sources in zip(self._operations(), self.sources, strict=True):
@@ -101,7 +101,7 @@ class Cell(nn.Module):
                 if scales is not None and not isinstance(operation, nn.Identity):
                     term = term * next(scales)
                 terms.append(term)
-            # Where a node that nothing enters may be read, it is zero, and no operation has a stride (the genotype's check).
+            # A node without incoming edges is zero. Spaces that allow this have no strides within cells.
             states.append(sum(terms[1:], terms[0]) if terms else torch.zeros_like(states[0]))
         return torch.cat([states[node] for node in self.concat], dim=1)
 
@@ -112,10 +112,10 @@ class Cell(nn.Module):
 
 
 class AuxiliaryHead(nn.Module):
-    """A second classifier in the middle of the network, whose loss brings gradients to the early cells.
+    """A second classifier in the middle of the network; its loss provides gradients for the early cells.
 
-    The feature map is averaged to 2x2 over windows of five eighths of its side. On the 8x8 maps of a 32x32 image that
-    is the original's pool of 5x5 with stride 3; on any other size it keeps the proportions.
+    The feature map is averaged to 2x2 over windows of five eighths of its side. For 32x32 images, whose feature map is 8x8, this
+    equals the original 5x5 pool with stride 3. Other sizes keep the proportions.
     """
 
     def __init__(self, channels: int, num_classes: int) -> None:
@@ -149,11 +149,11 @@ class Network(nn.Module):
 
     Args:
         genotype: the cells.
-        num_classes: classes to tell apart.
+        num_classes: number of classes.
         channels: channels of the first cells; doubled at each reduction.
-        cells: number of cells; reduction cells stand at one and two thirds.
+        cells: number of cells; the reductions are at one and two thirds.
         in_channels: channels of the images.
-        auxiliary: whether to build the auxiliary head, which works in training only.
+        auxiliary: build the auxiliary head, which is used only in training.
 
     Raises:
         ConfigError: a number is below 1.
@@ -196,19 +196,19 @@ class Network(nn.Module):
             inputs, halve_first = (inputs[1], cell.out_channels), halves
             if auxiliary and index == self.auxiliary_index:
                 auxiliary_channels = cell.out_channels
-        #: cells that end in a sum, not in a normalization, need one before the classifier
+        #: normalization before the classifier, for cells whose output is a single sum
         self.last = nn.Identity() if space.all_nodes else nn.Sequential(BatchNorm2d(inputs[1]), nn.ReLU())
         self.auxiliary_head = AuxiliaryHead(auxiliary_channels, num_classes) if auxiliary else None
         self.classifier = nn.Linear(inputs[1], num_classes)
-        #: whether an operation draws, or may draw, from torch's generator in every pass
+        #: whether an operation draws, or may draw, random numbers from torch's generator
         self.draws = not WITHOUT_DRAWS.issuperset(genotype.operations)
 
-    #: in channels last, depthwise and 1x1 convolutions are several times faster on a CPU; no operation leaves it
+    #: with channels last, depthwise and 1x1 convolutions are several times faster on a CPU; all operations keep this format
     memory_format = torch.channels_last
 
     @property
     def num_paths(self) -> int:
-        """How many paths drop path can leave out."""
+        """Number of paths that drop path can drop."""
         return sum(cell.num_paths for cell in self._cells())
 
     def forward(self, x_bchw: Tensor, path_scales_pb111: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
@@ -216,14 +216,14 @@ class Network(nn.Module):
 
         Args:
             x_bchw: images.
-            path_scales_pb111: factors of the paths of every image, as :meth:`DropPath.scales` draws them; in training only.
+            path_scales_pb111: factors of the paths of every image, from :meth:`DropPath.scales`; used only in training.
         """
         last_bchw, auxiliary_logits = self.features(x_bchw, path_scales_pb111)
         logits: Tensor = self.classifier(last_bchw.mean((2, 3)))
         return logits if auxiliary_logits is None else (logits, auxiliary_logits)
 
     def features(self, x_bchw: Tensor, path_scales_pb111: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """The feature map whose mean is classified, and in training with an auxiliary head its logits.
+        """The feature map before the mean and the classifier, and, in training, the logits of the auxiliary head.
 
         Args:
             x_bchw: images.

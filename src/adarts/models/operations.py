@@ -1,8 +1,8 @@
 """The operations of a cell as modules of a fixed network.
 
-Every operation keeps the number of channels, and with stride 2 brings a side of n pixels to ceil(n / 2), so that all
-of them agree in shape at any image size. Convolutions have no bias; no ReLU works in place, since several operations
-read the same feature map.
+Every operation keeps the number of channels. With stride 2, it turns a side of n pixels into ceil(n / 2), so that all of them
+agree in shape at any image size. Convolutions have no bias. No ReLU works in place, because several operations read the same
+feature map.
 
 Shape suffixes: b batch, c channels, h height, w width.
 """
@@ -23,14 +23,14 @@ from adarts.spaces.operation_names import OPERATION_NAMES, unknown_operation
 
 
 class Strided(nn.Module):
-    """A function of a feature map and a stride as a module."""
+    """A module that applies a function of a feature map and a stride."""
 
     def __init__(self, function: Callable[[Tensor, int], Tensor], stride: int) -> None:
         super().__init__()
         self.function, self.stride = function, stride
 
     def forward(self, x_bchw: Tensor) -> Tensor:
-        """What the function says."""
+        """Apply the function."""
         return self.function(x_bchw, self.stride)
 
 
@@ -39,15 +39,15 @@ def _zero(x_bchw: Tensor, stride: int) -> Tensor:
 
 
 def noise(x_bchw: Tensor, stride: int) -> Tensor:
-    """Standard normal noise of the strided shape, whatever the input (S4); it comes from torch's own generator."""
+    """Standard normal noise in the strided shape (S4), independent of the input; uses torch's own generator."""
     return torch.randn_like(x_bchw[:, :, ::stride, ::stride], requires_grad=False)
 
 
 class BatchNorm2d(nn.BatchNorm2d):
-    """torch's batch normalization, through the native kernel where there is one."""
+    """torch's batch normalization, computed by the native kernel if available."""
 
     def forward(self, x_bchw: Tensor) -> Tensor:
-        """Normalize; in training with the statistics of the batch, which the running ones follow."""
+        """Normalize; in training with batch statistics, which also update the running ones."""
         self._check_input_dim(x_bchw)
         update = self.training and self.track_running_stats
         if update and self.num_batches_tracked is not None:
@@ -68,8 +68,8 @@ class FactorizedReduce(nn.Module):
     """Halves the image with two 1x1 convolutions of stride 2, on the pixels (0, 0) and (1, 1) of every 2x2 block.
 
     Args:
-        in_channels: channels that enter.
-        out_channels: channels that leave; even, since either convolution makes half of them.
+        in_channels: input channels.
+        out_channels: output channels; even, because each convolution produces half of them.
         affine: whether the batch normalization has a weight and a bias.
 
     Raises:
@@ -79,7 +79,7 @@ class FactorizedReduce(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, affine: bool = True) -> None:
         super().__init__()
         if out_channels % 2:
-            raise ConfigError(f"a halving skip connection needs an even number of channels, not {out_channels}")
+            raise ConfigError(f"a skip connection with stride 2 needs an even number of channels, not {out_channels}")
         self.conv1 = nn.Conv2d(in_channels, out_channels // 2, 1, stride=2, bias=False)
         self.conv2 = nn.Conv2d(in_channels, out_channels // 2, 1, stride=2, bias=False)
         self.norm = BatchNorm2d(out_channels, affine=affine)
@@ -88,7 +88,7 @@ class FactorizedReduce(nn.Module):
         """ReLU, both convolutions, normalization."""
         x_bchw = F.relu(x_bchw)
         height, width = x_bchw.shape[2:]
-        # The last 2x2 block of an odd side has no second pixel: a zero stands for it.
+        # The last 2x2 block of an odd side has no second pixel; use 0.
         shifted_bchw = F.pad(x_bchw, (-1, width % 2, -1, height % 2))
         y_bchw: Tensor = self.norm(torch.cat([self.conv1(x_bchw), self.conv2(shifted_bchw)], dim=1))
         return y_bchw
@@ -106,7 +106,7 @@ class ReLUConvBN(nn.Sequential):
         self.norm = BatchNorm2d(out_channels, affine=affine)
 
     def forward(self, x_bchw: Tensor) -> Tensor:
-        """All three, the first two in one kernel if the convolution is pointwise."""
+        """Apply all three, the first two in one kernel if the convolution is pointwise."""
         weight = self.conv.weight
         pointwise = weight.shape[-1] == self.conv.stride[0] == 1
         y = kernels.relu_product(x_bchw, weight.flatten(1)) if pointwise else self.conv(self.relu(x_bchw))
@@ -120,12 +120,12 @@ class ResidualReduction(nn.Module):
         super().__init__()
         self.conv1 = ReLUConvBN(in_channels, out_channels, 3, stride=2)
         self.conv2 = ReLUConvBN(out_channels, out_channels, 3)
-        # Of an odd side, the last window holds what there is: convolutions round up, too.
+        # Round odd sides up, as convolutions do.
         self.pool = nn.AvgPool2d(2, 2, ceil_mode=True)
         self.shortcut = nn.Conv2d(in_channels, out_channels, 1, bias=False)
 
     def forward(self, x_bchw: Tensor) -> Tensor:
-        """The sum of both ways."""
+        """The sum of both branches."""
         y_bchw: Tensor = self.shortcut(self.pool(x_bchw)) + self.conv2(self.conv1(x_bchw))
         return y_bchw
 
@@ -142,7 +142,7 @@ class DepthwiseSeparable(nn.Sequential):
         self.norm = BatchNorm2d(channels, affine=affine)
 
     def forward(self, x_bchw: Tensor) -> Tensor:
-        """All four, the first two in one kernel."""
+        """Apply all four, the first two in one kernel."""
         convolution = kernels.Separable(self.depthwise.weight, None, self.depthwise.dilation[0])
         (y_bchw,) = kernels.separable(x_bchw, [convolution], self.depthwise.stride[0])
         return self.norm(self.pointwise(y_bchw))  # type: ignore[no-any-return]
@@ -175,11 +175,11 @@ def _convolution(kernel: int) -> Build:
 
 
 def _crossed(kernel: int, groups: int = 1) -> Build:
-    """ReLU, a convolution along the rows, one along the columns, normalization; each halves the side along which it goes."""
+    """ReLU, a convolution along the rows, one along the columns, normalization; each applies the stride along its axis."""
     side = kernel // 2
 
     def build(channels: int, stride: int, affine: bool) -> nn.Module:
-        divided = math.gcd(groups, channels)  # at a width that cannot be divided so often, as often as it can
+        divided = math.gcd(groups, channels)  # fewer groups if they do not divide the channels
         return nn.Sequential(
             nn.ReLU(),
             nn.Conv2d(channels, channels, (1, kernel), (1, stride), (0, side), groups=divided, bias=False),
@@ -195,7 +195,7 @@ def _grouped_crossed(channels: int, stride: int, affine: bool) -> nn.Module:
 
 
 Build = Callable[[int, int, bool], nn.Module]
-"""(channels, stride, affine) -> the operation as a module; `affine` says whether its normalizations have a weight and a bias."""
+"""(channels, stride, affine) -> module; `affine`: normalizations have a weight and a bias."""
 
 OPERATIONS: dict[str, Build] = {
     "none": lambda channels, stride, affine: Strided(_zero, stride),
@@ -217,26 +217,25 @@ OPERATIONS: dict[str, Build] = {
     "grouped_conv_3x1_1x3": _grouped_crossed,
     "norm_max_pool_3x3": _normalized_max_pool,
 }
-"""What a genotype may name; for published cells more than the spaces search."""
+"""The operations of genotypes by name, including operations of published cells that no space searches."""
 
 
 def register_operation(name: str, build: Build) -> None:
-    """Make an operation known, for genotypes, spaces, networks and supernets.
+    """Register an operation for genotypes, spaces, networks and supernets.
 
-    A supernet runs it edge by edge, without affine parameters, and adds what comes out as it is. A batched form that is faster
-    may stand in :data:`adarts.supernet.operations.BATCHED`.
+    A supernet runs it edge by edge, without affine parameters, and adds its output without normalization. You can add a faster,
+    batched form to :data:`adarts.supernet.operations.BATCHED`.
 
     Args:
-        name: as written in genotypes.
-        build: from (channels, stride, affine) to a module that keeps the channels and, with stride 2, brings a side of n
-            pixels to ceil(n / 2); it must not change its input in place. `affine` says whether normalizations have a weight
-            and a bias.
+        name: name in genotypes.
+        build: (channels, stride, affine) -> module. The module keeps the channels, turns a side of n pixels into ceil(n / 2)
+            with stride 2, and does not change its input in place. `affine`: normalizations have a weight and a bias.
 
     Raises:
-        ValueError: the name is taken, or no name.
+        ValueError: the name is taken or invalid.
     """
     if not re.fullmatch(r"[A-Za-z_]\w{0,39}", name, re.ASCII) or hasattr(nn.ModuleDict(), name):
-        raise ValueError(f"an operation has a name such as 'sep_conv_3x3', not {name!r:.60}")
+        raise ValueError(f"an operation needs a name such as 'sep_conv_3x3', not {name!r:.60}")
     if name in OPERATIONS:
         raise ValueError(f"an operation named '{name}' is registered already")
     OPERATIONS[name] = build
@@ -244,16 +243,16 @@ def register_operation(name: str, build: Build) -> None:
 
 
 def build_operation(name: str, channels: int, stride: int, affine: bool = True) -> nn.Module:
-    """An operation as it stands in a fixed network (a supernet normalizes its pools besides).
+    """Build an operation of a fixed network (supernets also normalize their pools).
 
     Args:
         name: a key of :data:`OPERATIONS`.
-        channels: channels that enter and leave.
+        channels: input and output channels.
         stride: 1, or 2 to halve the image.
         affine: whether batch normalizations have a weight and a bias.
 
     Raises:
-        ConfigError: there is no such operation, or it cannot have this number of channels.
+        ConfigError: the operation is unknown, or cannot have this number of channels.
     """
     if name not in OPERATIONS:
         raise ConfigError(unknown_operation(name))

@@ -1,4 +1,4 @@
-"""What can be found: the spaces as data, genotypes and their written forms, derivation."""
+"""Search spaces as data, genotypes and their file formats, and the derivation of cells."""
 
 from adarts.spaces.derivation import at_least, decided_edges, derive, never_none, strongest_edges, strongest_pairs
 from adarts.spaces.description import Space

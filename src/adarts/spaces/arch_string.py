@@ -1,6 +1,6 @@
-"""The textual genotype of NAS-Bench-201, ``|op~0|+|op~0|op~1|+|op~0|op~1|op~2|``: reader, writer.
+"""Read and write the architecture strings of NAS-Bench-201, ``|op~0|+|op~0|op~1|+|op~0|op~1|op~2|``.
 
-One group a node, in each one operation for every node before it. `none` stands in the text, and is no pair in a genotype.
+Each group belongs to a node and has one operation for every node before it. The string contains `none`; genotypes omit it.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from adarts.spaces.limits import short
 from adarts.spaces.spaces import NASBENCH201
 
 Nodes = tuple[tuple[tuple[str, int], ...], ...]
-"""For every node its pairs of operation and source."""
+"""For every node, its pairs of operation and source."""
 
 _GROUP = re.compile(r"\|(?:[^|~+]{1,40}~\d{1,3}\|)+", re.ASCII)
 _FORM = "|op~0|+|op~0|op~1|+|op~0|op~1|op~2|"
 
 
 def read(text: str) -> Nodes:
-    """The pairs of every node, without those of `none`.
+    """Read the pairs of every node, without `none`.
 
     Raises:
-        DataError: the text is anything but a cell of NAS-Bench-201.
+        DataError: the text is not a cell of NAS-Bench-201.
     """
     groups = text.strip().split("+")
     if len(groups) != NASBENCH201.num_nodes or not all(_GROUP.fullmatch(group) for group in groups):
@@ -42,7 +42,7 @@ def read(text: str) -> Nodes:
 
 
 def write(nodes: Nodes) -> str:
-    """The text of a cell; the inverse of :func:`read`."""
+    """Write a cell; the inverse of :func:`read`."""
     groups = []
     for target, pairs in zip(NASBENCH201.targets, nodes, strict=True):
         operations = {source: name for name, source in pairs}

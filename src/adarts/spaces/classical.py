@@ -1,12 +1,11 @@
-"""The textual genotypes of the DARTS code family: reader, writers.
+"""Read and write the textual genotypes of DARTS and related codes.
 
-DARTS, PC-DARTS and nearly all others write pairs (operation, source), two a node, and the concatenated nodes as a list or a
+DARTS, PC-DARTS and nearly all others write two pairs (operation, source) per node, and the concatenated nodes as a list or a
 range: ``Genotype(normal=[('sep_conv_3x3', 1), ...], normal_concat=range(2, 6), reduce=[...], reduce_concat=range(2, 6))``.
-FairDARTS writes triples (operation, node, source), any number a node. Its network leaves out what reads a node that nothing
-enters, and such a node is no output of its cell, whatever the concatenation says; so that may be left out.
+FairDARTS writes triples (operation, node, source), any number per node. Its network omits nodes without incoming edges and
+edges that read them, regardless of the concatenation, so the concatenation is optional.
 
-The text is checked word by word, then parsed to a syntax tree, of which only literals are read. Nothing is
-evaluated.
+The text is tokenized, then parsed to a syntax tree, of which only literals are read. Nothing is evaluated.
 """
 
 from __future__ import annotations
@@ -21,13 +20,13 @@ from adarts.spaces.limits import short
 from adarts.spaces.spaces import DARTS
 
 KINDS = {"normal": "normal", "reduction": "reduce"}
-"""Our name of a cell kind, and the text's."""
+"""Our name of a kind of cell -> its name in the text."""
 
 PAIRS = 2
-"""Pairs of a node; the text is a flat list of them."""
+"""Pairs per node; the text is a flat list of pairs."""
 
 MAX_NODE = 99
-"""Highest number of a node; a few characters of text must not ask for a thousand of them."""
+"""Highest node number; limits the work for untrusted texts."""
 
 _Cell = tuple[tuple[tuple[tuple[str, int], ...], ...], tuple[int, ...]]
 
@@ -39,10 +38,10 @@ _TOKENS = re.compile(
 
 
 def read(text: str) -> dict[str, _Cell]:
-    """The (nodes, concat) of each cell kind; the operations and numbers are not checked here.
+    """Read the (nodes, concat) of each kind of cell; operations and numbers are not checked here.
 
     Raises:
-        DataError: the text is anything but one genotype.
+        DataError: the text is not exactly one genotype.
     """
     text = text.strip()
     tokens = _TOKENS.match(text)
@@ -67,7 +66,7 @@ def read(text: str) -> dict[str, _Cell]:
 
 
 def write(cells: Mapping[str, _Cell]) -> str:
-    """The text of cells that have two pairs a node; the inverse of :func:`read`."""
+    """Write cells with two pairs per node; the inverse of :func:`read`."""
     fields = []
     for kind, name in KINDS.items():
         nodes, concat = cells[kind]
@@ -76,10 +75,10 @@ def write(cells: Mapping[str, _Cell]) -> str:
 
 
 def write_triples(cells: Mapping[str, _Cell]) -> str:
-    """The text in triples of cells that put out every node that something enters; the inverse of :func:`read`.
+    """Write cells in triples; the inverse of :func:`read`.
 
     Raises:
-        DataError: a cell puts out other nodes, or what it has cannot be told from the triples.
+        DataError: the outputs of a cell are not exactly its nodes with incoming edges, or triples cannot represent it.
     """
     fields = []
     for kind, name in KINDS.items():
@@ -90,7 +89,7 @@ def write_triples(cells: Mapping[str, _Cell]) -> str:
             for operation, source in pairs
         ]
         if _of_triples(triples) != (nodes, concat):
-            raise DataError(f"genotype: triples cannot say the nodes and outputs of the {kind} cell; use the JSON form")
+            raise DataError(f"genotype: triples cannot represent the nodes and outputs of the {kind} cell; use JSON")
         fields.append(f"{name}={triples}")
     return f"Genotype({', '.join(fields)})"
 
@@ -111,18 +110,18 @@ def _cell(name: str, tree: ast.expr, concat: ast.expr | None) -> _Cell:
     form, types = ("(operation, node, source)", [str, int, int]) if triples else ("(operation, source)", [str, int])
     for item in items:
         if not isinstance(item, tuple) or [type(value) for value in item] != types:
-            raise DataError(f"genotype: '{name}' must hold {form}, not {short(item)}")
+            raise DataError(f"genotype: '{name}' must contain {form}, not {short(item)}")
     if not all(isinstance(node, int) for node in outputs or ()):
-        raise DataError(f"genotype: '{name}_concat' must hold node numbers, not {short(outputs)}")
+        raise DataError(f"genotype: '{name}_concat' must contain node numbers, not {short(outputs)}")
     if triples or outputs is None:
         return _of_triples(list(items), outputs)
     if len(items) % PAIRS:
-        raise DataError(f"genotype: '{name}' has {len(items)} pairs; the textual form has two a node")
+        raise DataError(f"genotype: '{name}' has {len(items)} pairs; the textual form needs two per node")
     return tuple(items[first : first + PAIRS] for first in range(0, len(items), PAIRS)), outputs
 
 
 def _values(name: str, tree: ast.expr) -> tuple[Any, ...]:
-    """What a list, tuple or range of literals holds."""
+    """The values of a list, tuple or range of literals."""
     match tree:
         case ast.List(elts=items) | ast.Tuple(elts=items):
             return tuple(item.value if isinstance(item, ast.Constant) else _values(name, item) for item in items)
@@ -140,13 +139,13 @@ def _values(name: str, tree: ast.expr) -> tuple[Any, ...]:
 
 
 def _of_triples(triples: list[tuple[str, int, int]], concat: tuple[int, ...] | None = None) -> _Cell:
-    """The cell of triples (operation, node, source), which has as many nodes as the space, or more."""
+    """Build a cell from triples (operation, node, source); it has at least as many nodes as the space."""
     numbers = {node for _, node, _ in triples}
     if not all(DARTS.num_inputs <= node <= MAX_NODE for node in numbers):
         raise DataError(f"genotype: triples lead to the nodes {short(sorted(numbers))}, not all from 2 to {MAX_NODE}")
     nodes, filled = [], set(range(DARTS.num_inputs))
     for node in range(DARTS.num_inputs, max(numbers | set(DARTS.targets)) + 1):
-        # A source that is not before its node stays, for the genotype to refuse.
+        # A source that is not before its node stays; the genotype's check refuses it.
         entering = [(name, source) for name, to, source in triples if to == node]
         nodes.append(tuple((name, source) for name, source in entering if source in filled or not 0 <= source < node))
         filled |= {node} if nodes[-1] else set()

@@ -1,14 +1,14 @@
-"""From architecture weights to a genotype: what a node keeps of its candidates, and how the nodes become cells.
+"""Derive a genotype from architecture weights.
 
-A rule says what a node keeps. :func:`strongest_edges` is that of DARTS (eq. 6 of the ADARTS paper), with PC-DARTS's product
-where edges are weighed. `none` takes its share of the softmax, and so weakens an edge, but is never emitted: it would delete
-the edge.
+A rule selects the edges and operations that a node keeps. :func:`strongest_edges` is the rule of DARTS (eq. 6 of the ADARTS
+paper); if edges are weighted, it ranks them by the product of edge and operation weight, as PC-DARTS does. `none` takes its share
+of the softmax, and thus weakens an edge, but is never selected.
 
-Some rules may leave a node without any pair. It then is no output of the cell, and what would read it is left out, too. A cell
-of which nothing remains keeps its strongest pair on an input: the fallback, which the genotype's remarks name.
+Some rules may leave a node without incoming edges. Such a node is not an output of the cell, and edges that read it are removed.
+A cell that would be empty keeps its strongest pair on an input, and the genotype's remarks say so.
 
-A space that keeps every edge has the best operation of each, `none` included, unless a method leaves it out
-(:func:`never_none`). A node that nothing enters is zero there.
+In a space that keeps every edge, each edge has its best operation, which may be `none` unless the rule excludes it
+(:func:`never_none`). A node without incoming edges is zero there.
 
 Shape suffixes: e edges, o operations.
 """
@@ -31,10 +31,10 @@ class Candidate(NamedTuple):
     """An operation on one of the edges that enter a node.
 
     Attributes:
-        operation: its name; `none` is a candidate, too.
+        operation: its name, which may be `none`.
         source: the node that the edge leaves.
-        weight: of the operation.
-        strength: the weight, times that of the edge.
+        weight: operation weight.
+        strength: operation weight times edge weight.
     """
 
     operation: str
@@ -44,37 +44,37 @@ class Candidate(NamedTuple):
 
 
 Rule = Callable[[Space, Sequence[Candidate]], Sequence[Candidate]]
-"""What a node keeps of all its candidates, which are ordered by source, then as the operations of the space."""
+"""(space, candidates of a node) -> the candidates it keeps. They are ordered by source, then by operation in the space."""
 
 
 def strongest_edges(space: Space, candidates: Sequence[Candidate]) -> list[Candidate]:
-    """The best operation of each edge, on the strongest edges: the rule of DARTS."""
+    """The rule of DARTS: the strongest edges, each with its best operation."""
     if space.kept_edges is None:
         return _something(_best_of_each_edge(candidates))
     return _by_strength(_best_of_each_edge(_something(candidates)))[: space.kept_edges]
 
 
 def never_none(space: Space, candidates: Sequence[Candidate]) -> list[Candidate]:
-    """The rule of DARTS also where a space keeps every edge: the best operation of each that is not `none`."""
+    """The rule of DARTS without `none`, also in spaces that keep every edge."""
     return strongest_edges(space, _something(candidates))
 
 
 def strongest_pairs(space: Space, candidates: Sequence[Candidate]) -> list[Candidate]:
-    """The strongest pairs of operation and edge, as many as edges are kept, also on the same edge: the rule of GDAS."""
+    """The rule of GDAS: the strongest pairs of operation and edge, `space.kept_edges` of them, possibly on the same edge."""
     if space.kept_edges is None:
         return strongest_edges(space, candidates)
     return _by_strength(_something(candidates))[: space.kept_edges]
 
 
 def decided_edges(space: Space, candidates: Sequence[Candidate]) -> list[Candidate]:
-    """The best operation of every edge; an edge that is best without one vanishes: the rule of SNAS."""
+    """The rule of SNAS: the best operation of every edge; edges whose best operation is `none` are removed."""
     if space.kept_edges is None:
         return strongest_edges(space, candidates)
     return _by_strength(_something(_best_of_each_edge(candidates)))
 
 
 def at_least(threshold: float) -> Rule:
-    """The rule of DARTS, but only operations whose weight reaches a threshold stay: the rule of FairDARTS."""
+    """The rule of FairDARTS: the rule of DARTS, restricted to operations whose weight reaches a threshold."""
 
     def rule(space: Space, candidates: Sequence[Candidate]) -> list[Candidate]:
         return [kept for kept in strongest_edges(space, candidates) if kept.weight >= threshold]
@@ -88,13 +88,13 @@ def derive(
     edge_weights: Mapping[str, Tensor] | None = None,
     rule: Rule = strongest_edges,
 ) -> Genotype:
-    """The genotype that the weights of a search name.
+    """Derive a genotype from the weights of a search.
 
     Args:
-        space: the space that was searched.
-        op_weights: for each cell kind the operation weights (edges, operations), after the softmax.
-        edge_weights: for each cell kind the edge weights (edges), after the softmax; they change only which edges stay.
-        rule: what a node keeps.
+        space: the search space.
+        op_weights: operation weights (edges, operations) by kind of cell, after the softmax.
+        edge_weights: edge weights (edges,) by kind, after the softmax; they only affect which edges are kept.
+        rule: selects the candidates that a node keeps.
 
     Raises:
         NotFiniteError: a weight is NaN or infinite.
@@ -106,11 +106,11 @@ def derive(
         left_out = [target for target in space.targets if target not in cells[kind].concat]
         if space.kept_edges is None:
             if not _reached(space, cells[kind]):
-                what = "nothing reaches its last node, so the network says the same of every image"
+                what = "no path leads to its last node, so the network gives the same output for every image"
                 remarks.append(f"{kind} cell: {what}")
         elif not cells[kind].concat:
             found = [(target, c) for target, node in nodes.items() for c in _something(node)]
-            # `max` takes the first of equals: the lower target, source and operation.
+            # `max` takes the first of equals: the one with the lowest target, source and operation.
             target, only = max((f for f in found if f[1].source < space.num_inputs), key=lambda f: f[1].strength)
             cells[kind] = _cell(space, {target: [only]})
             remarks.append(
@@ -118,7 +118,7 @@ def derive(
                 f"{only.source} to node {target}"
             )
         elif left_out:
-            remarks.append(f"{kind} cell: nothing enters node {' and '.join(map(str, left_out))}, so it is left out")
+            remarks.append(f"{kind} cell: no edge enters node {' and '.join(map(str, left_out))}, so it is left out")
     return Genotype(cells, space.name, tuple(remarks))
 
 
@@ -142,7 +142,7 @@ def _candidates(
 
 
 def _cell(space: Space, kept: Mapping[int, Sequence[Candidate]]) -> CellGenotype:
-    """The cell of what the nodes keep, without what would read a node that nothing enters; it may be empty."""
+    """Build a cell without edges that read a node without incoming edges; it may be empty."""
     nodes, filled = [], set(range(space.num_inputs))
     for target in space.targets:
         node = [c for c in kept.get(target, ()) if c.source in filled or space.kept_edges is None]
@@ -169,5 +169,5 @@ def _best_of_each_edge(candidates: Iterable[Candidate]) -> list[Candidate]:
 
 
 def _by_strength(candidates: Iterable[Candidate]) -> list[Candidate]:
-    # Python's sort is stable, so that at a tie the lower source stands first.
+    # Python's sort is stable, so the lower source comes first at a tie.
     return sorted(candidates, key=lambda c: -c.strength)

@@ -1,8 +1,7 @@
-"""What a search space is: operations, nodes, edges, kinds of cells and how they make a network.
+"""The description of a search space: operations, nodes, edges, kinds of cells, and the network they form.
 
 Nodes of a cell are numbered from 0: first its inputs, then the intermediate nodes. Methods, supernet, networks and monitors
-are written against this description, not against eight operations and fourteen edges. The spaces themselves stand in
-:mod:`adarts.spaces.spaces`.
+use this description instead of fixed numbers of operations and edges. The spaces are in :mod:`adarts.spaces.spaces`.
 """
 
 from __future__ import annotations
@@ -17,37 +16,37 @@ from adarts.errors import ConfigError
 from adarts.spaces.operation_names import WITHOUT_DRAWS
 
 Candidates = tuple[str, ...]
-"""The operations that one edge may have."""
+"""The operations allowed on one edge."""
 
 MOST_NODES = 20
-"""Nodes of a cell; a line in a file from a stranger must not ask for a million."""
+"""Largest number of nodes in a cell; protects against untrusted files."""
 
 
 @dataclass(frozen=True)
 class Space:
-    """A cell-based search space; plain values, so that ``dataclasses.replace`` makes another one of it.
+    """A cell-based search space. All values are plain; use ``dataclasses.replace`` to make variants.
 
     Attributes:
-        name: as written in genotypes.
-        title: as people call it.
-        operations: candidate operations, in the order of the architecture alphas.
-        cell_kinds: kinds of cells, each with its own architecture; the first is that of most cells.
-        num_inputs: input nodes of a cell: 2 for the outputs of the two cells before it, 1 for that of the last one.
+        name: name in genotypes.
+        title: usual name.
+        operations: candidate operations, in the order of the alphas.
+        cell_kinds: kinds of cells, each with its own architecture; most cells are of the first kind.
+        num_inputs: input nodes of a cell: 2 for the outputs of the two previous cells, 1 for the last one only.
         num_nodes: intermediate nodes of a cell.
-        kept_edges: incoming edges that a node keeps in the derived cell. None keeps all of them, each with the best of its
-            operations, `none` among them; a node that nothing enters then is zero.
-        weight_free: the operations without weights in the sense of the paper; a cell of mostly these has collapsed.
-        max_skips: more skip connections than this in a cell of the first kind are called a collapse.
-        reduction_kind: the kind whose cells halve the image and double the channels; None where residual blocks between the
+        kept_edges: incoming edges that a node keeps in the derived cell. None keeps all edges, each with its best operation,
+            which may be `none`; a node without incoming edges is then zero.
+        weight_free: the weight-free operations in the sense of the paper; a cell that mostly consists of them has collapsed.
+        max_skips: a cell of the first kind with more skip connections than this has collapsed.
+        reduction_kind: kind of the cells that halve the image and double the channels; None if residual blocks between the
             cells do that.
-        stem_multiplier: channels of the stem, as a multiple of those of the first cells.
-        all_nodes: the concatenation of the nodes leaves a cell; otherwise the last node.
-        preprocessed: a 1x1 convolution brings each input of a cell to the cell's width.
-        normalized_pools: in the supernet, a batch normalization follows a pool.
-        candidates: for each kind the operations of every edge, where these differ; none is all of them.
+        stem_multiplier: channels of the stem, as a multiple of the first cells' channels.
+        all_nodes: the output of a cell is the concatenation of all nodes; otherwise it is the last node.
+        preprocessed: a 1x1 convolution maps each input of a cell to the cell's width.
+        normalized_pools: in the supernet, batch normalization follows each pool.
+        candidates: for each kind, the operations of every edge, if they differ; None allows all of them.
 
     Raises:
-        ConfigError: a value that cannot be, or values that do not fit together.
+        ConfigError: a value is invalid, or values do not fit together.
     """
 
     name: str
@@ -80,12 +79,12 @@ class Space:
             raise ConfigError(f"space {self.name!r:.60}: {problem}")
 
     def _problems(self) -> Iterator[str]:
-        """What is wrong with the values; whoever asks for the next one knows that those before it hold."""
+        """Problems with the values, in order; each check assumes that the earlier ones passed."""
         kinds, names = self.cell_kinds, (*self.operations, *self.cell_kinds, *self.weight_free)
         if not (isinstance(self.name, str) and re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,59}", self.name)):
             yield "its name must be small letters, digits, - and _, 60 at most"
         if not isinstance(self.title, str):
-            yield f"title must be a text, not {self.title!r:.60}"
+            yield f"title must be a string, not {self.title!r:.60}"
         for name in names:
             if not (isinstance(name, str) and re.fullmatch(r"[A-Za-z_]\w{0,39}", name, re.ASCII)):
                 yield f"operations and kinds have names such as 'sep_conv_3x3', not {name!r:.60}"
@@ -99,38 +98,38 @@ class Space:
             if type(number) is not int or not least <= number <= most:
                 yield f"{field} must be a whole number from {least} to {most}, not {number!r:.60}"
         if set(self.operations) <= {"none"}:
-            yield "operations must hold one besides 'none'"
+            yield "operations must contain one besides 'none'"
         wanted = [*kinds[:1], *([] if self.reduction_kind is None else [self.reduction_kind])]
         if not kinds or list(kinds) != wanted:
-            yield f"cell_kinds must be the kind of most cells, then reduction_kind if there is one, not {list(kinds)}"
+            yield f"cell_kinds must be one kind, followed by reduction_kind if that is not None, not {list(kinds)}"
         flags = (self.preprocessed, self.all_nodes, self.normalized_pools)
         if not all(isinstance(flag, bool) for flag in flags):
-            yield "preprocessed, all_nodes and normalized_pools are True or False"
+            yield "preprocessed, all_nodes and normalized_pools must be True or False"
         two, one = (2, True, False), (1, False, True)
         if (self.num_inputs, self.preprocessed, self.reduction_kind is None) not in (two, one):
-            yield "a cell has two inputs, preprocessed, and a reduction_kind; or one, which is not, and no reduction_kind"
+            yield "a cell needs two inputs, preprocessed=True and a reduction_kind; or one input, preprocessed=False and none"
         if self.num_inputs == 1 and (self.stem_multiplier != 1 or len(self.outputs) != 1):
             yield "a cell with one input needs stem_multiplier 1 and one output: all_nodes False, or num_nodes 1"
         if not self.all_nodes and self.kept_edges is not None:
-            yield "where only the last node leaves a cell, every edge is kept: kept_edges None"
+            yield "if all_nodes is False, every edge is kept, so kept_edges must be None"
         if self.candidates is not None:
             if [len(rows) for rows in self.candidates] != [len(self.edges)] * len(kinds):
                 yield f"candidates must have a row for each of the {len(self.edges)} edges, for each kind of cell"
             for row in (row for rows in self.candidates for row in rows):
                 if not set(row) <= set(self.operations) or set(row) <= {"none"}:
-                    yield f"candidates: an edge may have some of the operations, one of them not 'none': not {list(row)}"
+                    yield f"candidates: an edge needs an operation of the space besides 'none', not {list(row)}"
 
     def to_dict(self) -> dict[str, Any]:
-        """The description as plain data, to be part of a JSON file."""
+        """The description as plain data for JSON."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {**values, "weight_free": sorted(self.weight_free)}
 
     @classmethod
     def from_dict(cls, document: Mapping[Any, Any]) -> Space:
-        """Reads :meth:`to_dict`'s form.
+        """Read the form of :meth:`to_dict`.
 
         Raises:
-            ConfigError: it is no description of a space, or a wrong one.
+            ConfigError: the document is not a valid description of a space.
         """
         known = {field.name for field in fields(cls)}
         if set(document) != known:
@@ -144,17 +143,17 @@ class Space:
 
     @property
     def targets(self) -> range:
-        """The intermediate nodes, which edges lead to."""
+        """The intermediate nodes; all edges end in one of them."""
         return range(self.num_inputs, self.num_inputs + self.num_nodes)
 
     @property
     def outputs(self) -> tuple[int, ...]:
-        """The nodes whose concatenation leaves a cell, as long as something enters them."""
+        """The output nodes of a cell, which are concatenated; derived cells may omit nodes without incoming edges."""
         return tuple(self.targets) if self.all_nodes else (self.targets[-1],)
 
     @property
     def draws(self) -> bool:
-        """Whether an operation draws, or may draw, from torch's generator in every pass."""
+        """Whether an operation draws, or may draw, random numbers from torch's generator."""
         return not WITHOUT_DRAWS.issuperset(self.operations)
 
     def incoming(self, target: int) -> tuple[int, ...]:
@@ -167,31 +166,31 @@ class Space:
 
     @cached_property
     def leaving(self) -> tuple[tuple[int, ...], ...]:
-        """For every node that edges leave, those edges; nothing leaves the last node but the output of the cell."""
+        """For every node except the last one, the edges that leave it."""
         return tuple(self.outgoing(source) for source in range(self.targets[-1]))
 
     def allowed(self, kind: str) -> list[list[bool]]:
-        """For every edge of a kind of cell, which operations it may have."""
+        """For every edge of a kind of cell, a mask of the allowed operations."""
         if self.candidates is None:
             return [[True] * len(self.operations) for _ in self.edges]
         rows = self.candidates[self.cell_kinds.index(kind)]
         return [[name in row for name in self.operations] for row in rows]
 
     def num_kept(self, target: int) -> int:
-        """How many of the edges that enter a node stay in the derived cell."""
+        """Number of incoming edges that a node keeps in the derived cell."""
         entering = len(self.incoming(target))
         return entering if self.kept_edges is None else min(self.kept_edges, entering)
 
     def stride(self, kind: str, source: int) -> int:
-        """Stride of the edges that leave a node: only the inputs of a reduction cell are halved."""
+        """Stride of the edges that leave a node: 2 for the inputs of a reduction cell, else 1."""
         return 2 if kind == self.reduction_kind and source < self.num_inputs else 1
 
     def reductions(self, num_cells: int) -> tuple[int, ...]:
-        """Where the image is halved: at one and at two thirds of the cells, in or before the cell of this index."""
+        """Indices of the cells in or before which the image is halved: at one and two thirds of the cells."""
         return tuple(sorted({num_cells // 3, 2 * num_cells // 3}))
 
     def cell_kind(self, index: int, num_cells: int) -> str:
-        """Kind of the cell at a place in the network."""
+        """Kind of the cell with an index in the network."""
         if self.reduction_kind is not None and index in self.reductions(num_cells):
             return self.reduction_kind
         return self.cell_kinds[0]

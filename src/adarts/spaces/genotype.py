@@ -1,10 +1,10 @@
-"""The genotype: which operations connect which nodes, in every kind of cell.
+"""The genotype: the operations and edges of every kind of cell.
 
-It is plain data with two written forms: a versioned JSON object, which says everything, and a text. In the DARTS spaces that is
-the field's classical one, ``Genotype(normal=[('sep_conv_3x3', 1), ...], normal_concat=[2, 3, 4, 5], reduce=[...],
-reduce_concat=[...])``, two pairs a node; in NAS-Bench-201 the benchmark's, ``|nor_conv_3x3~0|+|none~0|skip_connect~1|+|...|``.
-FairDARTS's triples and NAS-Bench-301's configurations are read, too, and written on request.
-Nothing is ever evaluated, and whatever is wrong with it ends in a :class:`~adarts.errors.DataError` of one line.
+Genotypes are written as versioned JSON, which represents every genotype, or as text. The text of the DARTS space is the
+classical one with two pairs per node, ``Genotype(normal=[('sep_conv_3x3', 1), ...], normal_concat=[2, 3, 4, 5], reduce=[...],
+reduce_concat=[...])``; the text of NAS-Bench-201 is the benchmark's, ``|nor_conv_3x3~0|+|none~0|skip_connect~1|+|...|``.
+Triples of FairDARTS and configurations of NAS-Bench-301 can also be read and written. Nothing is ever evaluated, and invalid
+input raises a one-line :class:`~adarts.errors.DataError`.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ class CellGenotype:
     """One kind of cell.
 
     Attributes:
-        nodes: for each intermediate node its (operation, source) pairs, whose sum it is; any number, also repeated.
-        concat: the nodes whose concatenation leaves the cell.
+        nodes: for each intermediate node, its (operation, source) pairs; the node is their sum. Any number, also repeated.
+        concat: the output nodes, which are concatenated.
     """
 
     nodes: tuple[tuple[Pair, ...], ...]
@@ -52,13 +52,13 @@ class Genotype:
     """The cells of a network.
 
     Attributes:
-        cells: one :class:`CellGenotype` for each cell kind of the space.
-        space: name of the space it lives in.
-        remarks: what people should know of how it was found, in words; no part of any written form, nor of the comparison.
+        cells: one :class:`CellGenotype` for each kind of cell of the space.
+        space: name of the space.
+        remarks: remarks about its derivation; neither written to files nor compared.
 
     Raises:
-        DataError: an unknown space, operation or cell kind, a source that does not exist before its node, or an output
-            or source that no pair enters.
+        DataError: an unknown space, operation or kind of cell, a source that is not before its node, or an output or source
+            without incoming edges.
     """
 
     cells: Mapping[str, CellGenotype]
@@ -68,7 +68,7 @@ class Genotype:
     def __post_init__(self) -> None:
         object.__setattr__(self, "cells", dict(self.cells))
         try:
-            if names_code(self.space):  # a genotype comes from a file, and nothing from a file is executed
+            if names_code(self.space):  # genotype files must not execute code
                 raise ConfigError(f"unknown space {short(self.space)}")
             space = get_space(self.space)
         except ConfigError as error:
@@ -83,16 +83,16 @@ class Genotype:
         return hash((self.space, tuple(sorted((kind, cell) for kind, cell in self.cells.items()))))
 
     def require_within(self, space: Space) -> None:
-        """Refuse cells that a search of the space cannot have found.
+        """Check that a search of the space could have found these cells.
 
         Raises:
-            DataError: another space, an operation that is no candidate of it, `none`, or another number of nodes.
+            DataError: another space, an operation that the space does not allow, `none`, or another number of nodes.
         """
         if self.space != space.name:
             raise DataError(f"the genotype is of the space '{self.space}', not of '{space.name}'")
         for kind, cell in self.cells.items():
             if len(cell.nodes) != space.num_nodes:
-                needed = f"those of '{space.name}' have {space.num_nodes}"
+                needed = f"cells of '{space.name}' have {space.num_nodes}"
                 raise DataError(f"the {kind} cell has {len(cell.nodes)} nodes; {needed}")
             for node, pairs in zip(space.targets, cell.nodes, strict=True):
                 for operation, source in pairs:
@@ -100,7 +100,7 @@ class Genotype:
                     if operation == "none" or operation not in compress(space.operations, row):
                         edge = f"the edge from node {source} to node {node} of the {kind} cell"
                         written = operation == "none" and space.kept_edges is None
-                        why = "which is said by leaving the pair out" if written else "which it may not have"
+                        why = "which is written by leaving the pair out" if written else "which is not allowed"
                         raise DataError(f"{edge} has the operation '{operation}', {why} in '{space.name}'")
 
     @property
@@ -109,20 +109,20 @@ class Genotype:
         return {operation for cell in self.cells.values() for pairs in cell.nodes for operation, _ in pairs}
 
     def num_operations(self, kind: str, *names: str) -> int:
-        """How many pairs of a cell have one of these operations."""
+        """Number of pairs in a cell with one of these operations."""
         return sum(operation in names for pairs in self.cells[kind].nodes for operation, _ in pairs)
 
     def num_weight_free(self, kind: str) -> int:
-        """How many pairs of a cell have an operation without weights."""
+        """Number of pairs in a cell with a weight-free operation."""
         return self.num_operations(kind, *get_space(self.space).weight_free)
 
     def by_edge(self, kind: str) -> dict[tuple[int, int], str]:
-        """The operation of every edge (source, target) of a cell that has one other than `none`."""
+        """The operation of every edge (source, target) in a cell, without edges of `none`."""
         targets = enumerate(self.cells[kind].nodes, get_space(self.space).num_inputs)
         return {(source, target): operation for target, pairs in targets for operation, source in pairs}
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON form as an object, to be part of a larger file; with the space itself, unless it is of the package."""
+        """The JSON form as an object; includes the description of a space that is not part of the package."""
         cells = {
             kind: {"nodes": [[list(pair) for pair in pairs] for pairs in cell.nodes], "concat": list(cell.concat)}
             for kind, cell in self.cells.items()
@@ -132,10 +132,10 @@ class Genotype:
 
     @classmethod
     def from_dict(cls, document: object) -> Genotype:
-        """Reads :meth:`to_dict`'s form, a configuration of NAS-Bench-301, or a result of it.
+        """Read the form of :meth:`to_dict`, or a configuration or result of NAS-Bench-301.
 
         Raises:
-            DataError: it is not a genotype, or a wrong one.
+            DataError: the document is not a valid genotype.
         """
         if isinstance(document, Mapping):
             configuration = document.get(nasbench301.RESULT, document)
@@ -160,12 +160,12 @@ class Genotype:
         return cls({kind: _read_cell(kind, cell) for kind, cell in fields["cells"].items()}, space)
 
     def to_json(self) -> str:
-        """The JSON form, one pair list of a node a line."""
+        """The JSON form as text."""
         return json.dumps(self.to_dict(), indent=1) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> Genotype:
-        """Reads the JSON form, or that of NAS-Bench-301.
+        """Read the JSON form, or the form of NAS-Bench-301.
 
         Raises:
             DataError: the text is not JSON, or not a genotype.
@@ -179,58 +179,58 @@ class Genotype:
 
     @property
     def has_text(self) -> bool:
-        """Whether a textual form can say this: the classical one is of the space `darts`, with two pairs a node."""
+        """Whether :meth:`to_text` works: for NAS-Bench-201, and for the space `darts` with two pairs per node."""
         if self.space != DARTS.name:
             return self.space == NASBENCH201.name
         pairs = (pairs for cell in self.cells.values() for pairs in cell.nodes)
         return set(self.cells) == set(classical.KINDS) and all(len(p) == classical.PAIRS for p in pairs)
 
     def to_text(self) -> str:
-        """The textual form of the space: the classical one, or that of NAS-Bench-201.
+        """The textual form: the classical one for `darts`, or the architecture string for NAS-Bench-201.
 
         Raises:
-            DataError: the space has none, or a node has not exactly two pairs, as the classical one needs.
+            DataError: the space has no textual form, or a node in `darts` does not have exactly two pairs.
         """
         if self.space == NASBENCH201.name:
             return arch_string.write(self.cells["normal"].nodes)
         if self.space != DARTS.name:
             raise DataError(f"genotype: the space '{self.space}' has no textual form; use the JSON form")
         if not self.has_text:
-            raise DataError("genotype: the textual form needs two pairs a node; use the JSON form")
+            raise DataError("genotype: the textual form needs two pairs per node; use the JSON form")
         return classical.write({kind: (cell.nodes, cell.concat) for kind, cell in self.cells.items()})
 
     def to_triples(self) -> str:
-        """The text in triples (operation, node, source), as FairDARTS writes cells: for any number of pairs a node.
+        """The text in triples (operation, node, source) as in FairDARTS, for any number of pairs per node.
 
         Raises:
-            DataError: another space, or a cell puts out other nodes than those that something enters.
+            DataError: another space, or the outputs of a cell are not exactly its nodes with incoming edges.
         """
         self._require_darts("triples")
         return classical.write_triples({kind: (cell.nodes, cell.concat) for kind, cell in self.cells.items()})
 
     def to_nasbench301(self) -> dict[str, str]:
-        """The configuration that NAS-Bench-301 calls this; the order of a node's pairs is no part of it.
+        """The configuration of NAS-Bench-301; it does not represent the order of a node's pairs.
 
         Raises:
-            DataError: the benchmark has no such cells.
+            DataError: the benchmark does not contain such cells.
         """
         self._require_darts("NAS-Bench-301")
         for kind, cell in self.cells.items():
             if cell.concat != DARTS.outputs:
-                puts = f"the {kind} cell puts out {short(cell.concat)}"
-                raise DataError(f"genotype: {puts}; in NAS-Bench-301 all nodes are")
+                puts = f"the {kind} cell has the outputs {short(cell.concat)}"
+                raise DataError(f"genotype: {puts}; in NAS-Bench-301 all nodes are outputs")
         return nasbench301.write({kind: cell.nodes for kind, cell in self.cells.items()})
 
     def _require_darts(self, what: str) -> None:
         if self.space != DARTS.name:
-            raise DataError(f"genotype: {what} cannot say a cell of the space '{self.space}'; use the JSON form")
+            raise DataError(f"genotype: {what} cannot represent a cell of the space '{self.space}'; use the JSON form")
 
     @classmethod
     def from_text(cls, text: str) -> Genotype:
-        """Reads the classical textual form or FairDARTS's triples, optionally with ``NAME =`` before it, or NAS-Bench-201's.
+        """Read the classical text, triples of FairDARTS (both optionally after ``NAME =``), or text of NAS-Bench-201.
 
         Raises:
-            DataError: the text is anything else, or names what does not exist.
+            DataError: the text has another form, or contains unknown names.
         """
         check_size(text)
         if text.lstrip().startswith("|"):
@@ -240,10 +240,10 @@ class Genotype:
 
 
 def load_genotype(path: str | Path) -> Genotype:
-    """Reads a genotype file of either form.
+    """Read a genotype file, JSON or text.
 
     Raises:
-        DataError: the file cannot be read, or holds no genotype.
+        DataError: the file cannot be read, or is not a genotype.
     """
     try:
         with Path(path).open("rb") as file:
@@ -258,9 +258,9 @@ def load_genotype(path: str | Path) -> Genotype:
 
 
 def random_genotype(space: Space, seed: int) -> Genotype:
-    """Cells whose nodes have different edges, drawn uniformly, with operations other than `none`, drawn uniformly.
+    """Draw random cells: uniformly random distinct edges for each node, and uniformly random operations other than `none`.
 
-    Where a space keeps every edge, `none` is drawn, too.
+    In a space that keeps every edge, `none` may be drawn, too.
     """
     random = generator(seed, "random genotype", space.name)
 
@@ -280,28 +280,28 @@ def random_genotype(space: Space, seed: int) -> Genotype:
 
 
 def _check_cell(kind: str, cell: CellGenotype, space: Space) -> None:
-    """Raises a DataError unless the cell can be built."""
+    """Raise a DataError if the cell cannot be built."""
     if problem := next(_problems(cell, space), None):
         raise DataError(f"genotype: {kind} cell{problem}")
 
 
 def _problems(cell: CellGenotype, space: Space) -> Iterator[str]:
-    """What is wrong with a cell; whoever asks for the next problem knows that those before it are none."""
+    """Problems with a cell, in order; each check assumes that the earlier ones passed."""
     first, last = space.num_inputs, space.num_inputs + len(cell.nodes) - 1
     filled = set(range(first))
-    if space.kept_edges is None:  # every cell of such a space has all its nodes and edges
+    if space.kept_edges is None:  # cells of such a space have all nodes and edges
         if len(cell.nodes) != space.num_nodes or cell.concat != space.outputs:
-            yield f": one of '{space.name}' has {space.num_nodes} nodes and the output {space.outputs}"
+            yield f": a cell of '{space.name}' has {space.num_nodes} nodes and the output {space.outputs}"
         if any(len({source for _, source in pairs}) != len(pairs) for pairs in cell.nodes):
-            yield f": an edge of '{space.name}' has one operation"
+            yield f": an edge of '{space.name}' has only one operation"
     for node, pairs in enumerate(cell.nodes, first):
         for operation, source in pairs:
             if operation not in OPERATION_NAMES:
                 yield f", node {node}: {unknown_operation(operation)}"
             if not 0 <= source < node:
                 yield f", node {node}: source {short(source)} is not before it (0 to {node - 1})"
-            if source not in filled and space.kept_edges is not None:  # otherwise it is zero
-                yield f", node {node}: nothing enters its source {source}"
+            if source not in filled and space.kept_edges is not None:  # otherwise the source is zero
+                yield f", node {node}: no edge enters its source {source}"
         filled |= {node} if pairs else set()
     if not cell.concat or len(set(cell.concat)) != len(cell.concat):
         yield f": concat must name different nodes, not {short(cell.concat)}"
@@ -309,7 +309,7 @@ def _problems(cell: CellGenotype, space: Space) -> Iterator[str]:
         if not first <= node <= last:
             yield f": concat names node {short(node)}, outside {first} to {last}"
         if node not in filled and space.kept_edges is not None:
-            yield f": concat names node {node}, which nothing enters"
+            yield f": concat names node {node}, which no edge enters"
 
 
 def _fields(document: object, what: str, names: set[str]) -> Mapping[str, Any]:

@@ -1,4 +1,4 @@
-"""Bounds on genotype files from strangers, held before anything parses them."""
+"""Limits on untrusted genotype files, checked before parsing."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ DEPTH_LIMIT = 12
 
 
 def check_size(text: str) -> None:
-    """Refuses a text that is too long or too deeply nested for a genotype.
+    """Check the length and nesting of a genotype's text.
 
     Raises:
-        DataError: it is.
+        DataError: the text is too long or too deeply nested.
     """
     if len(text) > SIZE_LIMIT:
-        raise DataError(f"genotype: longer than {SIZE_LIMIT // 1024} kB, which no genotype is")
+        raise DataError(f"genotype: longer than {SIZE_LIMIT // 1024} kB, which is too long for a genotype")
     depth = 0
     for character in text:
         depth += (character in "([{") - (character in ")]}")
         if depth > DEPTH_LIMIT:
-            raise DataError(f"genotype: brackets nested more than {DEPTH_LIMIT} deep, which no genotype has")
+            raise DataError(f"genotype: brackets nested more than {DEPTH_LIMIT} deep, which is too deep for a genotype")
 
 
 def short(value: object) -> str:
-    """A value as it stands in a message: one line, and not long."""
+    """A value for a message: one short line."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,8 +1,8 @@
-"""The genotype as NAS-Bench-301 writes it: a configuration, with one entry for each edge and one for the inputs of a node.
+"""Genotypes in the format of NAS-Bench-301: a configuration with one entry per kept edge, and one for the inputs of each node.
 
 ``{"NetworkSelectorDatasetInfo:darts:inputs_node_normal_3": "0_2", "NetworkSelectorDatasetInfo:darts:edge_normal_2":
-"sep_conv_3x3", ...}``: edges are numbered as in the space `darts`, by target, then by source; node 2 always reads 0 and 1. Only
-edges that a node reads have an entry. The benchmark also takes the textual ``Genotype(...)``.
+"sep_conv_3x3", ...}``: edges are numbered as in the space `darts`, by target, then by source. Node 2 always reads 0 and 1. The
+benchmark also accepts the textual ``Genotype(...)``.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from adarts.spaces.limits import short
 from adarts.spaces.spaces import DARTS
 
 PREFIX = "NetworkSelectorDatasetInfo:darts:"
-"""How the entries of the architecture begin; a configuration has others besides, of training."""
+"""Prefix of the entries of the architecture; a configuration also has entries for the training."""
 
 RESULT = "optimized_hyperparamater_config"
-"""The field of the benchmark's result files that holds the configuration; so spelled there."""
+"""Field of the benchmark's result files with the configuration; the misspelling is theirs."""
 
 _Nodes = tuple[tuple[tuple[str, int], ...], ...]
 
@@ -29,24 +29,24 @@ _INPUTS = re.compile(r"(\d)_(\d)", re.ASCII)
 
 
 def is_configuration(document: Mapping[object, object]) -> bool:
-    """Whether an object is such a configuration."""
+    """Whether an object is a configuration of NAS-Bench-301."""
     return any(isinstance(key, str) and key.startswith(f"{PREFIX}edge_") for key in document)
 
 
 def read(configuration: Mapping[object, object]) -> dict[str, _Nodes]:
-    """The nodes of each cell kind, each with two pairs, the lower source first.
+    """Read the nodes of each kind of cell; each node has two pairs, the lower source first.
 
     Raises:
-        DataError: an entry is missing, too many, or wrong.
+        DataError: an entry is missing, superfluous or wrong.
     """
     return {kind: _cell(name, configuration) for kind, name in KINDS.items()}
 
 
 def write(cells: Mapping[str, _Nodes]) -> dict[str, str]:
-    """The configuration of cells, with nothing but the architecture; the inverse of :func:`read`.
+    """Write cells as a configuration with only the entries of the architecture; the inverse of :func:`read`.
 
     Raises:
-        DataError: the benchmark has no such cells.
+        DataError: the benchmark does not contain such cells.
     """
     configuration = {}
     for kind, name in KINDS.items():
@@ -57,7 +57,7 @@ def write(cells: Mapping[str, _Nodes]) -> dict[str, str]:
             operations = {source: operation for operation, source in pairs}
             if len(pairs) != 2 or len(operations) != 2 or not set(operations.values()) <= set(_OPERATIONS):
                 where, needed = f"{kind} cell, node {node}", ", ".join(_OPERATIONS)
-                raise DataError(f"genotype: {where}: NAS-Bench-301 has two different sources a node, and only {needed}")
+                raise DataError(f"genotype: {where}: NAS-Bench-301 needs two different sources, and only {needed}")
             sources = sorted(operations)
             for source in sources:
                 configuration[_edge(name, node, source)] = operations[source]
@@ -75,7 +75,7 @@ def _cell(name: str, configuration: Mapping[object, object]) -> _Nodes:
         known |= set(keys.values())
     heads = f"{PREFIX}edge_{name}_", f"{PREFIX}inputs_node_{name}_"
     if extra := [key for key in configuration if str(key).startswith(heads) and key not in known]:
-        what = "there is no such node, or none reads along this edge"
+        what = "there is no such node, or no node reads along this edge"
         raise DataError(f"genotype: {short(extra[0])} is given, but {what}")
     return tuple(nodes)
 

@@ -1,4 +1,4 @@
-"""The names of the operations that a genotype may hold; :mod:`adarts.models.operations` says what each computes."""
+"""The names of the operations in genotypes; :mod:`adarts.models.operations` implements them."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ OPERATION_NAMES: set[str] = {
     "grouped_conv_3x1_1x3",
     "norm_max_pool_3x3",
 }
-"""For published cells more than the spaces search; registering an operation adds its name."""
+"""Includes operations of published cells that no space searches. Registering an operation adds its name."""
 
 WITHOUT_DRAWS = frozenset(OPERATION_NAMES - {"noise"})
-"""Those that draw nothing from torch's generator. Of an operation that somebody registers nobody knows."""
+"""Operations that draw no random numbers from torch's generator. Registered operations are assumed to draw some."""
 
 
 def unknown_operation(name: str) -> str:
-    """What to say of an operation that is not registered."""
-    own = "one of your own is made known by its file (--space FILE.py:NAME)"
+    """The error message for an operation that is not registered."""
+    own = "load your own operations with --space FILE.py:NAME"
     return f"unknown operation {name[:60]!r}: {own}{nearest(name[:60], OPERATION_NAMES)}"

@@ -1,4 +1,4 @@
-"""The search spaces, each a description: those of the package, and how others become known."""
+"""The search spaces of the package, and the registry for others."""
 
 from __future__ import annotations
 
@@ -114,15 +114,15 @@ SPACES: Registry[Space] = Registry("space", "adarts.spaces", _check, lambda spac
 for _space in (DARTS, NASBENCH201, S1, S2, S3, S4):
     SPACES.add(_space.name, _space)
 OWN = frozenset(SPACES.known)
-"""The spaces of the package. Whatever is written of a cell of another one holds its description, too."""
+"""The spaces of the package. Files with cells of any other space include its description."""
 
 
 def register_space(space: Space) -> Space:
-    """Make a space known by its name.
+    """Register a space under its name.
 
     Raises:
-        ValueError: the name is that of another space.
-        TypeError: it is no space.
+        ValueError: another space has this name.
+        TypeError: the object is not a space.
     """
     _check(space)
     if SPACES.known.get(space.name) != space:
@@ -131,23 +131,23 @@ def register_space(space: Space) -> Space:
 
 
 def get_space(name: str) -> Space:
-    """The space of a name, or the one in a file, written ``path/to/file.py:NAME``; that file is executed.
+    """Look up a space by name, or load ``path/to/file.py:NAME``, which executes the file.
 
     Raises:
-        ConfigError: there is no such space, or it cannot be loaded, or its name is that of another one.
+        ConfigError: the space is unknown, cannot be loaded, or has the name of another space.
     """
     space = SPACES.get(name)
     try:
         return register_space(space)
     except ValueError as error:
-        raise ConfigError(f"space '{name}': {error}; give it a name of its own") from None
+        raise ConfigError(f"space '{name}': {error}; give it another name") from None
 
 
 def described_space(document: Mapping[Any, Any]) -> Space:
-    """The space that a file describes; from then on it is known.
+    """Read and register the space described in a file.
 
     Raises:
-        DataError: it is no description, or that of another space than the one known by its name.
+        DataError: the description is invalid, or differs from the known space of this name.
     """
     try:
         space = Space.from_dict(document)
@@ -157,5 +157,5 @@ def described_space(document: Mapping[Any, Any]) -> Space:
     if known != space:
         mine, other = known.to_dict(), space.to_dict()
         differ = ", ".join(name for name in mine if mine[name] != other[name])
-        raise DataError(f"its space '{space.name}' is not the one known here: {differ} differ")
+        raise DataError(f"its space '{space.name}' differs from the known space of this name: {differ} differ")
     return known
