@@ -34,7 +34,7 @@ WRONG = {
     "search --time-limit soon --scale smoke": None,
     "search --config nowhere.yaml": "nowhere.yaml: No such file or directory",
     "sweep --serch.epochs 3": "unknown option '--serch.epochs'; did you mean '--search.epochs'?",
-    "sweep --run-dir here": "run.run_dir is for a single search; a sweep has a folder of its own, and always goes on",
+    "sweep --run-dir here": "run.run_dir is for a single search; a sweep has its own folder and always continues",
     "sweep --slots 0": "--slots must be greater than 0, not '0'",
     "sweep --method darts adrats": "unknown method 'adrats'; did you mean 'adarts'?",
     "sweep --seed 0 x": "seed must be a valid integer, not 'x'",

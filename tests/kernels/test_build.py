@@ -101,7 +101,7 @@ def test_without_a_cache_the_kernels_are_built_for_the_process_alone(machine: Ma
         machine.home.rmdir()
         machine.home.write_text("")
     there, detail, _ = machine.load(how)
-    assert there and detail.endswith("built for this process alone: the cache cannot be written")
+    assert there and detail.endswith("built for this process only: the cache cannot be written")
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 0.99])

@@ -179,7 +179,7 @@ def test_what_nas_bench_301_does_not_have():
     refused(lambda _: odd.to_nasbench301(), "", "reduction cell, node 5")
     short = Genotype({"normal": cell, "reduction": CellGenotype(cell.nodes, (4, 5))})
     refused(lambda _: short.to_nasbench301(), "", r"has the outputs \(4, 5\)")
-    refused(lambda _: random_genotype(NASBENCH201, 0).to_nasbench301(), "", "NAS-Bench-301 cannot say")
+    refused(lambda _: random_genotype(NASBENCH201, 0).to_nasbench301(), "", "NAS-Bench-301 cannot represent")
 
 
 HOSTILE = [

@@ -40,7 +40,7 @@ def test_failed_points_do_not_stop_the_others_and_finished_ones_stay(
     assert f"started {good}" in out and f"finished {good}" in out
     (failure,) = [line for line in out.splitlines() if line.startswith(f"failed {bad}")]
     assert "learning rate" in failure and failure.endswith(f"(log: {folder}/logs/{bad}.txt)")
-    assert err.startswith(f"adarts: 1 of 2 points failed: {bad} (logs in {folder}/logs); try them again with: ")
+    assert err.startswith(f"adarts: 1 of 2 points failed: {bad} (logs in {folder}/logs); retry them with: ")
     found = json.loads((folder / "sweep.json").read_text())
     states = {point["name"]: (point["state"], point["error"] is None) for point in found["points"]}
     assert states == {good: ("finished", True), bad: ("failed", False)}
@@ -157,13 +157,13 @@ def test_what_truth_stability_writes_into_the_folder_of_a_sweep_does_no_harm(tmp
         (tmp_path / name).touch()
     _require_sweep_folder(tmp_path)
     (tmp_path / "mine.txt").touch()
-    with pytest.raises(CheckpointError, match="is not the folder of a sweep"):
+    with pytest.raises(CheckpointError, match="is neither empty nor the folder of a sweep"):
         _require_sweep_folder(tmp_path)
 
 
 def test_folders_of_something_else_and_of_another_sweep_are_refused(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").touch()
-    with pytest.raises(CheckpointError, match="is not the folder of a sweep, and not empty"):
+    with pytest.raises(CheckpointError, match="is neither empty nor the folder of a sweep"):
         adarts.sweep({"seed": [0]}, sweep_dir=tmp_path, scale="smoke")
     (tmp_path / "mine.txt").unlink()
     lock = Lock(tmp_path)

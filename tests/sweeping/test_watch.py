@@ -41,7 +41,7 @@ def tell(rows: list[PointResult], terminal: bool) -> str:
 def test_one_line_an_event(rows: list[PointResult]) -> None:
     assert tell(rows, terminal=False).splitlines() == [
         "started a",
-        "started b, which had 2/3 epochs",
+        "started b at epoch 2/3",
         "failed a after 0 s, epoch 0/3: too bad (log: a.txt)",
         "finished b after 0 s, epoch 2/3: train 41.2 %, skips normal 2, skips reduction 1",
     ]

@@ -123,7 +123,7 @@ def test_a_supernet_with_few_cells_is_measured_whole(finished_search: Path) -> N
     result = correlated(task, conv, 100)
     assert len(result.measured) == result.cells_in_supernet == 3
     assert result.measured[0].truth.arch == CONV
-    with pytest.raises(ConfigError, match="does not hold the cell that was found"):
+    with pytest.raises(ConfigError, match="does not contain the derived cell"):
         correlated(task, none, 100)
     task.supernet.set_active("normal", [[False, False, False, True, False]] * 6)
     with pytest.raises(ConfigError, match="no cell but the one that was found"):

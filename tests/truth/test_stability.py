@@ -71,7 +71,7 @@ def test_what_none_costs(finished_search: Path, tmp_path: Path) -> None:
 
 
 def test_what_is_no_sweep_of_the_space(finished_search: Path, tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match=r"it has no sweep\.json"):
+    with pytest.raises(CheckpointError, match=r"has no sweep\.json"):
         stability(tmp_path)
     sweep = make_sweep(tmp_path / "other", finished_search, {"darts-0": random_genotype(DARTS, 0)})
     with pytest.raises(DataError, match="no search in the space 'nasbench201' is finished"):

@@ -102,7 +102,7 @@ def test_only_cells_of_the_space_have_a_truth() -> None:
     for nodes, concat, message in [
         (((conv,), (conv,), (conv,)), (2,), "has 3 nodes and the output"),
         (((conv,), (conv,), (conv,)), (1, 2, 3), "has 3 nodes and the output"),
-        (((conv,), (conv,), (conv, ("skip_connect", 0))), (3,), "has one operation"),
+        (((conv,), (conv,), (conv, ("skip_connect", 0))), (3,), "has only one operation"),
         (((conv,), (conv,)), (2,), "has 3 nodes and the output"),
         (((("sep_conv_3x3", 0),), (conv,), (conv,)), (3,), "'sep_conv_3x3'"),
     ]:

@@ -1,6 +1,6 @@
-"""The inner loops of supernet and network: each in torch's own operators, and as a native CPU kernel where one can be built.
+"""The inner loops of supernet and network, each in torch's operators and as a native CPU kernel.
 
-Whoever calls need not know which of the two runs; a test holds them equal.
+The native kernel is used if it can be built. Both give the same results, which tests check; callers see no difference.
 """
 
 from adarts.kernels.build import Choice, Status, active, status, use, using

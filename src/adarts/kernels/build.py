@@ -1,8 +1,8 @@
-"""The native kernels: compiled once for this machine with the C++ compiler at hand, kept in the user's cache.
+"""Build the native kernels once per machine with an installed C++ compiler, and keep them in the user's cache.
 
-The sources are plain C++ without a header of torch, called through pointers: they compile in seconds rather than a minute,
-and one build serves every version of torch. Without a compiler, or where the build fails, everything runs on torch's own
-operators; nothing else changes.
+The sources are plain C++ without torch's headers and are called through pointers. So they compile in seconds instead of a
+minute, and one build works with every version of torch. Without a compiler, or if the build fails, torch's operators are used
+instead.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ _FLAGS = (
     "-fno-trapping-math",
     "-ffp-contract=fast",
 )
-_ABANDONED = 3600  # seconds after which the folder of a build was left behind by one that was killed
+_ABANDONED = 3600  # seconds after which the temporary folder of a build counts as left over from a killed process
 _choice: Choice = "auto"
 
 
 @dataclass(frozen=True)
 class Status:
-    """Whether the native kernels are there.
+    """Whether the native kernels are available.
 
     Attributes:
-        functions: the library; None where there is none.
+        functions: the library, or None.
         detail: how it was built, or why it was not.
-        build: what may change its last bits, in short: the compiler, and a key of sources, options and processor.
+        build: identifies what may change the last bits of results: compiler, and a key of sources, options and processor.
     """
 
     functions: ctypes.CDLL | None
@@ -55,14 +55,14 @@ class Status:
 
 
 def use(choice: Choice) -> None:
-    """The one switch: ``auto`` takes the native kernels where they can be built, ``torch`` never does."""
+    """Choose the kernels: ``auto`` uses native ones if they can be built, ``torch`` never does."""
     global _choice
     _choice = choice
 
 
 @contextmanager
 def using(choice: Choice) -> Iterator[None]:
-    """The switch for a while."""
+    """Choose the kernels inside a ``with`` block."""
     before = _choice
     use(choice)
     try:
@@ -72,34 +72,34 @@ def using(choice: Choice) -> Iterator[None]:
 
 
 def functions() -> ctypes.CDLL | None:
-    """The native kernels, built on the first call; None where they are turned off or cannot be built."""
+    """The native kernels, built on the first call; None if they are turned off or cannot be built."""
     return None if _choice == "torch" else status().functions
 
 
 def active(precision: str = "float32") -> str:
-    """Which kernels run on a CPU in this precision: `native` (in float32 only) or `torch`."""
+    """The kernels used on a CPU in this precision: `native` (only in float32) or `torch`."""
     return "torch" if precision != "float32" or functions() is None else "native"
 
 
 @cache
 def status() -> Status:
-    """Load the native kernels, building them first if this machine has not done so yet."""
+    """Load the native kernels; build them if necessary."""
     return load(_instructions())
 
 
 @cache
 def load(instructions: str, cache_folder: Path | None = None) -> Status:
-    """Build the kernels for an instruction set, or take the earlier build of the same sources.
+    """Build the kernels for an instruction set, or load an earlier build of the same sources.
 
     Args:
-        instructions: the compiler's options for the processor, e.g. ``-march=native``; empty for what all processors have.
-        cache_folder: where builds are kept; the user's cache folder if not given.
+        instructions: compiler options for the processor, e.g. ``-march=native``; empty for the common instruction set.
+        cache_folder: folder of the builds; by default in the user's cache folder.
     """
     problems = []
     for compiler in filter(shutil.which, _COMPILERS):
         try:
             return _load(compiler, instructions, cache_folder)
-        except Exception as error:  # whatever it is: the kernels are never required
+        except Exception as error:  # any error: the kernels are optional
             said = getattr(error, "stderr", None) or error
             problems.append(f"{compiler}: {' '.join(str(said).split())[:300]}")
     return Status(None, "; ".join(problems) or "no C++ compiler (g++ or clang++) is installed")
@@ -116,13 +116,13 @@ def _load(compiler: str, instructions: str, cache_folder: Path | None) -> Status
         folder = cache_folder or Path.home() / ".cache" / "adarts" / "kernels"
         return Status(_kept(folder, key) or _built(command, folder, key), detail, build)
     except (OSError, RuntimeError):  # RuntimeError: there is no home folder
-        with tempfile.TemporaryDirectory() as temporary:  # a library that is loaded needs its file no more
+        with tempfile.TemporaryDirectory() as temporary:  # a loaded library no longer needs its file
             library = _built(command, Path(temporary), key)
-        return Status(library, f"{detail}, built for this process alone: the cache cannot be written", build)
+        return Status(library, f"{detail}, built for this process only: the cache cannot be written", build)
 
 
 def _kept(folder: Path, key: str) -> ctypes.CDLL | None:
-    """An earlier build. Its name says what it must contain: to load a file that was cut off would kill the process."""
+    """Load an earlier build. Its name contains its hash, because loading a truncated file would kill the process."""
     for path in folder.glob(f"{key}-*.so"):
         if path.name == _name(key, path):
             with suppress(OSError):
@@ -132,7 +132,7 @@ def _kept(folder: Path, key: str) -> ctypes.CDLL | None:
 
 
 def _built(command: list[str], folder: Path, key: str) -> ctypes.CDLL:
-    """Compile in a folder beside, and move: a build that is killed leaves nothing in the way, and two at once do no harm."""
+    """Compile in a temporary folder, then move the library, so that killed or simultaneous builds do no harm."""
     folder.mkdir(parents=True, exist_ok=True)
     for left in folder.glob("tmp*"):
         with suppress(OSError):
@@ -150,14 +150,14 @@ def _name(key: str, path: Path) -> str:
 
 
 def _instructions() -> str:
-    """All that this processor has. GCC prefers half of AVX-512's width unless told; here whole vectors pay."""
+    """Compiler options for this processor. By default GCC uses half of AVX-512's width, but full vectors are faster here."""
     return (
         "-march=native" if platform.machine() not in ("x86_64", "AMD64") else "-march=native -mprefer-vector-width=512"
     )
 
 
 def processor() -> str:
-    """Home folders are shared between machines, so a build belongs to one kind of processor."""
+    """Identify the type of processor, because machines may share a home folder with the builds."""
     try:
         lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
         return next((line for line in lines if line.startswith(("flags", "Features"))), platform.machine())

@@ -1,4 +1,4 @@
-"""Partial connection (section III-C): selected channels to the operations, their results back, the others around them."""
+"""Partial connection (section III-C): select channels for the operations, and write their results back to the node."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from adarts.kernels.operators import channels_last, define, empty, native
 
 
 class Contribution(NamedTuple):
-    """What one mixed edge adds to its target node.
+    """The contribution of one mixed edge to its target node.
 
     Attributes:
         bypass_bchw: feature map of the source at the target's resolution.
-        gate_bc: scale of each of its channels, (1 or B, C); 0 for the selected ones.
+        gate_bc: factor of each of its channels, (1 or B, C); 0 for the selected ones.
         mixed_bkhw: results of the operations on the selected channels, (B, C/k, H, W).
         index_sk: the selected channels, (1 or B, C/k).
     """
@@ -29,12 +29,12 @@ class Contribution(NamedTuple):
 
 
 def select(x_bchw: Tensor, index_sek: Tensor, scale_bn: Tensor | None) -> Tensor:
-    """The selected channels of all edges side by side, scaled.
+    """Select and scale channels of all edges, and concatenate them.
 
     Args:
         x_bchw: feature map of the node.
         index_sek: selected channels of every edge, (1 or B, E, C/k).
-        scale_bn: scale of every selected channel, (B, E·C/k); None does not scale.
+        scale_bn: factor of every selected channel, (B, E·C/k); None does not scale.
 
     Returns:
         Feature map (B, E·C/k, H, W).
@@ -45,7 +45,7 @@ def select(x_bchw: Tensor, index_sek: Tensor, scale_bn: Tensor | None) -> Tensor
         scale_bn = x_bchw.new_ones(len(x_bchw), index_sn.shape[1]) if scale_bn is None else scale_bn
         selected: Tensor = torch.ops.adarts.select(channels_last(x_bchw), index_sn.contiguous(), scale_bn.contiguous())
         return selected
-    # A small matrix product instead of indexing: no index leaves the device, shapes are static, and the backward pass is
+    # A small matrix product instead of indexing: indices stay on the device, shapes are static, and the backward pass is
     # deterministic.
     matrix_snc = F.one_hot(index_sn, x_bchw.shape[1]).to(x_bchw.dtype)
     picked = _product(x_bchw, matrix_snc)
@@ -53,7 +53,7 @@ def select(x_bchw: Tensor, index_sek: Tensor, scale_bn: Tensor | None) -> Tensor
 
 
 def write_back(contributions: Sequence[Contribution]) -> Tensor:
-    """A node: the sum of what its edges contribute, (B, C, H, W)."""
+    """The feature map of a node, (B, C, H, W): the sum of the contributions of its edges."""
     x = contributions[0].bypass_bchw
     batch, channels = x.shape[:2]
     if _fits(contributions):
@@ -64,7 +64,7 @@ def write_back(contributions: Sequence[Contribution]) -> Tensor:
             [c.index_sk.contiguous() for c in contributions],
         )
         return node
-    # The results of all edges are placed and summed by one product with their stacked selection matrices.
+    # One product with the stacked selection matrices places and sums the results of all edges.
     index_sn = torch.cat([c.index_sk for c in contributions], 1)
     matrix_snc = F.one_hot(index_sn, channels).to(x.dtype)
     total = _product(torch.cat([c.mixed_bkhw for c in contributions], 1), matrix_snc.mT)
@@ -75,12 +75,12 @@ def write_back(contributions: Sequence[Contribution]) -> Tensor:
 
 
 def _indices(index_sk: Tensor, batch: int) -> bool:
-    """Whether these are the indices of a batch or of each image; the kernels look at the numbers themselves."""
+    """Whether type and size of the indices are valid; the kernels check their values."""
     return index_sk.dtype is torch.int64 and len(index_sk) in (1, batch)
 
 
 def _fits(contributions: Sequence[Contribution]) -> bool:
-    """Whether the contributions of all edges are what the kernels take. That the gates are, shows when they are expanded."""
+    """Whether the kernels accept the contributions of all edges. Gates are checked later, when they are expanded."""
     x, _, mixed, index = contributions[0]
     shape, shape_mixed, shape_index = x.shape, mixed.shape, index.shape
     if not _indices(index, shape[0]) or shape_mixed != (shape[0], shape_index[1], *shape[2:]):
@@ -99,7 +99,7 @@ def _fits(contributions: Sequence[Contribution]) -> bool:
 
 
 def _product(x_bchw: Tensor, matrix_soi: Tensor) -> Tensor:
-    """Multiply the channel vector of every pixel by the image's matrix, or by the one for all, without leaving channels last."""
+    """Multiply the channel vector of every pixel by a matrix, per image or for all images, in channels last."""
     x_bhwc = x_bchw.permute(0, 2, 3, 1)
     if len(matrix_soi) == 1:
         return F.linear(x_bhwc, matrix_soi[0]).permute(0, 3, 1, 2)
@@ -114,7 +114,7 @@ def _select_backward(g: Tensor, *saved: Tensor) -> tuple[Any, ...]:
 
 
 def _pitch(mixed_bkhw: Tensor) -> int:
-    """How far apart the pixels lie: the edges' results are slices of one feature map. 0 where they are not."""
+    """Distance of the pixels in memory if the feature map is a slice of a larger one in channels last; otherwise 0."""
     _, channels, height, width = mixed_bkhw.shape
     pitch = mixed_bkhw.stride(3) if width > 1 else channels
     expected = (height * width * pitch, 1, width * pitch, pitch)

@@ -1,4 +1,4 @@
-"""ReLU and a dense 1x1 convolution: what prepares the inputs of every cell."""
+"""ReLU and a dense 1x1 convolution, as in the preprocessing of every cell."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from adarts.kernels.operators import channels_last, define, empty, native
 
 
 def channel_product(x_bchw: Tensor, matrix: Tensor) -> Tensor:
-    """Multiply the channel vector of every pixel by ``matrix`` (out, in): a 1x1 convolution, free of copies in channels last."""
+    """Multiply the channel vector of every pixel by ``matrix`` (out, in): a 1x1 convolution without copies in channels last."""
     return F.linear(x_bchw.permute(0, 2, 3, 1), matrix).permute(0, 3, 1, 2)
 
 

@@ -1,4 +1,4 @@
-"""Weighted sums of batch-normalized feature maps: what closes every mixed edge, and plain batch normalization."""
+"""Weighted sums of batch-normalized feature maps, as at the end of every mixed edge, and plain batch normalization."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Normalization:
     """How a feature map is normalized, per channel.
 
     Attributes:
-        mean_n, var_n: running statistics; in training they follow the batch, or stay as they are when None.
+        mean_n, var_n: running statistics, updated in training; None neither uses nor updates them.
         training: normalize with the statistics of the batch instead of the running ones.
         momentum: share of a new batch in the running statistics.
         eps: added to the variance.
@@ -37,8 +37,7 @@ def normalized_sum(
     """Sum of feature maps, each normalized and then scaled: sum over k of gain_k * norm_k(z_k), plus a bias.
 
     Args:
-        maps: (feature map (B, n, H, W), gain (n,), normalization); without a gain it is 1, without a normalization the map
-            is only scaled.
+        maps: (feature map (B, n, H, W), gain (n,), normalization); None means gain 1, or no normalization.
         bias_n: added per channel.
 
     Returns:
@@ -54,12 +53,12 @@ def normalized_sum(
         return result
     total: Tensor | None = None
     for z, gain_n, norm in maps:
-        bias, bias_n = bias_n, None  # goes with the first map
+        bias, bias_n = bias_n, None  # added with the first map
         if norm is None:
             y = z if gain_n is None else z * gain_n.to(z.dtype)[:, None, None]
             y = y if bias is None else y + bias[:, None, None]
         else:
-            # torch 2.14's CPU backward misreads a weight that is not contiguous when the input is channels last.
+            # torch 2.14's CPU backward misreads a non-contiguous weight if the input is channels last.
             weight = None if gain_n is None else gain_n.contiguous()
             y = F.batch_norm(z, norm.mean_n, norm.var_n, weight, bias, norm.training, norm.momentum, norm.eps)
         total = y if total is None else total + y
@@ -68,7 +67,7 @@ def normalized_sum(
 
 
 def _fits(maps: Sequence[tuple[Tensor, Tensor | None, Normalization | None]], bias_n: Tensor | None) -> bool:
-    """Whether maps, gains and bias are what the kernels take."""
+    """Whether the kernels accept maps, gains and bias."""
     first = maps[0][0]
     shape, n = first.shape, first.shape[1]
     tensors = [bias_n]
@@ -80,7 +79,7 @@ def _fits(maps: Sequence[tuple[Tensor, Tensor | None, Normalization | None]], bi
 
 
 def together(z_bnhw: Tensor, norms: Sequence[Normalization | None]) -> bool:
-    """Whether one call takes these normalizations of maps like this one: they differ in their running statistics only."""
+    """Whether one call can compute these normalizations, i.e. they differ only in their running statistics."""
     dtype, n, first = z_bnhw.dtype, z_bnhw.shape[1], None
     for norm in norms:
         if norm is None:
@@ -88,7 +87,7 @@ def together(z_bnhw: Tensor, norms: Sequence[Normalization | None]) -> bool:
         if first is None:
             first = norm
             if norm.training and z_bnhw.numel() <= n:
-                return False  # one value a channel has no variance
+                return False  # one value per channel has no variance
         elif (
             norm.training != first.training
             or norm.momentum != first.momentum
@@ -111,9 +110,9 @@ def together(z_bnhw: Tensor, norms: Sequence[Normalization | None]) -> bool:
 
 
 def statistics(maps: Sequence[Tensor], norms: Sequence[Normalization | None]) -> tuple[Tensor, Tensor]:
-    """Mean and 1/deviation (k, n) to normalize with; the running statistics follow. No gradient passes.
+    """Mean and 1/deviation (k, n) for the normalizations; updates the running statistics; without gradients.
 
-    The caller has asked :func:`together`.
+    :func:`together` must have returned True.
     """
     normalized = [norm for norm in norms if norm is not None]
     first = normalized[0] if normalized else Normalization(None, None, True)

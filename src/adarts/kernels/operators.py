@@ -1,4 +1,4 @@
-"""How a native kernel becomes an operator of torch: called through pointers, known to autograd and to tensors without data."""
+"""Register native kernels as torch operators with support for autograd and meta tensors."""
 
 from __future__ import annotations
 
@@ -14,19 +14,18 @@ from adarts.kernels import build
 
 _OPERATORS = library.Library("adarts", "DEF")
 _TYPES = {torch.float32: "float32", torch.float64: "float64"}
-_NO_MEMORY, _BAD_INDEX = 1, 2  # what a kernel returns (native/vector.h)
+_NO_MEMORY, _BAD_INDEX = 1, 2  # return values of a kernel (native/vector.h)
 
 
 def native(x_bchw: Tensor, *others: Tensor | None) -> bool:
-    """Whether the native kernels are there and take these tensors: on the CPU, all in float32 or all in float64, and not empty.
+    """Whether native kernels are available and accept these tensors: on the CPU, not empty, all float32 or all float64.
 
-    They stand aside for the transforms of `torch.func`, which need derivatives of derivatives; in a traced or exported graph,
-    which has to run without them; and under autocast, whose numbers they do not know. Shapes are for the caller to compare:
-    what does not fit goes to torch's operators, which take or refuse it in their own words. That the others are on the CPU, too,
-    is for torch's dispatcher to see.
+    They are not used in transforms of `torch.func`, which need second derivatives; in traced or exported graphs, which must run
+    without them; and under autocast, whose dtypes they do not support. The caller compares shapes and passes tensors that do not
+    fit to torch's operators, which accept or refuse them. torch's dispatcher checks that the others are on the CPU, too.
     """
     dtype = x_bchw.dtype
-    for other in others:  # a loop without a generator: all such checks together cost about 1 % of a small step
+    for other in others:  # a plain loop, because all these checks together cost about 1 % of a small step
         if other is not None and other.dtype is not dtype:
             return False
     return (
@@ -42,12 +41,12 @@ def native(x_bchw: Tensor, *others: Tensor | None) -> bool:
 
 
 def channels_last(x_bchw: Tensor) -> Tensor:
-    """The layout that all kernels read and write."""
+    """Convert to the memory format of all kernels."""
     return x_bchw.contiguous(memory_format=torch.channels_last)
 
 
 def empty(like: Tensor, batch: int, channels: int, height: int, width: int) -> Tensor:
-    """A feature map to be written, channels last."""
+    """An uninitialized feature map, channels last."""
     shape = (batch, channels, height, width)
     return torch.empty(shape, dtype=like.dtype, device=like.device, memory_format=torch.channels_last)
 
@@ -63,11 +62,11 @@ def define(
 
     Args:
         schema: name, arguments and results in torch's notation.
-        results: from the arguments to results of the right shape, without data.
-        sizes: from the arguments to what the kernel is told besides them.
-        save: ``save(results, *arguments)`` returns what the backward pass needs: tensors, lists of tensors, and other values.
-        gradient: ``gradient(*gradients of the results, *saved)`` returns one gradient (or list of them) for every argument;
-            the gradients of a list are a list.
+        results: arguments -> uninitialized results of the right shape.
+        sizes: arguments -> sizes passed to the kernel before them.
+        save: ``save(results, *arguments)`` returns the values for the backward pass: tensors, lists of tensors, others.
+        gradient: ``gradient(*gradients of the results, *saved)`` returns one gradient for every argument; a list of gradients
+            for a list of tensors.
     """
     name = schema.partition("(")[0]
 
@@ -88,10 +87,10 @@ def define(
 def _differentiable(
     operator: torch._ops.OpOverload, save: Callable[..., Sequence[Any]], gradient: Callable[..., tuple[Any, ...]]
 ) -> Callable[..., Any]:
-    """The operator as autograd sees it.
+    """Wrap an operator for autograd.
 
-    torch's `register_autograd` does the same in general, and takes a tenth of a search step for it: it goes through all
-    arguments as nested trees. Here an argument is a tensor, a list of tensors, or something without a gradient.
+    torch's `register_autograd` does the same in general, but takes a tenth of a search step, because it treats all arguments as
+    nested trees. Here an argument is a tensor, a list of tensors, or a value without a gradient.
     """
     returns_list = str(operator._schema.returns[0].type) == "List[Tensor]"
 
@@ -101,7 +100,7 @@ def _differentiable(
             with torch._C._AutoDispatchBelowAutograd():
                 results = operator(*arguments)
             tensors: list[Tensor] = []
-            ctx.kept = []  # where each value lies among the saved tensors, or the value itself
+            ctx.kept = []  # position of each value among the saved tensors, or the value itself
             for value in save(results, *arguments):
                 start = len(tensors)
                 if isinstance(value, Tensor):
@@ -144,9 +143,9 @@ def _differentiable(
 
 
 class _Once(torch.autograd.Function):
-    """Gradients that are functions of these tensors, and say so when they are to be differentiated themselves.
+    """Gradients that raise an error when they are differentiated again.
 
-    torch's `once_differentiable` looks at the incoming gradients alone; here the saved tensors count, too.
+    torch's `once_differentiable` checks only the incoming gradients; this also checks the saved tensors.
     """
 
     @staticmethod
@@ -162,28 +161,27 @@ class _Once(torch.autograd.Function):
 
 
 def _call(name: str, dtype: torch.dtype, *arguments: Any) -> None:
-    """Run a kernel on the current number of threads.
+    """Run a kernel with the current number of threads.
 
-    Tensors are passed as pointers to their data, lists of tensors as arrays of pointers, whole numbers as int64, others as
-    double.
+    Tensors are passed as pointers to their data, lists of tensors as arrays of pointers, integers as int64, floats as double.
 
     Raises:
         MemoryError: the kernel's own buffers do not fit into memory.
-        RuntimeError: an index is not that of a channel.
+        RuntimeError: an index is not a valid channel.
     """
     functions = build.functions()
-    assert functions is not None  # whoever calls has asked `native`
+    assert functions is not None  # the caller has checked `native`
     function = _function(functions, f"adarts_{name}_{_TYPES[dtype]}")
     failed = function(*map(_argument, arguments), ctypes.c_int64(torch.get_num_threads()))
     if failed == _NO_MEMORY:
         raise MemoryError(f"not enough memory for the buffers of the native kernel '{name}'")
     if failed == _BAD_INDEX:
-        raise RuntimeError(f"native kernel '{name}': an index is not that of a channel")
+        raise RuntimeError(f"native kernel '{name}': an index is not a valid channel")
 
 
 @cache
 def _function(functions: ctypes.CDLL, name: str) -> Callable[..., int]:
-    """The library holds pointers (native/vector.h)."""
+    """Look up a kernel; the library exports pointers to functions (native/vector.h)."""
     address = ctypes.c_void_p.in_dll(functions, name).value
     assert address is not None
     return ctypes.CFUNCTYPE(ctypes.c_int)(address)

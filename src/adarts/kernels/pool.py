@@ -1,4 +1,4 @@
-"""Pooling: 3x3 maximum and average of the same feature map in one pass, and mean and maximum over the whole image."""
+"""Pooling: 3x3 maximum and average of a feature map in one pass, and mean and maximum over the whole image."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from adarts.kernels.operators import channels_last, define, empty, native
 
 
 def pools(x_bnhw: Tensor, stride: int) -> tuple[Tensor, Tensor]:
-    """3x3 maximum and average with a padding of 1, which the average does not count; (B, n, ceil(H / stride), ...)."""
+    """3x3 maximum and average with a padding of 1, which the average ignores; (B, n, ceil(H / stride), ...)."""
     if native(x_bnhw) and stride in (1, 2):
         largest, average, _ = torch.ops.adarts.pools(channels_last(x_bnhw), stride)
         return largest, average
@@ -18,9 +18,9 @@ def pools(x_bnhw: Tensor, stride: int) -> tuple[Tensor, Tensor]:
 
 
 def average_pool(x_bnhw: Tensor, stride: int) -> Tensor:
-    """3x3 average with a padding of 1 that it does not count, in torch's operators."""
-    # CUDA's backward of a padded average in channels last forgets the padding (seen with torch 2.11 on an H200, where
-    # gradients came out up to 60 % wrong): every gradient goes one pixel astray.
+    """3x3 average with a padding of 1, which it ignores, in torch's operators."""
+    # CUDA's backward pass of a padded average in channels last ignores the padding, which shifts all gradients by one pixel
+    # (seen with torch 2.11 on an H200, where gradients were up to 60 % wrong).
     x_bnhw = x_bnhw.contiguous() if x_bnhw.is_cuda else x_bnhw
     return F.avg_pool2d(x_bnhw, 3, stride, 1, count_include_pad=False)
 
@@ -28,12 +28,12 @@ def average_pool(x_bnhw: Tensor, stride: int) -> Tensor:
 def global_pools(x_bchw: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and maximum over all pixels, (B, C) each.
 
-    Where several pixels are the largest, the native kernel's gradient goes to the first, torch's is shared.
+    If several pixels are the largest, the native kernel gives the gradient to the first one, torch divides it among them.
     """
     if native(x_bchw):
         mean, largest, _ = torch.ops.adarts.global_pools(channels_last(x_bchw))
         return mean, largest
-    # `amax` instead of an adaptive pool: its CUDA backward is deterministic.
+    # `amax` instead of an adaptive pool, because its CUDA backward pass is deterministic.
     return x_bchw.mean((2, 3)), x_bchw.amax((2, 3))
 
 

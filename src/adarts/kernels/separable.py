@@ -14,8 +14,8 @@ from adarts.kernels.norm import Normalization, normalized_sum, statistics, toget
 from adarts.kernels.operators import channels_last, define, empty, native
 
 _KERNELS = (3, 5, 7)
-#: channels of a group that the kernel multiplies itself: they fill vectors, or a vector holds several groups. Beyond, and
-#: for other numbers, a matrix product is faster.
+#: group sizes for which the kernel computes the pointwise convolution: a group fills vectors, or a vector holds several groups.
+#: For all other sizes, a matrix product is faster.
 _GROUPS = (1, 2, 4, 8, 16)
 
 
@@ -24,8 +24,8 @@ class Separable(NamedTuple):
 
     Attributes:
         depthwise_n1kk: (n, 1, k, k).
-        pointwise_gcc: (groups, channels, channels), groups * channels = n; None leaves the pointwise convolution out.
-        dilation: of the depthwise convolution.
+        pointwise_gcc: (groups, channels, channels), groups * channels = n; None: no pointwise convolution.
+        dilation: dilation of the depthwise convolution.
     """
 
     depthwise_n1kk: Tensor
@@ -43,8 +43,8 @@ def separable(
 
     Args:
         x_bnhw: feature map.
-        convolutions: their results have the same order.
-        stride: of the depthwise convolutions; 2 halves the image, rounding up.
+        convolutions: the convolutions, in the order of the results.
+        stride: stride of the depthwise convolutions; 2 halves the image, rounding up.
         norm: normalization before the ReLU.
 
     Returns:
@@ -69,14 +69,14 @@ def separable(
 
 
 def grouped_product(x_bnhw: Tensor, matrix_goi: Tensor) -> Tensor:
-    """A 1x1 convolution of every group of channels: one product with a block-diagonal matrix, which beats small ones."""
-    # What torch.block_diag gives, but in one piece: that copies block by block, on a GPU each with a launch of its own.
+    """A 1x1 convolution of every group of channels, as one product with a block-diagonal matrix; faster than many small ones."""
+    # Same result as torch.block_diag, which copies block by block and launches one GPU kernel for each.
     blocks_gogi = torch.diag_embed(matrix_goi.permute(1, 2, 0), dim1=0, dim2=2)
     return channel_product(x_bnhw, blocks_gogi.flatten(2).flatten(0, 1))
 
 
 def _fits(x_bnhw: Tensor, convolutions: Sequence[Separable]) -> bool:
-    """Whether the weights are what the kernels take."""
+    """Whether the kernels accept the weights."""
     n = x_bnhw.shape[1]
     tensors: list[Tensor | None] = []
     for weight, matrix, dilation in convolutions:
@@ -92,7 +92,7 @@ def _fits(x_bnhw: Tensor, convolutions: Sequence[Separable]) -> bool:
 
 
 def _fused(convolutions: Sequence[Separable]) -> bool:
-    """Whether the kernel multiplies the groups of all convolutions itself."""
+    """Whether the kernel also computes the pointwise convolutions."""
     first = convolutions[0].pointwise_gcc
     if first is None or first.shape[-1] not in _GROUPS:
         return False
@@ -152,11 +152,11 @@ define(
     _save,
     _backward,
 )
-# Gradients of the ReLU's argument, then of the depthwise and the pointwise weights.
+# Returns the gradients of the ReLU's argument, of the depthwise weights, and of the pointwise weights.
 define(
     "separable_backward(Tensor x, Tensor? mean, Tensor? inv_std, Tensor[] gz, Tensor[] depthwise, Tensor[] pointwise, "
     "int[] dilation, int stride, bool weights) -> Tensor[]",
-    # `new_empty`, not `empty_like`: the kernel writes weights densely, one after the other.
+    # `new_empty` instead of `empty_like`, because the kernel writes weights contiguously.
     lambda x, mean, inv_std, gz, depthwise, pointwise, dilation, stride, weights: [
         empty(x, *x.shape),
         *(w.new_empty(w.shape) for w in (*depthwise, *pointwise) if weights),

@@ -1,4 +1,4 @@
-"""Many searches side by side: a grid over seeds, methods and settings, carried out in slots and summed up over the seeds."""
+"""Sweeps: a grid of searches over seeds, methods and settings, run in parallel and summarized over the seeds."""
 
 from adarts.sweeping.grid import Point, grid
 from adarts.sweeping.sweep import SweepResult, run_sweep

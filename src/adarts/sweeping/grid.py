@@ -1,4 +1,4 @@
-"""The points of a sweep: every combination of what varies, each a complete search that is checked before any of them runs."""
+"""The points of a sweep: all combinations of the varied settings, each a complete search, all checked before the first runs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from adarts.searching import SearchTask
 from adarts.searching.config import checked_search, search_layers
 from adarts.searching.phases import checked_phases
 
-_MOST = 10_000  # points; more are a slip of the pen, such as a seed range with a digit too many
+_MOST = 10_000  # points; more are probably a mistake, such as a seed range with an extra digit
 
 
 @dataclass(frozen=True)
@@ -33,10 +33,10 @@ class Point:
     """One search of a sweep.
 
     Attributes:
-        name: of its folder.
-        settings: where it stands in the grid: method, what else varies, and the seed.
-        config: the whole search.
-        epochs: in all phases of the method.
+        name: name of its folder.
+        settings: its position in the grid: method, other varied settings, and seed.
+        config: the complete configuration.
+        epochs: epochs of all phases.
     """
 
     name: str
@@ -48,37 +48,37 @@ class Point:
 def grid(
     vary: Mapping[str, Sequence[Any]], given: Mapping[str, Any] | None = None, config_file: Path | str | None = None
 ) -> list[Point]:
-    """All combinations of what varies, the first seed of all of them first: a sweep that stops early can be compared.
+    """All combinations of the varied settings. The first seed of all combinations comes first, so partial sweeps are comparable.
 
     Args:
-        vary: the values of each setting that varies, by its dotted name: ``{"seed": range(3), "edge.k": [2, 4]}``.
-        given: settings that hold for all points, as for :func:`adarts.searching.search_config`.
+        vary: dotted name of a setting -> its values: ``{"seed": range(3), "edge.k": [2, 4]}``.
+        given: settings of all points, as for :func:`adarts.searching.search_config`.
         config_file: a YAML file with some or all settings.
 
     Raises:
-        ConfigError: a name, a value or a combination that cannot work, or two points that are the same search.
+        ConfigError: a name, value or combination is invalid, or two points are the same search.
     """
     common = checked(SearchConfig, given or {})
     if name := next((name for name in ("run.run_dir", "run.resume") if _holds(common, name)), None):
-        raise ConfigError(f"{name} is for a single search; a sweep has a folder of its own, and always goes on")
+        raise ConfigError(f"{name} is for a single search; a sweep has its own folder and always continues")
     axes = _axes(vary, common)
     if (number := math.prod(map(len, axes.values()))) > _MOST:
-        raise ConfigError(f"the sweep would have {number:,} points; at most {_MOST:,} are taken")
+        raise ConfigError(f"the sweep would have {number:,} points; at most {_MOST:,} are allowed")
     points = [_point(dict(zip(axes, values, strict=True)), common, config_file) for values in product(*axes.values())]
     ((name, number),) = Counter(point.name for point in points).most_common(1)
     if number > 1:
-        raise ConfigError(f"two points would share the folder {name}; leave one out, or give it a sweep of its own")
+        raise ConfigError(f"two points would share the folder {name}; remove one, or run it in another sweep")
     return points
 
 
 def require_possible(points: Sequence[Point]) -> None:
-    """Refuse points that would fail before their first step: without images, or with a supernet that cannot be built.
+    """Check that the points would not fail before their first step: read the images and build the supernets.
 
-    Each data set is read once, which also sees to its download before several processes could begin one.
+    Each data set is read once, so it is also downloaded only once, before the processes start.
 
     Raises:
-        ConfigError: settings that do not fit together, with the point's name.
-        DataError: images that are not there, or cannot be used.
+        ConfigError: settings do not fit together; the message names the point.
+        DataError: images are missing or unusable.
     """
     designs: dict[str, Point] = {}
     for point in points:
@@ -95,15 +95,17 @@ def require_possible(points: Sequence[Point]) -> None:
 
 
 def _axes(vary: Mapping[str, Sequence[Any]], common: Mapping[str, Any]) -> dict[str, Sequence[Any]]:
-    """The values of each axis, checked one by one; seeds last in a name, but outermost in the order."""
+    """The checked values of each axis; the seed comes first, i.e. it varies most slowly."""
     counts = compared_settings(SearchConfig())
     circumstances = {name for name in fields(SearchConfig) if not _holds(counts, name)}
     axes: dict[str, Sequence[Any]] = {}
     for name, values in vary.items():
         if isinstance(values, str) or len(values) == 0:
-            raise ConfigError(f"{name}: a sweep needs a list of values to vary it, not {values!r}")
+            raise ConfigError(f"{name}: a sweep needs a list of values, not {values!r}")
         if name in circumstances:
-            raise ConfigError(f"{name} says how a search is carried out, not what it is; give it once for all points")
+            raise ConfigError(
+                f"{name} only controls how a search is run, so it cannot vary; give it once for all points"
+            )
         if _holds(common, name):
             raise ConfigError(f"{name} is both given and varied; choose one of them")
         axes[name] = [value_at(checked(SearchConfig, nested(name, value)), name) for value in values]
@@ -118,20 +120,20 @@ def _point(values: Mapping[str, Any], common: Mapping[str, Any], config_file: Pa
         config = checked_search(layers)
         epochs = sum(phase.epochs for phase in checked_phases(config, create(config)))
     for name in varied:
-        if name.startswith("options."):  # as the method reads it, so that 1 and 1.0 are one folder
+        if name.startswith("options."):  # as the method reads it, so that 1 and 1.0 give the same folder
             settings[name] = config.options[name.removeprefix("options.")]
     return Point(_name(settings), settings, config, epochs)
 
 
 def _name(settings: Mapping[str, Any]) -> str:
-    """Of the folder: the method, what else varies, the seed."""
+    """Name of the folder: method, other varied settings, seed."""
     words = (f"{name}={shown(value)}" for name, value in settings.items() if name not in ("method", "seed"))
     text = "-".join([settings["method"], *words, f"seed{settings['seed']}"])
     return re.sub(r"[^A-Za-z0-9._=+-]+", "-", text).strip("-.")
 
 
 def _holds(values: Mapping[str, Any], name: str) -> bool:
-    """Whether a nested mapping has a dotted name."""
+    """Whether a nested mapping contains a dotted name."""
     try:
         value_at(values, name)
     except (KeyError, TypeError):
@@ -141,7 +143,7 @@ def _holds(values: Mapping[str, Any], name: str) -> bool:
 
 @contextmanager
 def _named(name: str) -> Iterator[None]:
-    """Say with an error whose it is."""
+    """Add the point's name to error messages."""
     try:
         yield
     except (ConfigError, DataError) as error:

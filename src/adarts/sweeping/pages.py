@@ -1,4 +1,4 @@
-"""The results of a sweep as files: `sweep.json` for programs, `sweep.md` for people."""
+"""The result files of a sweep: `sweep.json` and `sweep.md`."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from adarts.sweeping.results import PointResult, SeedGroup
 
 
 def content(outcomes: Sequence[PointResult], found: Sequence[SeedGroup], facts: Mapping[str, Any]) -> dict[str, Any]:
-    """What `sweep.json` holds.
+    """The content of `sweep.json`.
 
     Args:
-        outcomes: of all points.
-        found: the points summed up over seeds.
-        facts: what else there is to know: environment, slots, threads.
+        outcomes: results of all points.
+        found: results summarized over the seeds.
+        facts: environment, slots, threads.
     """
     points = [
         {
@@ -35,7 +35,7 @@ def content(outcomes: Sequence[PointResult], found: Sequence[SeedGroup], facts: 
 
 
 def page(title: str, outcomes: Sequence[PointResult], found: Sequence[SeedGroup], facts: Mapping[str, Any]) -> str:
-    """What `sweep.md` holds."""
+    """The content of `sweep.md`."""
     machine = facts["environment"]
     rows = [
         [f"[{o.point.name}](points/{o.point.name})", o.state, o.error or figures_in_words(o.figures)] for o in outcomes
@@ -44,12 +44,12 @@ def page(title: str, outcomes: Sequence[PointResult], found: Sequence[SeedGroup]
 
 - command: `{machine["command"] or "from Python"}`
 - machine: {machine["cpu"]}, {machine["cores"]} cores, {machine["device"]}
-- searches at a time: {facts["slots"]}, threads of each: {facts["threads"]}
+- searches at once: {facts["slots"]}, threads per search: {facts["threads"]}
 - adarts {machine["adarts"]}, commit {machine["git_commit"] or "unknown"}, torch {machine["torch"]}, Python {machine["python"]}
 - started: {machine["started"]}
 
-Mean ± sample standard deviation over the seeds, after the last epoch. The accuracies are those of the supernet in
-training, on the images of the weights (train) and of the alphas, and measured after the epoch (supernet).
+Mean ± sample standard deviation over the seeds, after the last epoch. Accuracies of the supernet: during training on the
+images for the weights (train) and for the alphas (alphas), and measured after the epoch (supernet).
 
 {summary(found)}
 
@@ -60,7 +60,7 @@ training, on the images of the weights (train) and of the alphas, and measured a
 
 
 def summary(found: Sequence[SeedGroup]) -> str:
-    """The table of the groups: aligned, so that it reads well on a terminal, and Markdown, too."""
+    """The table of the groups, in Markdown and aligned for the terminal."""
     settings = list(dict.fromkeys(name for group in found for name in group.settings))
     figures = list(dict.fromkeys(name for group in found for name in group.figures))
     rows = [
@@ -76,13 +76,13 @@ def summary(found: Sequence[SeedGroup]) -> str:
 
 
 def figures_in_words(figures: Mapping[str, float]) -> str:
-    """The figures of one point in one line."""
+    """The figures of a point in one line."""
     words = {_heading(name): (value, *_form(name)) for name, value in figures.items()}
     return ", ".join(f"{heading} {form(value)}{unit}" for heading, (value, form, unit) in words.items())
 
 
 def _form(name: str) -> tuple[Callable[[float], str], str]:
-    """How a number is written, and its unit."""
+    """The format of a number, and its unit."""
     if name.endswith("_accuracy"):
         return lambda value: f"{100 * value:.1f}", " %"
     if name == "seconds":

@@ -1,4 +1,4 @@
-"""What the points of a sweep found: read from their run folders, then summed up over the seeds."""
+"""The results of a sweep's points, read from their run folders and summarized over the seeds."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _ACCURACIES = ("train_accuracy", "alphas_accuracy", "supernet_accuracy")
 
 @dataclass
 class PointResult:
-    """A point, and what is known of it by now.
+    """A point and its results so far.
 
     Attributes:
         point: the search.
         folder: its run folder.
-        state: where it is.
-        error: why it failed, in one line.
-        began: when it was started here, by the monotonic clock.
-        ran: seconds that it ran here, after it ended.
-        epochs: that are done.
-        figures: numbers by name, such as ``skips.normal``; all of them once it is finished.
+        state: its state.
+        error: the reason of a failure, in one line.
+        began: start time in this process, by the monotonic clock.
+        ran: seconds of its run in this process, once it has ended.
+        epochs: finished epochs.
+        figures: numbers by name, such as ``skips.normal``; complete once it is finished.
         collapsed: whether the normal cell of a finished point has too many skip connections.
     """
 
@@ -44,14 +44,14 @@ class PointResult:
     collapsed: bool = False
 
     def look(self) -> None:
-        """Read how far the search is."""
+        """Read the progress of the search."""
         records = Metrics(self.folder / "metrics.jsonl").read()
         self.epochs = len(records)
         if records:
             self.figures = accuracies(records[-1]) | _by_kind("skips", records[-1]["skips"])
 
     def finish(self) -> None:
-        """Read what the finished search found; a :class:`CheckpointError` where a file in its run folder is damaged."""
+        """Read the results of the finished search; raises :class:`CheckpointError` if a file is damaged."""
         run = read_run(self.folder)
         self.figures = _by_kind("skips", run.summary["skips"])
         if run.genotype is not None:
@@ -64,13 +64,13 @@ class PointResult:
 
 @dataclass(frozen=True)
 class SeedGroup:
-    """The finished points that differ in the seed alone.
+    """Finished points that differ only in the seed.
 
     Attributes:
-        settings: what they have in common: the method, and what else varies.
-        seeds: of the finished points.
-        collapsed: how many of them collapsed.
-        figures: by name.
+        settings: the method and the other varied settings.
+        seeds: seeds of the finished points.
+        collapsed: number of collapsed searches.
+        figures: spread of each figure over the seeds, by name.
     """
 
     settings: Mapping[str, Any]
@@ -80,7 +80,7 @@ class SeedGroup:
 
 
 def accuracies(record: Mapping[str, Any]) -> dict[str, float]:
-    """Those that a metrics record has: of the last epoch on the images of the weights and of the alphas, of the supernet."""
+    """The accuracies in a metrics record: on the images for the weights, on those for the alphas, and of the supernet."""
     return {name: record[name] for name in _ACCURACIES if record.get(name) is not None}
 
 
@@ -89,7 +89,7 @@ def _by_kind(name: str, numbers: Mapping[str, int]) -> dict[str, float]:
 
 
 def groups(outcomes: Sequence[PointResult]) -> list[SeedGroup]:
-    """Sum up what is finished over the seeds, by method and what else varies."""
+    """Summarize the finished points over the seeds, by method and other varied settings."""
     members: dict[str, list[PointResult]] = {}
     for outcome in outcomes:
         common = members.setdefault(repr({**outcome.point.settings, "seed": None}), [])

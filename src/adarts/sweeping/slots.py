@@ -1,4 +1,4 @@
-"""Child processes side by side: so many at once, each with its own cores and threads, none left behind."""
+"""Run child processes in parallel, each with its own cores and threads; none is left behind."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from pathlib import Path
 
 _CHILD = Path(__file__).with_name("child.py")
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-_PATIENCE = 10.0  # seconds that children get to end at once before they are killed
+_PATIENCE = 10.0  # seconds for children to end before they are killed
 
 
 @dataclass(frozen=True)
 class Job:
-    """What a child does: its name, the program and its arguments, and the file that what it says is added to."""
+    """A job: its name, the program and its arguments, and the file to which its output is appended."""
 
     name: str
     command: Sequence[str]
@@ -29,7 +29,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Ended:
-    """A child that ended: the name of its job, its exit code (negative where a signal ended it), its last words in one line."""
+    """A finished child: name of its job, exit code (negative if a signal ended it), last line of its output."""
 
     name: str
     code: int
@@ -45,12 +45,12 @@ class _Child:
 
 
 class Slots(AbstractContextManager["Slots"]):
-    """Carries out jobs in their order, so many at once; leaving ``with`` ends whatever still runs.
+    """Runs jobs in order, `number` at once; leaving ``with`` ends those still running.
 
     Args:
-        jobs: what to do.
-        number: of children at once.
-        threads: of each child.
+        jobs: the jobs.
+        number: number of children at once.
+        threads: threads per child.
     """
 
     def __init__(self, jobs: Sequence[Job], number: int, threads: int) -> None:
@@ -61,11 +61,11 @@ class Slots(AbstractContextManager["Slots"]):
 
     @property
     def busy(self) -> bool:
-        """Whether anything runs or waits."""
+        """Whether a job is running or waiting."""
         return bool(self._waiting or self._children)
 
     def fill(self) -> list[str]:
-        """Start waiting jobs in the free slots; their names."""
+        """Start waiting jobs in the free slots; return their names."""
         started = []
         while self._waiting and self._free:
             job = self._waiting.popleft()
@@ -74,7 +74,7 @@ class Slots(AbstractContextManager["Slots"]):
         return started
 
     def ended(self) -> list[Ended]:
-        """The children that ended since the last time."""
+        """The children that ended since the last call."""
         gone = []
         for child in list(self._children):
             if (code := child.process.poll()) is not None:
@@ -84,14 +84,14 @@ class Slots(AbstractContextManager["Slots"]):
         return gone
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
-        """Start nothing more, and ask what runs to stop."""
+        """Start no more jobs, and send a signal to running ones."""
         self._waiting.clear()
         for child in self._children:
             child.process.send_signal(number)
 
     def __exit__(self, *_: object) -> None:
         self.stop()
-        self.stop(signal.SIGINT)  # a search that was asked before now stops at once
+        self.stop(signal.SIGINT)  # the second signal makes a search stop at once
         end = time.monotonic() + _PATIENCE
         for child in self._children:
             try:
@@ -111,7 +111,7 @@ class Slots(AbstractContextManager["Slots"]):
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env=environment,
-                process_group=0,  # Ctrl-C on the terminal is for the parent, which asks its children in its own way
+                process_group=0,  # Ctrl-C on the terminal must reach only the parent, which then stops its children
             )
             return _Child(job, process, cores, began)
 
@@ -124,7 +124,7 @@ def usable_cores() -> list[int]:
 
 
 def bindings(cores: Sequence[int], number: int, threads: int) -> list[Sequence[int]]:
-    """The cores of each of so many slots, as many for each; none where there are fewer cores than threads, which then share."""
+    """An equal share of the cores for each slot; empty if there are fewer cores than threads, so that they share all cores."""
     if number * threads > len(cores):
         return [()] * number
     share = len(cores) // number
@@ -132,7 +132,7 @@ def bindings(cores: Sequence[int], number: int, threads: int) -> list[Sequence[i
 
 
 def _last_words(child: _Child, code: int) -> str:
-    """The command line's one line for an error, else the last line of any kind, else how the child ended."""
+    """The one-line error message of the command line, else the last line of output, else how the child ended."""
     with child.job.log.open("rb") as log:
         log.seek(child.log_began)
         lines = [line.strip() for line in log.read().decode(errors="replace").splitlines() if line.strip()]

@@ -1,13 +1,13 @@
-"""A whole sweep: every point a complete search in its own run folder, carried out by a process of its own.
+"""Run a sweep: every point is a complete search with its own process and run folder.
 
     runs/sweep/NAME/
-        points/POINT/       the run folder of a search
-        configs/POINT.yaml  what its process was given
-        logs/POINT.txt      what its process said
+        points/POINT/       run folder of a search
+        configs/POINT.yaml  configuration of its process
+        logs/POINT.txt      output of its process
         sweep.json  sweep.md
 
-Nothing else is remembered: whether a point is finished is seen from its run folder. So the same sweep again goes on wherever
-it was, however it ended.
+There is no other state: the run folder of a point shows whether it is finished. So the same sweep can be continued however it
+ended.
 """
 
 from __future__ import annotations
@@ -36,19 +36,25 @@ from adarts.sweeping.slots import Job, Slots, usable_cores
 from adarts.sweeping.watch import Watch
 
 _PARTS = ("points", "configs", "logs")
-_FILES = ("sweep.json", "sweep.md", "report.html", "stability.json", "stability.svg")  # three by other commands
-_STOPPED = (143, -signal.SIGTERM)  # exit codes of a search that did as it was asked
+_FILES = (
+    "sweep.json",
+    "sweep.md",
+    "report.html",
+    "stability.json",
+    "stability.svg",
+)  # the last three by other commands
+_STOPPED = (143, -signal.SIGTERM)  # exit codes of a search that stopped on request
 _POLL_SECONDS = 0.1
-_ORPHAN_SECONDS = 60.0  # that the searches of a sweep that was killed get to reach a checkpoint
+_ORPHAN_SECONDS = 60.0  # time for searches of a killed sweep to reach a checkpoint
 
 
 @dataclass(frozen=True)
 class SweepResult:
-    """What a sweep found, and where it lies.
+    """Result of a sweep.
 
     Attributes:
-        folder: of the sweep.
-        summary: what ``sweep.json`` holds.
+        folder: folder of the sweep.
+        summary: content of ``sweep.json``.
     """
 
     folder: Path
@@ -56,20 +62,20 @@ class SweepResult:
 
 
 def run_sweep(points: Sequence[Point], slots: int = 1, sweep_dir: Path | None = None) -> SweepResult:
-    """Carry out all points, or what is left of them.
+    """Run all points that are not finished yet.
 
     Args:
-        points: the searches; :func:`adarts.sweeping.grid` makes them. ``run.threads`` is that of each search, by default as many
-            as a slot has cores; ``run.time_limit`` is that of the whole sweep.
-        slots: searches at once.
-        sweep_dir: the folder; points that are finished there are left as they are, others are continued. None makes a new
-            one in ``run.runs``.
+        points: the searches, from :func:`adarts.sweeping.grid`. ``run.threads`` applies to each search (default: the number of
+            cores of its slot), ``run.time_limit`` to the whole sweep.
+        slots: searches to run at once.
+        sweep_dir: folder of the sweep; finished points in it are kept, others are continued. None makes a new one in
+            ``run.runs``.
 
     Raises:
-        ConfigError: settings that cannot work together; nothing was started.
-        DataError: images that cannot be used; nothing was started.
-        CheckpointError: a folder that is damaged, locked or of another configuration.
-        Stopped: a signal or the time limit ended the sweep, all searches at a checkpoint.
+        ConfigError: settings do not fit together; nothing was started.
+        DataError: images are unusable; nothing was started.
+        CheckpointError: a folder is damaged, locked, or belongs to another configuration.
+        Stopped: a signal or the time limit ended the sweep; all searches are at a checkpoint.
         AdartsError: points failed; all others are finished.
     """
     if not points or slots < 1:
@@ -100,7 +106,7 @@ class _Sweep:
             self.environment = environment(self.device, self.points[0].config.run.precision)
             done = len(self.rows) - len(waiting)
             self.console.print(f"sweep folder: {self.folder}")
-            self.console.print(f"{len(self.rows)} points, {done} of them finished before; {self.slots} at a time")
+            self.console.print(f"{len(self.rows)} points, {done} already finished; running {self.slots} at once")
             with signals.deferred():
                 asked = self._run(waiting, signals)
                 result = self._write()
@@ -110,7 +116,7 @@ class _Sweep:
             lock.release()
 
     def _check(self) -> list[PointResult]:
-        """Refuse what cannot work before anything is made or started; the rows that are left to do."""
+        """Check all points before anything is created or started; return the unfinished ones."""
         _require_sweep_folder(self.folder)
         waiting = []
         for row in self.rows:
@@ -125,13 +131,13 @@ class _Sweep:
         return waiting
 
     def _config(self, row: PointResult) -> SearchConfig:
-        """The search as its own process carries it out."""
+        """The configuration for the process of a point."""
         changes = {"run_dir": row.folder, "resume": False, "threads": self.threads, "time_limit": None}
         config = row.point.config
         return config.model_copy(update={"run": config.run.model_copy(update=changes)})
 
     def _run(self, waiting: Sequence[PointResult], signals: StopSignals) -> Stopped | None:
-        """Carry out the points; who asked to stop, if anyone did."""
+        """Run the points; return the request to stop, if there was one."""
         asked: Stopped | None = None
         with (
             Watch(self.rows, self.console) as watch,
@@ -162,7 +168,7 @@ class _Sweep:
         return self.folder / "logs" / f"{name}.txt"
 
     def _write(self) -> SweepResult:
-        """Sum up, show and keep what there is by now."""
+        """Summarize, print and write the results so far."""
         for row in self.rows:
             if row.state == "finished":
                 row.finish()
@@ -180,7 +186,7 @@ class _Sweep:
         return SweepResult(self.folder, whole)
 
     def _judge(self, asked: Stopped | None) -> None:
-        """Raise what a caller must know: that it was stopped, or that points failed."""
+        """Raise an error if the sweep was stopped or points failed."""
         again = self.environment["command"]
         again = f"{again}{'' if self.named else f' --sweep-dir {self.folder}'}" if again else "the same call"
         number = sum(row.state == "finished" for row in self.rows)
@@ -189,21 +195,21 @@ class _Sweep:
             raise Stopped(f"{asked}, {done}, in {self.folder}; continue with: {again}", asked.exit_code)
         if failed := [row.point.name for row in self.rows if row.state == "failed"]:
             which = f"{', '.join(failed)} (logs in {self.folder / 'logs'})"
-            raise AdartsError(f"{len(failed)} of {len(self.rows)} points failed: {which}; try them again with: {again}")
+            raise AdartsError(f"{len(failed)} of {len(self.rows)} points failed: {which}; retry them with: {again}")
 
 
 def _require_sweep_folder(folder: Path) -> None:
-    """Refuse the folder of something else, and one that another sweep works on."""
+    """Refuse a folder that is not a sweep's, or that another sweep is using."""
     if not folder.is_dir():
         return
     inside = {entry.name for entry in folder.iterdir() if not entry.name.startswith(".")}
     if inside - {*_PARTS, *_FILES}:
-        raise CheckpointError(f"{folder} is not the folder of a sweep, and not empty; choose another --sweep-dir")
+        raise CheckpointError(f"{folder} is neither empty nor the folder of a sweep; choose another --sweep-dir")
     require_free(folder)
 
 
 def _wait_until_free(folder: Path, console: Console) -> None:
-    """Wait for a search that lost its sweep and is on the way to a checkpoint; one that goes on is somebody else's."""
+    """Wait for a search of a killed sweep to reach its checkpoint; raise if the folder stays in use."""
     end, told = time.monotonic() + _ORPHAN_SECONDS, False
     while True:
         try:

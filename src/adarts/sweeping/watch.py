@@ -1,4 +1,4 @@
-"""A sweep while it runs: a table that lives on a terminal, and one line an event elsewhere."""
+"""Progress of a sweep: a live table on a terminal, or one line per event elsewhere."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from adarts.report.numbers import duration
 from adarts.sweeping.pages import figures_in_words
 from adarts.sweeping.results import PointResult, State
 
-_MARGIN = 3  # lines of the terminal that are not for rows
+_MARGIN = 3  # lines of the terminal not used for rows
 
 
 class Watch(AbstractContextManager["Watch"]):
-    """Shows the rows as they change; between ``with`` and its end on a terminal as a table that lives.
+    """Shows the state of the points; inside ``with``, on a terminal, as a live table.
 
     Args:
         rows: the points.
-        console: where to show them.
+        console: the console.
     """
 
     def __init__(self, rows: Sequence[PointResult], console: Console) -> None:
@@ -33,14 +33,14 @@ class Watch(AbstractContextManager["Watch"]):
         self._live = Live(console=console, get_renderable=self._table, refresh_per_second=1)
 
     def started(self, name: str) -> None:
-        """A point was started."""
+        """Report that a point was started."""
         row = self.rows[name]
         row.state, row.began = "running", time.monotonic()
         row.look()
-        self._tell(f"started {name}" + (f", which had {_progress(row)} epochs" if row.epochs else ""))
+        self._tell(f"started {name}" + (f" at epoch {_progress(row)}" if row.epochs else ""))
 
     def ended(self, name: str, state: State, error: str | None = None, log: Path | None = None) -> None:
-        """A point ended."""
+        """Report that a point ended."""
         row = self.rows[name]
         row.state, row.error, row.ran = state, error, time.monotonic() - row.began
         row.look()
@@ -71,7 +71,7 @@ class Watch(AbstractContextManager["Watch"]):
 
 
 def points_table(rows: Sequence[PointResult], height: int) -> Table:
-    """All rows; where there are more than fit, those that run or failed, and how many others there are."""
+    """A table of all points; if they do not fit, only of running and failed ones. The caption counts all."""
     counts: Mapping[State, int] = Counter(row.state for row in rows)
     caption = ", ".join(f"{number} {state}" for state, number in counts.items())
     grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), caption=caption, caption_justify="left")
@@ -86,5 +86,5 @@ def points_table(rows: Sequence[PointResult], height: int) -> Table:
 
 
 def _progress(row: PointResult) -> str:
-    """Epochs that are done, of how many."""
+    """Finished epochs / all epochs."""
     return f"{row.epochs}/{row.point.epochs}"

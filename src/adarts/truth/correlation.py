@@ -1,7 +1,7 @@
-"""Whether a supernet knows which cells are good: its shared weights and the true accuracies of NAS-Bench-201, side by side.
+"""Correlate accuracies with a supernet's shared weights with the true accuracies of NAS-Bench-201.
 
-A seeded sample of cells, the one that the search found among them, is measured with the supernet's weights. What is compared is
-the order: Spearman's rho and Kendall's tau.
+A seeded sample of cells, including the derived cell, is measured with the supernet's weights. The ranks are compared by
+Spearman's rho and Kendall's tau.
 
 Shape suffixes: e edges, o operations.
 """
@@ -34,16 +34,16 @@ Watch = Callable[[Sequence[Truth]], Iterable[Truth]]
 
 @dataclass(frozen=True)
 class SampleOfCells:
-    """Which cells are measured, and how.
+    """The cells to measure.
 
     Attributes:
-        number: of cells, the one that was found among them; all where the supernet holds fewer.
-        seed: of the draw.
-        weight: of the one operation that every edge keeps. In the derived network it is 1; in the search the operations of
-            an edge share 1.
+        number: number of cells, including the derived one; all cells if the supernet contains fewer.
+        seed: seed of the sample.
+        weight: weight of the single operation on every edge. It is 1 in the derived network; in the search, the weights of an
+            edge's operations add up to 1.
 
     Raises:
-        ConfigError: a weight that is not positive, or fewer than two cells.
+        ConfigError: the weight is not positive, or there are fewer than two cells.
     """
 
     number: int = 100
@@ -52,14 +52,14 @@ class SampleOfCells:
 
     def __post_init__(self) -> None:
         if not 0 < self.weight < math.inf:
-            raise ConfigError(f"--weight {self.weight}: operations without a positive weight say nothing")
+            raise ConfigError(f"--weight {self.weight}: the weight must be positive and finite")
         if self.number < 2:
-            raise ConfigError(f"--cells {self.number}: an order needs two cells at least")
+            raise ConfigError(f"--cells {self.number}: a correlation needs at least two cells")
 
 
 @dataclass(frozen=True)
 class MeasuredCell:
-    """A cell as the supernet sees it: loss and accuracy with the shared weights, in [0, 1]; and the truth."""
+    """A cell with its true accuracies, and its loss and accuracy (in [0, 1]) with the shared weights."""
 
     truth: Truth
     loss: float
@@ -68,15 +68,15 @@ class MeasuredCell:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How the supernet and the truth on one data set agree.
+    """Agreement of the supernet with the true accuracies on one data set. Accuracies are in percent.
 
     Attributes:
-        spearman, kendall: of the accuracies; None where either side says the same of all cells.
-        derived: true accuracy, in percent, of the cell that the search found.
-        first: of the cell that the supernet puts first in the sample.
-        best_of_sample: of the best one in it.
-        mean_of_all: mean of all cells of the space, which is what choosing blindly is worth.
-        best_of_all: of the best one of them.
+        spearman, kendall: rank correlations; None if either side gives all cells the same accuracy.
+        derived: true accuracy of the derived cell.
+        first: true accuracy of the cell that the supernet ranks first in the sample.
+        best_of_sample: highest true accuracy in the sample.
+        mean_of_all: mean true accuracy of all cells in the space, i.e. of a random choice.
+        best_of_all: highest true accuracy in the space.
     """
 
     spearman: float | None
@@ -90,12 +90,12 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Correlation:
-    """What was measured.
+    """Result of :func:`correlate`.
 
     Attributes:
-        measured: the sample, the cell that was found first.
-        agreements: by data set.
-        cells_in_supernet: that the sample could be drawn from.
+        measured: the sample; the derived cell comes first.
+        agreements: agreement by data set.
+        cells_in_supernet: number of cells that the supernet contains.
     """
 
     measured: list[MeasuredCell]
@@ -103,7 +103,7 @@ class Correlation:
     cells_in_supernet: int
 
     def content(self) -> dict[str, Any]:
-        """As plain data, for a file."""
+        """The result as plain data for JSON."""
 
         def entry(one: MeasuredCell) -> dict[str, Any]:
             accuracies = {dataset: one.truth.on(dataset).test for dataset in DATA_SETS}
@@ -126,30 +126,31 @@ def correlate(
     cells: SampleOfCells | None = None,
     watch: Watch = iter,
 ) -> Correlation:
-    """Compare a supernet with the truth.
+    """Compare a supernet with the true accuracies.
 
     Args:
-        supernet: of a search in the space `nasbench201`, after its end.
-        found: the cell that the search found.
-        batches: the images and labels to measure with, anew at every call. The normalizations take the statistics of each
-            batch, so it must look like those that the weights learned with
-            (:func:`adarts.searching.finished.learned_batches`).
-        edges: kind -> weights of the edges (edges,), where the search has them.
+        supernet: supernet of a finished search in the space `nasbench201`.
+        found: the derived cell.
+        batches: returns an iterator over the images and labels to measure with. Normalization uses the statistics of each
+            batch, so batches must resemble those of the search (:func:`adarts.searching.finished.learned_batches`).
+        edges: edge weights (edges,) by kind, if the search has them.
         cells: the sample.
-        watch: goes over the cells while they are measured, to show how far it is.
+        watch: wraps the iteration over the cells, e.g. to show progress.
 
     Raises:
-        ConfigError: another space, or a supernet that holds no other cell, or not the one that was found.
-        DataError: `found` is no cell of the space.
+        ConfigError: another space, or a supernet that contains no other cell, or does not contain the derived one.
+        DataError: `found` is not a cell of the space.
     """
     cells = cells or SampleOfCells()
     if supernet.space != NASBENCH201:
-        raise ConfigError(f"a search in '{supernet.space.name}'; true accuracies are known of '{NASBENCH201.name}'")
+        raise ConfigError(
+            f"a search in '{supernet.space.name}'; true accuracies are known only for '{NASBENCH201.name}'"
+        )
     derived, held = truth_of(found), cells_in(supernet)
     others = [truth for truth in held if truth.index != derived.index]
     if derived not in held or not others:
-        problem = "holds no cell but the one" if derived in held else "does not hold the cell"
-        raise ConfigError(f"the supernet of this search {problem} that was found; there is nothing to compare")
+        problem = "contains only" if derived in held else "does not contain"
+        raise ConfigError(f"the supernet of this search {problem} the derived cell, so there is nothing to compare")
     chosen = [derived, *sample(min(cells.number - 1, len(others)), cells.seed, others)]
     supernet.train()
     measured = []
@@ -163,7 +164,7 @@ def correlate(
 
 
 def agreement(measured: Sequence[MeasuredCell], dataset: str) -> Agreement:
-    """How supernet and truth agree on cells, of which the first is the one that was found."""
+    """The agreement on the measured cells; the first one is the derived cell."""
     true = [one.truth.on(dataset).test for one in measured]
     seen = [one.accuracy for one in measured]
     return Agreement(
@@ -178,7 +179,7 @@ def agreement(measured: Sequence[MeasuredCell], dataset: str) -> Agreement:
 
 
 def first_of(measured: Sequence[MeasuredCell]) -> MeasuredCell:
-    """The cell that the supernet puts first; of equal accuracies, the lower loss."""
+    """The cell that the supernet ranks first; the lower loss breaks ties."""
     return max(measured, key=lambda one: (one.accuracy, -one.loss))
 
 
@@ -201,12 +202,12 @@ def picture(result: Correlation, dataset: str, what: str) -> str:
 
 
 def in_words(correlation: float | None) -> str:
-    """A correlation with two decimals; a dash where there is none."""
+    """A correlation with two decimals, or a dash for None."""
     return "–" if correlation is None else f"{correlation:.2f}"
 
 
 def cells_in(supernet: Supernet) -> list[Truth]:
-    """The cells all of whose operations the supernet still computes: a method may have dropped some."""
+    """The cells whose operations are all active in the supernet; a method may have dropped some."""
     active = supernet.active[_KIND].tolist()
     every = all(map(all, active))
     return [
@@ -217,12 +218,12 @@ def cells_in(supernet: Supernet) -> list[Truth]:
 
 
 def only(truth: Truth, edges: Mapping[str, Tensor] | None, weight: float, device: torch.device) -> ArchWeights:
-    """A pass through this cell alone: its operations have this weight, and nothing else is computed."""
+    """The weights of a pass that computes only this cell; its operations have this weight."""
     chosen_eo = F.one_hot(torch.tensor(_operation_indices(truth), device=device), len(NASBENCH201.operations))
     return ArchWeights({_KIND: weight * chosen_eo.float()}, edges, {_KIND: chosen_eo.bool()})
 
 
 def _operation_indices(truth: Truth) -> list[int]:
-    """For every edge the index of its operation, `none` among them."""
+    """The index of the operation on every edge, including `none`."""
     kept = Genotype.from_text(truth.arch).by_edge(_KIND)
     return [NASBENCH201.operations.index(kept.get(edge, "none")) for edge in NASBENCH201.edges]

@@ -1,4 +1,4 @@
-"""How far two orders of the same things agree: from 1, the same order, over 0 to -1, the reverse."""
+"""Rank correlations: 1 for the same order, -1 for the reverse."""
 
 from __future__ import annotations
 

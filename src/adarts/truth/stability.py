@@ -1,6 +1,6 @@
-"""How much of what a search finds is chance: searches in NAS-Bench-201 that differ in the seed alone, side by side.
+"""Compare searches in NAS-Bench-201 that differ only in the seed, to see how much of the result is chance.
 
-True accuracy of the cells, agreement of the cells edge by edge, and agreement of the channels that attention chose.
+It compares true accuracies, the operations on each edge, and the channels that attention selected.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ from adarts.truth.table import DATA_SETS, Truth, all_truths, dataset_of, truth_o
 
 DRAWING = "stability.svg"
 _KIND = NASBENCH201.cell_kinds[0]
-_LOWEST = 15  # points below the best cell: what the drawing shows; most cells that searches find lie within
+_LOWEST = 15  # lower end of the drawing, in points below the best cell; most found cells are above it
 
 
 @dataclass(frozen=True)
 class Found:
-    """What one search found.
+    """Result of one search.
 
     Attributes:
-        seed: of the search.
-        truth: of its cell.
-        channels: the agreement of its channels over the epochs, where it was measured.
-        without_none: where it has `none`, of the cell that the last operation weights name without; None where they were not
-            recorded.
-        epochs: by data set, the true accuracy of the cell that the search would have named after each epoch.
+        seed: seed of the search.
+        truth: measurements of its cell.
+        channels: stability of its selected channels per epoch, if measured.
+        without_none: measurements of the cell derived from the last operation weights without `none`; None if the weights were
+            not recorded. If the cell has no `none`, the same as `truth`.
+        epochs: by data set, the true accuracy of the cell derived after each epoch.
     """
 
     seed: int
@@ -53,7 +53,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """True test accuracies in percent, over the seeds: how they spread, the worst and the best."""
+    """True test accuracies in percent over the seeds: spread, worst and best."""
 
     spread: Spread
     worst: float
@@ -62,17 +62,17 @@ class Accuracy:
 
 @dataclass(frozen=True)
 class SeedGroup:
-    """The searches that differ in the seed alone.
+    """Searches that differ only in the seed.
 
     Attributes:
-        settings: what they have in common: the method, and what else varies in the sweep.
-        found: one entry a seed.
-        accuracies: by data set.
-        without_none: the same if `none` may not be chosen; empty where no search recorded its operation weights.
-        equal_edges: share of the edges with the same operation, over all pairs of seeds; None for one seed. Two cells drawn at
-            random agree on a fifth.
-        channels: share of the channels chosen in the last update of an epoch that were chosen in that of the epoch before, too,
-            mean over the epochs; over the seeds. None where no search recorded it.
+        settings: the method and the other varied settings.
+        found: one entry per seed.
+        accuracies: accuracies by data set.
+        without_none: accuracies if `none` is never chosen; empty if no search recorded its operation weights.
+        equal_edges: share of edges with the same operation, over all pairs of seeds; None for one seed. Two random cells
+            agree on a fifth.
+        channels: share of the channels selected in the last update of an epoch that were also selected in the last update of
+            the previous epoch; mean over the epochs, spread over the seeds. None if no search recorded it.
     """
 
     settings: Mapping[str, Any]
@@ -85,13 +85,13 @@ class SeedGroup:
 
 @dataclass(frozen=True)
 class StabilityResult:
-    """What was found in a sweep.
+    """Result of :func:`stability`.
 
     Attributes:
-        sweep_dir: where `stability.json` lies.
-        groups: in the order of the sweep.
-        dataset: the data set whose accuracies are shown for the searches' data.
-        anything: by data set, the accuracies of all cells of the space: what a cell drawn at random is worth.
+        sweep_dir: folder of the sweep, with `stability.json`.
+        groups: groups in the order of the sweep.
+        dataset: the data set whose accuracies are shown.
+        anything: accuracies of all cells in the space by data set, i.e. of a random cell.
     """
 
     sweep_dir: Path
@@ -101,14 +101,14 @@ class StabilityResult:
 
 
 def stability(sweep_dir: Path) -> StabilityResult:
-    """Sum up the finished searches of a sweep; `stability.json` and a drawing are written into its folder.
+    """Summarize the finished searches of a sweep; write `stability.json` and a drawing into its folder.
 
     Args:
-        sweep_dir: of the sweep; searches in other spaces are left out.
+        sweep_dir: folder of the sweep; searches in other spaces are ignored.
 
     Raises:
         DataError: no search in the space `nasbench201` is finished.
-        CheckpointError: it is no sweep, or a file in it is damaged.
+        CheckpointError: the folder is not a sweep, or a file in it is damaged.
     """
     data = set()
     members: dict[str, tuple[Mapping[str, Any], list[Found]]] = {}
@@ -118,7 +118,7 @@ def stability(sweep_dir: Path) -> StabilityResult:
         data.add(str(run.config.get("data")))
         common = {name: value for name, value in settings.items() if name != "seed"}
         _, found = members.setdefault(json.dumps(common), (common, []))
-        # The first epoch has no channels before it.
+        # The first epoch has no previous channels.
         channels = [r["channel_stability"][_KIND] for r in run.metrics if r.get("channel_stability")]
         known = [record["truth"] for record in run.metrics if record.get("truth")]
         epochs = {dataset: [truth[dataset] for truth in known] for dataset in DATA_SETS} if known else {}
@@ -139,7 +139,7 @@ def stability(sweep_dir: Path) -> StabilityResult:
 
 
 def group(settings: Mapping[str, Any], found: Sequence[Found]) -> SeedGroup:
-    """Sum up searches that differ in the seed alone."""
+    """Summarize searches that differ only in the seed."""
     truths = [one.truth for one in found]
     channels = [statistics.fmean(one.channels) for one in found if one.channels]
     without_none = [one.without_none for one in found if one.without_none is not None]
@@ -178,7 +178,7 @@ def _content(result: StabilityResult) -> dict[str, Any]:
 
 
 def picture(result: StabilityResult) -> str | None:
-    """True accuracy by epoch, a chart for each group; None where no search recorded it."""
+    """True accuracy by epoch, one chart per group; None if no search recorded it."""
     everything = result.anything[result.dataset]
     charts = []
     for one in result.groups:
@@ -198,9 +198,9 @@ def picture(result: StabilityResult) -> str | None:
     return draw(
         charts,
         min(len(charts), 3),
-        f"True accuracy on {DATA_SETS[result.dataset]} of the cell that would be derived, by epoch, in percent",
-        "mean of the seeds, in a band from the lowest to the highest; the straight line is the mean of all cells; at the lower "
-        f"edge: {_LOWEST} points below the best cell, or more",
+        f"True accuracy on {DATA_SETS[result.dataset]} of the cell derived after each epoch, in percent",
+        "mean of the seeds, in a band from the lowest to the highest; the straight line is the mean of all cells; values at the "
+        f"lower edge are {_LOWEST} points or more below the best cell",
         size=(220, 120),
     )
 
@@ -211,24 +211,24 @@ def _accuracies(truths: Sequence[Truth]) -> dict[str, Accuracy]:
 
 
 def _without_none(run: RunRecord, found: Genotype) -> Truth | None:
-    """The space's rule lets `none` win an edge; in the DARTS spaces it never does. So this says what that rule costs."""
+    """The cell without `none`, which may win an edge in this space; shows the cost of that rule."""
     if sum(map(len, found.cells[_KIND].nodes)) == len(NASBENCH201.edges):
-        return truth_of(found)  # nothing; and not every method derives its cell from the last operation weights
+        return truth_of(found)  # the cell has no `none`; not every method derives it from the last operation weights
     if not run.metrics or not (rows := run.metrics[-1].get("operation_weights")):
         return None
     return truth_of(derive(NASBENCH201, {_KIND: torch.tensor(rows[_KIND])}, rule=never_none))
 
 
 def _finished(sweep_dir: Path) -> list[tuple[Mapping[str, Any], RunRecord]]:
-    """Settings and run of every finished point."""
+    """Settings and run of every finished search in a sweep."""
     path = sweep_dir / "sweep.json"
     try:
         sweep = json.loads(path.read_bytes())
         if sweep["format"] != "adarts-sweep":
-            raise CheckpointError(f"{path} is not what a sweep writes")
+            raise CheckpointError(f"{path} was not written by a sweep")
         points = [(point["settings"], point["folder"]) for point in sweep["points"] if point["state"] == "finished"]
         return [(settings, read_run(sweep_dir / folder)) for settings, folder in points]
     except FileNotFoundError:
-        raise CheckpointError(f"{sweep_dir} is no sweep, or one that was killed: it has no sweep.json") from None
+        raise CheckpointError(f"{sweep_dir} has no sweep.json: it is not a sweep, or the sweep was killed") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"{path} is damaged: {error!r}") from error

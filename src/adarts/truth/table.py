@@ -1,7 +1,7 @@
-"""NAS-Bench-201: what the benchmark's authors measured of each of the 15,625 cells (`README.md` and `NOTICE` beside this file).
+"""NAS-Bench-201: the authors' measurements of all 15,625 cells (see `README.md` and `NOTICE` beside this file).
 
-The table is read when it is first asked. Only a cell that it does not hold as written needs the room of the spaces, and with it
-torch: a known cell is answered at once.
+The table is read on first use. A cell that is spelled as in the table is found without loading torch; other spellings need
+:mod:`adarts.spaces`, which loads it.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
     from adarts.spaces import Genotype
 
 DATA_SETS = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
-"""The data sets on which every cell was trained, and what people call them."""
+"""The data sets on which every cell was trained: name -> title."""
 
 _FILE = resources.files("adarts.truth") / "nasbench201.csv.gz"
 
 
 @dataclass(frozen=True, slots=True)
 class Accuracies:
-    """What is known of a cell on one data set; accuracies in percent.
+    """The measurements of a cell on one data set; accuracies in percent.
 
     Attributes:
         test: test accuracy after 200 epochs, mean over up to three trainings.
-        rank: of the test accuracy among all cells; 1 is the best, and equal cells share the best rank.
-        regret: percentage points that the test accuracy is below that of the best cell.
+        rank: rank of the test accuracy among all cells; 1 is the best, and equal cells share the better rank.
+        regret: difference of the test accuracy to the best cell's, in percentage points.
         validation_12: validation accuracy after 12 epochs, one training.
         test_12: test accuracy after 12 epochs, one training.
     """
@@ -47,16 +47,16 @@ class Accuracies:
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """What is known of a cell.
+    """The measurements of a cell.
 
     Attributes:
         arch: the cell as text, ``|op~0|+|op~0|op~1|+|op~0|op~1|op~2|``.
         index: its number in the benchmark.
-        cifar10: on CIFAR-10.
-        cifar100: on CIFAR-100.
-        parameters: of the network with 10 classes.
-        macs: millions of multiply-accumulates of an image; the benchmark calls them FLOPs.
-        structure: number of its structure; isomorphic cells share it, and there are 6,466.
+        cifar10: accuracies on CIFAR-10.
+        cifar100: accuracies on CIFAR-100.
+        parameters: parameters of the network with 10 classes.
+        macs: millions of multiply-accumulate operations per image; the benchmark calls them FLOPs.
+        structure: number of its structure, shared by isomorphic cells; there are 6,466 structures.
     """
 
     arch: str
@@ -68,7 +68,7 @@ class Truth:
     structure: int
 
     def on(self, dataset: str) -> Accuracies:
-        """What is known on a data set, by its name.
+        """The accuracies on a data set, by name.
 
         Raises:
             ConfigError: the cells were not trained on it.
@@ -80,13 +80,13 @@ class Truth:
 
 
 def dataset_of(data: str) -> str:
-    """The data set whose accuracies are shown to a search on some data: its own, or CIFAR-10."""
+    """The data set whose accuracies are shown for a search on this data: the same one if known, else CIFAR-10."""
     return data if data in DATA_SETS else "cifar10"
 
 
 @cache
 def all_truths() -> tuple[Truth, ...]:
-    """All cells, by their index."""
+    """All cells, in the order of their index."""
     with _FILE.open("rb") as packed, gzip.open(packed) as file:
         rows = list(csv.DictReader(io.TextIOWrapper(file, encoding="ascii")))
     cifar10, cifar100 = (_accuracies(rows, prefix) for prefix in ("c10", "c100"))
@@ -97,15 +97,15 @@ def all_truths() -> tuple[Truth, ...]:
 
 
 def lookup(arch: str) -> Truth:
-    """What is known of the cell of a text.
+    """The measurements of a cell given as text.
 
     Raises:
-        DataError: it is no cell of NAS-Bench-201; one line that says why.
+        DataError: the text is not a cell of NAS-Bench-201.
     """
     known = _by_arch().get(arch.strip())
     if known is not None:
         return known
-    from adarts.spaces.arch_string import read, write  # these load torch
+    from adarts.spaces.arch_string import read, write  # loads torch
     from adarts.spaces.limits import check_size
 
     check_size(arch)
@@ -113,10 +113,10 @@ def lookup(arch: str) -> Truth:
 
 
 def truth_of(genotype: Genotype) -> Truth:
-    """What is known of a genotype.
+    """The measurements of a genotype.
 
     Raises:
-        DataError: it is no cell of NAS-Bench-201.
+        DataError: it is not a cell of NAS-Bench-201.
     """
     from adarts.spaces import NASBENCH201
     from adarts.spaces.arch_string import write
@@ -126,7 +126,7 @@ def truth_of(genotype: Genotype) -> Truth:
 
 
 def best(dataset: str) -> Truth:
-    """The best cell of a data set.
+    """The best cell on a data set.
 
     Raises:
         ConfigError: the cells were not trained on it.
@@ -135,15 +135,15 @@ def best(dataset: str) -> Truth:
 
 
 def sample(number: int, seed: int, among: Sequence[Truth] | None = None) -> list[Truth]:
-    """Different cells, drawn uniformly.
+    """Draw distinct cells uniformly.
 
     Args:
-        number: how many.
-        seed: of the draw; a larger number with the same seed begins with the same cells.
-        among: the cells to draw from; None takes all.
+        number: number of cells.
+        seed: seed; a larger number with the same seed starts with the same cells.
+        among: the cells to draw from; None uses all.
 
     Raises:
-        ConfigError: there are not so many.
+        ConfigError: there are fewer cells.
     """
     import torch
 
@@ -157,19 +157,19 @@ def sample(number: int, seed: int, among: Sequence[Truth] | None = None) -> list
 
 
 def same_structure(truth: Truth) -> tuple[Truth, ...]:
-    """The cells isomorphic to this one, itself among them; that their accuracies differ is the noise of training."""
+    """The cells isomorphic to this one, including itself; their accuracies differ only by training noise."""
     return tuple(other for other in all_truths() if other.structure == truth.structure)
 
 
 def _accuracies(rows: Sequence[Mapping[str, str]], prefix: str) -> list[Accuracies]:
     test = [float(row[f"{prefix}_test_200"]) for row in rows]
     ascending = sorted(test)
-    ranks = {value: len(test) - place for place, value in enumerate(ascending)}  # of equal ones, the best
+    ranks = {value: len(test) - place for place, value in enumerate(ascending)}  # equal values keep the better rank
     return [
         Accuracies(
             test=value,
             rank=ranks[value],
-            regret=round(ascending[-1] - value, 4),  # the table has four decimals; the subtraction would add more
+            regret=round(ascending[-1] - value, 4),  # the table has four decimals
             validation_12=float(row[f"{prefix}_valid_12"]),
             test_12=float(row[f"{prefix}_test_12"]),
         )
