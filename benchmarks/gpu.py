@@ -65,7 +65,7 @@ def cases(adarts: Design, public: Path | None) -> Iterator[tuple[str, Design, bo
 
 
 def seconds(function: Step, count: int) -> float:
-    """Seconds of one call in a block of many, until the GPU has done them."""
+    """Mean seconds of a call in a block of `count`, including the wait for the GPU."""
     begin = timer()
     for _ in range(count):
         function()
@@ -73,7 +73,7 @@ def seconds(function: Step, count: int) -> float:
 
 
 def ceilings(device: torch.device) -> dict[str, float]:
-    """Bytes a second of a copy on the device, read and written, and floating-point operations a second of a matrix product."""
+    """Bytes per second (read and written) of a copy on the device, and floating-point operations per second of a product."""
     gpu = device.type == "cuda"
     random = torch.Generator(device).manual_seed(0)
     source = torch.randint(0, 256, (1 << (32 if gpu else 24),), dtype=torch.uint8, device=device, generator=random)

@@ -1,4 +1,4 @@
-"""Times taken in turn, peaks of memory, and under which conditions: what the scripts beside this share.
+"""Shared helpers of the benchmarks: interleaved timing, peak memory, and the conditions of a measurement.
 
 Run as a program it is the child that measures one peak: it reads the step as JSON and prints bytes. On a CPU that is the largest
 resident set while the steps run, above that of the idle process with the package imported; the child's allocator gives every
@@ -37,7 +37,7 @@ _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def parser(text: str | None) -> argparse.ArgumentParser:
-    """The options that all scripts have."""
+    """The options of all scripts."""
     options = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--channels", type=int, default=16, help="of the first cells")
     options.add_argument("--cells", type=int, default=8)
@@ -50,12 +50,12 @@ def parser(text: str | None) -> argparse.ArgumentParser:
 
 
 def warm_up(device: torch.device) -> int:
-    """Rounds before those that count: one, and on a GPU as many as come before the capture of a step, and that one."""
+    """Warm-up rounds: one, or, on a GPU, all rounds up to and including the capture of a step."""
     return WARM_UP + 2 if device.type == "cuda" else 1
 
 
 def in_turn(steps: Mapping[str, Step], repeats: int, device: torch.device) -> dict[str, list[float]]:
-    """Do every step once a round, in the same order: a machine that slows down slows all of them.
+    """Run every step once per round, in the same order, so that a slower machine affects all of them.
 
     Returns:
         The seconds of each step in the rounds after the warm-up.
@@ -73,13 +73,13 @@ def in_turn(steps: Mapping[str, Step], repeats: int, device: torch.device) -> di
 
 
 def ratio(first: Sequence[float], second: Sequence[float]) -> tuple[float, list[float]]:
-    """The ratio of the medians, and the smallest and the largest within a round: how far the ratio is to be trusted."""
+    """The ratio of the medians, and the smallest and largest ratio within a round, as its uncertainty."""
     each = [a / b for a, b in zip(first, second, strict=True)]
     return median(first) / median(second), [min(each), max(each)]
 
 
 def peak(design: Design, device: torch.device) -> int:
-    """Bytes that a step needs at most, measured in a process of its own: an allocator does not forget what came before."""
+    """Peak memory of a step in bytes, measured in its own process, because earlier steps affect the allocator."""
     threads = torch.get_num_threads()
     job = {"design": asdict(design), "device": str(device), "threads": threads}
     child_environment = {**os.environ, **MALLOC, "OMP_NUM_THREADS": str(threads)}
@@ -117,7 +117,7 @@ def main() -> None:
 
 
 def load_the_rest_of_torch() -> None:
-    """Carry out one tiny update: what torch loads at its first one, about 100 MB, belongs to the idle process."""
+    """Run one tiny update, so that the 100 MB that torch loads in its first update count as idle memory."""
     network = nn.Sequential(
         nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(4, 2)
     )

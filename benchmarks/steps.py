@@ -1,4 +1,4 @@
-"""The steps that are compared, each as plain data that a child process can be sent: ours, the textbook's, the public code's.
+"""The search steps to compare (ours, the textbook's, the public code's), as plain data for child processes.
 
 What is measured of ours is what runs: `SearchTask.step` after the warm-up, so both updates, and the batches of both with their
 augmentation. The textbook (`tests/oracles`) and the public PC-DARTS code run in their natural form: NCHW, plain optimizers, all
@@ -68,7 +68,7 @@ class Design:
     active: int | None = None
 
     def config(self) -> SearchConfig:
-        """The search whose step it is.
+        """The configuration of the search.
 
         Raises:
             ConfigError: a name, value or combination that cannot work.
@@ -83,14 +83,14 @@ class Design:
         )
 
     def step(self, device: torch.device) -> Step:
-        """What carries the step out."""
+        """A function that runs the step."""
         if self.code == "adarts":
             return our_step(self, device)
         return (textbook_step if self.code == "textbook" else public_step)(self, device)
 
 
 def synthetic(count: int, size: int) -> ImageData:
-    """Images of noise: their content changes no time, and no data set has to be there.
+    """Images of noise. The content does not affect the time, and no data set is needed.
 
     Args:
         count: at least so many, the same number of each class and an even one.

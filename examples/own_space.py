@@ -1,4 +1,4 @@
-"""A search space of one's own, with an operation of one's own: DARTS with a gated convolution in the place of the dilated ones.
+"""Your own search space and operation: DARTS with a gated convolution instead of the dilated ones.
 
 adarts search --data digits --scale smoke --space examples/own_space.py:GATED
 adarts train --data digits --scale smoke --space examples/own_space.py:GATED

@@ -1,4 +1,4 @@
-"""A search method of one's own: DARTS whose softmax gets sharper from epoch to epoch.
+"""Your own search method: DARTS with a softmax that becomes sharper from epoch to epoch.
 
 adarts search --data digits --scale smoke --method examples/sharpening.py:Sharpening --options final=0.1
 """
@@ -10,17 +10,17 @@ from adarts.methods import Method, MethodInfo
 
 
 class Sharpening(Method):
-    """Weights of the operations: softmax(alpha / tau), where tau falls from 1 to its final value along the search."""
+    """Operation weights are softmax(alpha / tau); tau falls linearly from 1 to its final value during the search."""
 
     info = MethodInfo(
         name="sharpening",
         title="DARTS with a falling temperature",
         year=2026,
         paper="none: an example",
-        changes="the softmax is undecided at first, and close to a choice in the end",
+        changes="a softmax with a falling temperature",
         cost="as darts",
         defaults={"edge": {"selector": "all", "k": 1, "attention": False}},
-        replay="epoch",  # the temperature changes with the epoch, so a GPU may repeat a recorded step no longer
+        replay="epoch",  # the temperature changes every epoch, so a GPU may replay a step only within one
     )
 
     class Options(Settings):

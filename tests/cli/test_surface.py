@@ -1,4 +1,4 @@
-"""The options of every verb are frozen: whoever adds or renames one sees it here, and says so in the changelog.
+"""Snapshot of the options of every command. If you add or rename one, say so in the changelog.
 
 To accept a change: ``python tests/cli/test_surface.py > tests/cli/surface.txt``.
 """
@@ -17,7 +17,7 @@ from adarts.cli.main import VERBS, main
 
 
 def surface() -> str:
-    """One line an option, with its verb and what it takes, read from the help that the parser writes."""
+    """One line per option, with its command and value, read from the parser's help."""
     lines = []
     deeper = [[verb, what] for verb, forms in (("truth", truth.FORMS), ("zoo", zoo.FORMS)) for what in forms]
     for words in [[verb] for verb in VERBS] + deeper:

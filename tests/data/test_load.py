@@ -1,4 +1,4 @@
-"""The sources by name: the embedded photographs, CIFAR, and what is said when one is not there."""
+"""Data sets by name: the embedded digits, CIFAR, and the messages for missing ones."""
 
 import hashlib
 import pickle

@@ -27,7 +27,7 @@ def words(kind: str, run: Path) -> list[object]:
 
 
 def wait_for(process: "subprocess.Popen[str]", file: Path) -> float:
-    """The moment at which a process has written a file."""
+    """Wait until a process has written a file; return the time."""
     while not file.exists():
         time.sleep(0.01)
         assert process.poll() is None or file.exists()
@@ -35,14 +35,14 @@ def wait_for(process: "subprocess.Popen[str]", file: Path) -> float:
 
 
 def started(run: Path, *command: object) -> tuple["subprocess.Popen[str]", float]:
-    """A process that has come to its steps: it has written its first checkpoint, at this moment."""
+    """Start a process and wait for its first checkpoint, i.e. until its steps begin; return it with the time."""
     process = adarts(*command)
     return process, wait_for(process, run / "checkpoints" / "last.pt")
 
 
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[str, float]]:
-    """The fingerprint of a run that nothing stopped, and the seconds of its steps."""
+    """The fingerprint of an uninterrupted run, and the seconds of its steps."""
 
     @cache
     def run(kind: str) -> tuple[str, float]:

@@ -1,4 +1,4 @@
-"""docs/methods.md is what its script makes of the registry and of the results."""
+"""docs/methods.md is up to date with its script, the registry and the results."""
 
 import subprocess
 import sys

@@ -1,6 +1,6 @@
 """The textbook supernet: edge by edge, as equations 1-10 and Algorithms 1-3 of the ADARTS paper read.
 
-It exists to be believed, not to be fast: whoever doubts the supernet of the package reads this one, and a test proves
+It is written to be easy to check, not to be fast. If you doubt the package's supernet, read this one; a test proves
 the two equal. It is also the yardstick for speed, so it does what the equations ask and nothing else. It imports torch
 alone. Where the paper is silent or contradicts itself:
 
@@ -41,7 +41,7 @@ SelectionByEdge = dict[tuple[int, int], Tensor]  # (cell, edge) -> channel indic
 
 @dataclass(frozen=True)
 class Design:
-    """What happens on a mixed edge besides its operations."""
+    """Design of a mixed edge, apart from its operations."""
 
     selector: str
     k: int
@@ -143,7 +143,7 @@ def skip(channels: int, stride: int) -> nn.Module:
 
 
 def candidate_operations(channels: int, stride: int) -> nn.ModuleDict:
-    """All but `none`, the zero function: its term of eq. 3 vanishes, and it only takes its share of the softmax."""
+    """All operations except `none`: its term in eq. 3 is zero, so it only takes its share of the softmax."""
     return nn.ModuleDict(
         {
             "max_pool_3x3": MaxPool(channels, stride),

@@ -67,7 +67,7 @@ def test_failed_points_do_not_stop_the_others_and_finished_ones_stay(
     wider = ["--vary", "weights.learning-rate=0.025", "--sweep-dir", folder, "--seed", "0-1"]
     assert sweep(*wider) == 0
     out, _ = capsys.readouterr()
-    assert "2 points, 1 of them finished before" in out
+    assert "2 points, 1 already finished" in out
     assert re.findall(r"started (\S+)", out) == [good.replace("seed0", "seed1")]
     assert {path: path.stat().st_mtime_ns for path in before} == before
     (group,) = json.loads((folder / "sweep.json").read_text())["groups"]

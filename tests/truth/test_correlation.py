@@ -126,7 +126,7 @@ def test_a_supernet_with_few_cells_is_measured_whole(finished_search: Path) -> N
     with pytest.raises(ConfigError, match="does not contain the derived cell"):
         correlated(task, none, 100)
     task.supernet.set_active("normal", [[False, False, False, True, False]] * 6)
-    with pytest.raises(ConfigError, match="no cell but the one that was found"):
+    with pytest.raises(ConfigError, match="contains only the derived cell"):
         correlated(task, conv, 100)
 
 

@@ -169,13 +169,13 @@ def test_training_takes_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(DataError, match="no genotype at ADARTS_V9; did you mean 'ADARTS_V2' or 'ADARTS_V1'"):
         resolve_genotype("ADARTS_V9")
     with pytest.raises(
-        DataError, match="'ResNet110' is no genotype; train a hand-designed network with --network resnet110"
+        DataError, match="'ResNet110' is not a genotype; train a hand-designed network with --network resnet110"
     ):
         resolve_genotype("ResNet110")
     with pytest.raises(DataError, match="run `adarts search` first"):
         resolve_genotype("runs/search/latest")
     for empty in ("", " "):
-        with pytest.raises(DataError, match=r"^the genotype is empty; name a search run's folder, a genotype file"):
+        with pytest.raises(DataError, match=r"^the genotype is empty; give a search run's folder, a genotype file"):
             resolve_genotype(empty)
     (tmp_path / "ADARTS_V1").write_text(zoo.get("SETN").genotype.to_text())  # a file of one's own comes first
     assert resolve_genotype("ADARTS_V1") == zoo.get("SETN").genotype

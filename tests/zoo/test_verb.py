@@ -135,8 +135,8 @@ def test_cells_are_drawn(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> 
         (["ADARTS_V7"], "did you mean 'ADARTS_V"),
         (["show"], "NAME"),
         (["show", "NOPE"], "unknown network 'NOPE'; `adarts zoo` lists what there is"),
-        (["show", "SETN", "--image-size", "0"], "from 1x1 pixels on"),
-        (["show", "SETN", "--image-size", "-3"], "from 1x1 pixels on, not -3x-3"),
+        (["show", "SETN", "--image-size", "0"], "of at least 1x1 pixels"),
+        (["show", "SETN", "--image-size", "-3"], "of at least 1x1 pixels, not -3x-3"),
         (["show", "SETN", "--cells", "-1"], "cells of at least 1, not -1"),
         (
             ["show", "SETN", "--channels", "100000000000"],

@@ -1,4 +1,4 @@
-"""The contracts of a search method and of a search space, as tests that those of your own can be put through.
+"""The contracts of search methods and search spaces, as test classes for your own ones.
 
     from adarts.testing import MethodContract, SpaceContract
     from my_package import MY_SPACE, MyMethod
@@ -9,8 +9,8 @@
     class TestMySpace(SpaceContract):
         space = MY_SPACE
 
-pytest runs them as it runs any test class. Every search in it is a real one, on the embedded photographs, of a few seconds; the
-one that is carried out to its end is shared by the tests of a class.
+pytest runs them like any test class. Every search is real and takes a few seconds on the embedded digits. The tests of a class
+share one search that runs to its end.
 """
 
 from adarts.testing.contract import EDGES, Finished, MethodContract

@@ -1,4 +1,4 @@
-"""What every search method keeps, test by test."""
+"""The contract of search methods as tests."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ EDGES: Mapping[str, Mapping[str, Any]] = {
     "all channels": {"selector": "all", "k": 1, "attention": False, "normalization": False},
     "attention": {"selector": "attention", "k": 4, "attention": True, "normalization": True},
 }
-"""Designs of the mixed edge that a method meets besides its own."""
+"""Further designs of the mixed edge with which a method is tested."""
 
 
 @dataclass(frozen=True)
 class Finished:
-    """A search that was carried out to its end: its epochs, its state, its cells before the first step and at the end."""
+    """A finished search: its epochs, final state, and cells before the first step and at the end."""
 
     epochs: list[Epoch]
     state: dict[str, Any]
@@ -57,14 +57,14 @@ class Finished:
 
 
 class MethodContract:
-    """What every method keeps.
+    """The tests that every method must pass.
 
     Attributes:
         method: the class under test.
-        steps_to_every_alpha: search steps within which every active alpha has received a gradient; more than 1 where a pass
-            samples.
-        edges: the designs of the mixed edge that the method works with, besides its own.
-        settings: what is changed in the small searches here, section by section.
+        steps_to_every_alpha: search steps after which every active alpha has received a gradient; more than 1 for methods that
+            sample operations.
+        edges: further designs of the mixed edge that the method supports.
+        settings: changes of the small searches' configuration, by section.
     """
 
     method: ClassVar[type[Method]]
@@ -77,18 +77,18 @@ class MethodContract:
         return small_search(self.method, self.settings, changes)
 
     def finished(self) -> Finished:
-        """Such a search that was carried out; the same one for all tests of a class."""
+        """A finished small search, shared by all tests of a class."""
         return _finished(type(self))  # type: ignore[arg-type]  # mypy asks the class for the hash of an instance
 
     def oracle(self, search: SearchTask, x_bchw: Tensor, arch_weights: ArchWeights) -> Tensor:
-        """Class logits by a supernet that is independent of the package's, for those who have one.
+        """Logits of an independent implementation of the supernet. Override it if you have one; otherwise the test is skipped.
 
         Args:
-            search: its supernet has just made the same pass, so that its selection of channels is known.
+            search: the search. Its supernet has just run the same pass and stores the selected channels.
             x_bchw: images in float64.
             arch_weights: weights of the pass; gradients flow through them to the alphas of the search.
         """
-        raise SkipTest("no oracle at hand")
+        raise SkipTest("no oracle")
 
     # ------------------------------------------------------------------------------------------------------- the record
 
@@ -165,7 +165,7 @@ class MethodContract:
             assert not weights[~own].any(), f"{kind}: operations that are not active have weights"
 
     def test_what_a_gpu_may_repeat_does_not_change(self) -> None:
-        """A recorded update repeats the numbers that Python knew while it was recorded."""
+        """A recorded update replays all numbers that were computed in Python while it was recorded."""
         claim = self.method.info.replay
         if claim == "never":
             raise SkipTest("no update is recorded")
@@ -261,7 +261,7 @@ class MethodContract:
     # -------------------------------------------------------------------------------------------- what some of them share
 
     def _require_gradients(self, **changes: Any) -> SearchTask:
-        """A search whose alphas were all reached within :attr:`steps_to_every_alpha`: alpha, and beta where edges are weighed."""
+        """Run a search and assert that all alphas, and betas if edges are weighted, get a gradient in time."""
         steps = self.steps_to_every_alpha
         search = self.search(search={"epochs": 2 + steps}, **changes)
         net = search.supernet
@@ -275,7 +275,7 @@ class MethodContract:
                     assert torch.isfinite(alphas.grad).all(), f"{name}: a gradient that is not finite"
                     reached[name] |= alphas.grad != 0
         wanted = {f"alphas.{kind}": active for kind, active in net.active.items()}
-        if net.design.normalization:  # an edge that enters its node alone has the weight 1, whatever its beta
+        if net.design.normalization:  # the only edge of a node has weight 1, so its beta has no gradient
             rivals = torch.tensor([len(net.space.incoming(target)) > 1 for _, target in net.space.edges])
             wanted |= {f"betas.{kind}": rivals for kind in net.space.cell_kinds}
         for name, wanted_here in wanted.items():
@@ -286,7 +286,7 @@ class MethodContract:
         return search
 
     def _moved_by(self, purpose: Purpose) -> list[bool]:
-        """Whether an update moves weights, running statistics and alphas."""
+        """Whether an update changes weights, running statistics and alphas."""
         if self.method.single_level:
             raise SkipTest("moves both with one update")
         search = at(self.search(), 1)
@@ -297,9 +297,9 @@ class MethodContract:
         return [any(moved(old, found())) for old, found in zip(before, tensors, strict=True)]
 
     def _effect_of_the_penalty(self, accumulation: int) -> Tensor:
-        """What the penalty adds to the gradient of the alphas, with the gradients of so many smaller batches added up.
+        """The part of the alphas' gradient that comes from the penalty, with gradients accumulated over micro-batches.
 
-        The normalization sees the smaller batches, so that the gradients of the loss differ; but not their difference.
+        Micro-batches change the batch statistics and thus the gradient of the loss. It cancels in the difference of the two runs.
         """
         found = []
         for penalty in (nullcontext(), patch.object(self.method, "penalty", return_value=None)):
@@ -309,20 +309,20 @@ class MethodContract:
                 torch.manual_seed(0)
                 with torch.no_grad():
                     for tensor in alphas:
-                        tensor.add_(torch.randn_like(tensor))  # some penalties vanish where a search begins
+                        tensor.add_(torch.randn_like(tensor))  # some penalties are 0 at the initial alphas
                 search.accumulation = accumulation
-                update_alphas(at(search, 2))  # and some grow with the epochs
+                update_alphas(at(search, 2))  # some penalties are 0 in the first epoch
                 found.append(gradient(alphas))
         return found[0] - found[1]
 
 
 @cache
 def _another_process() -> ProcessPoolExecutor:
-    """One for all tests: to start it takes longer than most searches here."""
+    """A process shared by all tests, because starting one takes longer than most searches here."""
     return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
 
 
-@lru_cache(maxsize=1)  # pytest runs the tests of one class after each other
+@lru_cache(maxsize=1)  # pytest runs the tests of a class consecutively
 def _finished(contract: type[MethodContract]) -> Finished:
     search = contract().search()
     first = search.genotype()

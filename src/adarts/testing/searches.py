@@ -1,4 +1,4 @@
-"""Small searches, and what tests of methods do with them."""
+"""Small searches for tests of methods, and helpers."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ SMALL: Mapping[str, Any] = {
 
 @dataclass(frozen=True)
 class Epoch:
-    """An epoch of a search: whether the warm-up was over, and whether its steps moved any alpha."""
+    """An epoch of a search: whether the warm-up was over, and whether any alpha changed."""
 
     past_warmup: bool
     moved: bool
 
 
 def small_search(method: type[Method], *changes: Mapping[str, Any], device: torch.device = CPU) -> SearchTask:
-    """A search of seconds with the published hyper-parameters of a method.
+    """A search of a few seconds with the published hyper-parameters of a method.
 
     Args:
-        method: whose; it need not be registered.
-        changes: of the configuration, section by section; later ones outweigh earlier ones.
-        device: of the search.
+        method: the method; it need not be registered.
+        changes: changes of the configuration by section; later ones override earlier ones.
+        device: device of the search.
     """
     layers: dict[str, Any] = {"method": method.info.name}
     for layer in (published_by(method), SMALL, *changes):
@@ -51,16 +51,16 @@ def small_search(method: type[Method], *changes: Mapping[str, Any], device: torc
 
 
 def at(search: SearchTask, epoch: int, step: int = 0) -> SearchTask:
-    """The search before the updates of a step."""
+    """Move a search to the start of a step."""
     search.supernet.train()
     search.go_to(epoch, step)
     return search
 
 
 def carry_out(search: SearchTask) -> list[Epoch]:
-    """Carry a search out to its end."""
+    """Run a search to its end."""
     epochs: list[Epoch] = []
-    while len(epochs) < search.epochs:  # a method may stop earlier than it was planned
+    while len(epochs) < search.epochs:  # a method may stop early
         number, alphas = len(epochs), search.supernet.alpha_parameters()
         before = snapshot(alphas)
         totals: dict[str, float] = {}
@@ -72,23 +72,23 @@ def carry_out(search: SearchTask) -> list[Epoch]:
 
 
 def snapshot(tensors: Iterable[Tensor]) -> list[Tensor]:
-    """Copies of the tensors as they are now."""
+    """Copies of the tensors."""
     return [tensor.detach().clone() for tensor in tensors]
 
 
 def moved(before: Iterable[Tensor], tensors: Iterable[Tensor]) -> list[bool]:
-    """Which of the tensors are no longer what a snapshot holds."""
+    """For each tensor, whether it differs from its snapshot."""
     return [not torch.equal(old, now) for old, now in zip(before, tensors, strict=True)]
 
 
 def assert_equal_states(one: Any, other: Any, where: str = "state") -> None:
-    """Two states of a search, or parts of them, are equal to the last bit; if not, the error says where."""
+    """Assert that two states of a search are equal to the last bit; otherwise the error says where they differ."""
     if isinstance(one, Tensor):
         assert isinstance(other, Tensor) and torch.equal(one, other), where
     elif isinstance(one, Mapping):
         assert set(one) == set(other), where
         for key, value in one.items():
-            if key == "param_groups":  # how an optimizer works, not what it has gathered; a learning rate is set anew
+            if key == "param_groups":  # settings of the optimizer; the learning rate is set in every update
                 continue
             assert_equal_states(value, other[key], f"{where}.{key}")
     elif isinstance(one, list | tuple):
@@ -100,17 +100,17 @@ def assert_equal_states(one: Any, other: Any, where: str = "state") -> None:
 
 
 def update_alphas(search: SearchTask) -> None:
-    """The update that moves the alphas."""
+    """Run the update of the alphas."""
     search.update("both" if search.method.single_level else "alphas")
 
 
 def gradient(parameters: Iterable[Tensor]) -> Tensor:
-    """The gradient of all parameters as one vector; 0 where there is none."""
+    """The gradient of all parameters as one vector; 0 for parameters without one."""
     return torch.cat([(torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in parameters])
 
 
 def gradients(search: SearchTask) -> dict[Purpose, Tensor]:
-    """Those of an update of the alphas, and of an update of the weights with the same alphas."""
+    """The gradients of an update of the alphas, and of an update of the weights with the same alphas."""
     weights, alphas = search.supernet.weight_parameters(), search.supernet.alpha_parameters()
     before = snapshot(alphas)
     torch.manual_seed(0)
@@ -124,7 +124,7 @@ def gradients(search: SearchTask) -> dict[Purpose, Tensor]:
 
 
 def with_negatives(search: SearchTask, indices: Tensor) -> SearchTask:
-    """The search, begun anew with some of its training images turned into their negatives."""
+    """A new search with the same settings, in which some training images are replaced by their negatives."""
     train = search.data.train
     pixels = train.pixels.clone()
     pixels[indices] = 255 - pixels[indices]

@@ -1,4 +1,4 @@
-"""What every search space keeps, test by test."""
+"""The contract of search spaces as tests."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ from adarts.testing.searches import assert_equal_states, moved, small_search, sn
 RULES = (strongest_edges, never_none, strongest_pairs, decided_edges, at_least(0.9))
 SEEDS = range(5)
 SIZES = ((8, 8), (9, 7))
-"""Images of an even and of an odd side."""
+"""Image sizes with even and odd sides."""
 
 
 class SpaceContract:
-    """What every space keeps.
+    """The tests that every space must pass.
 
     Attributes:
-        space: the one under test; it need not be registered before.
+        space: the space under test; it need not be registered.
     """
 
     space: ClassVar[Space]
@@ -162,7 +162,7 @@ class SpaceContract:
     # -------------------------------------------------------------------------------------------- what some of them share
 
     def _operations(self) -> Iterator[tuple[str, int]]:
-        """Every operation with every stride that an edge may have it with."""
+        """Every operation with every stride that it may have on an edge."""
         places = {
             (name, self.space.stride(kind, source)): None
             for kind in self.space.cell_kinds

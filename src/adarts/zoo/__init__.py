@@ -3,7 +3,7 @@
     adarts.zoo.get("ADARTS_V1").genotype
     adarts.create_model("ADARTS_V1", num_classes=100)
 
-Importing the room loads no torch, so that its records can be listed at once.
+Importing this package does not load torch, so listing the records is fast.
 """
 
 from adarts.zoo.catalog import entries, find, get, names, nearest_names, record, records, select

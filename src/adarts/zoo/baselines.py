@@ -1,4 +1,4 @@
-"""The records of the hand-designed networks: where they come from, what was published of them, how they are trained."""
+"""The records of the hand-designed networks: papers, published figures, training recipes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from adarts.zoo.records import Baseline
 def _recipe(
     epochs: int, batch_size: int, weight_decay: float, *, nesterov: bool = False, in_steps: bool = True, **training: Any
 ) -> dict[str, dict[str, Any]]:
-    """What all have in common: SGD with momentum 0.9 from 0.1 on, crop and flip, and nothing that belongs to cells."""
+    """The common recipe: SGD with momentum 0.9 and initial learning rate 0.1, crop and flip, no settings of cells."""
     return {
         "network": {"channels": None, "cells": None, "drop_path": 0.0, "auxiliary_weight": 0.0},
         "training": {"epochs": epochs, "batch_size": batch_size, **training},
@@ -84,7 +84,7 @@ _RECORDS = (
         parameters=20_040_522,
         recipe=_recipe(epochs=164, batch_size=128, weight_decay=5e-4),
         remarks=(
-            "The paper has no CIFAR; network, recipe and both errors are those of github.com/bearpaw/pytorch-classification, "
+            "The paper has no CIFAR; network, recipe and both errors are from github.com/bearpaw/pytorch-classification, "
             "which lowers the rate after 81 and 122 epochs, here after 82 and 123.",
         ),
     ),
@@ -99,8 +99,8 @@ _RECORDS = (
         parameters=2_236_682,
         recipe=_recipe(epochs=200, batch_size=128, weight_decay=5e-4, in_steps=False),
         remarks=(
-            "The paper has no CIFAR; where the quoted errors come from is not known, and networks that are trained on CIFAR "
-            "alone do not reach them. The recipe is what public CIFAR codes use.",
+            "The paper has no CIFAR. The source of the quoted errors is unknown, and networks trained on CIFAR alone do not "
+            "reach them. The recipe is that of public CIFAR codes.",
         ),
     ),
 )
@@ -109,10 +109,10 @@ BASELINES: dict[str, Baseline] = {record.name: record for record in _RECORDS}
 
 
 def get_baseline(name: str) -> Baseline:
-    """The record of this name, whatever its case.
+    """The record of a hand-designed network by name; case does not matter.
 
     Raises:
-        ConfigError: there is none; with the nearest name.
+        ConfigError: the name is unknown; the message has the nearest one.
     """
     found = BASELINES.get(folded(name))
     if found is None:

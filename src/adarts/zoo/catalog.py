@@ -1,8 +1,7 @@
-"""What the zoo holds, by name.
+"""Find networks of the zoo by name.
 
-The data of the published cells are `genotypes.json` beside this module. A published figure that no source of ours gives is
-missing there, not guessed; the number of parameters is that of our own network, at the size at which the field compares: 36
-channels, 20 cells, 10 classes, no auxiliary head.
+The published cells are in `genotypes.json` beside this module. Published figures without a source are left out. The number of
+parameters is counted for our network at the usual size: 36 channels, 20 cells, 10 classes, no auxiliary head.
 """
 
 from __future__ import annotations
@@ -20,31 +19,31 @@ from adarts.zoo.baselines import BASELINES
 from adarts.zoo.records import Entry, Record
 
 CHANNELS, CELLS, CLASSES = 36, 20, 10
-"""The network whose parameters are counted."""
+"""Size of the network whose parameters are counted."""
 
 Order = Literal["name", "year", "error", "size"]
 
 
 def entries() -> tuple[Entry, ...]:
-    """All published cells, methods and their cells in the order of the data."""
+    """All published cells, in the order of the data file."""
     return tuple(_catalog().values())
 
 
 def names() -> tuple[str, ...]:
-    """Their names."""
+    """The names of all published cells."""
     return tuple(_catalog())
 
 
 def records() -> tuple[Record, ...]:
-    """All published cells, then the hand-designed networks."""
+    """All published cells, followed by the hand-designed networks."""
     return (*entries(), *BASELINES.values())
 
 
 def record(name: str) -> Record:
-    """The record of published cells or a hand-designed network, by a name as for :func:`find`.
+    """The record of published cells or a hand-designed network; names as in :func:`find`.
 
     Raises:
-        ConfigError: there is none; with the nearest names.
+        ConfigError: the name is unknown; the message has the nearest names.
     """
     found = find(name) or BASELINES.get(folded(name))
     if found is None:
@@ -53,7 +52,7 @@ def record(name: str) -> Record:
 
 
 def select(text: str | None = None, order: Order = "name") -> list[Record]:
-    """The records in whose names, title, method or paper a text stands, in an order; what is not known stands last."""
+    """The records with a text in a name, title, method or paper, sorted; unknown values come last."""
     found = [
         each
         for each in records()
@@ -74,15 +73,15 @@ def select(text: str | None = None, order: Order = "name") -> list[Record]:
 
 
 def find(name: str) -> Entry | None:
-    """The entry of a name, here or in its source, whatever the case, with ``-`` as good as ``_``; None if there is none."""
+    """The entry of a name, here or in its source, or None. Case does not matter; ``-`` equals ``_``."""
     return _by_name().get(folded(name))
 
 
 def get(name: str) -> Entry:
-    """As :func:`find`.
+    """Like :func:`find`, but raise an error if there is no such entry.
 
     Raises:
-        ConfigError: there is none; with the nearest names.
+        ConfigError: the name is unknown; the message has the nearest names.
     """
     entry = find(name)
     if entry is None:
@@ -91,11 +90,11 @@ def get(name: str) -> Entry:
 
 
 def nearest_names(name: str, designed: bool = True) -> list[str]:
-    """The one or two names that come nearest to a name; those in the sources if no other is near; none if none is near.
+    """One or two names close to an unknown name: names in the zoo, else names in the sources; empty if none is close.
 
     Args:
-        name: that nothing has.
-        designed: whether hand-designed networks count, too.
+        name: the unknown name.
+        designed: include hand-designed networks.
     """
     listed = [*names(), *(BASELINES if designed else ())]
     in_sources = [each.source_name for each in entries() if each.source_name]
@@ -108,7 +107,7 @@ def nearest_names(name: str, designed: bool = True) -> list[str]:
 
 
 def _hint(name: str, designed: bool = True) -> str:
-    """What may have been meant, for a message."""
+    """A hint at names close to an unknown one, for a message."""
     close = nearest_names(name, designed)
     return f"; did you mean {' or '.join(map(repr, close))}?" if close else "; `adarts zoo` lists what there is"
 

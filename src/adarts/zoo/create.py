@@ -1,4 +1,4 @@
-"""Networks by name: published cells in the network of their space, and hand-designed networks."""
+"""Create networks of the zoo by name."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from adarts.zoo.catalog import CELLS, CHANNELS, record
 from adarts.zoo.records import Entry
 
 SMALLEST_DESIGNED = 16
-"""Smallest side of an image for hand-designed networks: less than that some of them halve to nothing."""
+"""Smallest side of an image for hand-designed networks; some of them would reduce smaller images to nothing."""
 
 
 def create_model(
@@ -29,30 +29,33 @@ def create_model(
     auxiliary: bool = False,
     seed: int | None = None,
 ) -> nn.Module:
-    """A network of the zoo, with fresh weights.
+    """Create a network of the zoo with new weights.
 
     Args:
-        name: of published cells, here or in their source, or of a hand-designed network, whatever its case; `adarts zoo` lists
-            them.
-        num_classes: classes to tell apart.
-        channels: C of the first cells, 36 if not given. Hand-designed networks have their own widths.
+        name: published cells, by their name here or in their source, or a hand-designed network; case does not matter. `adarts
+            zoo` lists them.
+        num_classes: number of classes.
+        channels: channels C of the first cells, 36 if not given. Hand-designed networks have their own widths.
         cells: number of cells, 20 if not given.
         in_channels: channels of the images.
-        image_size: of the images, (height, width) or the side of a square. The network is the same for any size; one that is too
-            small for it is refused here, not in training.
-        auxiliary: with the auxiliary head, which works in training only.
-        seed: of the weights; none draws from torch's global random state.
+        image_size: (height, width), or the side of a square. It does not change the network, but is checked here.
+        auxiliary: add the auxiliary head, which is used only in training.
+        seed: seed of the weights; None uses torch's global random state.
 
     Raises:
-        ConfigError: there is no such network, or it cannot be of this size.
+        ConfigError: the network is unknown, or cannot have this size.
     """
     sides = tuple(image_size) if isinstance(image_size, Sequence) else (image_size, image_size)
     if len(sides) != 2 or not all(isinstance(side, Integral) for side in sides):
-        raise ConfigError(f"image_size is (height, width) or one side, in whole pixels, not {repr(image_size)[:60]}")
+        raise ConfigError(
+            f"image_size must be (height, width) or one side, in whole pixels, not {repr(image_size)[:60]}"
+        )
     found = record(name)
     smallest = 1 if isinstance(found, Entry) else SMALLEST_DESIGNED
     if min(sides) < smallest:
-        raise ConfigError(f"{found.name} takes images from {smallest}x{smallest} pixels on, not {sides[0]}x{sides[1]}")
+        raise ConfigError(
+            f"{found.name} needs images of at least {smallest}x{smallest} pixels, not {sides[0]}x{sides[1]}"
+        )
     with fresh_weights(seed):
         if isinstance(found, Entry):
             sizes = (CHANNELS if channels is None else channels, CELLS if cells is None else cells)
@@ -71,17 +74,17 @@ def count(
     cells: int | None = None,
     image_size: int = 32,
 ) -> tuple[int, int]:
-    """Parameters of a network of the zoo, and its multiply-accumulate operations for one image; nothing is computed.
+    """Count a network's parameters and multiply-accumulate operations per image on the meta device.
 
     Args:
-        network: a name as for :func:`create_model`, like the sizes; or cells.
-        num_classes: classes to tell apart.
-        channels: C of the first cells.
+        network: a name as for :func:`create_model`, or a genotype.
+        num_classes: number of classes.
+        channels: channels C of the first cells.
         cells: number of cells.
         image_size: side of the images in pixels.
 
     Raises:
-        ConfigError: there is no such network, or it cannot be of this size.
+        ConfigError: the network is unknown, or cannot have this size.
     """
     with torch.device("meta"):
         if isinstance(network, Genotype):

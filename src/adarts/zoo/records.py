@@ -1,4 +1,4 @@
-"""What is known of a network: where it comes from, what was published of it, how large it is."""
+"""Records of networks: origin, published figures, size."""
 
 from __future__ import annotations
 
@@ -13,23 +13,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """What is known of a network.
+    """A network and its facts.
 
     Attributes:
-        name: by which it is listed.
-        title: as people call it.
-        method: that found it.
-        paper: of the method; None where the origin is not known.
-        year: of the paper.
-        source: repository and file with its text.
-        source_name: that its source gives it, as good as its name to find it; with the method before it where several sources
-            would give the same.
-        cifar10_error: published test error in per cent; None where no source gives one for this very network.
-        cifar100_error: the same on CIFAR-100.
+        name: name in the zoo.
+        title: usual name.
+        method: method that found it.
+        paper: paper of the method; None if unknown.
+        year: year of the paper.
+        source: repository and file with its genotype.
+        source_name: name in the source, which also finds it; prefixed with the method if several sources use the same name.
+        cifar10_error: published test error on CIFAR-10 in percent; None if no source gives one for this network.
+        cifar100_error: published test error on CIFAR-100 in percent.
         size: published number of parameters in millions.
-        figures: who published the errors and the size.
-        parameters: of our network, for 10 classes; of cells with 36 channels and 20 cells.
-        remarks: what people should know.
+        figures: origin of the published errors and size.
+        parameters: parameters of our network for 10 classes; for cells, with 36 channels and 20 cells.
+        remarks: remarks.
     """
 
     name: str
@@ -67,10 +66,10 @@ class Entry(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Baseline(Record):
-    """A hand-designed network; its errors are those that Table I of the ADARTS paper quotes.
+    """A hand-designed network; its errors are from Table I of the ADARTS paper.
 
     Attributes:
-        recipe: the settings that it is trained with, as a layer of a configuration.
+        recipe: its training settings, as a layer of a configuration.
     """
 
     method: str = "designed by hand"

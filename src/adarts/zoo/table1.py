@@ -1,4 +1,4 @@
-"""Table I of the ADARTS paper, as printed, with what we know of each row.
+"""Table I of the ADARTS paper, as printed, with our remarks on each row.
 
 Xue, Qin: Partial Connection Based on Channel Attention for Differentiable Neural Architecture Search, IEEE TII 2023.
 """
@@ -17,9 +17,9 @@ class Row:
         kind: how it was found, as printed.
         size: millions of parameters, as printed.
         gpu_days: cost of the search, as printed.
-        cifar10_error: test error in per cent, as printed.
-        cifar100_error: the same on CIFAR-100.
-        ours: the zoo's name of the network; None if it has none.
+        cifar10_error: test error on CIFAR-10 in percent, as printed.
+        cifar100_error: test error on CIFAR-100.
+        ours: name in the zoo, or None.
     """
 
     system: str
@@ -32,7 +32,7 @@ class Row:
 
     @property
     def note(self) -> str:
-        """Where the row is mistaken, or disagrees with what we count."""
+        """Errors in the row, or differences from our counts."""
         return _NOTES.get(self.system, "")
 
 
@@ -67,24 +67,24 @@ TABLE = (
 )
 """All 25 rows, of 22 systems."""
 
-_MACRO = "The size is that of the network of its own paper; ours is that of its cells in the network of DARTS."
+_MACRO = "The published size is for its own paper's network; ours is for its cells in the network of DARTS."
 _NOTES = {
     "ResNet (depth 110)": "25.16 % belongs to ResNet-164.",
     "ResNet (depth 1202)": "It has 19.4 M parameters, not 10.2 M. 27.82 % belongs to ResNet-1001.",
     "VGG": "It is VGG-19 with batch normalization and one linear layer; 20.1 M is its size with 100 classes.",
-    "MobileNetV2": "Where the errors come from is not known; trained on CIFAR alone it does not reach them.",
+    "MobileNetV2": "The source of the errors is unknown; trained on CIFAR alone it does not reach them.",
     "AmoebaNet-B": "The zoo's AmoebaNet is AmoebaNet-A, another cell.",
-    "ENAS": f"{_MACRO} 19.43 % is of a training without cutout, says the table of NASI.",
+    "ENAS": f"{_MACRO} According to the table of NASI, 19.43 % was measured without cutout.",
     "NASNet-A": _MACRO,
     "NASNet-A + cutout": _MACRO,
     "SMASH": "It is a hypernetwork with random search, not RL.",
-    "DARTS (first order) + cutout": "3.3 M is the size of second order. 1.5 GPU days is of the paper's first version; "
+    "DARTS (first order) + cutout": "3.3 M is the size of second order. 1.5 GPU days is from the paper's first version; "
     "the published one says 0.4.",
-    "DARTS (second order) + cutout": "4.0 GPU days is of the paper's first version; the published one says 1.0.",
+    "DARTS (second order) + cutout": "4.0 GPU days is from the paper's first version; the published one says 1.0.",
     "GDAS + cutout": "On CIFAR-100 the table of NASI quotes 18.38 %.",
     "P-DARTS + cutout": "On CIFAR-100 the table of APD (2025) quotes 16.63 % from P-DARTS's own paper.",
     "PC-DARTS + cutout": "The text calls its choice of channels random; its code takes the first ones and shuffles.",
-    "FairDARTS + cutout": "2.8 M contains the auxiliary head, which no other row does; without it, it is 2.36 M.",
+    "FairDARTS + cutout": "2.8 M includes the auxiliary head, unlike all other rows; without it, the size is 2.36 M.",
     "SDARTS-ADV + cutout": "The error on CIFAR-100 is not from its own paper.",
     "EoiNAS + cutout": "Neither cell in its code has 3.4 M: EOINAS_2 has 3.53 M, EOINAS 4.14 M.",
     "ADARTS + cutout": "One number without a spread. The paper gives its gain over DARTS as 0.3 and 0.48 points; "

@@ -1,10 +1,10 @@
 """The zoo in timm: ``import adarts.zoo.timm``, then ``timm.create_model("adarts_v1_cifar", num_classes=100)``.
 
-Published cells and hand-designed networks are registered under their names in small letters, with ``_cifar`` behind those that
-do not say so already. They have what its users expect: `num_classes` (0 for features), `in_chans`, `global_pool` (``"avg"``, or
-``""`` for none), `drop_rate`, `forward_features`, `forward_head`, `get_classifier`, `reset_classifier`, `num_features`,
-`default_cfg`; cells also take `channels`, `cells` and `drop_path_rate`. None has weights to download, none the pyramid that
-`features_only` asks for, and none can be scripted: export or trace them.
+Published cells and hand-designed networks are registered under their names in lower case; ``_cifar`` is appended unless the name
+contains ``cifar`` already. They support timm's usual interface: `num_classes` (0 for features), `in_chans`, `global_pool`
+(``"avg"``, or ``""`` for none), `drop_rate`, `forward_features`, `forward_head`, `get_classifier`, `reset_classifier`,
+`num_features`, `default_cfg`; cells also take `channels`, `cells` and `drop_path_rate`. There are no pretrained weights and no
+`features_only`. The networks cannot be scripted; export or trace them instead.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from adarts.models.baselines import Classifier
 from adarts.zoo.baselines import BASELINES
 from adarts.zoo.catalog import CELLS, CHANNELS, entries, get
 
-__all__: list[str] = []  # timm adds what it registers
+__all__: list[str] = []  # timm adds the registered names
 
 _POOLS = ("avg", "")
-# CIFAR-10's own statistics, as the codes of the field have them.
+# Statistics of CIFAR-10, as in the codes of the field.
 _MEAN, _STD = (0.49139968, 0.48215827, 0.44653124), (0.24703233, 0.24348505, 0.26158768)
 
 
@@ -42,12 +42,12 @@ def _refuse_script() -> NoReturn:
 
 
 class _Model(nn.Module):
-    """What timm's users expect of a model, for one whose mean feature map is classified by one linear layer."""
+    """timm's model interface for a network that classifies its mean feature map by one linear layer."""
 
     classifier: Any
 
     def _take_over(self, num_classes: int, in_chans: int, global_pool: str, drop_rate: float) -> None:
-        """Notes what timm asks for; an inner classifier that has another number of classes is replaced."""
+        """Set timm's attributes; replace the classifier if the number of classes differs."""
         self.num_features = self.head_hidden_size = self.classifier.in_features
         self.num_classes, self.global_pool = self.classifier.out_features, "avg"
         self.in_chans, self.drop_rate = in_chans, drop_rate
@@ -60,22 +60,22 @@ class _Model(nn.Module):
         return classifier
 
     def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
-        """Another last layer, with fresh weights; for 0 classes none.
+        """Replace the classifier by a new one; for 0 classes, remove it.
 
         Raises:
-            ConfigError: a negative number, there is no such pool, or features that are not pooled should be classified.
+            ConfigError: the number is negative, the pool is unknown, or there is a classifier without a pool.
         """
         if num_classes < 0:
-            raise ConfigError(f"num_classes is a number of classes, or 0 for none, not {num_classes}")
+            raise ConfigError(f"num_classes must be a number of classes, or 0 for none, not {num_classes}")
         global_pool = self.global_pool if global_pool is None else global_pool
         if global_pool not in _POOLS or (num_classes and not global_pool):
-            raise ConfigError(f"global_pool is 'avg', or '' with num_classes=0, not {global_pool!r}")
+            raise ConfigError(f"global_pool must be 'avg', or '' with num_classes=0, not {global_pool!r}")
         device = next(self.parameters()).device
         self.num_classes, self.global_pool = num_classes, global_pool
         self.classifier = nn.Linear(self.num_features, num_classes, device=device) if num_classes > 0 else nn.Identity()
 
     def __prepare_scriptable__(self) -> NoReturn:
-        """What ``torch.jit.script`` calls first."""
+        """Called first by ``torch.jit.script``."""
         _refuse_script()
 
     def forward_features(self, x_bchw: Tensor) -> Tensor:
@@ -83,7 +83,7 @@ class _Model(nn.Module):
         raise NotImplementedError
 
     def forward_head(self, features_bchw: Tensor, pre_logits: bool = False) -> Tensor:
-        """Logits of a feature map, or with ``pre_logits`` what is classified."""
+        """Logits of a feature map, or, with ``pre_logits``, the input of the classifier."""
         if not self.global_pool:
             return features_bchw
         pooled_bc = F.dropout(features_bchw.mean((2, 3)), self.drop_rate, self.training)
@@ -95,7 +95,7 @@ class _Model(nn.Module):
 
 
 class CellModel(_Model, Network):
-    """A network of published cells; its weights have the names that they have in :class:`adarts.spaces.Network`."""
+    """A network of published cells; its weights have the same names as in :class:`adarts.models.Network`."""
 
     def __init__(
         self,
@@ -109,31 +109,31 @@ class CellModel(_Model, Network):
         cells: int = CELLS,
     ) -> None:
         if not 0 <= drop_path_rate < 1:
-            raise ConfigError(f"drop_path_rate is a probability below 1, not {drop_path_rate}")
+            raise ConfigError(f"drop_path_rate must be in [0, 1), not {drop_path_rate}")
         Network.__init__(self, get(name).genotype, max(num_classes, 1), channels, cells, in_chans)
         self._take_over(num_classes, in_chans, global_pool, drop_rate)
         self.drop_path_rate = drop_path_rate
 
     def forward_features(self, x_bchw: Tensor) -> Tensor:
-        """The last feature map; in training, drop path leaves out operations."""
+        """The last feature map; in training, drop path drops operations."""
         scales = None
         if self.training and self.drop_path_rate:
             scales = DropPath(self.drop_path_rate, torch.default_generator).scales(self.num_paths, x_bchw)
         return self.features(x_bchw, scales)[0]
 
     def forward(self, x_bchw: Tensor, path_scales_pb111: Tensor | None = None) -> Tensor:
-        """Logits; drop path is the model's own, so no factors are taken."""
+        """Logits. The model draws its own drop path, so `path_scales_pb111` is ignored."""
         return _Model.forward(self, x_bchw)
 
 
 class HandDesignedModel(_Model, Classifier):
-    """A hand-designed network; its weights have the names that they have in :mod:`adarts.models.baselines`."""
+    """A hand-designed network; its weights have the same names as in :mod:`adarts.models.baselines`."""
 
     def __init__(
         self, name: str, num_classes: int = 10, in_chans: int = 3, global_pool: str = "avg", drop_rate: float = 0.0
     ) -> None:
         built = baselines.build(name, max(num_classes, 1), in_chans)
-        # Not Classifier's own beginning, which would draw all weights once more.
+        # Skip Classifier.__init__, which would draw all weights again.
         nn.Module.__init__(self)
         self.features, self.classifier = built.features, built.classifier
         self._take_over(num_classes, in_chans, global_pool, drop_rate)
@@ -144,7 +144,7 @@ class HandDesignedModel(_Model, Classifier):
 
 
 def timm_name(name: str) -> str:
-    """The name in timm's registry of a name of the zoo."""
+    """The name of a zoo's network in timm's registry."""
     small = name.lower()
     return small if "cifar" in small else f"{small}_cifar"
 
@@ -156,7 +156,7 @@ def _register(name: str, model: type[_Model], **more: Any) -> None:
         if is_scriptable():  # type: ignore[no-untyped-call]
             _refuse_script()
         if kwargs.get("features_only"):
-            raise ConfigError(f"{known} has no pyramid of features; use its forward_features")
+            raise ConfigError(f"{known} does not support features_only; use its forward_features")
         built: nn.Module = build_model_with_cfg(functools.partial(model, name), known, pretrained, **kwargs)
         return built
 
