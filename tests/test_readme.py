@@ -2,14 +2,18 @@
 
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import adarts
 from adarts.cli.main import main
+from adarts.config.settings import ImageSettings
+from adarts.data import Augmentation, load_images
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -34,14 +38,25 @@ def test_first_snippet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: 
 def test_a_trained_model_names_the_class_of_a_photo(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """A photograph is prepared as the folder of the training was."""
     monkeypatch.chdir(tmp_path)
-    pixels = np.random.default_rng(0).integers(0, 256, (40, 16, 16, 3), dtype=np.uint8)
-    data = (pixels, np.repeat([0, 1], 20))
-    adarts.train("random:1", data=data, scale="smoke", run={"run_dir": "runs/mine/found"})
-    Image.fromarray(pixels[0]).resize((50, 40)).save("photo.jpg")
+    random = np.random.default_rng(0)
+    for index in range(20):
+        photo = Path("photos", "cat" if index % 2 else "dog", f"{index}.png")
+        photo.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(random.integers(0, 256, (40, 60, 3), dtype=np.uint8)).save(photo)
+    sizes = {"size": 16}
+    adarts.train("random:1", data="folder:photos", scale="smoke", images=sizes, run={"run_dir": "runs/mine/found"})
+    data = load_images("folder:photos", ImageSettings(size=16), 0)
+    _, facts = adarts.load_model("runs/mine/found")
+    expected = Augmentation.plain(data)(data.test.pixels, torch.zeros(len(data.test), Augmentation.NUM_DRAWS).long())
+    found = [adarts.prepare(photo, facts) for photo in Path("photos").rglob("*.png")]
+    for x_chw in expected:
+        assert min(float((x_chw - other).abs().max()) for other in found) < 1e-5
+    shutil.copy(photo, "photo.jpg")
     capsys.readouterr()
     _execute(MODEL)
-    assert capsys.readouterr().out.strip() in ("0", "1")
+    assert capsys.readouterr().out.strip() in ("cat", "dog")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

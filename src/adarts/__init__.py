@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from adarts.searching import SearchResult
     from adarts.spaces import Genotype
     from adarts.sweeping import SweepResult
-    from adarts.training import TrainResult, build, load_model
+    from adarts.training import TrainResult, build, load_model, prepare
     from adarts.zoo.create import create_model
 
 __version__ = "0.1.0"
-__all__ = ["build", "create_model", "load_model", "search", "sweep", "train"]
+__all__ = ["build", "create_model", "load_model", "prepare", "search", "sweep", "train"]
 
 
 def search(
@@ -167,7 +167,12 @@ def train(
     return run_training(train_config(**given), source)
 
 
-_LAZY = {"build": "adarts.training", "load_model": "adarts.training", "create_model": "adarts.zoo.create"}
+_LAZY = {
+    "build": "adarts.training",
+    "load_model": "adarts.training",
+    "prepare": "adarts.training",
+    "create_model": "adarts.zoo.create",
+}
 
 
 def __getattr__(name: str) -> Any:

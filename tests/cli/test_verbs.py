@@ -11,9 +11,10 @@ import pytest
 import yaml
 
 from adarts.cli.main import main
-from adarts.config.loading import SCALES
-from adarts.experiments.next_steps import NEXT_STEPS
+from adarts.config.loading import SCALES, read_config_file
+from adarts.experiments.next_steps import NEXT_STEPS, after_search
 from adarts.methods import list_methods
+from adarts.searching import search_config
 from adarts.spaces import load_genotype
 
 SMALL = ["--scale", "smoke", "--images.per-class", "4", "--threads", "1"]
@@ -62,9 +63,24 @@ def test_a_run_says_what_to_type_next(
 
     train = next_command(["search", *SMALL, "--space", "nasbench201", "--run-dir", "my search"])
     assert train[:3] == ["train", "--genotype", "my search"]
-    random = next_command([*train, *SMALL])
-    assert random[:3] == ["train", "--genotype", "random:nasbench201:1"]
-    assert next_command([*random, *SMALL]) == []
+    random = next_command([*train, *SMALL, "--training.epochs", "3", "--run-dir", "found"])
+    assert next_command(random) == []
+    budgets = [read_config_file(Path(name, "config.yaml")) for name in ("found", "found-random")]
+    assert {name for name in budgets[0] if budgets[0][name] != budgets[1][name]} == {"genotype", "run"}
+    text = Path("my search", "genotype.txt").read_text()
+    assert next_command(["train", "--genotype", text, *SMALL]) == []
+
+
+def test_the_training_after_a_search_tests_on_the_same_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    search = search_config(data="folder:my photos", scale="smoke", images={"test_fraction": 0.1, "size": 24})
+    words = shlex.split(after_search(search, Path("it's")).removeprefix("next: adarts "))
+    assert main([*words, "--print-config"]) == 0
+    trained = yaml.safe_load(capsys.readouterr().out)
+    assert (trained["data"], trained["genotype"]) == ("folder:my photos", "it's")
+    assert (trained["images"]["test_fraction"], trained["images"]["size"]) == (0.1, 24)
 
 
 def test_a_limit_that_is_none_is_refused_before_anything_is_printed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -180,7 +180,7 @@ def test_a_program_behind_an_image_name_is_not_started(tmp_path: Path) -> None:
 
 def read(tmp_path: Path, image: Image.Image, name: str = "x.png", **options: object) -> np.ndarray:
     image.save(tmp_path / name, **options)
-    return decode(tmp_path / name, 8)
+    return decode(tmp_path / name, (8, 8))
 
 
 def test_gray(tmp_path: Path) -> None:

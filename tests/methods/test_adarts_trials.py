@@ -103,7 +103,7 @@ def test_a_trial_trains_the_cell_alone_with_fresh_weights_and_leaves_the_alphas(
     task.step(2, 0)
     assert not any(moved(alphas, net.alpha_parameters()))
     # It is the network of the cell, whose normalizations have weights of their own besides.
-    network = Network(genotype, num_classes=10, channels=8, cells=6)
+    network = Network(genotype, num_classes=10, channels=8, cells=6, in_channels=1)
     norms = [m for name, m in network.named_modules() if name.startswith("cells.") and isinstance(m, nn.BatchNorm2d)]
     assert learning(net) == size(network) - sum(map(size, norms))
     run(task, 2, 4)

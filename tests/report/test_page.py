@@ -297,8 +297,8 @@ def test_a_folder_stands_for_the_runs_in_it(
     search_run("search").rename(tmp_path / "mine" / "search")
     train_run("found").rename(tmp_path / "mine" / "found")
     assert main(["report", str(tmp_path / "mine")]) == 0
-    assert capsys.readouterr().out.strip() == str(tmp_path / "mine" / "report.html")
-    text = Page(tmp_path / "mine" / "report.html").text
+    assert capsys.readouterr().out.strip() == str(tmp_path / "mine" / "comparison.html")
+    text = Page(tmp_path / "mine" / "comparison.html").text
     assert "2 runs side by side" in text and "Search with adarts" in text and "Training of" in text
 
 

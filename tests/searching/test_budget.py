@@ -40,17 +40,18 @@ def test_the_phases_add_up_and_an_early_end_counts() -> None:
     assert alpha_updates(order, phases, 10, 3) == [10, 0]  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("rate", [6e-4, 0.003, 0.05])
-def test_what_the_warning_advises_is_just_enough(rate: float) -> None:
-    steps, loop = 3, phase(4, 1)
-    warning = too_few_updates(3, rate, steps, loop)
-    assert warning is not None and warning.startswith("3 updates of the alphas cannot decide")
+@pytest.mark.parametrize("rate", [6e-4, 0.003, 0.03])
+@pytest.mark.parametrize("per_epoch", [1, 3])
+def test_what_the_warning_advises_is_just_enough(rate: float, per_epoch: int) -> None:
+    loop, updates = phase(4, 1), 3 * per_epoch
+    warning = too_few_updates(updates, rate, loop)
+    assert warning is not None and warning.startswith(f"{updates} updates of the alphas cannot decide")
     epochs, advised = re.findall(r"--search.epochs (\d+) or more, or --alphas.learning-rate ([\d.e-]+) ", warning)[0]
     longer = phase(int(epochs), 1)
-    assert too_few_updates(steps * (longer.epochs - 1), rate, steps, longer) is None
-    assert too_few_updates(steps * (longer.epochs - 2), rate, steps, longer) is not None
-    assert too_few_updates(3, float(advised), steps, loop) is None
-    assert too_few_updates(3, 0.9 * float(advised), steps, loop) is not None
+    assert too_few_updates(per_epoch * (longer.epochs - 1), rate, longer) is None
+    assert too_few_updates(per_epoch * (longer.epochs - 2), rate, longer) is not None
+    assert too_few_updates(updates, float(advised), loop) is None
+    assert too_few_updates(updates, 0.9 * float(advised), loop) is not None
 
 
 def test_adam_at_full_speed_gains_a_clear_lead_when_the_warning_ends() -> None:
@@ -58,7 +59,7 @@ def test_adam_at_full_speed_gains_a_clear_lead_when_the_warning_ends() -> None:
     alphas = torch.nn.Parameter(torch.zeros(5))
     optimizer = adam([alphas], AlphaOptimizer(learning_rate=0.01, weight_decay=0))
     gradient, updates = torch.tensor([-1.0, 1, 1, 1, 1]), 0
-    while too_few_updates(updates, 0.01, 1, phase(2, 1)):
+    while too_few_updates(updates, 0.01, phase(2, 1)):
         alphas.grad = gradient.clone()
         optimizer.step()
         updates += 1

@@ -61,7 +61,7 @@ def test_noise_is_a_function_of_the_step() -> None:
     two.step(1, 0)
     for a, b in zip(one.supernet.parameters(), two.supernet.parameters(), strict=True):
         assert torch.equal(a, b)
-    x_bchw = torch.randn(2, 3, 16, 16)
+    x_bchw = torch.randn(2, 1, 16, 16)
     assert not torch.equal(one.supernet(x_bchw), one.supernet(x_bchw))
 
 

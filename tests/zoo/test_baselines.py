@@ -158,7 +158,7 @@ def test_the_records_need_no_torch() -> None:
 
 @pytest.mark.parametrize("name", BASELINES)
 def test_published_recipes(name: str) -> None:
-    config = train_config(network={"name": name}, data="cifar10")
+    config = train_config(network={"name": name}, data="cifar10", scale="paper")
     training, weights, images = config.training, config.weights, config.images
     epochs, batch, decay, milestones, warmup = {
         "resnet110": (164, 128, 1e-4, (0.5, 0.75), 0.01),

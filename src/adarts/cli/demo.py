@@ -16,7 +16,7 @@ class Demo:
     run_dir: Path | None = None
     """Folder of all runs. Unfinished runs in it are continued. None makes a new folder in runs/demo."""
     seed: int = 0
-    """Seed of the search; the trainings take the seeds from three times this number on."""
+    """Seed N of the search. The trainings use the seeds 3N, 3N+1 and 3N+2."""
     scale: str = "demo"
     """Budget; `adarts configs` lists them."""
 

@@ -106,23 +106,47 @@ class Layers:
             self.chosen["scale"] = machine(self.chosen["run"]["device"])
         self.scale = load_scale(self.chosen["scale"])
 
-    def put_together(self, space: str | None, published: Values, source: str, of_data: Values) -> dict[str, Any]:
+    def put_together(
+        self, space: str | None, published: Values, source: str, of_data: Callable[[str], Values]
+    ) -> dict[str, Any]:
         """Merge all layers. The result is complete, but rules that involve several settings are not checked yet.
 
         Args:
             space: space of the cells; None for a hand-designed network.
             published: published settings of the method, cells or network.
             source: their owner, for messages.
-            of_data: settings registered with the data set.
+            of_data: from a data set's name to the settings registered with it.
+
+        Raises:
+            ConfigError: the file holds such settings of another data set.
         """
+        self._refuse_settings_of_other_data(of_data)
         stage: Stage = "search" if issubclass(self.model, SearchConfig) else "train"
         of_scale = f"scale '{self.chosen['scale']}'"
         data = self.chosen["data"]
-        below = [(source, published), (of_scale, self.scale.layer(stage, data, space)), (f"data set '{data}'", of_data)]
+        below = [
+            (source, published),
+            (of_scale, self.scale.layer(stage, data, space)),
+            (f"data set '{data}'", of_data(data)),
+        ]
         if stage == "search":
             below.insert(0, (of_scale, self.scale.protocols.get(str(space), {})))
         layers = [checked(self.model, layer, f"{owner}: ".__add__) for owner, layer in below]
         return merged(self.model().model_dump(), *layers, self.file, self.given, {"scale": self.chosen["scale"]})
+
+    def _refuse_settings_of_other_data(self, of_data: Callable[[str], Values]) -> None:
+        """A file's image settings may suit the file's data set alone: digits are never mirrored, photographs are."""
+        theirs, mine = self.file.get("data"), self.chosen["data"]
+        if theirs in (None, mine):
+            return
+        sections = [layer.get("images", {}) for layer in (of_data(theirs), of_data(mine), self.file, self.given)]
+        brought, wanted, written, asked = sections
+        for name in brought.keys() | wanted.keys():
+            if name in written and name not in asked and brought.get(name) != wanted.get(name):
+                raise ConfigError(
+                    f"images.{name} of the configuration file is for data {shown(theirs)}, not for {shown(mine)}; "
+                    f"set it with --images.{name.replace('_', '-')}, or remove it from the file"
+                )
 
 
 def _without_auto(layer: dict[str, Any]) -> dict[str, Any]:

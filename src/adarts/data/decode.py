@@ -29,8 +29,8 @@ def measure(path: Path) -> tuple[int, int]:
         return image.size
 
 
-def decode(path: Path, size: int) -> NDArray[np.uint8]:
-    """Decode an image as RGB (size, size, 3): turned upright, center-cropped to a square, scaled to `size`.
+def decode(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Decode an image as RGB (height, width, 3): turned upright, center-cropped to the shape, scaled to the size (height, width).
 
     Transparent parts become white; gray becomes RGB; 16 bits become 8.
 
@@ -45,8 +45,9 @@ def decode(path: Path, size: int) -> NDArray[np.uint8]:
             raise
         except Exception as error:  # decoders may raise anything for a broken file
             raise Unreadable(_reason(error)) from error
-    if rgb.size != (size, size):
-        rgb = ImageOps.fit(rgb, (size, size), Image.Resampling.BICUBIC)
+    height, width = size
+    if rgb.size != (width, height):
+        rgb = ImageOps.fit(rgb, (width, height), Image.Resampling.BICUBIC)
     return np.asarray(rgb)
 
 

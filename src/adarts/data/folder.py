@@ -185,7 +185,7 @@ def _decode(paths: list[Path], size: int) -> tuple[NDArray[np.uint8], dict[Path,
     places = {path: place for place, path in enumerate(paths)}
 
     def fill(path: Path) -> None:
-        pixels[places[path]] = decode(path, size)
+        pixels[places[path]] = decode(path, (size, size))
 
     _, broken = _read(paths, fill)
     return (np.delete(pixels, [places[path] for path in broken], axis=0) if broken else pixels), broken

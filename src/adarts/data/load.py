@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,12 @@ def register_data(name: str, loader: Loader, images: Mapping[str, Any] | None = 
 
 def settings_of(data: str) -> dict[str, Any]:
     """The image settings registered with a data set, as a section ``images``, which may be empty."""
-    return {"images": dict(_IMAGES.get(data.split(":", 1)[0], {}))}
+    name = data.split(":", 1)[0]
+    if name not in _IMAGES:
+        with suppress(AdartsError):  # whoever loads the images says what is wrong
+            if not names_code(data):
+                DATA.get(name)  # a package that offers the data set registers it, with its settings, when it is loaded
+    return {"images": dict(_IMAGES.get(name, {}))}
 
 
 def load_images(source: str | Source, settings: ImageSettings, seed: int) -> ImageData:

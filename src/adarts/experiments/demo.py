@@ -15,6 +15,7 @@ from typing import Any
 
 from adarts.config.settings import TrainConfig
 from adarts.engine.files import to_json, write_atomically
+from adarts.errors import Stopped
 from adarts.experiments.next_steps import NEXT_STEPS, in_lines
 from adarts.models import width_for
 from adarts.report import Lead, write_report
@@ -66,30 +67,33 @@ def run_demo(run_dir: Path | None = None, seed: int = 0, scale: str = "demo") ->
 
     Returns:
         The page about all runs.
+
+    Raises:
+        Stopped: a signal ended a run at a checkpoint; the message names the command that continues the demo.
     """
     folder = run_dir or Path("runs", "demo", time.strftime("%Y%m%d-%H%M%S"))
     common: dict[str, Any] = {"data": "digits", "scale": scale}
     seeds = range(TRAININGS * seed, TRAININGS * (seed + 1))
 
-    def training(name: str, genotype: str, seed: int, **network: int) -> TrainConfig:
-        return train_config(genotype=genotype, seed=seed, network=network, run={"run_dir": folder / name}, **common)
+    def training(name: str, genotype: str, seed: int) -> TrainConfig:
+        return train_config(genotype=genotype, seed=seed, run={"run_dir": folder / name}, **common)
 
     command = shlex.join(["adarts", "demo", "--run-dir", str(folder), "--seed", str(seed), "--scale", scale])
-    print(f"if the demo is stopped, continue it with: {command}")
-    print(
-        f"\n1 of 3: searching for a cell with {METHOD}, in the space where every cell's accuracy is known", flush=True
-    )
-    search = run_search(
-        search_config(space=NASBENCH201.name, method=METHOD, seed=seed, run={"run_dir": folder / "search"}, **common)
-    )
-    print(f"\n2 of 3: training the network of the found cell, {TRAININGS} times", flush=True)
-    found = Trained("found cell", [run_training(training(f"found-{s}", str(search.run_dir), s)) for s in seeds])
-    print(f"\n3 of 3: training {TRAININGS} networks of random cells, at least as large", flush=True)
-    at_random = []
-    for s in seeds:
-        narrow = training(f"random-{s}", f"random:{NASBENCH201.name}:{s}", s)
-        at_random.append(run_training(_widened(narrow, found.runs[0].summary["parameters"])))
-    random = Trained("random cells", at_random)
+    try:
+        print(f"1 of 3: searching for a cell with {METHOD}, where the accuracy of every cell is known", flush=True)
+        run = {"run_dir": folder / "search"}
+        search = run_search(search_config(space=NASBENCH201.name, method=METHOD, seed=seed, run=run, **common))
+        print(f"\n2 of 3: training the network of the found cell, {TRAININGS} times", flush=True)
+        text = search.genotype.to_text()
+        found = Trained("found cell", [run_training(training(f"found-{s}", text, s)) for s in seeds])
+        print(f"\n3 of 3: training the networks of {TRAININGS} random cells, at least as large", flush=True)
+        size = found.runs[0].summary["parameters"]
+        at_random = [training(f"random-{s}", f"random:{NASBENCH201.name}:{s}", s) for s in seeds]
+        random = Trained("random cells", [run_training(_as_large(config, size)) for config in at_random])
+    except Stopped as stopped:
+        raise Stopped(
+            f"{str(stopped).split('; continue with')[0]}; continue with: {command}", stopped.exit_code
+        ) from None
 
     runs = [search.run_dir, *(run.run_dir for run in (*found.runs, *random.runs))]
     page = write_report(runs, folder / "report.html", _lead(search, found, random))
@@ -103,7 +107,7 @@ def run_demo(run_dir: Path | None = None, seed: int = 0, scale: str = "demo") ->
     return page
 
 
-def _widened(config: TrainConfig, parameters: int) -> TrainConfig:
+def _as_large(config: TrainConfig, parameters: int) -> TrainConfig:
     """The training with a network of at least so many parameters."""
     genotype, cells = resolve_genotype(str(config.genotype)), config.network.cells
     assert cells is not None  # the network of a genotype
@@ -136,8 +140,9 @@ def _lead(search: SearchResult, found: Trained, random: Trained) -> Lead:
             _in_words(search) + " The search saw handwritten digits only.",
             f"{METHOD} is a variant of this project and was made in this very space; results/demo compares it with the published "
             "methods at this budget. One search is a demonstration: seeds differ.",
-            "The second judgment is a training on the digits under one budget. The networks of random cells are widened until "
-            "they have at least as many parameters as the network of the found cell.",
+            "The second judgment is a training on the digits under one budget. The width of each random cell's network is the "
+            "smallest that gives at least as many parameters as the found cell's network. The deviation is over trainings for "
+            "the found cell, and over cells for the random ones.",
         ],
         head=("Network", f"Test accuracy on the digits, {TRAININGS} trainings", "Parameters"),
         rows=[(side.name.capitalize(), side.accuracy, side.parameters) for side in (found, random)],
@@ -152,8 +157,9 @@ def _by_epoch(search: SearchResult) -> Chart:
     levels = {"best cell": best("cifar10").cifar10.test, "mean of convolutions, at most one skip": of_convolutions}
     curves = {"chosen cell": accuracies} | {name: [level] * len(accuracies) for name, level in levels.items()}
     series = [Series(name, series_look(index), [values]) for index, (name, values) in enumerate(curves.items())]
+    lowest = min(value for value in [86.0, *accuracies] if value is not None)
     title = "True CIFAR-10 accuracy of the cell that the search would choose, by epoch (%)"
-    return Chart(title, series, low=86, high=95, rule=Rule(all_cells, "mean of all cells"))
+    return Chart(title, series, low=lowest, high=95, rule=Rule(all_cells, "mean of all cells"))
 
 
 def _summary(search: SearchResult, found: Trained, random: Trained) -> dict[str, Any]:

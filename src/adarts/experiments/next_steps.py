@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,28 +26,34 @@ def in_lines() -> str:
 
 
 def after_search(config: SearchConfig, run_dir: Path) -> str:
-    """The command that trains the network of the found cells."""
-    return f"next: {_train(config, str(run_dir))}"
+    """The command that trains the network of the found cells, on the images that the search was given."""
+    from adarts.config.settings import code_in
+    from adarts.searching import search_config
+
+    usual = search_config(
+        data=config.data, method=config.method, options=config.options, space=config.space, scale=config.scale
+    ).images
+    words = ["adarts", "train", "--genotype", str(run_dir), "--data", config.data, "--scale", config.scale]
+    for name in ("root", "size", "test_fraction", "max_broken"):  # with another share the test images would be others
+        if (value := getattr(config.images, name)) != getattr(usual, name):
+            words += [f"--images.{name.replace('_', '-')}", str(value)]
+    if (space := code_in(config).get("space")) is not None:  # its operations are needed again
+        words += ["--space", space]
+    return f"next: {shlex.join(words)}"
 
 
 def after_training(config: TrainConfig, run_dir: Path) -> str:
-    """How to use the trained model; for the cells of a search also how to compare them with random ones."""
+    """How to use the trained model; for the cells of a search also how to train a random cell under the same budget."""
+    from adarts.config.settings import code_options
     from adarts.engine import GENOTYPE_FILE
     from adarts.spaces import load_genotype
+    from adarts.spaces.spaces import OWN
 
     lines = [f"next: use it in Python: model, facts = adarts.load_model({str(run_dir)!r})"]
-    if config.genotype is not None and Path(config.genotype).is_dir():
+    if config.genotype is not None and os.path.isdir(config.genotype):  # noqa: PTH112 - a long text is no folder
         space = load_genotype(run_dir / GENOTYPE_FILE).space
-        lines.append(f"next: compare it with a random cell: {_train(config, f'random:{space}:1')}")
+        words = ["adarts", "train", "--config", str(run_dir / "config.yaml"), *code_options(config)]
+        words += ["--genotype", f"random:{space}:1", "--run-dir", f"{run_dir}-random"]
+        if space in OWN:  # a space of somebody's own is known only where its file is executed
+            lines.append(f"next: train a random cell under the same budget: {shlex.join(words)}")
     return "\n".join(lines)
-
-
-def _train(config: SearchConfig | TrainConfig, genotype: str) -> str:
-    from adarts.config.settings import ImageSettings, code_in
-
-    words = ["adarts", "train", "--genotype", genotype, "--data", config.data, "--scale", config.scale]
-    if config.images.root != ImageSettings().root:
-        words += ["--images.root", str(config.images.root)]
-    if (space := code_in(config).get("space")) is not None:  # its operations are needed again
-        words += ["--space", space]
-    return shlex.join(words)

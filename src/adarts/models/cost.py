@@ -83,6 +83,9 @@ def width_for(genotype: Genotype, parameters: int, num_classes: int, cells: int,
         num_classes: number of classes.
         cells: number of cells.
         in_channels: channels of the images.
+
+    Raises:
+        ConfigError: there is no such network at any width.
     """
 
     def size(channels: int) -> int:
@@ -90,6 +93,8 @@ def width_for(genotype: Genotype, parameters: int, num_classes: int, cells: int,
             return count_parameters(Network(genotype, num_classes, channels, cells, in_channels))
         return 0
 
+    with torch.device("meta"):
+        Network(genotype, num_classes, 2, cells, in_channels)  # raises for cells that cannot be, whatever the width
     enough = 2
     while size(enough) < parameters:
         enough *= 2

@@ -45,8 +45,8 @@ def write_report(run_dirs: Sequence[Path], path: Path | None = None, lead: Lead 
 
     Args:
         run_dirs: run folders, finished or not, and folders that hold runs, such as a sweep's; these stand for all their runs.
-        path: the page; None writes ``report.html`` into the folder of the run or sweep, or ``comparison.html`` into that of the
-            first of several, which keeps its own report.
+        path: the page; None writes ``report.html`` into the folder of the run or sweep, or ``comparison.html`` into the first of
+            several folders, or into a folder that holds runs.
         lead: what the page says above the runs.
 
     Returns:
@@ -60,7 +60,9 @@ def write_report(run_dirs: Sequence[Path], path: Path | None = None, lead: Lead 
         raise ConfigError("a report needs at least one run folder")
     folders = [Path(run_dir) for run_dir in run_dirs]
     runs = [read_run(run_dir) for folder in folders for run_dir in _runs_in(folder)]
-    page = path or folders[0] / ("report.html" if len(folders) == 1 else "comparison.html")
+    # A folder that only holds runs may have a page of its own, as a demo's does.
+    is_run = len(folders) == 1 and ((folders[0] / "config.yaml").exists() or (folders[0] / "points").exists())
+    page = path or folders[0] / ("report.html" if is_run else "comparison.html")
     # A folder may have a name that is no text; the page then shows it with question marks.
     write_atomically(page, render(runs, lead).encode(errors="replace"))
     return page
@@ -86,7 +88,7 @@ def render(runs: Sequence[RunRecord], lead: Lead | None = None) -> str:
         title=lead.title if lead else title,
         lead=lead,
         lead_charts=[inline(draw([chart], size=(560, 220))) for chart in (lead.charts if lead else ())],
-        comparison=_comparison(groups) if len(runs) > 1 else None,
+        comparison=_comparison(groups, lead is None) if len(runs) > 1 else None,
         groups=[_view(members, letter if len(runs) > 1 else "") for letter, members in groups],
         dark=DARK,
     )
@@ -125,15 +127,15 @@ def _view(runs: Sequence[RunRecord], letter: str) -> dict[str, Any]:
     }
 
 
-def _comparison(groups: Sequence[tuple[str, Sequence[RunRecord]]]) -> dict[str, Any]:
-    """The table and the common charts of several runs."""
+def _comparison(groups: Sequence[tuple[str, Sequence[RunRecord]]], warns: bool) -> dict[str, Any]:
+    """The table and the common charts of several runs, with a warning where they differ in more than their cells."""
     trained = [run for _, members in groups for run in members if run.kind == "train"]
     conditions = {(str(run.config.get("data")), run.num_epochs, str(run.config.get("network"))) for run in trained}
     images = {run.summary["data_fingerprint"] for run in trained if "data_fingerprint" in run.summary}
     return {
         "rows": [_row(members, letter) for letter, members in groups],
-        "unequal": len(conditions) > 1,
-        "other_images": len(images) > 1,
+        "unequal": warns and len(conditions) > 1,
+        "other_images": warns and len(images) > 1,
         "seeds": any(len(members) > 1 for _, members in groups),
         "charts": [
             (heading, charts)

@@ -29,7 +29,7 @@ def alpha_updates(
     return found
 
 
-def too_few_updates(updates: int, rate: float, steps: int, phase: Phase) -> str | None:
+def too_few_updates(updates: int, rate: float, phase: Phase) -> str | None:
     """What to say before a search whose alphas cannot come far enough apart, or None.
 
     A step of Adam moves an alpha by about its learning rate at most. After T updates two alphas of equal beginnings are no more
@@ -38,13 +38,13 @@ def too_few_updates(updates: int, rate: float, steps: int, phase: Phase) -> str 
     Args:
         updates: T, of the alphas that name the cells.
         rate: the learning rate of the alphas.
-        steps: of an epoch.
         phase: the last in which these alphas move.
     """
     distance = math.log(CLEAR_LEAD) / 2
     if updates * rate >= distance:
         return None
-    epochs = phase.warmup_epochs + math.ceil(distance / rate / steps)
+    moving = phase.epochs - phase.warmup_epochs
+    epochs = phase.warmup_epochs + math.ceil(distance / rate * moving / max(1, updates))
     enough = distance / max(1, updates)
     unit = 10.0 ** (math.floor(math.log10(enough)) - 1)
     return (

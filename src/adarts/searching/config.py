@@ -30,8 +30,8 @@ def search_config(config_file: Path | str | None = None, **given: Any) -> Search
 def search_layers(given: Values, config_file: Path | str | None = None) -> dict[str, Any]:
     """All layers merged: complete, but the rules that tie several settings together not yet checked."""
     layers = Layers(SearchConfig, given, scale_of_machine, config_file)
-    method, data = layers.chosen["method"], layers.chosen["data"]
-    return layers.put_together(layers.chosen["space"], published(method), f"method '{method}'", settings_of(data))
+    method = layers.chosen["method"]
+    return layers.put_together(layers.chosen["space"], published(method), f"method '{method}'", settings_of)
 
 
 def checked_search(values: Values) -> SearchConfig:

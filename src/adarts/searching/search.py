@@ -96,7 +96,7 @@ def _warnings(config: SearchConfig, task: SearchTask) -> Iterator[str | None]:
     if task.method.chosen_by() is None:
         last = max(index for index, phase in enumerate(task.phases) if index == 0 or phase.fresh)
         updates = sum(_alpha_updates(task)[last:])
-        yield too_few_updates(updates, config.alphas.learning_rate, task.steps(0), task.phases[-1])
+        yield too_few_updates(updates, config.alphas.learning_rate, task.phases[-1])
 
 
 def _description(task: SearchTask) -> str:

@@ -63,7 +63,7 @@ class Verdict:
         return cls(**{name: value for name, value in document.items() if name in cls.__dataclass_fields__})
 
     def __str__(self) -> str:
-        if self.word == "not judged":
+        if self.choices == 0:
             return f"{self.word}: {self.reason}"
         facts = (
             f"{self.settled} of {self.choices} choices stand clear of their noise, entropy {self.entropy:.2f} of "
@@ -104,7 +104,7 @@ def judge(records: Sequence[Mapping[str, Any]], space: Space, guessing: float, n
     """
     path = _moving(records)
     if len(path) < 2:
-        return Verdict("undecided", "no two records of alphas that moved")
+        return Verdict("undecided", "the alphas moved in fewer than two epochs")
     moved, quarter = path[1:], math.ceil(_LAST * (len(path) - 1))
     choices = [gaps for kind in space.cell_kinds for gaps in _choices(path, space, kind, none_competes) if gaps]
     if not choices:
@@ -117,7 +117,7 @@ def judge(records: Sequence[Mapping[str, Any]], space: Space, guessing: float, n
 
     word: Word = "undecided"
     reason = None
-    if loss >= LEARNED * guessing:
+    if not loss < LEARNED * guessing:
         reason = f"the alphas learn from a loss of {loss:.2f}, hardly better than guessing ({guessing:.2f})"
     elif settled >= MOST * len(choices) and stable >= quarter and entropy <= clear:
         word = "decided"
@@ -127,11 +127,11 @@ def judge(records: Sequence[Mapping[str, Any]], space: Space, guessing: float, n
 
 
 def _moving(records: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The records of the last phase in which the alphas moved, behind one in which they had not."""
+    """The last phase's records from the last one before the alphas moved to the last one in which they moved."""
     phase = [record for record in records if record.get("phase") == records[-1].get("phase")]
     weights = [record["operation_weights"] for record in phase]
-    frozen = next((index for index in range(len(phase) - 1) if weights[index] != weights[index + 1]), len(phase) - 1)
-    return phase[max(0, frozen) :]
+    moves = [index for index in range(len(phase) - 1) if weights[index] != weights[index + 1]]
+    return phase[moves[0] : moves[-1] + 2] if moves else phase[-1:]
 
 
 def _choices(path: Sequence[Mapping[str, Any]], space: Space, kind: str, none_competes: bool) -> Iterator[list[Floats]]:

@@ -1,7 +1,7 @@
 """Training, evaluation and prediction of a fixed network."""
 
 from adarts.training.config import train_config
-from adarts.training.model import build, load_model
+from adarts.training.model import build, load_model, prepare
 from adarts.training.train import TrainResult, evaluate, run_training
 
-__all__ = ["TrainResult", "build", "evaluate", "load_model", "run_training", "train_config"]
+__all__ = ["TrainResult", "build", "evaluate", "load_model", "prepare", "run_training", "train_config"]

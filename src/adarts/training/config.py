@@ -54,7 +54,7 @@ def train_config(config_file: Path | str | None = None, **given: Any) -> TrainCo
         if name is None and config_file and layers.given.get("genotype") and layers.file.get("genotype"):
             _refuse_cells_of_another_recipe(genotype, space, recipe, layers.file, Path(config_file))
     published = {**recipe, "genotype": default}
-    values = layers.put_together(space, published, f"recipe of '{name or space}'", settings_of(layers.chosen["data"]))
+    values = layers.put_together(space, published, f"recipe of '{name or space}'", settings_of)
     return validated(TrainConfig, values)
 
 
@@ -62,7 +62,7 @@ def usual_layers(config: TrainConfig, space: str | None) -> dict[str, Any]:
     """The default settings of a training with this data set and scale; `space` is None for hand-designed networks."""
     asked = {"data": config.data, "scale": config.scale, "network": {"name": config.network.name}}
     layers = Layers(TrainConfig, asked, scale_of_machine)
-    return layers.put_together(space, _recipe(space, config.network.name), "recipe", settings_of(config.data))
+    return layers.put_together(space, _recipe(space, config.network.name), "recipe", settings_of)
 
 
 def _recipe(space: str | None, network: str | None) -> Values:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
@@ -14,6 +16,7 @@ from torch import Tensor
 from adarts import zoo
 from adarts.config.settings import NetworkSettings, TrainConfig
 from adarts.data import ImageData
+from adarts.data.decode import Unreadable, decode
 from adarts.engine import GENOTYPE_FILE
 from adarts.errors import ConfigError, DataError
 from adarts.models import Network, baselines
@@ -171,3 +174,25 @@ def load_model(folder: str | Path) -> tuple[Network | Classifier, dict[str, Any]
     except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError, ConfigError) as error:
         raise DataError(f"{folder}: no usable trained model: {str(error).splitlines()[0]}") from error
     return network.eval(), facts
+
+
+def prepare(photo: str | Path, facts: Mapping[str, Any]) -> Tensor:
+    """One image file as the input of a trained network, (1, c, h, w): cut, scaled and normalized as the images of a folder are.
+
+    Args:
+        photo: the file.
+        facts: what :func:`load_model` says of the network.
+
+    Raises:
+        DataError: the file cannot be read as an image.
+    """
+    height, width = facts["image_size"]
+    try:
+        pixels_hwc = torch.from_numpy(decode(Path(photo), (height, width)).copy())
+    except (Unreadable, OSError) as error:
+        raise DataError(f"{photo}: {error}") from error
+    x_bchw = pixels_hwc.permute(2, 0, 1)[None].float() / 255
+    if facts["in_channels"] == 1:
+        x_bchw = x_bchw.mean(1, keepdim=True)
+    mean, std = (torch.tensor(facts[name]).view(-1, 1, 1) for name in ("mean", "std"))
+    return (x_bchw - mean) / std
