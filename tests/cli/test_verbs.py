@@ -12,10 +12,14 @@ import yaml
 
 from adarts.cli.main import main
 from adarts.config.loading import SCALES, read_config_file
+from adarts.config.settings import TrainConfig
+from adarts.errors import Stopped
+from adarts.experiments import demo
 from adarts.experiments.next_steps import NEXT_STEPS, after_search
 from adarts.methods import list_methods
 from adarts.searching import search_config
 from adarts.spaces import load_genotype
+from adarts.training import TrainResult, run_training
 
 SMALL = ["--scale", "smoke", "--images.per-class", "4", "--threads", "1"]
 
@@ -116,6 +120,29 @@ def test_demo_compares_found_and_random_cells_and_continues_where_it_stopped(
     page = (tmp_path / "demo" / "report.html").read_text()
     assert f"{summary['truth']['cifar10']:.2f} % on CIFAR-10" in page
     assert all(command in page and command in first for _, command in NEXT_STEPS)
+
+
+def test_a_stopped_demo_names_the_command_that_continues_it_under_any_path(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    seen = []
+
+    def stop_in_the_second_training(config: TrainConfig) -> TrainResult:
+        seen.append(config)
+        if len(seen) == 2:
+            raise Stopped("stopped by SIGINT at epoch 1/2; continue with: adarts train", 130)
+        return run_training(config)
+
+    monkeypatch.setattr(demo, "run_training", stop_in_the_second_training)
+    assert main(["demo", "--run-dir", "my demo", "--scale", "smoke"]) == 130
+    said = capsys.readouterr().err.strip()
+    assert said.endswith("continue with: adarts demo --run-dir 'my demo' --seed 0 --scale smoke")
+    (tmp_path / "my demo").rename(tmp_path / "moved")
+    assert main(["demo", "--run-dir", str(tmp_path / "moved"), "--scale", "smoke"]) == 0
+    assert (
+        capsys.readouterr().out.count("epoch 2/2") == 5
+    )  # the other trainings: search and first training are finished
 
 
 def test_no_verb_shows_what_to_type(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,18 @@ def test_a_data_set_outweighs_the_scale_and_yields_to_file_and_options(configure
     assert configure(data="digits", images={"flip": True}).images.flip
     (tmp_path / "some.yaml").write_text("images: {flip: true}\n")
     assert configure(tmp_path / "some.yaml", data="digits").images.flip
+
+
+@pytest.mark.parametrize("configure", [search_config, train_config])
+def test_a_file_does_not_carry_the_image_settings_of_its_data_to_another(configure: Any, tmp_path: Path) -> None:
+    file = tmp_path / "some.yaml"
+    file.write_text(to_yaml(configure(data="digits", scale="smoke")))
+    assert configure(file, data="digits") == configure(file)
+    refused = message(lambda: configure(file, data="cifar10"))
+    assert re.search(r"images\.(flip|crop_padding) of the configuration file is for data 'digits'", refused)
+    assert configure(file, data="cifar10", images={"flip": True, "crop_padding": 4}).images.flip
+    file.write_text("data: digits\nseed: 7\n")
+    assert configure(file, data="cifar10").images.flip
 
 
 def test_a_data_set_outweighs_the_recipe_of_the_cells() -> None:

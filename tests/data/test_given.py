@@ -15,7 +15,7 @@ from torch.utils.data import Dataset, IterableDataset, Subset, TensorDataset
 import adarts
 from adarts.cli.main import main
 from adarts.config.settings import ImageSettings
-from adarts.data import as_source, load_images, register_data
+from adarts.data import as_source, load_images, register_data, settings_of
 from adarts.data.load import DATA
 from adarts.errors import CheckpointError, ConfigError, DataError
 from adarts.training import evaluate
@@ -223,3 +223,18 @@ def test_reversed_channels_and_small_labels_are_taken() -> None:
     assert torch.equal(found.train.pixels, expected.train.pixels) and torch.equal(
         found.train.labels, expected.train.labels
     )
+
+
+def test_a_package_brings_image_settings_with_its_data_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(DATA, "known", dict(DATA.known))
+    about = tmp_path / "letters-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: letters\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text("[adarts.data]\nletters = letters_of_mine:load\n")
+    (tmp_path / "letters_of_mine.py").write_text(
+        "from adarts.data import register_data\n\n\ndef load(settings):\n    raise OSError\n\n\n"
+        "register_data('letters', load, {'flip': False})\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert settings_of("letters") == {"images": {"flip": False}}
+    assert settings_of("nothing of the kind") == {"images": {}}

@@ -81,3 +81,13 @@ def test_bfloat16_stays_close_to_float32() -> None:
     (a,), (b,) = carry_out(exact, step), carry_out(rounded, step)
     assert b["loss"] == pytest.approx(a["loss"], rel=0.02) and b["loss"] != a["loss"]
     assert all(p.dtype == torch.float32 and torch.isfinite(p).all() for p in rounded.network.parameters())
+
+
+@pytest.mark.parametrize("steps", [2, 7])
+def test_an_epoch_of_steps_continues_in_the_images_where_the_one_before_ended(steps: int) -> None:
+    whole, task = tiny_training(), tiny_training()
+    task.config = task.config.model_copy(update={"training": task.config.training.model_copy(update={"steps": steps})})
+    assert (whole.steps(0), task.steps(0)) == (5, steps)
+    for number in range(12):  # more than two passes through the images
+        expected, got = (one.batch(*divmod(number, one.steps(0))) for one in (whole, task))
+        assert all(torch.equal(a, b) for a, b in zip(expected, got, strict=True)), number

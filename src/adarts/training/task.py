@@ -70,11 +70,14 @@ class TrainTask:
     def steps(self, epoch: int) -> int:
         return self.config.training.steps or len(self.batches)
 
+    def batch(self, epoch: int, step: int) -> tuple[Tensor, Tensor]:
+        """Return the augmented images and the labels of a step."""
+        return self.batches.batch(*divmod(epoch * self.steps(epoch) + step, len(self.batches)))
+
     def step(self, epoch: int, step: int) -> Sums:
         self.network.train()
-        steps = self.steps(epoch)
-        x_bchw, y_b = self.batches.batch(*divmod(epoch * steps + step, len(self.batches)))
-        rate = self._learning_rate(epoch + (step + 1) / steps, epoch)
+        x_bchw, y_b = self.batch(epoch, step)
+        rate = self._learning_rate(epoch + (step + 1) / self.steps(epoch), epoch)
         batch = x_bchw, y_b, *self._path_scales(x_bchw, epoch, step)
         with torch.random.fork_rng([self.device] if self.device.type == "cuda" else [], enabled=self.draws):
             if self.draws:
