@@ -23,7 +23,7 @@ def test_search_then_train_then_evaluate(tmp_path: Path) -> None:
     finish(adarts("train", *SMOKE, "--runs", tmp_path, "--genotype", found))
     trained = (tmp_path / "train" / "latest").resolve()
     summary = json.loads((trained / "summary.json").read_text())
-    assert summary["test_images"] == 409
+    assert summary["test_images"] == 355
     out, _ = finish(adarts("evaluate", trained))
     assert f"{summary['test_accuracy']:.2%}" in out
 

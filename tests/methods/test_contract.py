@@ -31,7 +31,11 @@ class TextbookContract(MethodContract):
     def oracle(self, search: SearchTask, x_bchw: Tensor, arch_weights: ArchWeights) -> Tensor:
         net, phase = search.supernet, search.phases[0]
         textbook = TextbookSupernet(
-            phase.supernet.channels, phase.supernet.cells, search.data.num_classes, **phase.edge.model_dump()
+            phase.supernet.channels,
+            phase.supernet.cells,
+            search.data.num_classes,
+            search.data.in_channels,
+            **phase.edge.model_dump(),
         ).double()
         # The textbook is given the operation weights, and 0 for the operations that are not of the space.
         state = {name: tensor for name, tensor in net.state_dict().items() if not name.startswith("alphas.")}
