@@ -34,7 +34,7 @@ def test_a_scale_adapts_its_batch_to_the_data(tmp_path: Path, capsys: pytest.Cap
     data, run = two_classes(tmp_path / "photos", 8), {**ONE, "runs": tmp_path / "runs"}
     found = adarts.search(data=data, scale="smoke", run=run)
     said = capsys.readouterr().out
-    assert "warning: a batch of 16 is more than the images for an update; it is 6 here" in said
+    assert "warning: the batch size is reduced from 16 to 6, the number of images for an update" in said
     assert f"data={data!r}" not in said and "batch_size: 16" in (found.run_dir / "config.yaml").read_text()
 
     # The log says in a few words what is trained, however it was given, and no file but one holds the cells again.

@@ -174,7 +174,7 @@ def test_the_contract_tells_what_is_broken(method: type[Method], test: str, says
 @pytest.mark.parametrize(
     ("method", "says"),
     [
-        (Empty, "method 'broken' derives what is not in the space: .* operation 'none'"),
+        (Empty, "method 'broken' derives cells outside the space: .* operation 'none'"),
         (Short, "the normal cell has 3 nodes; cells of 'darts' have 4"),
     ],
 )
@@ -186,7 +186,7 @@ def test_cells_outside_the_space_are_refused_in_the_search_itself(method: type[M
 @pytest.mark.parametrize(
     ("hook", "value", "says"),
     [
-        *(("order", value, "order must return 'alphas', 'weights' or 'both' in a tuple") for value in ORDERS),
+        *(("order", value, "order must return a tuple of 'alphas', 'weights' and 'both'") for value in ORDERS),
         ("sample", None, r"must be a tensor \(14, 8\), or a pair of it and a bool"),
         ("weights", torch.zeros(2), r"not a tensor \(2,\)"),
         ("penalty", torch.zeros(3), r"penalty must return a tensor of one number, or None, not a tensor \(3,\)"),

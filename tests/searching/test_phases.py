@@ -76,14 +76,14 @@ def cells(operation: str = "sep_conv_3x3", nodes: int = 4) -> Genotype:
     [
         (cells("sep_conv_7x7"), "the edge from node 0 to node 2 of the normal cell has the operation 'sep_conv_7x7'"),
         (cells("none"), "the edge from node 0 to node 2 of the normal cell has the operation 'none'"),
-        (cells(nodes=5), "the normal cell has 5 nodes; those of 'darts' have 4"),
+        (cells(nodes=5), "the normal cell has 5 nodes; cells of 'darts' have 4"),
     ],
 )
 def test_cells_outside_the_space_are_refused_with_the_method_and_the_edge(found: Genotype, message: str) -> None:
     task = tiny_search()
     task.method = Elsewhere(Elsewhere.Options())
     Elsewhere.found = found
-    with pytest.raises(ConfigError, match=f"method 'elsewhere' derives what is not in the space: {message}"):
+    with pytest.raises(ConfigError, match=f"method 'elsewhere' derives cells outside the space: {message}"):
         task.genotype()
 
 

@@ -211,7 +211,7 @@ def test_two_operations_kept_on_one_edge_are_no_rivals() -> None:
 def test_the_sentence_and_the_mapping_say_the_same() -> None:
     found = verdict(NASBENCH201, drift(NASBENCH201, 12))
     assert Verdict.from_dict(json.loads(json.dumps(found.to_dict()))) == found
-    assert str(found).startswith("decided: 6 of 6 choices stand clear of their noise, entropy ")
+    assert str(found).startswith("decided: 6 of 6 choices are settled, entropy ")
     assert str(found).endswith(f" of 1.61, cell unchanged for the last {found.stable_epochs} of 12 epochs")
 
 

@@ -1,4 +1,4 @@
-"""The search: alternating updates of weights and alphas, and what is measured meanwhile."""
+"""Search for cells: alternating updates of weights and alphas, measurements by epoch, and the verdict."""
 
 from adarts.searching.config import search_config
 from adarts.searching.search import SearchResult, run_search

@@ -1,4 +1,4 @@
-"""Which images each update of a search learns from, batch by batch."""
+"""Batches of images for the updates and measurements of a search."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from adarts.searching.config import search_layers
 
 
 def with_fitting_batch(config: SearchConfig, data: ImageData, single_level: bool) -> SearchConfig:
-    """The search with a batch for which there are images, where the batch is that of its scale or method, not somebody's own."""
+    """Reduce a default batch size to the number of available images; a batch size set by the user stays as it is."""
     numbers = [len(part) for part in search_split(data.train, config.images, config.seed)]
     images = sum(numbers) if single_level else min(numbers)
     batch = config.search.batch_size
@@ -27,19 +27,19 @@ def with_fitting_batch(config: SearchConfig, data: ImageData, single_level: bool
 def search_batches(
     config: SearchConfig, data: ImageData, single_level: bool, device: torch.device
 ) -> tuple[Batches, Batches, Batches]:
-    """The batches of the weights, those of the alphas, and those that the supernet is measured on.
+    """Batches for the weights, for the alphas, and for measuring the supernet.
 
-    In a search of a single level, weights and alphas learn from the same images, all of them; otherwise from a half each, and the
-    supernet is measured on that of the alphas.
+    In a single-level search, all three use all training images. Otherwise the weights use one half, and the alphas and the
+    measurements use the other half.
     """
     of_weights, of_alphas = search_split(data.train, config.images, config.seed)
     if single_level:
         of_weights = of_alphas = torch.cat((of_weights, of_alphas))
     batches = partial(Batches, data.train, seed=config.seed, device=device)
     size, augmentation = config.search.batch_size, Augmentation.of(config.images, data)
-    # Whole batches only: static shapes, and no tiny batch for the normalization.
+    # Whole batches keep shapes static, and batch normalization never sees a tiny batch.
     learned = partial(batches, batch_size=size, augmentation=augmentation, drop_last=True)
-    # Shuffled, always in the same order: a folder's own is by class, and a batch of one class normalizes itself away.
+    # Shuffled in a fixed order. Folders are sorted by class, and batch statistics of a single class would spoil the measurement.
     measured = partial(batches, batch_size=2 * size, augmentation=Augmentation.plain(data), drop_last=False)
     return (
         learned(of_weights, purpose="weights"),

@@ -1,4 +1,4 @@
-"""How many updates the alphas of a search get, and whether so few can decide anything."""
+"""Number of alpha updates of a search, and a warning if it is too small to decide."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from adarts.searching.verdict import CLEAR_LEAD
 def alpha_updates(
     order: Callable[[Progress], Sequence[Purpose]], phases: Sequence[Phase], steps: int, epochs: int
 ) -> list[int]:
-    """How many updates move the alphas in each phase.
+    """Number of updates of the alphas in each phase.
 
     Args:
-        order: the updates of a step.
-        phases: of the search.
-        steps: of an epoch.
-        epochs: of all phases, fewer where the search ended early.
+        order: returns the updates of a step.
+        phases: phases of the search.
+        steps: steps per epoch.
+        epochs: total number of epochs; fewer than the phases have if the search ended early.
     """
     found, left = [], epochs
     for index, phase in enumerate(phases):
@@ -30,15 +30,15 @@ def alpha_updates(
 
 
 def too_few_updates(updates: int, rate: float, phase: Phase) -> str | None:
-    """What to say before a search whose alphas cannot come far enough apart, or None.
+    """A warning if the alphas cannot move far enough apart to decide, or None.
 
-    A step of Adam moves an alpha by about its learning rate at most. After T updates two alphas of equal beginnings are no more
-    than ``2 * rate * T`` apart, and one operation weighs ``exp(2 * rate * T)`` times as much as another.
+    One step of Adam moves an alpha by about its learning rate at most. After T updates, two alphas that started equal differ by
+    at most ``2 * rate * T``, so one operation weighs at most ``exp(2 * rate * T)`` times as much as another.
 
     Args:
-        updates: T, of the alphas that name the cells.
-        rate: the learning rate of the alphas.
-        phase: the last in which these alphas move.
+        updates: T, the number of updates of the alphas that determine the cells.
+        rate: learning rate of the alphas.
+        phase: last phase in which these alphas move.
     """
     distance = math.log(CLEAR_LEAD) / 2
     if updates * rate >= distance:
@@ -48,7 +48,7 @@ def too_few_updates(updates: int, rate: float, phase: Phase) -> str | None:
     enough = distance / max(1, updates)
     unit = 10.0 ** (math.floor(math.log10(enough)) - 1)
     return (
-        f"{updates} updates of the alphas cannot decide: with steps of {rate:g}, an operation can come to weigh "
-        f"{math.exp(2 * updates * rate) - 1:.1%} more than another at most. To weigh {CLEAR_LEAD:g} times as much it takes "
-        f"--search.epochs {epochs} or more, or --alphas.learning-rate {math.ceil(enough / unit) * unit:.2g} or more"
+        f"{updates} updates of the alphas cannot decide: at a learning rate of {rate:g}, one operation can weigh at most "
+        f"{math.exp(2 * updates * rate) - 1:.1%} more than another. A lead of {CLEAR_LEAD:g} to 1 needs --search.epochs {epochs} "
+        f"or more, or --alphas.learning-rate {math.ceil(enough / unit) * unit:.2g} or more"
     )

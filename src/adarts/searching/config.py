@@ -1,4 +1,4 @@
-"""The configuration of a search, put together from what somebody asks for and what its method publishes."""
+"""Build the configuration of a search from the user's settings, a file, the scale and the method's published values."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from adarts.searching.phases import checked_phases
 
 
 def search_config(config_file: Path | str | None = None, **given: Any) -> SearchConfig:
-    """The complete configuration of a search that can be carried out.
+    """The complete, checked configuration of a search.
 
     Args:
         config_file: a YAML file with some or all settings.
-        given: what outweighs everything else: ``data``, ``method``, ``scale``, ``seed``, and sections as mappings or settings,
-            e.g. ``search={"epochs": 3}``.
+        given: settings that override everything else: ``data``, ``method``, ``scale``, ``seed``, and sections as mappings or
+            settings objects, e.g. ``search={"epochs": 3}``.
 
     Raises:
-        ConfigError: a name, value or combination that cannot work; one line.
+        ConfigError: a name, value or combination is invalid; the message is one line.
     """
     return checked_search(search_layers(given, config_file))
 
 
 def search_layers(given: Values, config_file: Path | str | None = None) -> dict[str, Any]:
-    """All layers merged: complete, but the rules that tie several settings together not yet checked."""
+    """Merge all layers into a complete configuration; rules between settings are not checked yet."""
     layers = Layers(SearchConfig, given, scale_of_machine, config_file)
     method = layers.chosen["method"]
     return layers.put_together(layers.chosen["space"], published(method), f"method '{method}'", settings_of)
 
 
 def checked_search(values: Values) -> SearchConfig:
-    """The search of these settings, with its options as its method reads them, and all rules checked."""
+    """Validate the settings, parse the method's options and check all rules."""
     config = resolve_options(validated(SearchConfig, values))
     checked_phases(config, create(config))
     parse_time_limit(config.run.time_limit)

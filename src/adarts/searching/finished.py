@@ -1,4 +1,4 @@
-"""A finished search as it stood after its last epoch, to be asked further questions."""
+"""Load a finished search in its state after the last epoch, for further measurements."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from adarts.spaces import Genotype, load_genotype
 def load_search(
     run_dir: Path, how: RunSettings, method: str | None = None, space: str | None = None
 ) -> tuple[SearchTask, Genotype]:
-    """The search of a run folder after its last epoch, and the cells that it found.
+    """Load the search of a run folder in its state after the last epoch, and the cells that it found.
 
     Args:
-        run_dir: of a finished search.
-        how: device, threads and kernels; the rest is as the search had it.
-        method, space: those of the search, said again: what stands in a file is executed only when somebody says so.
+        run_dir: folder of a finished search.
+        how: device, threads and kernels to use; all other settings come from the search.
+        method, space: needed if the search used a Python file for them; repeating the name permits executing that file.
 
     Raises:
-        ConfigError: method or space would execute a file, or the device is not there.
-        DataError: the images are gone.
-        CheckpointError: the search is not finished, or its images, configuration or checkpoint are not what they were.
+        ConfigError: the method or space would execute a file, or the device is not available.
+        DataError: the images cannot be found.
+        CheckpointError: the search is not finished, or its images, configuration or checkpoint have changed.
     """
     if not (run_dir / "summary.json").is_file():
         command = f"adarts search --config {run_dir / 'config.yaml'} --run-dir {run_dir}"
@@ -36,7 +36,7 @@ def load_search(
     config = read_config(run_dir, SearchConfig)
     for name, code in code_in(config).items():
         if code not in (method, space):
-            raise ConfigError(f"the search executed the file of its {name}; to let it be again: --{name} {code}")
+            raise ConfigError(f"the search used a Python file for its {name}; permit executing it with --{name} {code}")
     circumstances = {name: getattr(how, name) for name in ("device", "threads", "kernels")}
     config = config.model_copy(update={"run": config.run.model_copy(update=circumstances)})
     device = prepare_device(config.run)
@@ -44,21 +44,21 @@ def load_search(
     checkpoints = Checkpoints(run_dir / "checkpoints", compared_settings(config), lambda text: None)
     state = checkpoints.load()
     if state is None:
-        raise CheckpointError(f"{run_dir}: there is no checkpoint in {checkpoints.folder}")
+        raise CheckpointError(f"{run_dir}: no checkpoint in {checkpoints.folder}")
     try:
         task.load_state_dict(state["task"])
         if state["epoch"] != task.epochs:
-            raise CheckpointError(f"{run_dir}: the checkpoint of the last epoch is damaged; what is left is older")
+            raise CheckpointError(f"{run_dir}: the checkpoint of the last epoch is damaged; only an older one is left")
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
         raise CheckpointError(f"{run_dir}: the search cannot be restored: {str(error).splitlines()[0]}") from error
     return task, load_genotype(run_dir / GENOTYPE_FILE)
 
 
 def learned_batches(task: SearchTask) -> Batches:
-    """The images of the alphas as a search step sees them: augmented, in a random order, in batches of the same size.
+    """The alphas' images as in a search step: augmented, shuffled, in batches of the same size.
 
-    For measurements in which the normalizations use the statistics of each batch, since those that the search gathered are of a
-    mix of operations. Such a batch must look like those that the weights learned with.
+    They serve measurements that normalize with the statistics of each batch. The running statistics of the search belong to
+    mixed operations and do not fit a single one. The batches must look like the ones that the weights were trained with.
     """
     return Batches(
         task.data.train,

@@ -1,4 +1,4 @@
-"""What is measured of a search after every epoch: the signs of a collapse, and how sure the search is of its cell."""
+"""Measurements after every epoch of a search: signs of a collapse, and how clearly the alphas prefer their cells."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def monitor(
     operation_weights: Mapping[str, Tensor],
     edge_weights: Mapping[str, Tensor] | None,
 ) -> dict[str, Any]:
-    """The part of the metrics record that describes the architecture now, by cell kind."""
+    """The part of the metrics record that describes the current architecture, by cell kind."""
     kinds = space.cell_kinds
     weights = {kind: operation_weights[kind].detach().double().cpu() for kind in kinds}
     edges = None if edge_weights is None else {kind: edge_weights[kind].detach().double().cpu() for kind in kinds}
@@ -42,7 +42,7 @@ def monitor(
 
 
 def truth(genotype: Genotype) -> dict[str, float] | None:
-    """What the cells are worth, where that is known: test accuracies after full training, their ranks, points below the best."""
+    """Test accuracies of NAS-Bench-201 cells after full training, with ranks and points below the best; else None."""
     if genotype.space != NASBENCH201.name:
         return None
     known = truth_of(genotype)
@@ -57,29 +57,29 @@ def truth(genotype: Genotype) -> dict[str, float] | None:
 
 
 def truth_in_words(known: Mapping[str, float], data: str) -> str:
-    """The part of it that belongs to the data of a search."""
+    """One line with the true accuracy and rank on the data set of the search."""
     name = dataset_of(data)
     rank = known["rank" if name == "cifar10" else f"rank_{name}"]
     return f"{DATA_SETS[name]}: true accuracy {known[name]:.2f} %, rank {rank:,}"
 
 
 def entropy(weights_eo: Tensor) -> float:
-    """Mean entropy of the operation weights of an edge, in nats; log(operations) when undecided.
+    """Mean entropy of an edge's operation weights, in nats; log(operations) if all weights are equal.
 
-    Weights that do not compete (FairDARTS's sigmoids) are taken as shares of their sum.
+    Weights are divided by their sum, because independent weights (FairDARTS's sigmoids) do not sum to 1.
     """
     shares_eo = weights_eo / weights_eo.sum(-1, keepdim=True).clamp(min=torch.finfo(weights_eo.dtype).tiny)
     return float(torch.special.entr(shares_eo).sum(-1).mean())
 
 
 def operation_margin(weights_eo: Tensor) -> float:
-    """Mean gap between the weights of the best two operations of an edge."""
+    """Mean gap between the two largest operation weights of an edge."""
     best = weights_eo.topk(2, dim=-1).values
     return float((best[:, 0] - best[:, 1]).mean())
 
 
 def edge_margin(space: Space, weights_eo: Tensor, edge_e: Tensor | None) -> float:
-    """Smallest gap, over the nodes that must leave an edge out, between the last edge kept and the first left out."""
+    """Smallest gap between the weakest kept edge and the strongest dropped edge, over all nodes that drop an edge."""
     candidates = [index for index, name in enumerate(space.operations) if name != "none"]
     strength = weights_eo[:, candidates].amax(-1)
     if edge_e is not None:
@@ -96,9 +96,14 @@ def edge_margin(space: Space, weights_eo: Tensor, edge_e: Tensor | None) -> floa
 def channel_stability(
     kinds: tuple[str, ...], before: Selection, now: Selection, channels: list[int]
 ) -> dict[str, float]:
-    """Share of the selected channels that were selected before, too: kind -> mean over its cells, edges and images.
+    """Share of the selected channels that were also selected before: kind -> mean over its cells, edges and images.
 
-    1 means that the choice did not move; a random choice of C/k channels gives about 1/k. Kinds and channels: one a cell.
+    1 means that the selection did not change; a random selection of C/k channels gives about 1/k.
+
+    Args:
+        kinds: kind of each cell.
+        before, now: the two selections.
+        channels: number of channels of each cell.
     """
     shares: dict[str, list[float]] = {}
     for kind, old, new, width in zip(kinds, before.cells, now.cells, channels, strict=True):
@@ -108,13 +113,13 @@ def channel_stability(
 
 
 def collapse_warning(genotype: Genotype, space: Space) -> str | None:
-    """What to say when the normal cell has too many skip connections, and what to do about it."""
+    """A warning with advice if the normal cell has too many skip connections, or None."""
     kind = space.cell_kinds[0]
     skips = genotype.num_operations(kind, "skip_connect")
     if skips <= space.max_skips:
         return None
     return (
         f"the {kind} cell has {skips} skip connections (more than {space.max_skips}): a sign of collapse. Try fewer "
-        "epochs (--search.epochs), more warm-up (--search.warmup-epochs), one skip connection at most (--method adarts-trials, "
-        "in the spaces darts and nasbench201), or take an earlier epoch's genotype from metrics.jsonl"
+        "epochs (--search.epochs), more warm-up (--search.warmup-epochs), a method that allows at most one skip connection "
+        "(--method adarts-trials, in the spaces darts and nasbench201), or an earlier epoch's genotype from metrics.jsonl"
     )

@@ -1,4 +1,4 @@
-"""The phases of a search: checked before the first of them begins, and the supernet of each."""
+"""Check the phases of a search before the first one begins, and build the supernet of each."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ from adarts.supernet import Supernet, require_k
 
 
 def checked_phases(config: SearchConfig, method: Method) -> tuple[Phase, ...]:
-    """The phases of a search, every one of which can be carried out; a ConfigError comes now, not hours later."""
+    """The phases of a search. All are checked here, before the search begins.
+
+    Raises:
+        ConfigError: the method does not support the space, has no phases, or one of its phases cannot run.
+    """
     name, space = method.info.name, get_space(config.space)
     if reason := method.supports(space):
         raise ConfigError(f"method '{name}' is not defined on the space '{space.name}': {reason}")
@@ -33,7 +37,7 @@ def checked_phases(config: SearchConfig, method: Method) -> tuple[Phase, ...]:
 
 
 def build_supernet(config: SearchConfig, phase: Phase, index: int, data: ImageData) -> Supernet:
-    """The supernet of a phase, with weights and alphas drawn from the seed of the search."""
+    """Build the supernet of a phase; the search's seed determines its initial weights and alphas."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(config.seed, "supernet", *([index] if index else [])))
         return Supernet(get_space(config.space), phase.supernet, phase.edge, data.num_classes, data.in_channels)

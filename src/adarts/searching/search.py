@@ -1,4 +1,4 @@
-"""A whole search: from a configuration to a genotype in a run folder."""
+"""Run a complete search: from a configuration to a genotype in a run folder."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from adarts.searching.budget import alpha_updates, too_few_updates
 from adarts.searching.monitors import collapse_warning, truth
 from adarts.searching.phases import checked_phases
 from adarts.searching.task import SearchTask
-from adarts.searching.verdict import Verdict, judge
+from adarts.searching.verdict import Verdict, judge, unordered_cells
 from adarts.source_file import code_hashes, source_hash
 from adarts.spaces import Genotype, load_genotype
 from adarts.spaces.derivation import decided_edges, never_none
@@ -29,12 +29,12 @@ from adarts.spaces.derivation import decided_edges, never_none
 
 @dataclass(frozen=True)
 class SearchResult:
-    """What a search found, and where it lies.
+    """The result of a search.
 
     Attributes:
         run_dir: the run folder.
-        genotype: the cells named by the alphas after the last epoch.
-        summary: what ``summary.json`` holds.
+        genotype: the cells derived after the last epoch.
+        summary: content of ``summary.json``.
     """
 
     run_dir: Path
@@ -43,23 +43,23 @@ class SearchResult:
 
     @property
     def verdict(self) -> Verdict:
-        """Whether the search decided."""
-        older = {"word": "not judged", "reason": "the search is older than verdicts"}
+        """How clearly the search decided."""
+        older = {"word": "not judged", "reason": "the search was made before verdicts existed"}
         return Verdict.from_dict(self.summary.get("verdict", older))
 
 
 @whole_run("search")
 def run_search(config: SearchConfig, images: Source | None = None) -> SearchResult:
-    """Search for cells, or continue a search that stopped.
+    """Search for cells, or continue an interrupted search.
 
     Args:
-        config: the whole search; :func:`adarts.searching.search_config` puts one together.
-        images: those that `config.data` refers to, where they were given as objects.
+        config: the complete configuration; :func:`adarts.searching.search_config` builds one.
+        images: the images that `config.data` refers to, if the caller passed them as objects.
 
     Raises:
-        ConfigError: settings that cannot work together.
-        DataError: images that cannot be used.
-        CheckpointError: a run folder that is damaged, locked or of another configuration.
+        ConfigError: the settings do not work together.
+        DataError: the images cannot be used.
+        CheckpointError: the run folder is damaged, locked, or belongs to another configuration.
         NotFiniteError: the loss became NaN or infinite.
         OutOfMemoryError: a step does not fit in memory.
         Stopped: a signal or the time limit ended the run at a checkpoint.
@@ -67,9 +67,9 @@ def run_search(config: SearchConfig, images: Source | None = None) -> SearchResu
     config = resolve_options(config)
     method = create(config)
     checked_phases(config, method)
-    device = RunFolder.check("search", config)  # refused before images are read
+    device = RunFolder.check("search", config)  # fails before images are read
     data = load_images(images or config.data, config.images, config.seed)
-    # Everything that can be refused is refused before there is a folder.
+    # Building the task completes all checks, before the run folder is created.
     task = SearchTask(config, data, method, device)
     facts = {**code_hashes(config), "method_source": source_hash(type(method))}
     with RunFolder.open("search", f"{data.name}-{method.info.name}", config, facts) as run:
@@ -86,12 +86,12 @@ def run_search(config: SearchConfig, images: Source | None = None) -> SearchResu
 
 
 def _warnings(config: SearchConfig, task: SearchTask) -> Iterator[str | None]:
-    """What somebody should know of a search before it begins."""
+    """Warnings to log before the search begins."""
     batch = task.config.search.batch_size
     if batch != config.search.batch_size:
-        yield f"a batch of {config.search.batch_size} is more than the images for an update; it is {batch} here"
+        yield f"the batch size is reduced from {config.search.batch_size} to {batch}, the number of images for an update"
     if config.search.validate_supernet and not task.validates:
-        yield f"the supernet is not validated: {task.method.info.title} learns from all training images"
+        yield f"the supernet is not validated: {task.method.info.title} trains on all images and leaves none for validation"
     yield task.method.budget_warning(task)
     if task.method.chosen_by() is None:
         last = max(index for index, phase in enumerate(task.phases) if index == 0 or phase.fresh)
@@ -100,7 +100,7 @@ def _warnings(config: SearchConfig, task: SearchTask) -> Iterator[str | None]:
 
 
 def _description(task: SearchTask) -> str:
-    """What will be done and what it will cost."""
+    """Description of the data and the search, with predicted time and memory."""
     net, data = task.supernet, task.data
     shape = (1, data.in_channels, *data.image_size)
     steps, phase = task.steps(0), task.phases[0]
@@ -119,12 +119,12 @@ def _description(task: SearchTask) -> str:
 
 
 def _alpha_updates(task: SearchTask) -> list[int]:
-    """How many updates move the alphas in each phase."""
+    """Number of updates of the alphas in each phase."""
     return alpha_updates(task.order, task.phases, task.steps(0), task.epochs)
 
 
 def _verdict(task: SearchTask, records: list[dict[str, Any]], guessing: float) -> Verdict:
-    """Whether a search that is over decided."""
+    """The verdict on a finished search."""
     method, space = task.method, task.supernet.space
     if (reason := method.chosen_by()) is not None:
         return Verdict("not judged", f"{method.info.title} chooses by {reason}")
@@ -134,15 +134,15 @@ def _verdict(task: SearchTask, records: list[dict[str, Any]], guessing: float) -
 
 
 def _guessing(task: SearchTask) -> float:
-    """The cross-entropy of one who knows of the images of the alphas only how frequent their classes are."""
+    """Cross-entropy of guessing by class frequency on the alphas' images."""
     labels = task.data.train.labels[task.alpha_batches.indices]
     return float(torch.special.entr(labels.bincount() / len(labels)).sum())
 
 
 def _plan(task: SearchTask) -> Iterator[tuple[int, int]]:
-    """The steps of all phases, each of them entered when its turn comes: a typical epoch, and how many steps are like its own.
+    """Pairs of a typical epoch and the number of steps like it, for all phases; the task enters each phase in turn.
 
-    A later phase is entered as if it began now, so with operations that are not yet the ones it will have.
+    A later phase starts here from the present state, so its operations may differ from those it will have in the search.
     """
     begin = 0
     for index, phase in enumerate(task.phases):
@@ -154,7 +154,7 @@ def _plan(task: SearchTask) -> Iterator[tuple[int, int]]:
 
 
 def _write_results(run: RunFolder, task: SearchTask, genotype: Genotype) -> dict[str, Any]:
-    """Write what was found, and return the summary."""
+    """Write the result files and the summary; return the summary."""
     config = task.config
     collapse = collapse_warning(genotype, task.supernet.space)
     for warning in filter(None, [collapse, *genotype.remarks]):
@@ -167,6 +167,7 @@ def _write_results(run: RunFolder, task: SearchTask, genotype: Genotype) -> dict
     run.log(f"found: {genotype.to_text() if genotype.has_text else genotype.to_dict()['cells']}")
     guessing = _guessing(task)
     verdict = _verdict(task, run.metrics.read(), guessing)
+    initial = task.initial_genotype.to_dict()
     run.log(f"verdict: {verdict}")
     return run.finish(
         {
@@ -182,15 +183,10 @@ def _write_results(run: RunFolder, task: SearchTask, genotype: Genotype) -> dict
             "truth": truth(genotype),
             "data_fingerprint": task.data.fingerprint,
             "data_facts": task.data.facts(),
-            "initial_genotype_differs": _cells(genotype) != _cells(task.initial_genotype),
+            "initial_genotype_differs": unordered_cells(genotype.to_dict()) != unordered_cells(initial),
             "supernet_parameters": sum(p.numel() for p in task.supernet.weight_parameters()),
             "accumulation": task.accumulation,
             "collapsed": collapse is not None,
             "verdict": {**verdict.to_dict(), "guessing": guessing, "alpha_updates": sum(_alpha_updates(task))},
         }
     )
-
-
-def _cells(genotype: Genotype) -> dict[str, list[list[tuple[str, int]]]]:
-    """The cells without the order of the pairs of a node, which only says which edge is stronger."""
-    return {kind: [sorted(pairs) for pairs in cell.nodes] for kind, cell in genotype.cells.items()}

@@ -24,13 +24,13 @@ from adarts.supernet import ArchWeights, AttentionSource, Selection, Supernet
 
 
 class BilevelStep:
-    """The step of one method on one data set; what a method sees as :class:`~adarts.methods.Search`.
+    """The search step of one method on one data set. Methods see it as :class:`~adarts.methods.Search`.
 
     Args:
-        config: the whole search.
-        data: its images.
-        method: how.
-        device: of the run.
+        config: configuration of the search.
+        data: the images.
+        method: the search method.
+        device: device of the run.
     """
 
     supernet: Supernet
@@ -45,24 +45,24 @@ class BilevelStep:
         batches = search_batches(config, data, method.single_level, device)
         self.weight_batches, self.alpha_batches, self.validation = batches
         self.epochs = sum(phase.epochs for phase in self.phases)
-        #: why the method ended the search before that
+        #: why the method ended the search early; None if it did not
         self.stopped: str | None = None
-        #: steps of a pass through the images; an epoch may be shorter or longer, and the next one continues where it ended
+        #: steps in one pass through the images; an epoch may be shorter or longer, and the next epoch continues in the pass
         self._pass = min(len(self.weight_batches), len(self.alpha_batches))
         self._steps = config.search.steps or self._pass
-        #: the gradients of so many smaller batches are added up where memory is short
+        #: number of micro-batches whose gradients are added, to save memory
         self.accumulation = 1
         self.epoch, self._step = 0, 0
         self.previous: Supernet | None = None
 
     def prepare(self, phase: Phase) -> None:
-        """Optimizers and updates for the supernet of a phase."""
+        """Create the optimizers and updates for the supernet of a phase."""
         net, config = self.supernet, self.config
         weights, alphas = net.weight_parameters(), net.alpha_parameters()
         self.weight_optimizer, self.alpha_optimizer = sgd(weights, config.weights), adam(alphas, config.alphas)
         of_weights = Learned(self.weight_optimizer, "the weights", config.weights.clip)
         of_alphas = Learned(self.alpha_optimizer, "the alphas", config.alphas.clip or math.inf)
-        # A choice of channels that is drawn on the CPU, anew in every forward pass, cannot be replayed.
+        # A graph cannot replay draws on the CPU, such as random channels in every forward pass.
         captured = phase.edge.selector != "random" and not self._draws
         update = partial(
             Update,
@@ -80,21 +80,21 @@ class BilevelStep:
             "alphas": update(of_alphas, gradient=gradient, frozen=weights),
             "both": update(of_weights, of_alphas, gradient=loss("both")),
         }
-        #: the architecture weights of the last pass
+        #: architecture weights of the last pass
         self._arch_weights: ArchWeights | None = None
-        #: seed of what is drawn in the passes of the current update
+        #: seed of the random draws in the current update
         self._seed = 0
-        #: what the selector `random` draws from, of the current step
+        #: generator of the selector `random` in the current step
         self.generator: torch.Generator | None = None
         #: learning rate of the weights in the current epoch
         self.rate = config.weights.learning_rate
-        #: the channels of the last update of the weights
+        #: channels selected in the last update of the weights
         self.selection = Selection()
 
     # --------------------------------------------------------------------------------------------------------- the step
 
     def step(self, epoch: int, step: int) -> Sums:
-        """One search step: the updates in the method's order; in the warm-up those of the weights alone."""
+        """Run one search step: the updates in the method's order; only the weights are updated during the warm-up."""
         self.supernet.train()
         self.go_to(epoch, step)
         sums: Sums = {}
@@ -108,22 +108,22 @@ class BilevelStep:
         return sums
 
     def order(self, progress: Progress) -> Sequence[Purpose]:
-        """The updates of a step, as the method says.
+        """The updates of a step in the method's order.
 
         Raises:
-            ConfigError: it says something else.
+            ConfigError: the method returns an invalid order.
         """
         order = self.method.order(progress)
         known = isinstance(order, tuple | list) and all(purpose in self.updates for purpose in order)
         if not known or not {"weights", "both"} & set(order):
             raise ConfigError(
-                f"method '{self.method.info.name}': order must return 'alphas', 'weights' or 'both' in a tuple, 'weights' or "
-                f"'both' among them, not {order!r}"
+                f"method '{self.method.info.name}': order must return a tuple of 'alphas', 'weights' and 'both' that contains "
+                f"'weights' or 'both'; it returned {order!r}"
             )
         return order
 
     def update(self, purpose: Purpose) -> Sums:
-        """One update: of the weights by the training loss (eq. 5), of the alphas by the validation loss (eq. 4), or of both."""
+        """Run one update: the weights with the training loss (eq. 5), the alphas with the validation loss (eq. 4), or both."""
         self._seed = derive_seed(self.config.seed, "draws", purpose, self.epoch, self._step)
         sources = self.method.alpha_batches if purpose == "alphas" else (purpose,)
         batch = [tensor for source in sources for tensor in self.batch(source)]
@@ -136,16 +136,16 @@ class BilevelStep:
         return sums
 
     def batch(self, purpose: Purpose) -> tuple[Tensor, Tensor]:
-        """Images and labels of the current step, augmented: of the half for the weights, or of that for the alphas."""
+        """Augmented images and labels of the current step, from the half for the weights or the half for the alphas."""
         batches = self.alpha_batches if purpose == "alphas" else self.weight_batches
         return batches.batch(*divmod(self.epoch * self._steps + self._step, self._pass))
 
     def _loss(self, purpose: Purpose, x_bchw: Tensor, y_b: Tensor) -> tuple[Tensor, ...]:
-        """Mean loss, logits, and the method's penalty where alphas learn."""
+        """Mean loss, logits, and the method's penalty if the update trains alphas."""
         if self._draws:
-            torch.manual_seed(self._seed)  # the same for all parts of a batch
+            torch.manual_seed(self._seed)  # the same for all micro-batches
         weights = self._arch_weights = self.method.arch_weights(self, purpose, x_bchw, y_b)
-        # The alphas' batches would only disturb the averages that belong to the weights.
+        # Batches of the alphas must not change the running statistics, which belong to the weights.
         loss, logits = self.loss(x_bchw, y_b, weights, update_statistics=purpose != "alphas")
         penalty = None if purpose == "weights" else self.method.penalty_of(self, weights)
         return (loss, logits) if penalty is None else (loss, logits, penalty)
@@ -169,7 +169,7 @@ class BilevelStep:
             "generator": self.generator,
         }
         if self.supernet.space.draws:
-            # The same noise in all passes of an update: methods compare them.
+            # All passes of an update use the same noise, because methods compare them.
             torch.manual_seed(derive_seed(self._seed, "noise"))
         with autocast("float32" if precise else self.config.run.precision, x_bchw.device):
             if parameters is None:
@@ -179,7 +179,7 @@ class BilevelStep:
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
         return F.cross_entropy(logits, y_b), logits
 
-    # ------------------------------------------------------------------------------------------- what methods ask besides
+    # ------------------------------------------------------------------------------------------- other services for methods
 
     def measure(self, arch_weights: ArchWeights) -> tuple[float, float]:
         """Mean loss and accuracy on the half for the alphas, normalized with the statistics of the batches."""
@@ -187,31 +187,31 @@ class BilevelStep:
         return self._measured(arch_weights, update_statistics=False)
 
     def validate(self) -> tuple[float, float]:
-        """The same with the running statistics, and with nothing drawn or perturbed."""
+        """Mean loss and accuracy on the same images with running statistics, without random draws or perturbations."""
         self.supernet.eval()
         with torch.no_grad():
             arch_weights = self.method.expected_arch_weights(self)
         return self._measured(arch_weights, selection="average")
 
     def momentum(self) -> dict[str, Tensor]:
-        """What SGD remembers of the weights so far, by the names inside the supernet; empty before the first step."""
+        """SGD's momentum buffers by parameter name in the supernet; empty before the first step."""
         state = self.weight_optimizer.state
         named = self.supernet.named_parameters()
         return {name: state[p]["momentum_buffer"] for name, p in named if "momentum_buffer" in state.get(p, {})}
 
     def restart_alphas(self) -> None:
-        """Let Adam begin anew, as after a change of the active operations."""
+        """Reset Adam's state, e.g. after a change of the active operations."""
         self.alpha_optimizer.state.clear()
         self.forget()
 
     def stop(self, reason: str) -> None:
-        """End the search with this epoch."""
+        """End the search after this epoch."""
         self.epochs, self.stopped = self.epoch + 1, reason
 
-    # ------------------------------------------------------------------------------------------------------ circumstances
+    # ------------------------------------------------------------------------------------------------------ position and state
 
     def go_to(self, epoch: int, step: int) -> None:
-        """Make a step the current one; its batches and what is drawn in it follow from its number."""
+        """Make a step the current one; epoch and step determine its batches and random draws."""
         progress = self.progress_at(epoch)
         if self.method.info.replay == "epoch" and progress != self.progress:
             self.forget()
@@ -220,29 +220,29 @@ class BilevelStep:
         self.generator = generator(self.config.seed, "channels", epoch, step)
 
     def progress_at(self, epoch: int) -> Progress:
-        """Where an epoch stands in the current phase."""
+        """Position of an epoch in the current phase."""
         index, phase = self.progress.phase, self.phases[self.progress.phase]
         first = sum(before.epochs for before in self.phases[:index])
         return Progress(index, epoch - first, phase.epochs, self._steps, phase.warmup_epochs)
 
     def learning_rate(self, epoch: int) -> float:
-        """That of the weights in an epoch."""
+        """Learning rate of the weights in an epoch."""
         progress, phase = self.progress_at(epoch), self.phases[self.progress.phase]
         return phase.rate_scale * learning_rate(self.config.weights, progress.epoch, progress.epochs)
 
     def forget(self) -> None:
-        """Begin with all updates anew, as after another state was loaded."""
+        """Discard all recorded updates, e.g. after loading a state."""
         for update in self.updates.values():
             update.forget()
 
     def require_finite(self) -> None:
-        """Raise NotFiniteError for a state behind an update that was not finite."""
+        """Raise NotFiniteError if an earlier update was not finite and has spoiled the state."""
         with self._explained():
             for update in self.updates.values():
                 update.check()
 
     def _measured(self, arch_weights: ArchWeights, **how: object) -> tuple[float, float]:
-        # Only the selector `random` draws; its choice is the same in every measurement.
+        # Only the selector `random` draws; it selects the same channels in every measurement.
         draws = generator(self.config.seed, "validation channels")
         logits = partial(self.supernet, arch_weights=arch_weights, generator=draws, **how)
         batches = (self.validation.batch(0, step) for step in range(len(self.validation)))
@@ -250,12 +250,12 @@ class BilevelStep:
 
     @property
     def _draws(self) -> bool:
-        """Whether a pass may draw from torch's generator, which is then seeded for it."""
+        """Whether a pass may draw from torch's generator, which must then be seeded before each pass."""
         return self.method.info.replay == "never" or self.supernet.space.draws
 
     @contextmanager
     def _drawing(self) -> Iterator[None]:
-        """Leave torch's own generator as it was, where a method or an operation draws from it."""
+        """Seed torch's generator for a method or operation that draws from it, and restore it afterwards."""
         with torch.random.fork_rng([self.device] if self.device.type == "cuda" else [], enabled=self._draws):
             if self._draws:
                 torch.manual_seed(derive_seed(self.config.seed, "draws", self.epoch, self._step))
@@ -263,7 +263,7 @@ class BilevelStep:
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        """Say with a loss that is not finite what may have led there."""
+        """Add the learning rate and the range of the alphas to the message of a NotFiniteError."""
         try:
             yield
         except NotFiniteError as error:

@@ -1,4 +1,4 @@
-"""One search as the driver sees it: its phases, what is measured after an epoch, and the state that a checkpoint holds."""
+"""The search as a task of the driver: phases, measurements after each epoch, and the state for checkpoints."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class SearchTask(BilevelStep):
         config = with_fitting_batch(config, data, method.single_level)
         self.phases = checked_phases(config, method)
         super().__init__(config, data, method, device)
-        #: a method that learns from all images leaves none to validate its supernet on
+        #: whether to validate the supernet; a single-level method trains on all images and leaves none for it
         self.validates = config.search.validate_supernet and not method.single_level
         self.fingerprint = data.fingerprint
         self.enter(0)
         self.initial_genotype = self.genotype()
 
     def enter(self, index: int) -> None:
-        """Begin a phase: its supernet, its optimizers, and what the method does first."""
+        """Begin a phase: build its supernet and optimizers, and call the method's `on_phase_start`."""
         self._build(index)
         self.method.on_phase_start(self)
         self.previous = None
@@ -48,10 +48,10 @@ class SearchTask(BilevelStep):
             self.previous = getattr(self, "supernet", None)
             self.supernet = build_supernet(self.config, phase, index, self.data).to(self.device)
         self.prepare(phase)
-        #: the channels of the last update of the weights in the epoch before
+        #: channels selected in the last update of the weights in the previous epoch
         self.selection_before = Selection()
 
-    # --------------------------------------------------------------------------------------------- what the driver asks
+    # --------------------------------------------------------------------------------------------- interface of the driver
 
     def steps(self, epoch: int) -> int:
         return self._steps
@@ -71,7 +71,7 @@ class SearchTask(BilevelStep):
             record["alphas_accuracy"] = totals["alphas_correct"] / totals["alphas_images"]
         if self.validates:
             record["supernet_loss"], record["supernet_accuracy"] = self.validate()
-        # Measurements may be stopped between two batches; from here on the state changes.
+        # A stop during a measurement must leave the state unchanged; from here on it changes.
         self.go_to(epoch, 0)
         self._seed = derive_seed(self.config.seed, "draws", "end", epoch)
         with self._drawing():
@@ -126,9 +126,9 @@ class SearchTask(BilevelStep):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         require_same_images(self.fingerprint, state["data"])
-        self.initial_genotype = Genotype.from_dict(state["initial_genotype"])  # refuses cells of another space
+        self.initial_genotype = Genotype.from_dict(state["initial_genotype"])  # raises for cells of another space
         if state["phase"] != self.progress.phase:
-            # The supernet of the last phase that had a new one; later phases went on with it.
+            # Rebuild the last phase with a fresh supernet; later phases continued with that supernet.
             fresh = [index for index in range(state["phase"] + 1) if self.phases[index].fresh or index == 0]
             self._build(fresh[-1])
             if fresh[-1] != state["phase"]:
@@ -150,14 +150,14 @@ class SearchTask(BilevelStep):
         if self.config.search.batch_size // (2 * self.accumulation) < 2:  # batch normalization needs two images
             return False
         self.accumulation *= 2
-        self.selection, self.selection_before = Selection(), Selection()  # of batches of another size
+        self.selection, self.selection_before = Selection(), Selection()  # they belong to batches of another size
         return True
 
     def genotype(self) -> Genotype:
-        """The cells that the alphas name now.
+        """Derive the cells from the current alphas.
 
         Raises:
-            ConfigError: the method names cells that are not of the space.
+            ConfigError: the method derives cells outside the space.
         """
         name = self.method.info.name
         try:
@@ -166,5 +166,5 @@ class SearchTask(BilevelStep):
                 raise ConfigError(f"method '{name}': derive must return a Genotype, not {type(found).__name__}")
             found.require_within(self.supernet.space)
         except DataError as error:
-            raise ConfigError(f"method '{name}' derives what is not in the space: {error}") from error
+            raise ConfigError(f"method '{name}' derives cells outside the space: {error}") from error
         return found

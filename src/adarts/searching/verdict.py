@@ -1,4 +1,4 @@
-"""Did the search decide? A word for how far the alphas stand clear of chance, from the records of the epochs alone.
+"""Judge from the epoch records whether the alphas of a search decided or only drifted by chance.
 
 Shape suffixes: t epochs, e edges, o operations.
 """
@@ -20,28 +20,28 @@ Floats = NDArray[np.float64]
 Word = Literal["decided", "leaning", "undecided", "not judged"]
 
 CLEAR_LEAD = 2.0
-"""An operation leads clearly when it weighs so many times as much as each of its rivals."""
+"""An operation leads clearly if its weight is at least this many times the weight of each rival."""
 LEARNED = 0.95
-"""The supernet knows something of the images of the alphas when its loss is below this share of the loss of guessing."""
+"""The supernet has learned something if its loss on the alphas' images is below this share of the loss of guessing."""
 MOST, HALF = 0.75, 0.5
-"""Share of the choices that are settled in a search that has decided, and in one that leans."""
-_LAST = 0.25
+"""Minimum share of settled choices for `decided` and for `leaning`."""
+_LAST = 0.25  # share of the epochs that count as the last ones
 _QUANTILE = 0.975  # of a two-sided test at 5 %
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a search decided, in a word, and what the word rests on.
+    """How clearly a search decided, with the evidence.
 
     Attributes:
-        word: `decided`, `leaning` or `undecided`; `not judged` where the weights of the alphas do not choose the cell.
-        reason: why the search is not judged, or undecided whatever its alphas say.
-        settled: how many of the choices stand clear of their noise.
-        choices: that make the derived cell.
-        stable_epochs: the last so many epochs named the same cell.
-        epochs: in which the alphas moved.
+        word: `decided`, `leaning` or `undecided`; `not judged` if the cells do not follow from the alphas' weights.
+        reason: why the search is not judged, or why it is undecided regardless of its alphas.
+        settled: number of settled choices.
+        choices: number of choices behind the derived cells.
+        stable_epochs: number of epochs at the end with unchanged cells.
+        epochs: number of epochs in which the alphas moved.
         entropy: mean over the edges after the last epoch, in nats.
-        entropy_max: the same for equal weights.
+        entropy_max: entropy of equal weights.
     """
 
     word: Word
@@ -54,20 +54,20 @@ class Verdict:
     entropy_max: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain data, the sentence for people among it."""
+        """As plain data, with the verdict in words as ``text``."""
         return {**asdict(self), "text": str(self)}
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Verdict:
-        """Read what :meth:`to_dict` wrote; more may stand beside it."""
+        """Read the output of :meth:`to_dict`; other keys are ignored."""
         return cls(**{name: value for name, value in document.items() if name in cls.__dataclass_fields__})
 
     def __str__(self) -> str:
         if self.choices == 0:
             return f"{self.word}: {self.reason}"
         facts = (
-            f"{self.settled} of {self.choices} choices stand clear of their noise, entropy {self.entropy:.2f} of "
-            f"{self.entropy_max:.2f}, cell unchanged for the last {self.stable_epochs} of {self.epochs} epochs"
+            f"{self.settled} of {self.choices} choices are settled, entropy {self.entropy:.2f} of {self.entropy_max:.2f}, "
+            f"cell unchanged for the last {self.stable_epochs} of {self.epochs} epochs"
         )
         return f"{self.word}: {f'{self.reason}; ' if self.reason else ''}{facts}"
 
@@ -75,32 +75,33 @@ class Verdict:
 def judge(records: Sequence[Mapping[str, Any]], space: Space, guessing: float, none_competes: bool) -> Verdict:
     """The verdict on a search whose cells are derived from the weights of the alphas.
 
-    Only the last phase counts, and in it the epochs in which the alphas moved. The choices that make the cell are, on every edge
-    that it keeps, the operation against each other one; and at every node that drops edges, each edge kept against each edge
-    dropped. A choice is settled when each of its rivals
+    Only the last phase counts, and in it only the epochs in which the alphas moved. Two kinds of choices make the cells: on every
+    kept edge, the chosen operation against each other operation; at every node that drops edges, each kept edge against each
+    dropped edge. A choice is settled if both conditions hold for each of its rivals:
 
-    * stands clear: the gap between the logarithms of the two weights (of edges: their log odds) has grown by more than chance
-      explains. If the loss prefers nothing, the gap is a random walk, and after n epochs it has gone about ``sd * sqrt(n)``, sd
-      being the standard deviation of its increments about a line, since a search that has decided slows down. A gap that has
-      gone t times as far stands clear where t passes the two-sided 5 % point of Student's distribution. Where neighboring
-      epochs are alike (correlation r), t is smaller by ``sqrt((1 - r) / (1 + r))``. The winner is chosen after the fact: two
-      sides allow for that with one rival, and to pass several is rarer by chance, about 0.3 % with five operations;
-    * was behind in every one of the last quarter of the epochs.
+    * The gap exceeds chance. The gap is the difference of the logarithms of two operation weights, or of the log odds of two
+      edges. If the loss prefers neither, the gap is a random walk: after n epochs it has moved by about ``sd * sqrt(n)``. Here
+      sd is the standard deviation of its increments around a linear trend, because a search that has decided slows down. A gap
+      that has moved t times as far exceeds chance if t is above the two-sided 5 % point of Student's distribution. If
+      neighboring increments are correlated (correlation r > 0), t shrinks by the factor ``sqrt((1 - r) / (1 + r))``. The winner
+      is known only after the search; with one rival, the two-sided test accounts for this. A winner by chance rarely beats
+      several rivals: about 0.3 % of the time with five operations.
+    * The rival was behind in each of the last quarter of the epochs.
 
-    The words, of which the first that fits is taken:
+    The verdict is the first of these that applies:
 
-    * undecided, where the supernet has not learned: in the last quarter of the epochs, the mean loss that the alphas descend
-      is not below 0.95 times that of guessing. Alphas then move steadily, too, but not because of what the images show.
-    * decided: at least 3/4 of the choices are settled, the cell did not change in the last quarter of the epochs, and the mean
-      entropy is no more than where one operation of every edge weighs twice as much as each other one.
+    * undecided, because the supernet has not learned: over the last quarter of the epochs, the mean loss that the alphas minimize
+      is at least 0.95 times the loss of guessing. Such alphas may move steadily, but not because of the images.
+    * decided: at least 3/4 of the choices are settled, the cells did not change in the last quarter of the epochs, and the mean
+      entropy is at most the entropy of edges on which one operation weighs twice as much as each other one.
     * leaning: at least half of the choices are settled.
     * undecided.
 
     Args:
-        records: those of `metrics.jsonl`, in order.
-        space: what was searched.
-        guessing: the cross-entropy of one who knows only how frequent the classes are.
-        none_competes: `none` is a choice like any other operation, so every edge is one choice and no node drops edges.
+        records: the records of `metrics.jsonl`, in order.
+        space: the searched space.
+        guessing: cross-entropy of guessing by class frequency.
+        none_competes: whether `none` counts as an operation to choose; then every edge is a choice and no node drops edges.
     """
     path = _moving(records)
     if len(path) < 2:
@@ -110,7 +111,7 @@ def judge(records: Sequence[Mapping[str, Any]], space: Space, guessing: float, n
     if not choices:
         return Verdict("not judged", "there was nothing to choose")
     settled = sum(all(_is_settled(gap_t, quarter) for gap_t in gaps) for gaps in choices)
-    cells = [_cells(record) for record in reversed(moved)]
+    cells = [unordered_cells(record["genotype"]) for record in reversed(moved)]
     stable = next((epochs for epochs, cell in enumerate(cells) if cell != cells[0]), len(cells))
     entropy, clear, equal = _entropies(path[-1], space)
     loss = float(np.mean([_loss(record) for record in moved[-quarter:]]))
@@ -118,7 +119,7 @@ def judge(records: Sequence[Mapping[str, Any]], space: Space, guessing: float, n
     word: Word = "undecided"
     reason = None
     if not loss < LEARNED * guessing:
-        reason = f"the alphas learn from a loss of {loss:.2f}, hardly better than guessing ({guessing:.2f})"
+        reason = f"the loss for the alphas is {loss:.2f}, hardly better than guessing ({guessing:.2f})"
     elif settled >= MOST * len(choices) and stable >= quarter and entropy <= clear:
         word = "decided"
     elif settled >= HALF * len(choices):
@@ -127,7 +128,7 @@ def judge(records: Sequence[Mapping[str, Any]], space: Space, guessing: float, n
 
 
 def _moving(records: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The last phase's records from the last one before the alphas moved to the last one in which they moved."""
+    """Records of the last phase: the epochs from the first to the last move of the alphas, and the one just before."""
     phase = [record for record in records if record.get("phase") == records[-1].get("phase")]
     weights = [record["operation_weights"] for record in phase]
     moves = [index for index in range(len(phase) - 1) if weights[index] != weights[index + 1]]
@@ -135,9 +136,9 @@ def _moving(records: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 
 def _choices(path: Sequence[Mapping[str, Any]], space: Space, kind: str, none_competes: bool) -> Iterator[list[Floats]]:
-    """The choices in a kind of cell: the gaps by epoch between what was chosen and each rival, in logarithms."""
+    """The choices in a kind of cell: for each one, the log gap by epoch between every winner and every rival."""
     weights_teo = np.array([record["operation_weights"][kind] for record in path])
-    active_eo: NDArray[np.bool_] = np.all(weights_teo > 0, axis=0)  # what is not active weighs exactly 0
+    active_eo: NDArray[np.bool_] = np.all(weights_teo > 0, axis=0)  # inactive operations weigh exactly 0
     if not none_competes and "none" in space.operations:
         active_eo[:, space.operations.index("none")] = False
     log_teo = np.where(active_eo, np.log(np.where(active_eo, weights_teo, 1.0)), -np.inf)
@@ -160,12 +161,12 @@ def _choices(path: Sequence[Mapping[str, Any]], space: Space, kind: str, none_co
 
 
 def _is_settled(gap_t: Floats, quarter: int) -> bool:
-    """Whether a rival stands clear of what was chosen, and was behind in the last epochs."""
-    return bool((gap_t[-quarter:] > 0).all()) and _stands_clear(np.diff(gap_t))
+    """Whether the gap to a rival exceeds chance and was positive in all of the last epochs."""
+    return bool((gap_t[-quarter:] > 0).all()) and _exceeds_chance(np.diff(gap_t))
 
 
-def _stands_clear(increments_n: Floats) -> bool:
-    """Whether a sum of increments, in its favor, is more than that of a random walk of such steps."""
+def _exceeds_chance(increments_n: Floats) -> bool:
+    """Whether the increments add up to more than a random walk with such steps would explain."""
     n = len(increments_n)
     if n < 4:
         return False
@@ -178,13 +179,13 @@ def _stands_clear(increments_n: Floats) -> bool:
     return bool(increments_n.sum() > stdtrit(n - 2, _QUANTILE) * noise)
 
 
-def _cells(record: Mapping[str, Any]) -> dict[str, list[list[Any]]]:
-    """The cells of a record; the order of the pairs of a node only says which edge is stronger."""
-    return {kind: [sorted(pairs) for pairs in cell["nodes"]] for kind, cell in record["genotype"]["cells"].items()}
+def unordered_cells(genotype: Mapping[str, Any]) -> dict[str, list[list[Any]]]:
+    """The cells of a genotype's plain form with sorted pairs; the order within a node only ranks its edges by strength."""
+    return {kind: [sorted(pairs) for pairs in cell["nodes"]] for kind, cell in genotype["cells"].items()}
 
 
 def _entropies(record: Mapping[str, Any], space: Space) -> tuple[float, float, float]:
-    """Mean entropy of the edges that have a choice; that of one clear lead on each of them; that of equal weights."""
+    """Mean entropy over the edges with a choice: as recorded, with one clear lead on each edge, and with equal weights."""
     found = []
     for row in (row for kind in space.cell_kinds for row in record["operation_weights"][kind]):
         shares = np.array([weight for weight in row if weight > 0]) / sum(row)
@@ -196,5 +197,5 @@ def _entropies(record: Mapping[str, Any], space: Space) -> tuple[float, float, f
 
 
 def _loss(record: Mapping[str, Any]) -> float:
-    """What the alphas descend; in a search of a single level, that is the loss of the weights."""
+    """Loss that the alphas minimize; in a single-level search, the training loss."""
     return float(record["train_loss"] if record["alphas_loss"] is None else record["alphas_loss"])
