@@ -106,7 +106,7 @@ def test_runs_side_by_side(search_run, train_run) -> None:
     assert "4 runs side by side" in page.text
     assert "Trainings together" in page.text
     assert "Searches together" in page.text
-    assert "do not compare the cells alone" not in page.text
+    assert "reflect more than the cells" not in page.text
     links = {value for _, name, value in page.attributes if name == "href"}
     assert links == {f"#run-{letter}" for letter in "ABCD"}
     assert {link[1:] for link in links} <= {value for _, name, value in page.attributes if name == "id"}
@@ -151,7 +151,7 @@ def test_the_page_may_lie_elsewhere(train_run, tmp_path: Path) -> None:
 
 def test_unequal_trainings_are_called_so(train_run) -> None:
     runs = [train_run(), train_run("short", training={"epochs": 2})]
-    assert "do not compare the cells alone" in Page(write_report(runs)).text
+    assert "reflect more than the cells" in Page(write_report(runs)).text
 
 
 @pytest.mark.parametrize("epochs", [0, 1, 2])
@@ -159,7 +159,7 @@ def test_unfinished_runs_are_shown_as_far_as_they_are(search_run, train_run, epo
     for path in (search_run(epochs=epochs, finished=False), train_run(epochs=epochs, finished=False)):
         text = Page(write_report([path])).text
         assert f"not finished: {epochs} of " in text
-        assert ("nothing to draw" in text) == (epochs == 0)
+        assert ("There are no charts yet" in text) == (epochs == 0)
         assert "Test accuracy" not in text
     if epochs:
         assert "Training accuracy so far" in text
@@ -324,7 +324,7 @@ def test_data_and_other_images_are_told(train_run) -> None:
     page = Page(write_report(runs[:1]))
     assert "Data: left out cat/<broken>.jpg: not an image" in page.text and "training part" in page.text
     assert "fingerprint" not in page.text.replace("data_fingerprint", "")
-    assert "not measured on the same images" in Page(write_report(runs)).text
+    assert "The trainings used different images" in Page(write_report(runs)).text
 
 
 def test_seeds_that_decided_are_counted(search_run) -> None:

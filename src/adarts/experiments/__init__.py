@@ -1,1 +1,1 @@
-"""Whole experiments: each a short file that puts the rooms together."""
+"""Complete experiments, each in one short file that combines search, training and report."""

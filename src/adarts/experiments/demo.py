@@ -1,7 +1,7 @@
-"""The demo: one search on the embedded digits, judged twice.
+"""The demo: one search on the embedded digits, and two ways to judge the cell that it finds.
 
-The search runs in NAS-Bench-201's space, where the accuracy of every cell after full training is known. So the demo shows the
-true accuracy of the cell by epoch. Then it trains the network of that cell, and networks of random cells of the same size.
+The search runs in NAS-Bench-201's space, where the accuracy of every cell after full training is known. The demo plots this true
+accuracy by epoch. It then trains the network of the found cell and networks of random cells of at least the same size.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ from adarts.training.model import resolve_genotype
 from adarts.truth import all_truths, best
 
 METHOD = "adarts-trials"
-"""The method with the best cells over five seeds at this budget (results/demo). It was made in this very space."""
+"""The method with the best cells over five seeds at this budget (results/demo). It was developed in this space."""
 
 TRAININGS = 3
-"""Trainings of the found cell, and random cells beside it."""
+"""Number of trainings of the found cell, and number of random cells."""
 
 
 @dataclass(frozen=True)
 class Trained:
-    """The trainings of one side of the comparison."""
+    """One side of the comparison: a name and its trainings."""
 
     name: str
     runs: Sequence[TrainResult]
@@ -62,14 +62,14 @@ def run_demo(run_dir: Path | None = None, seed: int = 0, scale: str = "demo") ->
     Args:
         run_dir: folder of all runs. Finished runs in it are kept, unfinished ones are continued. None makes a new folder in
             ``runs/demo``.
-        seed: of the search; the trainings and random cells take the seeds from ``3 * seed`` on.
+        seed: seed of the search; trainings and random cells use the seeds ``3 * seed`` to ``3 * seed + 2``.
         scale: budget.
 
     Returns:
         The page about all runs.
 
     Raises:
-        Stopped: a signal ended a run at a checkpoint; the message names the command that continues the demo.
+        Stopped: a signal stopped a run at a checkpoint; the message gives the command that continues the demo.
     """
     folder = run_dir or Path("runs", "demo", time.strftime("%Y%m%d-%H%M%S"))
     common: dict[str, Any] = {"data": "digits", "scale": scale}
@@ -108,7 +108,7 @@ def run_demo(run_dir: Path | None = None, seed: int = 0, scale: str = "demo") ->
 
 
 def _as_large(config: TrainConfig, parameters: int) -> TrainConfig:
-    """The training with a network of at least so many parameters."""
+    """The training with the narrowest network that has at least this many parameters."""
     genotype, cells = resolve_genotype(str(config.genotype)), config.network.cells
     assert cells is not None  # the network of a genotype
     channels = width_for(genotype, parameters, num_classes=10, cells=cells, in_channels=1)
@@ -116,7 +116,7 @@ def _as_large(config: TrainConfig, parameters: int) -> TrainConfig:
 
 
 def known_means() -> tuple[float, float]:
-    """Mean CIFAR-10 test accuracy of all cells, and of the cells of convolutions with at most one skip connection."""
+    """Mean CIFAR-10 test accuracy of all cells, and of cells with only convolutions and at most one skip connection."""
     truths = all_truths()
     bounded = [t for t in truths if t.arch.count("conv") >= 5 and t.arch.count("conv") + t.arch.count("skip") == 6]
     all_cells, of_convolutions = ([t.cifar10.test for t in cells] for cells in (truths, bounded))
@@ -124,12 +124,12 @@ def known_means() -> tuple[float, float]:
 
 
 def _in_words(search: SearchResult) -> str:
-    """What the found cell is worth in the benchmark."""
+    """Compare the found cell with other cells of the benchmark, in words."""
     truth, (all_cells, of_convolutions) = search.summary["truth"], known_means()
     return (
         f"The found cell reaches {truth['cifar10']:.2f} % on CIFAR-10 in NAS-Bench-201: rank {truth['rank']:,} of 15,625. "
-        f"The mean of all cells is {all_cells:.2f} %. The mean of the cells that consist of convolutions and at most one skip "
-        f"connection is {of_convolutions:.2f} %."
+        f"The mean of all cells is {all_cells:.2f} %. The mean of cells with only convolutions and at most one skip connection "
+        f"is {of_convolutions:.2f} %."
     )
 
 
@@ -137,12 +137,12 @@ def _lead(search: SearchResult, found: Trained, random: Trained) -> Lead:
     return Lead(
         title="adarts demo: what a search is worth",
         paragraphs=[
-            _in_words(search) + " The search saw handwritten digits only.",
-            f"{METHOD} is a variant of this project and was made in this very space; results/demo compares it with the published "
-            "methods at this budget. One search is a demonstration: seeds differ.",
-            "The second judgment is a training on the digits under one budget. The width of each random cell's network is the "
-            "smallest that gives at least as many parameters as the found cell's network. The deviation is over trainings for "
-            "the found cell, and over cells for the random ones.",
+            _in_words(search) + " The search saw only handwritten digits.",
+            f"{METHOD} is a variant from this project and was developed in this space; results/demo compares it with the "
+            "published methods at this budget. One search proves little, because results vary with the seed.",
+            "The table compares networks trained on the digits with the same budget. Each random cell's network is just wide "
+            "enough to have at least as many parameters as the found cell's network. The standard deviation is over trainings "
+            "of the found cell, and over different random cells.",
         ],
         head=("Network", f"Test accuracy on the digits, {TRAININGS} trainings", "Parameters"),
         rows=[(side.name.capitalize(), side.accuracy, side.parameters) for side in (found, random)],

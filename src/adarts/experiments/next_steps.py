@@ -1,4 +1,4 @@
-"""Commands that somebody can type next: at the beginning, after a search, after a training."""
+"""Suggested next commands: at the beginning, after a search, and after a training."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:  # `adarts --help` shows the commands below, and must not wait
     from adarts.config.settings import SearchConfig, TrainConfig
 
 NEXT_STEPS: tuple[tuple[str, str], ...] = (
-    ("your own images, one folder a class", "adarts search --data folder:PATH"),
+    ("search on your own images, one folder per class", "adarts search --data folder:PATH"),
     ("then train the network of the found cells", "adarts train --data folder:PATH"),
-    ("CIFAR-10, as much as this machine can carry", "adarts search --data cifar10 --download"),
-    ("the paper's search, on a GPU", "adarts search --data cifar10 --download --scale paper"),
+    ("search on CIFAR-10 with a budget for this machine", "adarts search --data cifar10 --download"),
+    ("run the paper's search on a GPU", "adarts search --data cifar10 --download --scale paper"),
 )
-"""What a command is for, and the command. The demo, its page and ``adarts`` alone show them."""
+"""Pairs of purpose and command. ``adarts`` without arguments, the demo and its page show them."""
 
 
 def in_lines() -> str:
@@ -26,7 +26,7 @@ def in_lines() -> str:
 
 
 def after_search(config: SearchConfig, run_dir: Path) -> str:
-    """The command that trains the network of the found cells, on the images that the search was given."""
+    """The command that trains the network of the found cells on the images of the search."""
     from adarts.config.settings import code_in
     from adarts.searching import search_config
 
@@ -34,26 +34,26 @@ def after_search(config: SearchConfig, run_dir: Path) -> str:
         data=config.data, method=config.method, options=config.options, space=config.space, scale=config.scale
     ).images
     words = ["adarts", "train", "--genotype", str(run_dir), "--data", config.data, "--scale", config.scale]
-    for name in ("root", "size", "test_fraction", "max_broken"):  # with another share the test images would be others
+    for name in ("root", "size", "test_fraction", "max_broken"):  # they determine the images and the test set
         if (value := getattr(config.images, name)) != getattr(usual, name):
             words += [f"--images.{name.replace('_', '-')}", str(value)]
-    if (space := code_in(config).get("space")) is not None:  # its operations are needed again
+    if (space := code_in(config).get("space")) is not None:  # the training needs its operations
         words += ["--space", space]
     return f"next: {shlex.join(words)}"
 
 
 def after_training(config: TrainConfig, run_dir: Path) -> str:
-    """How to use the trained model; for the cells of a search also how to train a random cell under the same budget."""
+    """How to load the trained model and, after a search, how to train a random cell with the same budget."""
     from adarts.config.settings import code_options
     from adarts.engine import GENOTYPE_FILE
     from adarts.spaces import load_genotype
     from adarts.spaces.spaces import OWN
 
     lines = [f"next: use it in Python: model, facts = adarts.load_model({str(run_dir)!r})"]
-    if config.genotype is not None and os.path.isdir(config.genotype):  # noqa: PTH112 - a long text is no folder
+    if config.genotype is not None and os.path.isdir(config.genotype):  # noqa: PTH112 - never raises, even for a long text
         space = load_genotype(run_dir / GENOTYPE_FILE).space
         words = ["adarts", "train", "--config", str(run_dir / "config.yaml"), *code_options(config)]
         words += ["--genotype", f"random:{space}:1", "--run-dir", f"{run_dir}-random"]
-        if space in OWN:  # a space of somebody's own is known only where its file is executed
-            lines.append(f"next: train a random cell under the same budget: {shlex.join(words)}")
+        if space in OWN:  # a random cell of a user's space would need its file
+            lines.append(f"next: train a random cell with the same budget: {shlex.join(words)}")
     return "\n".join(lines)

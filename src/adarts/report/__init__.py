@@ -1,4 +1,4 @@
-"""What a run looks like: drawings of its cells, and one offline HTML page that shows everything."""
+"""Drawings of cells, charts, and the report of a run as one self-contained HTML page."""
 
 from adarts.report.cells import cell_svg
 from adarts.report.page import Lead, write_report

@@ -1,4 +1,4 @@
-"""Drawings of cells in the manner of the DARTS papers: boxes from left to right, arrows labeled by their operation."""
+"""Draw cells in the style of the DARTS papers: boxes from left to right, arrows labeled with their operation."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from adarts.spaces import Genotype, get_space
 
 
 def node_text(index: int, num_inputs: int, num_nodes: int) -> str:
-    """A node in plain text: c(k−2), c(k−1), 0, 1, ..., c(k)."""
+    """The name of a node: c(k−2), c(k−1), 0, 1, ..., c(k)."""
     if index < num_inputs:
         return f"c(k−{num_inputs - index})"
     return str(index - num_inputs) if index < num_inputs + num_nodes else "c(k)"
 
 
 def cell_lines(genotype: Genotype, kind: str) -> list[str]:
-    """A cell, a node a line: ``node 2 = sep_conv_3x3(0) + skip_connect(1)``; 0 and 1 are the outputs of the cells before it."""
+    """A cell as text, one line per node: ``node 2 = sep_conv_3x3(0) + skip_connect(1)``; 0 and 1 are the cell's inputs."""
     cell, first = genotype.cells[kind], get_space(genotype.space).num_inputs
     lines = []
     for node, pairs in enumerate(cell.nodes, first):
@@ -32,16 +32,16 @@ def cell_lines(genotype: Genotype, kind: str) -> list[str]:
 
 
 def layout_program() -> str | None:
-    """The path of a Graphviz program: the one installed with this package, or else `dot`."""
+    """The path of a Graphviz program: the one installed with this package, otherwise `dot`; None if there is neither."""
     return shutil.which("graphviz-pure", path=sysconfig.get_path("scripts")) or shutil.which("dot")
 
 
 def cell_svg(genotype: Genotype, kind: str) -> str:
-    """Draw a cell as an SVG file; where Graphviz fails it holds the cell's lines: a drawing is never worth a lost run.
+    """Draw a cell as an SVG file. If Graphviz fails, the file contains the cell as text, so that no run fails over a drawing.
 
     Args:
         genotype: the cells.
-        kind: which of them, e.g. `normal`.
+        kind: kind of the cell to draw, e.g. `normal`.
 
     Raises:
         DataError: the genotype has no cell of this kind.
@@ -68,10 +68,9 @@ def cell_svg(genotype: Genotype, kind: str) -> str:
 def _draw(
     names: list[str], num_inputs: int, arrows: list[tuple[int, int, str]], concat: tuple[int, ...]
 ) -> tuple[float, float, str]:
-    """Width, height and text of Graphviz's drawing."""
+    """Draw with Graphviz; return width, height and SVG text."""
     output = len(names) - 1
-    # What nothing enters takes no part in the cell, unless the space lets it be read as zero; an input that nothing reads is
-    # shown all the same.
+    # Nodes without edges are left out, unless they belong to the output (as zeros). Inputs are always shown.
     shown = {*range(num_inputs), *concat, output, *(end for source, node, _ in arrows for end in (source, node))}
     lines = []
     for index in sorted(shown):
@@ -98,12 +97,12 @@ def _draw(
     ).stdout
     [(width, height)] = re.findall(r'viewBox="\S+ \S+ (\S+) (\S+)"', svg)
     svg = re.sub(r"<!--.*?-->\s*|<title>.*?</title>\s*", "", svg, flags=re.DOTALL)
-    # Without the last pixel, which the ground may not fill.
+    # Cut the last pixel, because the background may not cover it.
     return float(width) - 1, float(height) - 1, re.sub(r' fill="([^"]*)"(?: stroke="([^"]*)")?', _style, svg)
 
 
 def _style(found: re.Match[str]) -> str:
-    """Colors as a style, where the style sheet finds them; the text of an arrow keeps a line behind it off."""
+    """Move colors into a `style` attribute for the style sheet; give arrow labels a halo, to stay legible over lines."""
     fill, stroke = found.groups()
     halo = f"; stroke: {GROUND.light}; stroke-width: 3px; stroke-linejoin: round; paint-order: stroke"
     return f' style="fill: {fill}{f"; stroke: {stroke}" if stroke else "" if fill == INK.light else halo}"'

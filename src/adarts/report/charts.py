@@ -1,6 +1,6 @@
-"""Charts as SVG, drawn by matplotlib: curves by epoch, and scatter plots; the same on the page and in files of their own.
+"""SVG charts drawn by matplotlib: curves by epoch and scatter plots, for the page and for separate files.
 
-A chart is plain data until it is drawn. Text stays text, and equal charts are equal bytes.
+A chart is plain data until it is drawn. Text remains text in the SVG, and equal charts give identical bytes.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ T = TypeVar("T")
 Value = float | int | None
 
 _LETTER, _LINE = 6.4, 16.0
-"""A generous mean width of a letter, and the height of a line of text, in SVG units (pixels at the usual width)."""
+"""Upper estimate of the mean width of a letter, and height of a text line, in SVG units (pixels at normal size)."""
 _STYLE: Any = {
-    "svg.fonttype": "none",  # text stays text
-    "svg.hashsalt": "adarts",  # the same ids in every run
+    "svg.fonttype": "none",  # keep text as text
+    "svg.hashsalt": "adarts",  # same ids in every run
     "text.parse_math": False,
     "font.family": "sans-serif",
     "font.sans-serif": ["Helvetica", "Arial", "Liberation Sans", "DejaVu Sans"],
@@ -43,9 +43,9 @@ _STYLE: Any = {
 
 @dataclass(frozen=True)
 class Series:
-    """A curve: its values by epoch in each run; a None is a gap.
+    """A curve: the values of each run by epoch; None leaves a gap.
 
-    Several runs, which differ in the seed, are drawn as their mean, in a band from the lowest to the highest of them.
+    Several runs with different seeds are drawn as their mean, with a band from the lowest to the highest value.
     """
 
     label: str
@@ -53,17 +53,17 @@ class Series:
     runs: Sequence[Sequence[Value]]
 
     def known(self) -> list[list[float]]:
-        """By epoch, the values of the runs that have one there."""
+        """For each epoch, the values of the runs that have one."""
         return [[value for value in values if value is not None] for _, values in by_epoch(self.runs)]
 
     def means(self) -> list[Value]:
-        """Of the runs that have a value there, by epoch."""
+        """For each epoch, the mean over the runs that have a value."""
         return [statistics.fmean(values) if values else None for values in self.known()]
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A marked level; above an alarm lies a warning zone."""
+    """A marked level; an alarm also shades the zone above it."""
 
     level: float
     words: str = ""
@@ -71,28 +71,28 @@ class Rule:
 
 
 def number(value: float) -> str:
-    """A value of a chart in words, its thousands set apart."""
+    """Format a value, with thousands separators."""
     return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
 
 
 def percent(value: float) -> str:
-    """A share in words."""
+    """Format a share in percent."""
     return f"{100 * value:.3g} %"
 
 
 @dataclass(frozen=True)
 class Chart:
-    """Curves by epoch; the axis holds the zero unless `low` says otherwise, so that small changes look small.
+    """Curves by epoch. Unless `low` is given, the axis includes zero, so that small changes look small.
 
     Attributes:
-        title: what is shown.
+        title: title of the chart.
         series: the curves.
-        words: how values are written.
-        low, high: the axis reaches at least that far; None takes it from the data. What lies beyond a given `low` is drawn at it.
-        whole: the values are counts.
+        words: formats a value.
+        low, high: minimum range of the axis; None takes it from the data. Values below a given `low` are drawn at `low`.
+        whole: whether the values are counts.
         rule: a level to mark.
-        shade_until: the epochs before this one are shaded.
-        title_look: color of the title, where it names an operation.
+        shade_until: shade the epochs before this one.
+        title_look: color of the title, e.g. of the operation that it names.
     """
 
     title: str
@@ -107,19 +107,19 @@ class Chart:
 
     @property
     def values(self) -> list[float]:
-        """All values there are."""
+        """All values of all curves."""
         return [value for one in self.series for run in one.runs for value in run if value is not None]
 
 
 def by_epoch(runs: Sequence[Sequence[T]]) -> Iterator[tuple[int, list[T]]]:
-    """Each epoch, and what those of the runs have there that came so far: a method may end early."""
+    """Each epoch with the values of the runs that reached it; methods may end early."""
     for epoch in range(max(map(len, runs), default=0)):
         yield epoch, [run[epoch] for run in runs if epoch < len(run)]
 
 
 @contextmanager
 def _our_settings() -> Iterator[None]:
-    """Matplotlib's settings; without its warning of letters that the measuring font lacks: the reader's own will have them."""
+    """Matplotlib's settings, without warnings about missing letters: the reader's font displays the text, not ours."""
     from matplotlib import rc_context
 
     with rc_context(_STYLE), warnings.catch_warnings(action="ignore"):
@@ -134,17 +134,18 @@ def draw(
     remark: str = "",
     size: tuple[float, float] = (350, 150),
 ) -> str:
-    """Draw one chart, or several side by side that share their axis of values and one legend.
+    """Draw one chart, or several side by side with a shared value axis and one legend.
 
     Args:
-        charts: at least one; None leaves its place empty.
-        columns: how many stand in a row.
-        heading: above all; a single chart has its title there.
-        remark: how they are to be read.
-        size: of each plot without what is around it; that of a single chart has the numbers of its axis in its width.
+        charts: at least one chart; None leaves a place empty.
+        columns: number of charts per row.
+        heading: heading of the drawing; a single chart uses its title by default.
+        remark: a line below the heading.
+        size: width and height of each plot, without titles and axis labels; for a single chart, the width includes the labels of
+            the value axis.
 
     Returns:
-        An SVG file, which may stand in an HTML page as it is.
+        An SVG file that can also be embedded in an HTML page.
     """
     shown = [chart for chart in charts if chart is not None]
     alone = len(charts) == 1
@@ -183,7 +184,7 @@ def draw(
 
 @dataclass(frozen=True)
 class Dot:
-    """A point of a scatter plot: where it is, and its kind as the legend names it."""
+    """A point of a scatter plot: its position, and its kind as shown in the legend."""
 
     x: float
     y: float
@@ -195,9 +196,9 @@ def scatter(heading: str, x_title: str, y_title: str, dots: Sequence[Dot]) -> st
     """Draw a scatter plot as an SVG file.
 
     Args:
-        heading: what is shown.
-        x_title, y_title: what the axes are.
-        dots: the points; the most frequent kind is drawn as small discs, first; the others are larger shapes.
+        heading: heading of the drawing.
+        x_title, y_title: titles of the axes.
+        dots: the points. The most frequent kind is drawn first, as small discs; the others are larger shapes on top.
     """
     kinds = sorted({dot.kind for dot in dots}, key=lambda kind: (-sum(dot.kind == kind for dot in dots), kind))
     drawing = _Drawing(560, 400)
@@ -218,7 +219,7 @@ def scatter(heading: str, x_title: str, y_title: str, dots: Sequence[Dot]) -> st
 
 
 class _Drawing:
-    """A figure in SVG units from the top left corner."""
+    """A figure whose positions are in SVG units from the top left corner."""
 
     def __init__(self, width: float, height: float) -> None:
         from matplotlib.figure import Figure
@@ -227,17 +228,17 @@ class _Drawing:
         self.figure: Figure = Figure((width / 72, height / 72), dpi=72, facecolor=GROUND.light)
 
     def axes(self, left: float, top: float, width: float, height: float) -> Axes:
-        """Axes at a place."""
+        """Add axes at this position."""
         place = left / self.width, 1 - (top + height) / self.height, width / self.width, height / self.height
         return self.figure.add_axes(place, facecolor="none")
 
     def text(self, left: float, base: float, text: str, look: Look, weight: str) -> None:
-        """A line of text."""
+        """Add a line of text."""
         x, y = left / self.width, 1 - base / self.height
         self.figure.text(x, y, _clean(text), color=look.light, weight=weight, size=12 if weight == "bold" else 11)
 
     def legend(self, marks: Sequence[Any], labels: Sequence[str], columns: int, left: float, top: float) -> None:
-        """A legend from a place to the right and down."""
+        """Add a legend whose top left corner is at this position."""
         self.figure.legend(
             marks,
             [_clean(label) for label in labels],
@@ -253,33 +254,33 @@ class _Drawing:
         )
 
     def svg(self, words: str) -> str:
-        """The file, with words for those who cannot see it."""
+        """The SVG file, with a description for screen readers."""
         buffer = StringIO()
         nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
         self.figure.savefig(buffer, format="svg", metadata=nothing)
         text = buffer.getvalue()
-        # Nothing needs to be clipped: all lies inside.
+        # Clip paths are not needed, because everything lies inside the axes.
         text = re.sub(r' clip-path="[^"]*"|<defs>\s*<(style|clipPath).*?</defs>', "", text, flags=re.DOTALL)
         return framed("chart", self.width, self.height, words, text)
 
 
 def _ends(chart: Chart) -> tuple[float, float]:
-    """The ends of the axis of values."""
+    """Lower and upper end of the value axis."""
     values, level = chart.values, [] if chart.rule is None else [chart.rule.level]
     low = min(0.0, *values) if chart.low is None else chart.low
     if chart.high is not None:
         return low, max([chart.high, *values, *level])
     top = max([*values, *level])
-    return low, top + (0.05 * (top - low) or 1.0)  # off the border; nothing but zeros gets an axis to 1
+    return low, top + (0.05 * (top - low) or 1.0)  # leave a margin; if all values are zero, the axis ends at 1
 
 
 def _last(chart: Chart, series: Series) -> str:
-    """The last value in words."""
+    """The last value, formatted."""
     return next((chart.words(value) for value in reversed(series.means()) if value is not None), "none")
 
 
 def _plain(axes: Axes) -> None:
-    """Only what a reader needs: the base line, and lines across at round values."""
+    """Reduce the frame to a base line and grid lines at round values."""
     for side in ("left", "right", "top"):
         axes.spines[side].set_visible(False)
     axes.spines["bottom"].set_color(MUTED.light)
@@ -289,7 +290,7 @@ def _plain(axes: Axes) -> None:
 
 
 def _fill(axes: Axes, chart: Chart, low: float, high: float) -> list[Any]:
-    """Draw the curves of a chart, and return them for a legend."""
+    """Draw the curves of a chart and return them for the legend."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     last = max(max((len(run) for one in chart.series for run in one.runs), default=1) - 1, 1)
@@ -325,12 +326,12 @@ def _fill(axes: Axes, chart: Chart, low: float, high: float) -> list[Any]:
         padded = [math.nan, *known, math.nan]
         for epoch, value in enumerate(known):
             if not math.isnan(value) and math.isnan(padded[epoch]) and math.isnan(padded[epoch + 2]):
-                axes.plot([epoch, epoch], [value, value], linewidth=5, **style)  # a value between gaps is a dot
+                axes.plot([epoch, epoch], [value, value], linewidth=5, **style)  # draw a value between gaps as a dot
     return curves
 
 
 def _clean(text: str) -> str:
-    """Text that XML can hold, whatever a name holds; a legend leaves out what begins with an underscore."""
+    """Make text valid in XML; strip leading underscores, because a legend omits labels that begin with one."""
     kept = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
     return kept.encode(errors="replace").decode().lstrip("_")
 
@@ -340,8 +341,8 @@ _LINKS = ' xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/199
 
 
 def framed(css: str, width: float, height: float, words: str, svg: str) -> str:
-    """A program's SVG file with our style sheet, and with words for those who cannot see it."""
-    # Ids would not be unique on a page.
+    """Wrap the SVG output of a program: add our style sheet and a description for screen readers."""
+    # Remove ids, because they would not be unique on a page.
     body = re.sub(r'(?<=<g) id="[^"]*"', "", svg[svg.index(">", svg.index("<svg")) + 1 :])
     size = f'viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}"'
     head = f'<svg{_LINKS} class="drawing {css}" {size} role="img" aria-label="{escape(_clean(words))}">'
@@ -349,5 +350,5 @@ def framed(css: str, width: float, height: float, words: str, svg: str) -> str:
 
 
 def inline(svg: str) -> Markup:
-    """A drawing as an element of a page that holds the style sheet; safe to insert, since every name in it is escaped."""
+    """A drawing as an element of a page that contains the style sheet. It is safe to insert, because all names are escaped."""
     return Markup(svg.replace(_SHEET, "", 1).replace(_LINKS, "", 1))

@@ -1,4 +1,4 @@
-"""What the report says about the runs of one configuration, which differ in the seed alone: often just one run."""
+"""Texts, figures and tables of the report about the runs of one configuration; they differ only in their seeds."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Runs = Sequence[RunRecord]
 
 
 class Tile(NamedTuple):
-    """A headline figure."""
+    """A headline figure of the page."""
 
     label: str
     value: str
@@ -28,7 +28,7 @@ class Tile(NamedTuple):
 
 
 def name_of(run: RunRecord) -> str:
-    """A short name of a run for people."""
+    """A short, readable name of a run."""
     data = run.config.get("data", "unknown data")
     if run.kind == "search":
         return f"search with {run.config.get('method', 'an unknown method')} on {data}"
@@ -40,12 +40,12 @@ def name_of(run: RunRecord) -> str:
 
 
 def seeds_of(runs: Runs) -> str:
-    """Their seeds in words."""
+    """The seeds of the runs, separated by commas."""
     return ", ".join(str(run.config.get("seed", "–")) for run in runs)
 
 
 def _differing(runs: Runs, of: Callable[[RunRecord], Iterable[T]]) -> list[tuple[T, str]]:
-    """What the runs have, each with the seeds that have it, where not all do."""
+    """The distinct items of the runs, each with the seeds of its runs; no seeds if all runs have the item."""
     found: dict[T, list[RunRecord]] = {}
     for run in runs:
         for one in of(run):
@@ -59,7 +59,7 @@ def _genotypes(runs: Runs) -> list[tuple[Genotype, str]]:
 
 
 def conditions(runs: Runs) -> str:
-    """Under which conditions the figures came about."""
+    """Space, scale, seeds, epochs, size and device of the runs in one line."""
     run, space = runs[0], runs[0].space
     shape = "supernet" if run.kind == "search" else "network"
     environment = run.environment
@@ -76,15 +76,15 @@ def conditions(runs: Runs) -> str:
 
 
 def notes(runs: Runs) -> list[str]:
-    """What a reader must know before the figures."""
+    """Notes to read before the figures: unfinished runs, early stops, collapsed cells, remarks on the data."""
     return [f"{seeds.capitalize()}: {note}" if seeds else note for note, seeds in _differing(runs, _notes)]
 
 
 def _notes(run: RunRecord) -> list[str]:
     found = []
     if not run.summary:
-        state = "What is shown is its state after the last of them." if run.metrics else "There is nothing to draw yet."
-        found.append(f"This run is not finished: {len(run.metrics)} of {run.num_epochs} epochs. {state}")
+        state = "The page shows its state after the last finished epoch." if run.metrics else "There are no charts yet."
+        found.append(f"This run is not finished: {len(run.metrics)} of {run.num_epochs} epochs are done. {state}")
     if run.summary.get("stopped"):
         planned = run.summary.get("planned_epochs", run.num_epochs)
         found.append(
@@ -100,32 +100,32 @@ def _notes(run: RunRecord) -> list[str]:
 
 
 def skip_counts(run: RunRecord) -> dict[str, int]:
-    """Skip connections of each cell."""
+    """Number of skip connections in each cell."""
     if run.genotype is None:
         return {}
     return {kind: run.genotype.num_operations(kind, "skip_connect") for kind in run.genotype.cells}
 
 
 def _spread(values: Sequence[float]) -> Spread:
-    """Those that do not depend on the seed have no deviation."""
+    """Mean and deviation of the values; no deviation if all are equal."""
     return Spread.of(values if len(set(values)) > 1 else values[:1])
 
 
 def over(runs: Runs, name: str, form: Callable[[float], str], factor: float = 1, unit: str = "") -> str | None:
-    """A figure of the summaries over the seeds, in words; None where no run has it."""
+    """A value of the summaries over the seeds, formatted; None if no run has it."""
     values = [factor * run.summary[name] for run in runs if name in run.summary]
     return _spread(values).words(form, unit) if values else None
 
 
 def skips_in_words(runs: Runs) -> str | None:
-    """Skip connections of each kind of cell, over the seeds."""
+    """Number of skip connections in each kind of cell over the seeds, formatted; None if unknown."""
     counts = [skips for run in runs if (skips := skip_counts(run))]
     kinds = counts[0] if counts else {}
     return " + ".join(_spread([skips[kind] for skips in counts]).words("{:.2g}".format) for kind in kinds) or None
 
 
 def tiles(runs: Runs) -> list[Tile]:
-    """The headline figures."""
+    """The headline figures of the runs."""
     run, summary, several = runs[0], runs[0].summary, len(runs) > 1
     found: list[tuple[str, str | None, str]] = []
 
@@ -137,7 +137,7 @@ def tiles(runs: Runs) -> list[Tile]:
         found.append(("Test accuracy", over(runs, "test_accuracy", "{:.2f}".format, 100, " %"), images))
         if not summary and run.metrics:
             accuracy = percent(run.metrics[-1]["train_accuracy"])
-            found.append(("Training accuracy so far", accuracy, "the test set has not been touched"))
+            found.append(("Training accuracy so far", accuracy, "the test set has not been used yet"))
         found.append(("Parameters", over(runs, "parameters", count), exact("parameters")))
         found.append(("MACs", over(runs, "macs", count), "multiply-adds for one image"))
     else:
@@ -159,7 +159,7 @@ def tiles(runs: Runs) -> list[Tile]:
 
 
 def costs(run: RunRecord) -> list[tuple[str, str]]:
-    """The table of costs and checks, beside what the tiles say."""
+    """Rows of the table of costs and checks, in addition to the tiles."""
     summary = run.summary
     labels: list[tuple[str, str, Callable[[Any], str]]] = [
         ("auxiliary_parameters", "Parameters of the auxiliary head (training only)", "{:,}".format),
@@ -168,18 +168,18 @@ def costs(run: RunRecord) -> list[tuple[str, str]]:
         ("test_loss", "Test loss", "{:.4f}".format),
         (
             "initial_genotype_differs",
-            "Cells differ from those before the first step",
+            "Cells changed during the search",
             lambda moved: "yes" if moved else "no",
         ),
     ]
     rows = [(label, words(summary[key])) for key, label, words in labels if key in summary]
     if summary.get("seconds") and run.num_epochs:
-        rows.append(("Time for an epoch, on average", duration(summary["seconds"] / run.num_epochs)))
+        rows.append(("Average time per epoch", duration(summary["seconds"] / run.num_epochs)))
     return rows
 
 
 def cells(runs: Runs) -> list[tuple[str, Markup]]:
-    """The drawn cells, and what each is."""
+    """Pairs of a caption and a drawing, one for each cell."""
     return [
         (f"{kind} cell{seeds}", inline(cell_svg(genotype, kind)))
         for genotype, seeds in _genotypes(runs)
@@ -188,7 +188,7 @@ def cells(runs: Runs) -> list[tuple[str, Markup]]:
 
 
 def genotype_texts(runs: Runs) -> list[tuple[str, str]]:
-    """The written forms of the genotypes; the textual one only where it can say it."""
+    """Pairs of a name and a text for each form of the genotypes: JSON, and the classical text if it can express the cells."""
     forms = []
     for genotype, seeds in _genotypes(runs):
         if genotype.has_text:

@@ -1,4 +1,4 @@
-"""The charts of runs that differ in the seed alone, and those with a curve for each of several configurations."""
+"""Charts of runs that differ only in their seeds, and charts that compare several configurations."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Runs = Sequence[RunRecord]
 
 @dataclass(frozen=True)
 class ChartGroup:
-    """Drawings that belong together, with a sentence on how to read them; a wide one stands alone in its row."""
+    """Drawings with a common heading and an explanation; in a wide group, each drawing has its own row."""
 
     heading: str
     text: str
@@ -31,12 +31,12 @@ class ChartGroup:
 
     @classmethod
     def of(cls, heading: str, text: str, charts: Iterable[Chart]) -> ChartGroup:
-        """A group of the charts that have a value."""
+        """Draw the charts that have values as a group."""
         return cls(heading, text, [inline(draw([chart])) for chart in charts if chart.values])
 
 
 def column(run: RunRecord, name: str, kind: str | None = None) -> list[Value]:
-    """A value by epoch, of a cell kind where it has one for each; None where it was not measured."""
+    """A measured value by epoch, for one cell kind if `kind` is given; None where it was not measured."""
     values = [record.get(name) for record in run.metrics]
     if kind is not None:
         values = [value.get(kind) if isinstance(value, dict) else None for value in values]
@@ -47,7 +47,7 @@ def column(run: RunRecord, name: str, kind: str | None = None) -> list[Value]:
 
 
 def _series(curves: Iterable[tuple[str, Runs, str, str | None]]) -> list[Series]:
-    """Curves of label, runs, and what :func:`column` takes."""
+    """Curves from tuples of label, runs, and the name and kind for :func:`column`."""
     return [
         Series(label, series_look(index), [column(run, name, kind) for run in runs])
         for index, (label, runs, name, kind) in enumerate(curves)
@@ -55,7 +55,7 @@ def _series(curves: Iterable[tuple[str, Runs, str, str | None]]) -> list[Series]
 
 
 def chart_groups(runs: Runs) -> list[ChartGroup]:
-    """All charts."""
+    """All charts of the runs, in groups."""
     run, space = runs[0], runs[0].space
     groups = [ChartGroup.of("Learning", "", _learning(runs))]
     if run.kind == "search" and space is not None:
@@ -94,16 +94,16 @@ def _of_a_search(runs: Runs, space: Space, warmup: int) -> list[ChartGroup]:
     return [
         ChartGroup.of(
             "Skip connections by epoch",
-            f"In the cells that would be derived after each epoch. More than {space.max_skips} in the "
-            f"{space.cell_kinds[0]} cell are called a collapse.{frozen}",
+            f"Counted in the cells derived after each epoch. More than {space.max_skips} in the {space.cell_kinds[0]} cell are "
+            f"called a collapse.{frozen}",
             [
                 by_kind("Skip connections", "skips", high=4.0, whole=True, rule=collapse_rule([space])),
                 by_kind("All operations without weights", "weight_free", high=8.0, whole=True),
             ],
         ),
         ChartGroup.of(
-            "What the cells are worth",
-            "Known for every cell of this space: the test accuracy after 200 epochs of training. 0 and rank 1 are the best.",
+            "True accuracy of the cells",
+            "Test accuracy after 200 epochs of training, from the benchmark. The best cell has 0 points and rank 1.",
             [
                 single("CIFAR-10: points below the best cell", "derived cell", "truth", "regret"),
                 single("CIFAR-100: points below the best cell", "derived cell", "truth", "regret_cifar100"),
@@ -111,17 +111,17 @@ def _of_a_search(runs: Runs, space: Space, warmup: int) -> list[ChartGroup]:
             ],
         ),
         ChartGroup.of(
-            "How sure the search is",
-            "Entropy falls and margins grow while the search makes up its mind.",
+            "How clearly the search decides",
+            "As the search decides, entropy falls and margins grow.",
             [
                 by_kind("Entropy of the operation weights (nats)", "entropy", rule=undecided_rule(space)),
                 by_kind("Margin between the best two operations", "operation_margin"),
-                by_kind("Margin between the last edge kept and the first left out", "edge_margin"),
-                by_kind("Selected channels that stay the same", "channel_stability", high=1.0),
+                by_kind("Margin between the weakest kept and the strongest dropped edge", "edge_margin"),
+                by_kind("Share of selected channels that stay the same", "channel_stability", high=1.0),
             ],
         ),
         ChartGroup.of(
-            "What the method measured",
+            "Measurements of the method",
             "",
             [single(name.replace("_", " ").capitalize(), name, "method", name) for name in names],
         ),
@@ -129,13 +129,13 @@ def _of_a_search(runs: Runs, space: Space, warmup: int) -> list[ChartGroup]:
 
 
 def _operation_weights(runs: Runs, space: Space) -> list[ChartGroup]:
-    """For each kind of cell a drawing with a chart for every edge."""
+    """One drawing for each kind of cell, with a chart for every edge."""
     recorded = [run for run in runs if run.genotype and run.metrics and "operation_weights" in run.metrics[-1]]
     if not recorded:
         return []
     text = (
-        "One chart for each edge, a row for each node that edges enter, with the operation that the cell keeps there. The same "
-        "scale in all charts of a cell."
+        "Each chart shows one edge, and each row the edges into one node. A chart's title names the operation that the cell "
+        "keeps on the edge. All charts of a cell have the same scale."
     )
 
     def chart(kind: str, index: int) -> Chart:
@@ -167,7 +167,7 @@ def _operation_weights(runs: Runs, space: Space) -> list[ChartGroup]:
 
 
 def _edge_weights(runs: Runs, space: Space) -> list[ChartGroup]:
-    """For each kind of cell a chart for every node: the weights of the edges that enter it (edge normalization)."""
+    """Charts of the weights of the edges into each node (edge normalization), one group for each kind of cell."""
     recorded = [run for run in runs if run.metrics and "edge_weights" in run.metrics[-1]]
 
     def chart(kind: str, target: int) -> Chart:
@@ -189,7 +189,7 @@ def _edge_weights(runs: Runs, space: Space) -> list[ChartGroup]:
 
 
 def common_charts(groups: Sequence[tuple[str, Runs]], kind: str) -> list[Markup]:
-    """Charts with a curve for every configuration of a kind of runs, if there is more than one."""
+    """Charts with one curve for each configuration of this kind of run; none for fewer than two configurations."""
     chosen = [(label, runs) for label, runs in groups if runs[0].kind == kind and any(run.metrics for run in runs)]
     if len(chosen) < 2:
         return []
@@ -208,7 +208,7 @@ def common_charts(groups: Sequence[tuple[str, Runs]], kind: str) -> list[Markup]
 
 
 def collapse_rule(spaces: Iterable[Space | None]) -> Rule | None:
-    """The line above which skip connections are called a collapse, where that is the same in all these spaces."""
+    """The number of skip connections above which a cell counts as collapsed; None if the spaces differ in it."""
     bounds = {space.max_skips for space in spaces if space is not None}
     if len(bounds) != 1:
         return None
@@ -217,7 +217,7 @@ def collapse_rule(spaces: Iterable[Space | None]) -> Rule | None:
 
 
 def undecided_rule(space: Space) -> Rule | None:
-    """The entropy of equal weights of all operations that an edge may have, where its mean is the same in all kinds of cells."""
+    """The mean entropy of equal weights of all allowed operations; None if the kinds of cells differ in it."""
     counts = ([sum(row) for row in space.allowed(kind)] for kind in space.cell_kinds)
     levels = {round(statistics.fmean(map(math.log, of_edges)), 9) for of_edges in counts}
     return Rule(levels.pop(), "undecided") if len(levels) == 1 else None

@@ -1,4 +1,4 @@
-"""Numbers in words, and figures over seeds."""
+"""Formatted numbers, and statistics over seeds."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Spread:
-    """A figure over seeds; one seed has no deviation.
+    """Mean and standard deviation over seeds; a single seed has no deviation.
 
     Attributes:
-        n: seeds.
-        mean: over them.
-        sd: sample standard deviation, with n - 1.
+        n: number of seeds.
+        mean: mean over the seeds.
+        sd: sample standard deviation (divisor n - 1), or None.
     """
 
     n: int
@@ -24,18 +24,18 @@ class Spread:
 
     @classmethod
     def of(cls, values: Iterable[float]) -> Spread:
-        """The spread of these values, one at least."""
+        """The spread of at least one value."""
         values = list(values)
         return cls(len(values), statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None)
 
     def words(self, form: Callable[[float], str], unit: str = "") -> str:
-        """``41.2 ± 0.8 %``; without a deviation for one seed."""
+        """Format as ``41.2 ± 0.8 %``, or without a deviation for one seed."""
         deviation = "" if self.sd is None else f" ± {form(self.sd)}"
         return f"{form(self.mean)}{deviation}{unit}"
 
 
 def count(value: float) -> str:
-    """A large number with three figures, e.g. 2.90 M."""
+    """Format a large number with three digits, e.g. 2.90 M."""
     for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if value >= size:
             scaled = value / size
@@ -44,7 +44,7 @@ def count(value: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time, e.g. 1 h 23 min."""
+    """Format a duration, e.g. 1 h 23 min."""
     if seconds < 60:
         return f"{seconds:.3g} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -54,5 +54,5 @@ def duration(seconds: float) -> str:
 
 
 def shown(value: Any) -> str:
-    """A setting's value as the command line spells it."""
+    """Format a setting's value as on the command line."""
     return str(value).lower() if value is None or isinstance(value, bool) else str(value)

@@ -1,4 +1,4 @@
-"""The report: one HTML page that needs nothing but itself, for one run or several side by side."""
+"""Write the report: one self-contained HTML page about one run or several."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from adarts.report.templates import ENVIRONMENT
 
 @dataclass(frozen=True)
 class Lead:
-    """What a page says above its runs.
+    """The introduction of a page, above its runs.
 
     Attributes:
-        title: of the page.
-        paragraphs: what the runs show together.
-        head: of the table.
-        rows: of the table.
-        charts: beside the table.
-        commands: what to do next: what a command is for, and the command.
+        title: title of the page.
+        paragraphs: text of the introduction.
+        head: column titles of the table.
+        rows: rows of the table.
+        charts: charts below the table.
+        commands: suggested next steps, as pairs of purpose and command.
     """
 
     title: str
@@ -41,35 +41,35 @@ class Lead:
 
 
 def write_report(run_dirs: Sequence[Path], path: Path | None = None, lead: Lead | None = None) -> Path:
-    """Write the page about runs, searches and trainings; those that differ in the seed alone are summed up together.
+    """Write a page about searches and trainings. Runs that differ only in their seeds are summarized together.
 
     Args:
-        run_dirs: run folders, finished or not, and folders that hold runs, such as a sweep's; these stand for all their runs.
-        path: the page; None writes ``report.html`` into the folder of the run or sweep, or ``comparison.html`` into the first of
-            several folders, or into a folder that holds runs.
-        lead: what the page says above the runs.
+        run_dirs: run folders, finished or unfinished, and folders that contain runs, such as a sweep's folder.
+        path: the page. None writes ``report.html`` for a single run or sweep, and otherwise ``comparison.html``, in the first
+            folder.
+        lead: introduction of the page.
 
     Returns:
         The path of the page.
 
     Raises:
         ConfigError: no run is given.
-        CheckpointError: a folder is not a run's nor a sweep's, a file in it is damaged, or the page cannot be written.
+        CheckpointError: a folder contains no run, a file in it is damaged, or the page cannot be written.
     """
     if not run_dirs:
         raise ConfigError("a report needs at least one run folder")
     folders = [Path(run_dir) for run_dir in run_dirs]
     runs = [read_run(run_dir) for folder in folders for run_dir in _runs_in(folder)]
-    # A folder that only holds runs may have a page of its own, as a demo's does.
+    # Other folders of runs may already have a report.html, as the demo does.
     is_run = len(folders) == 1 and ((folders[0] / "config.yaml").exists() or (folders[0] / "points").exists())
     page = path or folders[0] / ("report.html" if is_run else "comparison.html")
-    # A folder may have a name that is no text; the page then shows it with question marks.
+    # The name of a folder may not be valid text; the page then shows question marks in it.
     write_atomically(page, render(runs, lead).encode(errors="replace"))
     return page
 
 
 def _runs_in(folder: Path) -> list[Path]:
-    """The run folder itself, or those in it: the runs of a sweep, or of any folder that holds runs."""
+    """The folder itself if it is a run folder; otherwise the run folders in it, e.g. those of a sweep."""
     if (folder / "config.yaml").exists():
         return [folder]
     points = folder / "points"
@@ -81,7 +81,7 @@ def _runs_in(folder: Path) -> list[Path]:
 
 
 def render(runs: Sequence[RunRecord], lead: Lead | None = None) -> str:
-    """The HTML text of the page."""
+    """Render the page as HTML."""
     groups = [(_letter(index), members) for index, members in enumerate(_by_configuration(runs))]
     title = _capital(content.name_of(runs[0])) if len(runs) == 1 else f"{len(runs)} runs side by side"
     return ENVIRONMENT.get_template("page.html").render(
@@ -95,7 +95,7 @@ def render(runs: Sequence[RunRecord], lead: Lead | None = None) -> str:
 
 
 def _by_configuration(runs: Sequence[RunRecord]) -> list[list[RunRecord]]:
-    """The runs that differ in the seed alone together, in the order of the first of each."""
+    """Group the runs that differ only in their seeds; groups are in the order of their first runs."""
     groups: dict[str, list[RunRecord]] = {}
     for run in runs:
         what = {name: value for name, value in run.config.items() if name not in ("seed", "run")}
@@ -128,7 +128,7 @@ def _view(runs: Sequence[RunRecord], letter: str) -> dict[str, Any]:
 
 
 def _comparison(groups: Sequence[tuple[str, Sequence[RunRecord]]], warns: bool) -> dict[str, Any]:
-    """The table and the common charts of several runs, with a warning where they differ in more than their cells."""
+    """The table and charts that compare several runs, and warnings if trainings differ in more than their cells."""
     trained = [run for _, members in groups for run in members if run.kind == "train"]
     conditions = {(str(run.config.get("data")), run.num_epochs, str(run.config.get("network"))) for run in trained}
     images = {run.summary["data_fingerprint"] for run in trained if "data_fingerprint" in run.summary}

@@ -1,9 +1,9 @@
-"""The colors of all drawings, and the style sheet that turns them from light to dark.
+"""The colors of all drawings, and a style sheet for dark mode.
 
-A drawing is written in its light colors, so that every viewer can show it. Where the reader's system is dark, `DARK` replaces
-each by its dark partner. Operations have the same look in every drawing: those without weights are warm (and gray for `none`),
-the convolutions cool; the larger kernel of a family is dashed, so that color is never the only sign. Every line and word has a
-contrast of at least 4.5 to the ground it stands on, light and dark.
+Drawings use light-mode colors, so that every viewer can show them. In dark mode, the style sheet `DARK` replaces each color by
+its dark counterpart. An operation looks the same in every drawing. Operations without weights have warm colors (`none` is gray)
+and convolutions have cool ones. The larger kernel of a family is dashed, so that color is never the only difference. Lines and
+text have a contrast of at least 4.5 to their background in both modes.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 
 class Look(NamedTuple):
-    """How something is drawn: its color on a light and on a dark ground, and its dashes (lengths of lines and gaps)."""
+    """Colors on a light and on a dark background, and the dash pattern (lengths of lines and gaps)."""
 
     light: str
     dark: str
@@ -31,7 +31,7 @@ BOXES = {
     "node": (Look("#dce9fb", "#1b365a"), Look("#2d5f9e", "#6ea8ef")),
     "output": (Look("#fbefc4", "#453711"), Look("#8b6200", "#e0b041")),
 }
-"""Fill and outline of the boxes of a cell."""
+"""Fill and outline of the boxes in drawings of cells."""
 
 OPERATIONS = {
     "none": Look("#66707b", "#98a2ad", (1, 3)),
@@ -44,7 +44,7 @@ OPERATIONS = {
     "dil_conv_5x5": Look("#7a48d6", "#c3a1ff", (5, 3)),
 }
 OTHERS = (Look("#a0307a", "#f08ac8"), Look("#4c6a12", "#a9cf5e"), Look("#6a5546", "#c9ae9a"))
-"""For operations of other spaces; which one follows from the name alone, so it is the same on every page."""
+"""For other operations; the name determines the look, so it is the same on every page."""
 
 SERIES = (
     Look("#1f4fd8", "#8fb2ff"),
@@ -54,16 +54,16 @@ SERIES = (
     Look("#5a646f", "#b4bdc7", (4, 3)),
     Look("#7b49d7", "#c4a2ff"),
 )
-"""For curves side by side, in this order, and over again."""
+"""For curves in one chart, in this order, then from the start again."""
 
 
 def look(operation: str) -> Look:
-    """How an operation is drawn, known or not."""
+    """The look of an operation."""
     return OPERATIONS.get(operation) or OTHERS[zlib.crc32(operation.encode()) % len(OTHERS)]
 
 
 def series_look(index: int) -> Look:
-    """How the curve of a number is drawn."""
+    """The look of the curve with this index."""
     return SERIES[index % len(SERIES)]
 
 
@@ -79,4 +79,4 @@ def _dark() -> str:
 
 
 DARK = _dark()
-"""Style sheet for SVG drawings of the class `drawing` whose colors stand in `style` attributes."""
+"""Style sheet for SVG drawings of the class `drawing` with colors in `style` attributes."""

@@ -1,4 +1,4 @@
-"""A run folder as it lies on the disk, finished or not, read for the report."""
+"""Read a finished or unfinished run folder for the report."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from adarts.spaces import Genotype, Space, get_space
 
 
 class _Checked(BaseModel):
-    """The values of a file that the report computes with. All may be missing, and others, of any kind, are shown as text."""
+    """Values of a file that the report computes with. All are optional; other values may have any type and are shown as text."""
 
     model_config = ConfigDict(strict=True)
 
@@ -73,16 +73,17 @@ class _Epoch(_Checked):
 
 @dataclass(frozen=True)
 class RunRecord:
-    """What a run left.
+    """The content of a run folder.
 
     Attributes:
         path: the folder.
         kind: `search` or `train`.
-        config: the configuration as plain data, and its text as it was written.
-        environment: on what it was carried out; empty if unknown.
+        config: the configuration as plain data.
+        config_text: the text of the configuration file.
+        environment: the machine and software of the run; empty if unknown.
         metrics: one record for each finished epoch.
-        summary: of a finished run; empty before.
-        genotype: the cells found or trained; in an unfinished search, those of its last epoch.
+        summary: summary of a finished run; empty for an unfinished one.
+        genotype: the cells found or trained; in an unfinished search, the cells of its last epoch.
     """
 
     path: Path
@@ -96,27 +97,27 @@ class RunRecord:
 
     @property
     def num_epochs(self) -> int:
-        """How many epochs a finished run had, and how many another is to have."""
+        """Number of epochs: the actual one of a finished run, the planned one otherwise."""
         if "epochs" in self.summary:
             return int(self.summary["epochs"])
         return int(_section(self.config, "search" if self.kind == "search" else "training").get("epochs", 0))
 
     @property
     def space(self) -> Space | None:
-        """The space of the cells; none of a training that has no cells, or does not say yet which they are."""
+        """The space of the cells; None for a training without cells, or if its cells are not known yet."""
         if self.genotype is not None:
             return get_space(self.genotype.space)
         name = self.config.get("space", "darts")
-        # What stands in a file is known by the cells of the first epoch; a report executes no file.
+        # A report executes no files. A space from a file is known once the first epoch has recorded its cells.
         return get_space(name) if self.kind == "search" and not names_code(name) else None
 
     @property
     def data_facts(self) -> list[tuple[str, str]]:
-        """What is known of the images, in rows of what and value; nothing before the run is finished."""
+        """Facts about the images as pairs of name and value; empty for an unfinished run."""
         return [(what, value) for what, value in self.summary.get("data_facts", [])]
 
     def setting(self, section: str, name: str) -> Any:
-        """A setting of the run, or None where the configuration does not say."""
+        """A setting of the run; None if the configuration does not contain it."""
         return _section(self.config, section).get(name)
 
 
@@ -172,7 +173,7 @@ def _genotype(path: Path, metrics: list[dict[str, Any]]) -> Genotype | None:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file; empty if the run has not written the file yet."""
+    """Read the object in a JSON file; an empty one if the file does not exist yet."""
     if not path.exists():
         return {}
     try:
@@ -180,7 +181,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} is damaged: {error}") from error
     if not isinstance(content, dict):
-        raise CheckpointError(f"{path} is damaged: it holds no JSON object")
+        raise CheckpointError(f"{path} is damaged: it contains no JSON object")
     return content
 
 

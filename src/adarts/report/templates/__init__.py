@@ -1,10 +1,10 @@
-"""The templates of the report, and the environment they are rendered in."""
+"""The templates of the report and their Jinja environment."""
 
 from __future__ import annotations
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-# Everything is escaped, whatever a template is called: class names and paths come from outside.
+# Escape everything in every template, because class names and paths may contain markup.
 ENVIRONMENT = Environment(
     loader=PackageLoader("adarts.report", "templates"),
     autoescape=True,
