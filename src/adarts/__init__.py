@@ -6,7 +6,7 @@
     model = adarts.create_model("ADARTS_V1", num_classes=10)
     model, facts = adarts.load_model(trained.run_dir)
 
-Importing the package is cheap; torch is loaded with the first call.
+Importing the package is cheap: torch is loaded on the first call.
 """
 
 from __future__ import annotations
@@ -48,30 +48,30 @@ def search(
 ) -> SearchResult:
     """Search for cells.
 
-    What is not given follows from the configuration file, the scale, the method and the defaults, in this order
-    (``docs/architecture.md``, "Where settings come from"). A section holds any of its settings: ``search={"epochs": 3}``; of a
-    settings object, those that were set count.
+    Missing settings come from the configuration file, the scale, the method and the defaults, in this order
+    (``docs/architecture.md``, "Where settings come from"). A section may contain some of its settings: ``search={"epochs": 3}``.
+    In a settings object, only the values that were set explicitly count.
 
     Args:
         data: ``digits`` (embedded, the default), ``cifar10``, ``cifar100`` or ``folder:PATH``; or a map-style torch data set of
             (image, label), a pair of arrays (images, labels), or a pair (train, test) of either (``docs/data.md``).
-        method: the search method, by default ``adarts``; ``adarts methods`` lists them; ``file.py:Class`` is one of your own.
-        scale: the budget, from ``smoke`` (seconds) to ``paper``; by default what this machine can carry, ``gpu`` or ``cpu``.
-            ``adarts configs`` lists them.
-        space: what is searched: ``darts`` (the default), ``nasbench201``, ``s1`` to ``s4``; ``file.py:NAME`` is one of your own.
-        seed: of everything random; 0 by default.
+        method: search method, by default ``adarts``. ``adarts methods`` lists all; use ``file.py:Class`` for your own.
+        scale: budget, from ``smoke`` (seconds) to ``paper``; by default ``gpu`` or ``cpu``, depending on the machine.
+            ``adarts configs`` lists all.
+        space: search space: ``darts`` (the default), ``nasbench201``, or ``s1`` to ``s4``; use ``file.py:NAME`` for your own.
+        seed: random seed, 0 by default.
         options: the method's own settings; ``adarts methods show NAME`` lists them.
-        edge: the design of the mixed edges.
-        supernet: the network that is searched.
+        edge: design of the mixed edges.
+        supernet: width and depth of the supernet.
         search: epochs, batch size and warm-up.
-        weights: the optimizer of the weights.
-        alphas: the optimizer of the alphas.
-        images: which images, and what is done to them.
-        run: where and how: folder, device, threads, time limit.
+        weights: optimizer of the weights.
+        alphas: optimizer of the alphas.
+        images: selection and preprocessing of the images.
+        run: folder, device, threads and time limit.
         config_file: a YAML file with some or all settings, such as another run's ``config.yaml``.
 
     Raises:
-        AdartsError: one line that says what cannot work; :func:`adarts.searching.run_search` lists the kinds.
+        AdartsError: the search cannot run or was stopped; see :func:`adarts.searching.run_search`.
     """
     given = _given(locals())
     from adarts.searching import run_search, search_config
@@ -100,17 +100,17 @@ def sweep(
     run: Mapping[str, Any] | settings.RunSettings | None = None,
     config_file: Path | str | None = None,
 ) -> SweepResult:
-    """Search with every combination of what varies, each in a process and a run folder of its own.
+    """Run a search for every combination of the given values, each in its own process and run folder.
 
     Args:
-        vary: the values of each setting that varies, by its dotted name: ``{"method": ["darts", "adarts"], "seed": range(3)}``.
-        slots: searches at once.
-        sweep_dir: the folder; what is finished there stays, the rest is continued.
-        data, method, scale, space, seed, options, edge, supernet, search, weights, alphas, images, run, config_file: what holds
-            for all of them, as for :func:`search`.
+        vary: values to combine, by dotted setting name: ``{"method": ["darts", "adarts"], "seed": range(3)}``.
+        slots: number of searches that run at the same time.
+        sweep_dir: folder of the sweep; finished searches in it are kept, the others are continued.
+        data, method, scale, space, seed, options, edge, supernet, search, weights, alphas, images, run, config_file: settings
+            shared by all searches; see :func:`search`.
 
     Raises:
-        AdartsError: one line that says what cannot work; :func:`adarts.sweeping.run_sweep` lists the kinds.
+        AdartsError: the sweep cannot run or was stopped; see :func:`adarts.sweeping.run_sweep`.
     """
     given = {
         name: value for name, value in locals().items() if name not in ("vary", "slots", "sweep_dir", "config_file")
@@ -135,27 +135,27 @@ def train(
     run: Mapping[str, Any] | settings.RunSettings | None = None,
     config_file: Path | str | None = None,
 ) -> TrainResult:
-    """Train the network of a genotype, or with ``network={"name": "resnet110"}`` a hand-designed one, and test it once.
+    """Train the network of a genotype and test it once; ``network={"name": "resnet110"}`` trains a hand-designed network.
 
-    What is not given follows from the configuration file, the scale, the recipe of the cells and the defaults, in this order.
+    Missing settings come from the configuration file, the scale, the recipe of the cells and the defaults, in this order.
 
     Args:
-        genotype: the cells: what a search found, a search run's folder, a genotype file or its text, a name of the zoo,
-            ``random:SEED``; by default those of the latest search.
+        genotype: the cells: the genotype of a search result, the folder of a search, a genotype file or its text, a name from
+            the zoo, or ``random:SEED``. By default the cells of the latest search.
         data: ``digits`` (embedded, the default), ``cifar10``, ``cifar100`` or ``folder:PATH``; or a map-style torch data set of
             (image, label), a pair of arrays (images, labels), or a pair (train, test) of either (``docs/data.md``).
-        scale: the budget, from ``smoke`` (seconds) to ``paper``; by default what this machine can carry, ``gpu`` or ``cpu``.
-            ``adarts configs`` lists them.
-        seed: of everything random; 0 by default.
+        scale: budget, from ``smoke`` (seconds) to ``paper``; by default ``gpu`` or ``cpu``, depending on the machine.
+            ``adarts configs`` lists all.
+        seed: random seed, 0 by default.
         network: width, depth, drop path and auxiliary head; or the name of a hand-designed network.
-        training: epochs, batch size and what else is said of the loop.
-        weights: the optimizer.
-        images: which images, and what is done to them.
-        run: where and how: folder, device, threads, time limit.
+        training: epochs, batch size and other settings of the training loop.
+        weights: optimizer of the weights.
+        images: selection and preprocessing of the images.
+        run: folder, device, threads and time limit.
         config_file: a YAML file with some or all settings, such as another run's ``config.yaml``.
 
     Raises:
-        AdartsError: one line that says what cannot work; :func:`adarts.training.run_training` lists the kinds.
+        AdartsError: the training cannot run or was stopped; see :func:`adarts.training.run_training`.
     """
     given = _given(locals())
     from adarts.spaces import Genotype
@@ -176,7 +176,7 @@ _LAZY = {
 
 
 def __getattr__(name: str) -> Any:
-    """The functions of :data:`_LAZY`, imported when they are used: they load torch."""
+    """Import the functions of :data:`_LAZY` on first use, because they load torch."""
     if name not in _LAZY:
         raise AttributeError(f"module 'adarts' has no attribute '{name}'")
     from importlib import import_module
@@ -185,12 +185,12 @@ def __getattr__(name: str) -> Any:
 
 
 def _given(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings among a call's arguments: None leaves one to the layers below."""
+    """The arguments that were given; None means that a setting comes from the layers below."""
     return {name: value for name, value in arguments.items() if value is not None}
 
 
 def _objects(given: dict[str, Any]) -> Source | None:
-    """The images among the settings that are no name; in their place comes what refers to them."""
+    """Return images that were passed as objects, and replace them in the settings by a reference to them."""
     if isinstance(given.get("data", ""), str):
         return None
     from adarts.data import as_source

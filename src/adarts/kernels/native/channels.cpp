@@ -1,13 +1,13 @@
-// Partial connection: the selected channels of a node's feature map go to the operations, scaled by the attention; their
-// results come back to their places, and the other channels bypass the operations, scaled too.
+// Partial channel connections. The attention scales all channels of a node's feature map. The selected channels go to the
+// operations, and the results return to the same positions. The other channels bypass the operations.
 //
-// Indices are (1 or batch, ...): chosen once for the batch, or for each image; `per_image` says which.
+// Indices have shape (1 or batch, ...): `per_image` tells whether channels are selected per image or once for the batch.
 #include "vector.h"
 
 namespace adarts {
 namespace {
 
-// Copy n indices of channels, each below C.
+// Copy n channel indices; throw std::out_of_range unless each is in [0, C).
 void copy_indices(const int64_t* from, int64_t n, int64_t C, int32_t* to) {
   for (int64_t j = 0; j < n; j++) {
     if (from[j] < 0 || from[j] >= C) throw std::out_of_range("index of a channel");
@@ -17,7 +17,7 @@ void copy_indices(const int64_t* from, int64_t n, int64_t C, int32_t* to) {
 
 }  // namespace
 
-// out[b, p, j] = x[b, p, index[j]] * scale[b, j]; x has C channels, out n.
+// out[b, p, j] = x[b, p, index[j]] * scale[b, j]; x has C channels, out has n.
 template <class T>
 void select(int64_t batch, int64_t pixels, int64_t C, int64_t n, int64_t per_image, const T* x, const int64_t* index,
             const T* scale, T* out, int64_t threads) {
@@ -51,15 +51,15 @@ void select_backward(int64_t batch, int64_t pixels, int64_t C, int64_t n, int64_
         T* __restrict target = gx + (b * pixels + p) * C;
         for (int64_t j = 0; j < n; j++) sums[j] += gradient[j] * source[places[j]];
         std::fill_n(target, C, T(0));
-        // Two edges may have chosen the same channel: this loop cannot be vectorized.
+        // Two edges may select the same channel, so this loop cannot be vectorized.
         for (int64_t j = 0; j < n; j++) target[places[j]] += gradient[j] * factor[j];
       }
     }
   });
 }
 
-// One node: the sum over its `count` edges of bypass[k] * gate[k] (per image and channel), and of the operations' results
-// mixed[k] at the places index[k]. The results of edge k lie c channels wide in pixels `pitch[k]` numbers apart.
+// One node: sum bypass[k] * gate[k] (per image and channel) over its `count` edges, and add the operations' results mixed[k] at
+// the channels index[k]. The results of edge k have c channels; consecutive pixels are `pitch[k]` numbers apart.
 template <class T>
 void write_back(int64_t batch, int64_t pixels, int64_t C, int64_t c, int64_t count, int64_t per_image, const int64_t* pitch,
                 const T* const* bypass, const T* const* gate, const T* const* mixed,
@@ -87,8 +87,8 @@ void write_back(int64_t batch, int64_t pixels, int64_t C, int64_t c, int64_t cou
   });
 }
 
-// Gradients of the above, in `results`: of all bypasses, of all gates (batch, C), and of all mixed results, c channels wide
-// and dense.
+// Backward pass of write_back. `results` receives the gradients of all bypasses, then of all gates (batch, C), then of all
+// mixed results (dense, c channels).
 template <class T>
 void write_back_backward(int64_t batch, int64_t pixels, int64_t C, int64_t count, int64_t per_image, const T* g,
                          const T* const* bypass, const T* const* gate, const int64_t* const* index, int64_t c,

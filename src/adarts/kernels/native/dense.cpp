@@ -1,18 +1,18 @@
-// ReLU and a 1x1 convolution: z = W relu(x) at every pixel. The ReLU is taken when a tile of pixels is loaded, so it costs no
-// pass over memory, and its result is not kept.
+// ReLU and a 1x1 convolution: z = W relu(x) at every pixel. The ReLU is applied when a tile of pixels is loaded. It needs no
+// separate pass over memory, and its result is not stored.
 #include "vector.h"
 
 namespace adarts {
 namespace {
 
-constexpr int64_t tile = 64;  // pixels: they and the weights stay in the cache while all outputs are made of them
+constexpr int64_t tile = 64;  // pixels; they and the weights stay in the cache while all outputs are computed
 
 template <class T>
 int64_t rounded(int64_t count) {
   return (count + lanes<T> - 1) / lanes<T> * lanes<T>;
 }
 
-// Rows of a matrix padded to whole vectors, transposed on demand.
+// A matrix, transposed if requested, with rows padded to whole vectors.
 template <class T>
 Array<T> padded(const T* matrix, int64_t rows, int64_t columns, bool transposed) {
   const int64_t out_rows = transposed ? columns : rows, out_columns = transposed ? rows : columns, pitch = rounded<T>(out_columns);
@@ -40,7 +40,7 @@ void relu_product(int64_t pixels, int64_t in, int64_t out, const T* x, const T* 
   });
 }
 
-// Results: gx, and with `weights` gw (out, in).
+// Backward pass. Results: gx, and gw (out, in) if `weights` is set.
 template <class T>
 void relu_product_backward(int64_t pixels, int64_t in, int64_t out, const T* g, const T* x, const T* w,
                            int64_t weights, T* const* results, int64_t threads) {

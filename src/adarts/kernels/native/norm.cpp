@@ -1,5 +1,5 @@
-// Batch normalization of several feature maps and their weighted sum: statistics, sum, backward pass. All maps of one call
-// have the same shape: (pixels of all images, n).
+// Batch normalization of several feature maps and their weighted sum: statistics, forward and backward pass. All maps of one
+// call have the same shape: (pixels of all images, n).
 #include <cmath>
 
 #include "vector.h"
@@ -7,9 +7,9 @@
 namespace adarts {
 namespace {
 
-constexpr int64_t tile_rows = 128;  // rows of L numbers: short enough that a tile is still in the cache the second time
+constexpr int64_t tile_rows = 128;  // rows of L numbers; small enough that a tile is still in the cache for its second pass
 
-// A map of `total` numbers as rows of L, the last one perhaps incomplete, and its rows in tiles.
+// A map of `total` numbers, divided into rows of L (the last one may be incomplete) and the rows into tiles.
 template <class T>
 struct Tiles {
   int64_t total, L;
@@ -19,8 +19,8 @@ struct Tiles {
 
 }  // namespace
 
-// Mean and biased variance of every channel. Within a tile the squares are taken around the tile's own mean, and the tiles
-// are combined in double precision (Chan, Golub and LeVeque 1979): no cancellation, however large the mean is.
+// Mean and biased variance of every channel. Squared deviations in a tile are around the tile's mean, and tiles are combined in
+// double precision (Chan, Golub and LeVeque 1979). This avoids cancellation for large means.
 template <class T>
 void moments(int64_t pixels, int64_t n, const T* z, T* mean, T* variance, int64_t threads) {
   constexpr int64_t V = lanes<T>;
@@ -52,7 +52,7 @@ void moments(int64_t pixels, int64_t n, const T* z, T* mean, T* variance, int64_
           squares += d * d;
         }
         for (int64_t l = 0; l < V; l++) part[v + l].add(rows, center[l], squares[l]);
-        for (int64_t l = 0; t + l < last; l++) part[v + l].add(1, z[t + l], 0);  // the map's last, incomplete vector
+        for (int64_t l = 0; t + l < last; l++) part[v + l].add(1, z[t + l], 0);  // the last, incomplete vector
       }
   });
   std::vector<Moments> all(n);
@@ -61,8 +61,9 @@ void moments(int64_t pixels, int64_t n, const T* z, T* mean, T* variance, int64_
   for (int64_t c = 0; c < n; c++) mean[c] = all[c].mean, variance[c] = all[c].squares / all[c].count;
 }
 
-// Mean and 1/deviation (count, n) to normalize every map with. The statistics of the batch (training), which the running ones
-// follow if there are any; or the running ones. Those are of the maps that are normalized; the others get mean 0, deviation 1.
+// Mean and 1/deviation (count, n) for every map. In training they are the statistics of the batch, which also update the running
+// statistics, if any; otherwise they are the running statistics. `running_mean` and `running_var` contain only the normalized
+// maps; the other maps get mean 0 and deviation 1.
 template <class T>
 void statistics(int64_t pixels, int64_t n, int64_t count, int64_t running, const T* const* z, const int64_t* normalized,
                 T* const* running_mean, T* const* running_var, int64_t training, double momentum, double eps, T* mean,
@@ -92,7 +93,7 @@ void statistics(int64_t pixels, int64_t n, int64_t count, int64_t running, const
   }
 }
 
-// out = sum over k of factor[k] * z[k], plus shift; factors (count, n).
+// out = sum over k of factor[k] * z[k], plus shift; factor has shape (count, n).
 template <class T>
 void weighted_sum(int64_t pixels, int64_t n, int64_t count, const T* const* z, const T* factor, const T* shift, T* out,
                   int64_t threads) {
@@ -118,7 +119,7 @@ void weighted_sum(int64_t pixels, int64_t n, int64_t count, const T* const* z, c
   });
 }
 
-// For the backward pass of the above: sums (count + 1, n); row 0 holds the sum of g, row k + 1 that of g * (z[k] - mean[k]).
+// Sums for the backward pass, shape (count + 1, n): row 0 is the sum of g, row k + 1 the sum of g * (z[k] - mean[k]).
 template <class T>
 void gradient_sums(int64_t pixels, int64_t n, int64_t count, const T* g, const T* const* z, const T* mean, T* sums,
                    int64_t threads) {
@@ -151,7 +152,8 @@ void gradient_sums(int64_t pixels, int64_t n, int64_t count, const T* g, const T
   for (int64_t i = 0; i < rows * n; i++) sums[i] = all[i];
 }
 
-// gz[k] = a[k] * g + b[k] * z[k] + c[k]; a, b, c (count, n). Where b is 0 (not depends[k]), z[k] is not read: it may be NaN.
+// gz[k] = a[k] * g + b[k] * z[k] + c[k]; a, b, c have shape (count, n). Unless depends[k], b[k] is 0 and
+// z[k] is not read, because it may contain NaN.
 template <class T>
 void gradients(int64_t pixels, int64_t n, int64_t count, const T* g, const T* const* z, const int64_t* depends, const T* a,
                const T* b, const T* c, T* const* gz, int64_t threads) {
@@ -164,7 +166,7 @@ void gradients(int64_t pixels, int64_t n, int64_t count, const T* g, const T* co
     bs.push_back(repeated(b + k * n, n, L));
     cs.push_back(repeated(c + k * n, n, L));
   }
-  // A tile of g stays in the cache while it serves all maps.
+  // A tile of g stays in the cache for all maps.
   in_parallel(threads, tiles.count(), [&](int64_t begin, int64_t end, int) {
     for (int64_t tile = begin; tile < end; tile++)
       for (int64_t k = 0; k < count; k++) {
@@ -183,7 +185,7 @@ void gradients(int64_t pixels, int64_t n, int64_t count, const T* g, const T* co
   });
 }
 
-// out = sum over k of gain[k] * (z[k] - mean[k]) * inv_std[k], plus bias (or nothing, if null).
+// out = sum over k of gain[k] * (z[k] - mean[k]) * inv_std[k], plus bias unless it is null.
 template <class T>
 void normalized_sum(int64_t pixels, int64_t n, int64_t count, const T* const* z, const T* mean, const T* inv_std, const T* gain,
                     const T* bias, const int64_t*, T* out, int64_t threads) {
@@ -197,8 +199,8 @@ void normalized_sum(int64_t pixels, int64_t n, int64_t count, const T* const* z,
   weighted_sum(pixels, n, count, z, factor.data(), shift.data(), out, threads);
 }
 
-// Its gradients, of all maps, of the gains (count, n) and of the bias; where the statistics are those of the batch (depends[k]),
-// they too depend on the map. gain null: all 1.
+// Backward pass of normalized_sum: gradients of all maps, of the gains (count, n) and of the bias. If depends[k], map k is
+// normalized with batch statistics, which depend on the map. If gain is null, all gains are 1.
 template <class T>
 void normalized_sum_backward(int64_t pixels, int64_t n, int64_t count, const T* g, const T* const* z, const T* mean,
                              const T* inv_std, const T* gain, const int64_t* depends, T* const* results,

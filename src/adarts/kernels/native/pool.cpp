@@ -1,5 +1,5 @@
-// 3x3 max and average pooling of the same feature map in one pass; the average does not count the padding. And the mean and
-// the maximum over all pixels.
+// 3x3 max and average pooling of a feature map in one pass; the average excludes the padding. Also the mean and the maximum
+// over all pixels.
 #include <limits>
 #include <type_traits>
 
@@ -17,8 +17,8 @@ struct Shape {
   int64_t out_length() const { return out_width() * n; }
 };
 
-// Call body(tap, position in the output row, position in the image, length) for every run of numbers of the input that
-// output row i reads with one tap.
+// Call body(tap, position in the output row, position in the image, length) for every contiguous part of the input that output
+// row i reads with one tap.
 template <class Body>
 void for_taps(const Shape& s, int64_t i, Body body) {
   for (int a = -1; a <= 1; a++) {
@@ -45,7 +45,7 @@ int64_t inside(int64_t i, int64_t stride, int64_t size) {
   return count;
 }
 
-// One over the number of columns that each output of a row sees.
+// 1 / (number of columns inside the image), for each output of a row.
 template <class T>
 Array<T> column_shares(const Shape& s) {
   Array<T> result(s.out_length());
@@ -55,13 +55,13 @@ Array<T> column_shares(const Shape& s) {
 
 }  // namespace
 
-// `tap` notes which of the nine pixels was the largest: the first one, or the last NaN, as torch has it.
+// `tap_of_largest` records which of the nine pixels is the maximum. As in torch, it is the first maximum or the last NaN.
 template <class T>
 void pools(const int64_t* sizes, const T* x, int64_t stride, T* largest, T* average, uint8_t* tap_of_largest, int64_t threads) {
   const Shape s(sizes, stride);
   const Array<T> share = column_shares<T>(s);
   const int64_t length = s.out_length();
-  // While they are compared, the taps are as wide as the numbers: only then does the loop use whole vectors.
+  // During the comparison, taps have the width of the numbers; otherwise the loop would not use whole vectors.
   typedef typename std::conditional<sizeof(T) == 4, int32_t, int64_t>::type Index;
   in_parallel(threads, s.batch * s.out_height(), [&](int64_t begin, int64_t end, int) {
     std::vector<Index> which(length);
@@ -119,7 +119,7 @@ void pools_backward(const T* g_largest, const T* g_average, const uint8_t* tap_o
   });
 }
 
-// Over all pixels of an image: mean and maximum (batch, n), and which pixel was the largest (the first one, or the last NaN).
+// Mean and maximum over all pixels of an image (batch, n), and the pixel of the maximum (the first one, or the last NaN).
 template <class T>
 void global_pools(int64_t batch, int64_t pixels, int64_t n, const T* x, T* mean, T* largest, int32_t* pixel, int64_t threads) {
   in_parallel(threads, batch, [&](int64_t begin, int64_t end, int) {

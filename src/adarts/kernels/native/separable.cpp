@@ -1,8 +1,8 @@
-// Several depthwise convolutions of one feature map, each followed by a pointwise one within groups of c channels.
+// Several depthwise convolutions of one feature map, each followed by a pointwise convolution within groups of c channels.
 //
-// The image is copied once into a padded buffer with its ReLU (or scale, shift and ReLU: a batch normalization) applied on the
-// way; all convolutions read that buffer, which stays in the cache. Between depthwise and pointwise nothing leaves the cache
-// either, and nothing of it is kept: the backward pass computes it again.
+// Each image is copied once into a padded buffer, with ReLU (or batch normalization as scale and shift, then ReLU) applied. All
+// convolutions read this buffer, which stays in the cache. The results between depthwise and pointwise convolutions also stay in
+// the cache and are not stored; the backward pass recomputes them.
 #include <type_traits>
 
 #include "vector.h"
@@ -10,20 +10,20 @@
 namespace adarts {
 namespace {
 
-// One image with a border. With stride 2 the even and the odd columns lie apart, so that the pixels which neighboring
-// outputs read are neighbors too.
+// Layout of one image with a border. With stride 2, even and odd columns are stored separately, so that adjacent outputs read
+// adjacent pixels.
 struct Padded {
   int64_t height, width, n, border, stride;
   int64_t columns() const { return (width + 2 * border + stride - 1) / stride; }
   int64_t pitch() const { return stride * columns() * n; }
   int64_t rows() const { return height + 2 * border; }
-  // A vector may be read past the end of the last row.
+  // Vector loads may read past the end of the last row.
   int64_t size() const { return rows() * pitch() + 64 / 4; }
   int64_t column(int64_t c) const { return (c % stride) * columns() * n + (c / stride) * n; }
 };
 
-// Fill the inside of the buffer with relu(scale * x + shift), or relu(x) without a scale; the border stays as it is, zero.
-// Scale and shift are repeated over the width.
+// Fill the inside of the buffer with relu(scale * x + shift), or relu(x) if scale is null; the border stays zero. Scale and shift
+// are repeated over the width.
 template <class T>
 void fill(const Padded& p, const T* x, const T* scale, const T* shift, T* buffer) {
   const int64_t length = p.width * p.n;
@@ -46,7 +46,7 @@ void fill(const Padded& p, const T* x, const T* scale, const T* shift, T* buffer
   }
 }
 
-// Where in the buffer the taps of a convolution lie, seen from output row 0, column 0.
+// Positions in the buffer of a convolution's taps for output row 0, column 0.
 struct Taps {
   int64_t offset[49];
   Taps(const Padded& p, int kernel, int dilation) {
@@ -57,7 +57,7 @@ struct Taps {
   }
 };
 
-// `blocks` vectors, L apart, of one output row.
+// Compute `blocks` vectors of one output row, L numbers apart.
 template <class T, int K, int blocks, bool add>
 inline void convolve_blocks(const T* in, const int64_t* offset, const T* weight, int64_t L, T* out) {
   Vector<T> sum[blocks];
@@ -71,7 +71,7 @@ inline void convolve_blocks(const T* in, const int64_t* offset, const T* weight,
   for (int u = 0; u < blocks; u++) store(out + u * L, sum[u]);
 }
 
-// The depthwise convolution of one image; `add` adds to what is there.
+// Depthwise convolution of one image; with `add`, the result is added to the output.
 template <class T, int K, bool add>
 void convolve(const Padded& p, const Taps& taps, const T* buffer, const T* weight, int64_t L, int64_t height, int64_t length,
               T* out) {
@@ -96,12 +96,12 @@ void convolve(const Padded& p, const Taps& taps, const T* buffer, const T* weigh
   }
 }
 
-// Gradient of the depthwise weight of one image, added to gw (K*K, L).
+// Add the gradient of the depthwise weight for one image to gw (K*K, L).
 template <class T, int K>
 void convolve_weight(const Padded& p, const Taps& taps, const T* buffer, const T* gy, int64_t L, int64_t height, int64_t length,
                      T* gw) {
   constexpr int64_t V = lanes<T>;
-  // As many taps at a time as there are registers for their sums.
+  // Number of taps per pass; it is limited by the registers for their sums.
   constexpr int together = vector_bytes == 64 && K <= 5 ? K * K : K;
   for (int64_t v = 0; v < L && v < length; v += V)
     for (int first = 0; first < K * K; first += together) {
@@ -120,8 +120,8 @@ void convolve_weight(const Padded& p, const Taps& taps, const T* buffer, const T
     }
 }
 
-// Pointwise convolution within groups of c channels. Few channels: a vector holds whole groups, and each group's input i is
-// spread over the group's lanes. Many: a vector holds outputs of one group, and its inputs are spread one by one.
+// Pointwise convolution within groups of c channels. If c is small, a vector holds whole groups, and input i of each group is
+// broadcast over the group's lanes. If c is large, a vector holds outputs of one group, and inputs are broadcast one by one.
 template <class T, int c>
 inline Vector<T> spread(Vector<T> v, int i) {
   typedef typename std::conditional<sizeof(T) == 4, int32_t, int64_t>::type Index;
@@ -171,13 +171,13 @@ void pointwise_few_weight(const T* y, const T* gz, int64_t length, int64_t L, T*
   }
 }
 
-// Call body with the one of the values that is `value`, known when compiling: loops of that length are unrolled.
+// Call body with `value` as a compile-time constant, if it is one of `values`; loops of this length are then unrolled.
 template <int... values, class Body>
 void with_constant(int64_t value, Body body) {
   ((value == values ? body(std::integral_constant<int, values>()) : void()), ...);
 }
 
-// Where c is a multiple of the vector's width, L = n and vectors never cross a pixel.
+// If c is a multiple of the vector width, then L = n and no vector crosses a pixel.
 template <class T>
 void pointwise_any(int64_t c, const T* y, const T* w, int64_t length, int64_t L, int64_t n, T* z) {
   constexpr int64_t V = lanes<T>;
@@ -194,7 +194,7 @@ void pointwise_weight_any(int64_t c, const T* y, const T* gz, int64_t length, in
   for (int64_t v = 0; v < n; v += V) add_products(gz + v, n, y + v / c * c, n, c, length / n, gw + v * c, V);
 }
 
-// Weights as the kernels read them: depthwise (n, k, k) -> (taps, L).
+// Rearrange depthwise weights for the kernels: (n, k, k) -> (taps, L).
 template <class T>
 Array<T> spread_depthwise(const T* w, int64_t n, int taps, int64_t L, bool flipped) {
   Array<T> result(taps * L);
@@ -203,7 +203,7 @@ Array<T> spread_depthwise(const T* w, int64_t n, int taps, int64_t L, bool flipp
   return result;
 }
 
-// Pointwise (n / c, out, in) -> (L / V, c, V): for every vector of outputs the weights of each input.
+// Rearrange pointwise weights: (n / c, out, in) -> (L / V, c, V), the weights of each input for every vector of outputs.
 template <class T>
 Array<T> spread_pointwise(const T* w, int64_t n, int64_t c, int64_t L, bool transposed) {
   constexpr int64_t V = lanes<T>;
@@ -233,7 +233,7 @@ void convolve_weight_any(int64_t kernel, const Padded& p, const Taps& taps, cons
 
 }  // namespace
 
-// The convolutions of one call. `sizes` are batch, n, height, width, count, c; without pointwise convolutions c is 0.
+// The convolutions of one call. `sizes` are batch, n, height, width, count, c; c is 0 without pointwise convolutions.
 template <class T>
 struct Group {
   const T* const* depthwise;
@@ -256,7 +256,7 @@ struct Group {
   }
 };
 
-// A normalization, (x - mean) * inv_std, as scale and shift along a row; both are empty without one.
+// The normalization (x - mean) * inv_std as scale and shift along a row; both are empty without normalization.
 template <class T>
 Array<T> repeated_scale(const Group<T>& g, const T* inv_std) {
   return inv_std ? repeated(inv_std, g.n, g.width * g.n) : Array<T>();
@@ -299,8 +299,8 @@ void separable(const int64_t* sizes, const int64_t* kernel, const T* x, const T*
   });
 }
 
-// Gradients: gx of what the ReLU was applied to (of the normalized x, if there is a normalization), and with `weights` those
-// of all depthwise (n, k, k) and then of all pointwise weights (n / c, out, in).
+// Gradients: gx, of the ReLU's input (the normalized x, if there is a normalization). With `weights`, also the gradients of all
+// depthwise weights (n, k, k), then of all pointwise weights (n / c, out, in).
 template <class T>
 void separable_backward(const int64_t* sizes, const int64_t* kernel, const T* x, const T* mean, const T* inv_std,
                         const T* const* gz, const T* const* depthwise, const T* const* pointwise, const int64_t* dilation,
@@ -318,7 +318,7 @@ void separable_backward(const int64_t* sizes, const int64_t* kernel, const T* x,
   for (int64_t k = 0; k < g.count; k++) {
     const int64_t square = g.kernel[k] * g.kernel[k];
     taps.emplace_back(padded, g.kernel[k], g.dilation[k]);
-    // The gradient at the input's resolution, with zeros between its pixels if the stride is 2.
+    // Layout of the gradient at the input's resolution; with stride 2 there are zeros between its pixels.
     spaced.push_back({g.height, g.width, g.n, (g.kernel[k] - 1) * g.dilation[k] / 2, 1});
     back.emplace_back(spaced[k], g.kernel[k], g.dilation[k]);
     flipped.push_back(spread_depthwise(g.depthwise[k], g.n, square, L, true));
@@ -334,7 +334,7 @@ void separable_backward(const int64_t* sizes, const int64_t* kernel, const T* x,
   std::vector<Array<T>> sums(threads);
   in_parallel(threads, g.batch, [&](int64_t begin, int64_t end, int share) {
     Array<T> buffer(weights ? padded.size() : 0), y(g.out_size()), inner(g.out_size());
-    // Zero at first, and afterwards only their insides are written.
+    // Initialized with zeros; later only the inside is written.
     std::vector<Array<T>> rooms;
     for (const Padded& s : spaced) rooms.emplace_back(s.size());
     Array<T>& gw = sums[share];
