@@ -34,13 +34,13 @@ def test_a_scale_adapts_its_batch_to_the_data(tmp_path: Path, capsys: pytest.Cap
     data, run = two_classes(tmp_path / "photos", 8), {**ONE, "runs": tmp_path / "runs"}
     found = adarts.search(data=data, scale="smoke", run=run)
     said = capsys.readouterr().out
-    assert "warning: the batch size is reduced from 16 to 6, the number of images for an update" in said
+    assert "warning: a batch of 16 is larger than the number of images for an update; using 6 instead" in said
     assert f"data={data!r}" not in said and "batch_size: 16" in (found.run_dir / "config.yaml").read_text()
 
     # The log says in a few words what is trained, however it was given, and no file but one holds the cells again.
     trained = adarts.train(found.genotype, data=data, scale="smoke", run=run)
     said = capsys.readouterr().out
-    assert "warning: a batch of 16 is more than the training images; it is 12 here" in said
+    assert "warning: a batch of 16 is larger than the training set; using 12 instead" in said
     assert re.search(r"^  genotype +given as text$", said, re.MULTILINE)
     assert max(map(len, said.replace(str(tmp_path), "").splitlines())) < 200
     for run_dir in (found.run_dir, trained.run_dir):
@@ -48,9 +48,9 @@ def test_a_scale_adapts_its_batch_to_the_data(tmp_path: Path, capsys: pytest.Cap
         assert holding <= {"genotype.json"}
 
     # A batch that somebody asks for is theirs, also where it is that of another scale.
-    with pytest.raises(ConfigError, match="a batch of 64 is more than the 6 images for the weights"):
+    with pytest.raises(ConfigError, match="a batch of 64 is larger than the 6 images for the weights"):
         adarts.search(data=data, scale="smoke", search={"batch_size": 64}, run=run)
-    with pytest.raises(ConfigError, match="a batch of 64 is more than the 12 images for the training"):
+    with pytest.raises(ConfigError, match="a batch of 64 is larger than the 12 images for the training"):
         adarts.train("random:0", data=data, scale="smoke", training={"batch_size": 64}, run=run)
 
 

@@ -89,7 +89,7 @@ def _warnings(config: SearchConfig, task: SearchTask) -> Iterator[str | None]:
     """Warnings to log before the search begins."""
     batch = task.config.search.batch_size
     if batch != config.search.batch_size:
-        yield f"the batch size is reduced from {config.search.batch_size} to {batch}, the number of images for an update"
+        yield f"a batch of {config.search.batch_size} is larger than the number of images for an update; using {batch} instead"
     if config.search.validate_supernet and not task.validates:
         yield f"the supernet is not validated: {task.method.info.title} trains on all images and leaves none for validation"
     yield task.method.budget_warning(task)

@@ -152,8 +152,8 @@ void gradient_sums(int64_t pixels, int64_t n, int64_t count, const T* g, const T
   for (int64_t i = 0; i < rows * n; i++) sums[i] = all[i];
 }
 
-// gz[k] = a[k] * g + b[k] * z[k] + c[k]; a, b, c have shape (count, n). Unless depends[k], b[k] is 0 and
-// z[k] is not read, because it may contain NaN.
+// gz[k] = a[k] * g + b[k] * z[k] + c[k]; a, b, c have shape (count, n). Unless depends[k], b[k] is 0 and z[k] is not read,
+// because it may contain NaN.
 template <class T>
 void gradients(int64_t pixels, int64_t n, int64_t count, const T* g, const T* const* z, const int64_t* depends, const T* a,
                const T* b, const T* c, T* const* gz, int64_t threads) {
