@@ -101,28 +101,7 @@ def test_evaluate_names_what_there_is(
     assert capsys.readouterr().err.startswith("adarts: no run at nowhere")
 
 
-def test_demo_compares_found_and_random_cells_and_continues_where_it_stopped(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    words = ["demo", "--run-dir", str(tmp_path / "demo"), "--seed", "3", "--scale", "smoke", "--debug"]
-    assert main(words) == 0
-    first = capsys.readouterr().out
-    assert "epoch 2/2" in first
-    assert main(words) == 0
-    second = capsys.readouterr().out
-    assert "epoch 2/2" not in second  # all runs are finished: nothing is computed again
-    assert second.endswith(first[first.index("The found cell reaches") :])
-    runs = {"search", *(f"{side}-{seed}" for side in ("found", "random") for seed in (9, 10, 11))}
-    assert {path.name for path in (tmp_path / "demo").iterdir()} == {*runs, "report.html", "summary.json"}
-    summary = json.loads((tmp_path / "demo" / "summary.json").read_text())
-    (size,) = {run["parameters"] for run in summary["found"]}
-    assert all(size <= run["parameters"] < 1.5 * size for run in summary["random"])
-    page = (tmp_path / "demo" / "report.html").read_text()
-    assert f"{summary['truth']['cifar10']:.2f} % on CIFAR-10" in page
-    assert all(command in page and command in first for _, command in NEXT_STEPS)
-
-
-def test_a_stopped_demo_names_the_command_that_continues_it_under_any_path(
+def test_a_demo_that_is_stopped_and_moved_continues_and_compares_found_and_random_cells(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -135,14 +114,29 @@ def test_a_stopped_demo_names_the_command_that_continues_it_under_any_path(
         return run_training(config)
 
     monkeypatch.setattr(demo, "run_training", stop_in_the_second_training)
-    assert main(["demo", "--run-dir", "my demo", "--scale", "smoke"]) == 130
+    assert main(["demo", "--run-dir", "my demo", "--seed", "3", "--scale", "smoke"]) == 130
     said = capsys.readouterr().err.strip()
-    assert said.endswith("continue with: adarts demo --run-dir 'my demo' --seed 0 --scale smoke")
-    (tmp_path / "my demo").rename(tmp_path / "moved")
-    assert main(["demo", "--run-dir", str(tmp_path / "moved"), "--scale", "smoke"]) == 0
-    assert (
-        capsys.readouterr().out.count("epoch 2/2") == 5
-    )  # the other trainings: search and first training are finished
+    assert said.endswith("continue with: adarts demo --run-dir 'my demo' --seed 3 --scale smoke")
+
+    folder = tmp_path / "moved"
+    (tmp_path / "my demo").rename(folder)
+    words = ["demo", "--run-dir", str(folder), "--seed", "3", "--scale", "smoke"]
+    assert main(words) == 0
+    first = capsys.readouterr().out
+    assert first.count("epoch 2/2") == 5  # search and first training are finished
+    assert main(words) == 0
+    second = capsys.readouterr().out
+    assert "epoch 2/2" not in second  # all runs are finished
+    assert second.endswith(first[first.index("The found cell reaches") :])
+
+    runs = {"search", *(f"{side}-{seed}" for side in ("found", "random") for seed in (9, 10, 11))}
+    assert {path.name for path in folder.iterdir()} == {*runs, "report.html", "summary.json"}
+    summary = json.loads((folder / "summary.json").read_text())
+    (size,) = {run["parameters"] for run in summary["found"]}
+    assert all(size <= run["parameters"] < 1.5 * size for run in summary["random"])
+    page = (folder / "report.html").read_text()
+    assert f"{summary['truth']['cifar10']:.2f} % on CIFAR-10" in page
+    assert all(command in page and command in first for _, command in NEXT_STEPS)
 
 
 def test_no_verb_shows_what_to_type(capsys: pytest.CaptureFixture[str]) -> None:
