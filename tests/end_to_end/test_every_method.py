@@ -11,7 +11,7 @@ from adarts.spaces import get_space, load_genotype
 
 from .harness import SMOKE
 
-SMALL = [*SMOKE, "--images.per-class", "2", "--images.size", "8", "--search.batch-size", "8"]
+SMALL = [*SMOKE, "--images.per-class", "2", "--images.size", "8", "--search.batch-size", "8", "--search.steps", "1"]
 #: what makes the last part of a method small, too
 SMALLER = {"adarts-trials": ["--options", "cells=3,epochs=1"]}
 
