@@ -35,6 +35,8 @@ def name_of(run: RunRecord) -> str:
     if network := run.setting("network", "name"):
         return f"training of {network} on {data}"
     source = str(run.summary.get("genotype_source", run.config.get("genotype", "a genotype")))
+    if source == "given as text" or source.startswith("|"):  # the page shows the text itself further down
+        return f"training of cells given as text on {data}"
     name = PurePath(source).name
     return f"training of {source if name in ('', 'latest') else name} on {data}"
 
