@@ -28,14 +28,12 @@ def in_lines() -> str:
 def after_search(config: SearchConfig, run_dir: Path) -> str:
     """The command that trains the network of the found cells on the images of the search."""
     from adarts.config.settings import code_in
-    from adarts.searching import search_config
+    from adarts.searching.config import usual_layers
 
-    usual = search_config(
-        data=config.data, method=config.method, options=config.options, space=config.space, scale=config.scale
-    ).images
+    usual = usual_layers(config)["images"]
     words = ["adarts", "train", "--genotype", str(run_dir), "--data", config.data, "--scale", config.scale]
     for name in ("root", "size", "test_fraction", "max_broken"):  # they determine the images and the test set
-        if (value := getattr(config.images, name)) != getattr(usual, name):
+        if (value := getattr(config.images, name)) != usual[name]:
             words += [f"--images.{name.replace('_', '-')}", str(value)]
     if (space := code_in(config).get("space")) is not None:  # the training needs its operations
         words += ["--space", space]

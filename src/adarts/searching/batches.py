@@ -8,7 +8,7 @@ import torch
 
 from adarts.config.settings import SearchConfig
 from adarts.data import Augmentation, Batches, ImageData, search_split
-from adarts.searching.config import search_layers
+from adarts.searching.config import usual_layers
 
 
 def with_fitting_batch(config: SearchConfig, data: ImageData, single_level: bool) -> SearchConfig:
@@ -18,8 +18,7 @@ def with_fitting_batch(config: SearchConfig, data: ImageData, single_level: bool
     batch = config.search.batch_size
     if not 2 <= images < batch:
         return config
-    usual = search_layers({name: getattr(config, name) for name in ("data", "method", "scale", "space")})
-    if batch != usual["search"]["batch_size"]:
+    if batch != usual_layers(config)["search"]["batch_size"]:
         return config
     return config.model_copy(update={"search": config.search.model_copy(update={"batch_size": images})})
 

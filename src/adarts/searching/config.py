@@ -34,6 +34,11 @@ def search_layers(given: Values, config_file: Path | str | None = None) -> dict[
     return layers.put_together(layers.chosen["space"], published(method), f"method '{method}'", settings_of)
 
 
+def usual_layers(config: SearchConfig) -> dict[str, Any]:
+    """Settings that a search with these images, method, scale and space has if nobody changes them."""
+    return search_layers({name: getattr(config, name) for name in ("data", "method", "scale", "space")})
+
+
 def checked_search(values: Values) -> SearchConfig:
     """Validate the settings, parse the method's options and check all rules."""
     config = resolve_options(validated(SearchConfig, values))
