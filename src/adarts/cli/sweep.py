@@ -11,7 +11,8 @@ from pydantic import PositiveInt
 
 from adarts.cli.options import ConfigFile, parse_settings
 from adarts.config.loading import to_yaml
-from adarts.config.settings import SearchConfig, assignments
+from adarts.config.settings import SearchConfig
+from adarts.config.values import assignments
 from adarts.errors import ConfigError
 
 _BESIDE = ("vary", "method", "seed", "slots", "sweep_dir")

@@ -23,7 +23,8 @@ import yaml
 from pydantic import BeforeValidator, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
-from adarts.config.settings import VALUES, SearchConfig, Settings, code_in, no_flag_for_a_number
+from adarts.config.settings import VALUES, SearchConfig, Settings, code_in
+from adarts.config.values import no_flag_for_a_number
 from adarts.errors import ConfigError, nearest
 
 SCALES = ("smoke", "demo", "cpu", "gpu", "paper")

@@ -1,0 +1,56 @@
+"""Check and parse single values, before pydantic validates them."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+
+def no_flag_for_a_number(annotation: Any, value: Any) -> Any:
+    """Return the value, but refuse a bool for a setting that takes a number; pydantic would read True as 1.
+
+    Raises:
+        ValueError: the value is a bool and the setting takes a number.
+    """
+    kinds = _kinds(annotation)
+    if isinstance(value, bool) and bool not in kinds and (int in kinds or float in kinds):
+        raise ValueError(f"must be a number, not {value}")
+    return value
+
+
+def _kinds(annotation: Any) -> list[Any]:
+    """The types that a setting accepts; for ``PositiveFloat | None``, float and None."""
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _kinds(parts[0])
+    if origin in (Union, UnionType):
+        return [kind for part in parts for kind in _kinds(part)]
+    return [annotation]
+
+
+def assignments(value: Any) -> Any:
+    """Parse ``tau=0.5,hard=true`` into a mapping of plain values; return anything other than a string unchanged.
+
+    Raises:
+        ValueError: a part of the string is not an assignment.
+    """
+    if not isinstance(value, str):
+        return value
+    result: dict[str, Any] = {}
+    for part in filter(None, (part.strip() for part in value.split(","))):
+        name, equals, text = part.partition("=")
+        if not equals or not name.strip():
+            raise ValueError(f"must be NAME=VALUE,..., not {part[:40]!r}")
+        result[name.strip().replace("-", "_")] = _plain(text.strip())
+    return result
+
+
+def _plain(text: str) -> bool | int | float | str:
+    words = {"true": True, "false": False}
+    if text.lower() in words:
+        return words[text.lower()]
+    for number in (int, float):
+        with suppress(ValueError):
+            return number(text)
+    return text
