@@ -65,6 +65,7 @@ def page() -> str:
     step = json.loads((RESULTS / "step.json").read_text())
     active = json.loads((RESULTS / "active.json").read_text())
     measured = {record["variant"]["method"]: record for record in step["results"]}
+    measured["darts-random-moving"] = measured.pop("darts-random")  # its name when it was measured
     variant, settings, place = step["results"][0]["variant"], step["settings"], step["provenance"]
     conditions = (
         f"C = {variant['channels']}, {variant['cells']} cells, batch {variant['batch']}, images of {variant['size']} pixels, "

@@ -27,6 +27,7 @@ WRONG = {
         "--edge.selector must be 'all', 'first', 'random' or 'attention', not 'frst'; did you mean 'first'?"
     ),
     "search --edge.selector all": "edge: selector 'all' uses every channel, so edge.k must be 1, not 4",
+    "search --edge.shuffle true": "edge: edge.shuffle requires edge.selector 'first'",
     "search --scale smok": "unknown scale 'smok'; did you mean 'smoke'?",
     "search --method adart": "unknown method 'adart'; did you mean 'adarts'?",
     "search --data cifar11": None,

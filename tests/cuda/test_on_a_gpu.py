@@ -155,7 +155,7 @@ def test_no_step_waits_for_the_gpu(device: torch.device) -> None:
 
 
 def test_a_method_that_draws_on_the_cpu_runs_uncaptured(device: torch.device) -> None:
-    task = tiny_search("darts-random", device)
+    task = tiny_search("darts-random-moving", device)
     carry_out(task, 1, range(STEPS))
     assert not task.updates["weights"].recorded
 

@@ -21,15 +21,16 @@ def test_published_hyper_parameters_are_a_valid_configuration(name: str) -> None
 def test_the_designs_of_one_supernet() -> None:
     def design(name: str) -> tuple[object, ...]:
         edge = SearchConfig.model_validate({"method": name, **get_method(name).info.defaults}).edge
-        return edge.selector, edge.k, edge.attention, edge.normalization
+        return edge.selector, edge.k, edge.attention, edge.normalization, edge.shuffles
 
-    assert design("darts") == ("all", 1, False, False)
-    assert design("pc-darts") == ("first", 4, False, True)
-    assert design("darts-random") == ("random", 4, False, False)
-    assert design("darts-attention") == ("all", 1, True, False)
-    assert design("adarts") == ("attention", 4, True, False)
-    assert design("adarts-en") == ("attention", 4, True, True)
-    assert design("adarts-trials") == ("attention", 4, True, False)
+    assert design("darts") == ("all", 1, False, False, False)
+    assert design("pc-darts") == ("first", 4, False, True, True)
+    assert design("darts-random") == ("first", 4, False, False, False)
+    assert design("darts-random-moving") == ("random", 4, False, False, False)
+    assert design("darts-attention") == ("all", 1, True, False, False)
+    assert design("adarts") == ("attention", 4, True, False, False)
+    assert design("adarts-en") == ("attention", 4, True, True, False)
+    assert design("adarts-trials") == ("attention", 4, True, False, False)
 
 
 def test_a_name_is_given_once_and_an_unknown_one_suggests_the_nearest() -> None:

@@ -10,7 +10,8 @@ alone. Where the paper is silent or contradicts itself:
   `mask_scope="sample"` gives every image its own. Selected channels keep their order, and return to where they were.
 * At stride 2 the bypass is a 2x2 max pool; an odd side is rounded up, as convolutions do. Pools are
   followed by BatchNorm, and no BatchNorm in a cell has weights.
-* `selector="first"` is PC-DARTS: a slice, the concatenation, a channel shuffle. `"random"` does not shuffle.
+* `selector="first"` is PC-DARTS: a slice, the concatenation, a channel shuffle, which `shuffle=False` leaves out.
+  `"random"` does not shuffle.
 
 Shape suffixes: b batch, c channels, h w, s selected channels, e edges, o operations.
 """
@@ -49,6 +50,7 @@ class Design:
     attention_scope: str
     mask_scope: str
     auxiliary_skip: bool = False
+    shuffle: bool | None = None
 
 
 def norm(channels: int) -> nn.BatchNorm2d:
@@ -213,7 +215,7 @@ class MixedEdge(nn.Module):
     def __init__(self, channels: int, stride: int, design: Design, attention: ChannelAttention | None) -> None:
         super().__init__()
         self.channels, self.num_selected, self.stride = channels, channels // design.k, stride
-        self.selector, self.k = design.selector, design.k
+        self.selector, self.k, self.shuffle = design.selector, design.k, design.shuffle is not False
         self.attention = attention
         self.operations = candidate_operations(self.num_selected, stride)
         if design.auxiliary_skip:
@@ -254,7 +256,7 @@ class MixedEdge(nn.Module):
         if self.selector == "first":
             y_bshw = self.mixed(x_bchw[:, : self.num_selected], weights_o)
             x_bchw = torch.cat((y_bshw, self.bypass(x_bchw[:, self.num_selected :])), dim=1)
-            return channel_shuffle(x_bchw, self.k), index
+            return channel_shuffle(x_bchw, self.k) if self.shuffle else x_bchw, index
         if index.dim() == 1:
             y_bshw = self.mixed(x_bchw.index_select(1, index), weights_o)
             return self.bypass(x_bchw).index_copy(1, index, y_bshw), index
@@ -348,9 +350,10 @@ class TextbookSupernet(nn.Module):
         mask_scope: str = "batch",
         normalization: bool = False,
         auxiliary_skip: bool = False,
+        shuffle: bool | None = None,
     ) -> None:
         super().__init__()
-        design = Design(selector, k, attention, attention_scope, mask_scope, auxiliary_skip)
+        design = Design(selector, k, attention, attention_scope, mask_scope, auxiliary_skip, shuffle)
         self.stem = Stem(in_channels, 3 * channels)
         self.kinds = ["reduction" if i in (cells // 3, 2 * cells // 3) else "normal" for i in range(cells)]
         self.cells = nn.ModuleList()

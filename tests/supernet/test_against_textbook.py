@@ -39,6 +39,8 @@ DESIGNS = {
         "normalization": True,
     },
     "first+attention": {"selector": "first", "k": 2},
+    "first-unshuffled": {"selector": "first", "k": 4, "attention": False, "shuffle": False},
+    "first-unshuffled+attention": {"selector": "first", "k": 2, "shuffle": False},
     "random+attention": {"selector": "random", "k": 4},
 }
 #: with an auxiliary skip connection beside the operations
@@ -251,7 +253,7 @@ def momentum(optimizer: torch.optim.SGD, parameter: Tensor) -> Tensor:
 
 
 SINGLE = ["darts", "darts+attention", "pc_darts-k4", "random-k2", "adarts-k1", "adarts-k2", "adarts-k4"]
-SINGLE += ["adarts-sample-k2", "adarts-normalized", "first+attention"]
+SINGLE += ["adarts-sample-k2", "adarts-normalized", "first+attention", "first-unshuffled"]
 
 
 @pytest.mark.parametrize("design", SINGLE)

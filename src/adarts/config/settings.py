@@ -73,8 +73,7 @@ class EdgeDesign(Settings):
     """Design of a mixed edge: which channels enter the candidate operations, and how channels and edges are weighted."""
 
     selector: Literal["all", "first", "random", "attention"] = "attention"
-    """Channels that enter the operations: all, the first C/k (followed by a channel shuffle), a random C/k, or the C/k with
-    the highest attention."""
+    """Channels that enter the operations: all, the first C/k, a random C/k, or the C/k with the highest attention."""
     k: PositiveInt = 4
     """One of k channels enters the operations (K in the paper); the others bypass them."""
     attention: bool = True
@@ -83,6 +82,9 @@ class EdgeDesign(Settings):
     """One attention module per edge, or one per node, shared by the edges that leave it."""
     mask_scope: Literal["batch", "sample"] = "batch"
     """Choose the channels once per batch, or for each image."""
+    shuffle: bool | None = None
+    """Shuffle the channels of every node (PC-DARTS); only with the selector `first`. none: shuffle with `first`, not with
+    another selector."""
     normalization: bool = False
     """Edge normalization: weight the edges that enter a node by a softmax over learned betas (PC-DARTS)."""
     auxiliary_skip: bool = False
@@ -96,7 +98,14 @@ class EdgeDesign(Settings):
             raise ValueError("selector 'attention' requires edge.attention")
         if self.mask_scope == "sample" and self.selector != "attention":
             raise ValueError("edge.mask_scope 'sample' requires edge.selector 'attention'")
+        if self.shuffle and self.selector != "first":
+            raise ValueError("edge.shuffle requires edge.selector 'first'")
         return self
+
+    @property
+    def shuffles(self) -> bool:
+        """Whether the channels of every node are shuffled."""
+        return self.selector == "first" and self.shuffle is not False
 
 
 class SupernetSettings(Settings):

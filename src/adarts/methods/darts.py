@@ -50,9 +50,10 @@ class DartsAttention(Method):
 
 @register
 class DartsRandom(Method):
-    """A new random choice of channels in every forward pass: the row "DARTS + random partial connection".
+    """The same arbitrary channels in every forward pass: the row "DARTS + random partial connection".
 
-    Uses the hyper-parameters of ADARTS, like :class:`DartsAttention`.
+    These are the first C/k channels, without a channel shuffle, as in the public "random" code of PC-DARTS, which in fact draws
+    nothing. Uses the hyper-parameters of ADARTS, like :class:`DartsAttention`.
     """
 
     info = MethodInfo(
@@ -60,7 +61,26 @@ class DartsRandom(Method):
         title="DARTS + random partial connection",
         year=2022,
         paper="Xue, Qin: Partial Connection Based on Channel Attention for Differentiable NAS, Table II",
-        changes="a random quarter of the channels passes through the operations",
+        changes="the first quarter of the channels passes through the operations, always the same, no channel shuffle",
+        cost="about a quarter of DARTS's memory in the operations",
+        defaults={"edge": {"selector": "first", "k": 4, "attention": False, "shuffle": False}},
+        replay="run",
+    )
+
+
+@register
+class DartsRandomMoving(Method):
+    """A new random choice of channels in every forward pass: what the words "random partial connection" say.
+
+    Uses the hyper-parameters of ADARTS, like :class:`DartsAttention`.
+    """
+
+    info = MethodInfo(
+        name="darts-random-moving",
+        title="DARTS + random partial connection, drawn anew",
+        year=2022,
+        paper="Xue, Qin: Partial Connection Based on Channel Attention for Differentiable NAS; another reading of Table II",
+        changes="a random quarter of the channels passes through the operations, drawn anew in every forward pass",
         cost="about a quarter of DARTS's memory in the operations",
         defaults={"edge": {"selector": "random", "k": 4, "attention": False}},
     )

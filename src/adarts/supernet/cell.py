@@ -47,7 +47,7 @@ class SearchCell(nn.Module):
         super().__init__()
         self.space = space
         require_k(channels, design)
-        self.shuffle_groups = design.k if design.selector == "first" else 1
+        self.shuffle_groups = design.k if design.shuffles else 1
         before = FactorizedReduce if after_reduction else ReLUConvBN
         if space.preprocessed:
             self.preprocess0 = before(channels_in[0], channels, affine=False)
