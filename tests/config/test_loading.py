@@ -17,6 +17,7 @@ from adarts.config.settings import EdgeDesign, LoopSettings, SearchConfig, Train
 from adarts.errors import ConfigError
 from adarts.methods import get_method, list_methods
 from adarts.searching import search_config
+from adarts.spaces import SPACES
 from adarts.training import train_config
 
 METHODS = [info.name for info in list_methods()]
@@ -25,9 +26,9 @@ METHODS = [info.name for info in list_methods()]
 def test_each_layer_outweighs_the_one_below(tmp_path: Path) -> None:
     file = tmp_path / "some.yaml"
     file.write_text("search: {batch_size: 3}\n")
-    config = search_config(file, method="pc-darts", scale="smoke", search={"warmup_epochs": 0})
+    config = search_config(file, method="pc-darts", scale="smoke", data="cifar10", search={"warmup_epochs": 0})
     smoke = load_scale("smoke").search["search"]
-    assert config.alphas == SearchConfig().alphas
+    assert config.images.crop_padding == SearchConfig().images.crop_padding == 4
     assert config.weights.learning_rate == get_method("pc-darts").info.defaults["weights"]["learning_rate"] == 0.1
     assert config.search.epochs == smoke["epochs"]
     assert config.search.batch_size == 3
@@ -107,24 +108,29 @@ def in_nasbench201(method: str, scale: str) -> SearchConfig:
     return search_config(method=method, scale=scale, space="nasbench201")
 
 
-def test_what_a_method_publishes_outweighs_the_protocol_of_the_space() -> None:
-    fair, dr_nas, pc = (in_nasbench201(method, "paper") for method in ("fair-darts", "dr-nas", "pc-darts"))
-    assert (fair.alphas.learning_rate, fair.alphas.beta1, fair.weights.learning_rate) == (3e-3, 0.9, 0.005)
-    assert dr_nas.weights.learning_rate == 0.1 and dr_nas.weights.weight_decay == 5e-4
-    assert (pc.weights.learning_rate, pc.search.batch_size) == (0.1, 256), "a rate comes with its batch"
-    for config in (fair, dr_nas, pc):
-        assert (config.supernet.channels, config.supernet.cells) == (16, 15), "the network is the space's"
-    adarts = in_nasbench201("adarts", "paper")
+def test_a_method_has_values_of_its_own_in_a_space_or_names_the_protocol_of_the_benchmark() -> None:
+    adarts, pc = (in_nasbench201(method, "paper") for method in ("adarts", "pc-darts"))
     assert (adarts.weights.learning_rate, adarts.weights.nesterov, adarts.search.batch_size) == (0.025, True, 64)
     assert (adarts.alphas.learning_rate, adarts.search.epochs, adarts.search.warmup_epochs) == (3e-4, 80, 15)
+    assert pc.weights == search_config(method="pc-darts", scale="paper").weights
+    assert (pc.weights.learning_rate, pc.search.batch_size) == (0.1, 256), "a rate comes with its batch"
+    for method in METHODS:
+        network = in_nasbench201(method, "paper").supernet
+        assert (network.channels, network.cells) == (16, 15), "the network is the space's"
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_budget_outweighs_the_methods_in_every_space(method: str) -> None:
-    config = in_nasbench201(method, "cpu")
+    config, published = in_nasbench201(method, "cpu"), in_nasbench201(method, "paper")
     assert (config.weights.learning_rate, config.search.batch_size, config.supernet.cells) == (0.025, 64, 3)
-    assert config.alphas.learning_rate == 0.003 and config.weights.nesterov
-    assert config.alphas.beta1 == (0.9 if method == "fair-darts" else 0.5)
+    assert config.alphas.learning_rate == 0.003
+    assert config.weights.nesterov == published.weights.nesterov and config.alphas.beta1 == published.alphas.beta1
+
+
+def test_what_is_for_one_space_is_not_for_another() -> None:
+    for space in SPACES.known:
+        nesterov = search_config(method="adarts", space=space, scale="smoke").weights.nesterov
+        assert nesterov == (space == "nasbench201"), space
 
 
 def test_sections_may_be_settings_objects() -> None:

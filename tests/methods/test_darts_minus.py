@@ -52,6 +52,6 @@ def test_the_halving_skip_connection_learns_and_the_alphas_do_not_know_it() -> N
 
 @pytest.mark.parametrize(("method", "skip"), [("darts-minus", False), ("darts", True)])
 def test_a_skip_connection_that_is_missing_or_has_no_weight_is_refused(method: str, skip: bool) -> None:
-    edge = {**published(method)["edge"], "auxiliary_skip": skip}
+    edge = {**published(method, "darts")["edge"], "auxiliary_skip": skip}
     with pytest.raises(ConfigError, match=f"edge.auxiliary_skip is {skip}, but method '{method}'"):
         create(SearchConfig.model_validate({"method": method, "edge": edge}))

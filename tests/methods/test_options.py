@@ -40,7 +40,7 @@ def method(tmp_path: Path) -> str:
 
 
 def test_one_without_a_default_must_be_given(method: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert published(method)["options"] == {"final": 1.0, "count": 3, "flag": False}
+    assert published(method, "darts")["options"] == {"final": 1.0, "count": 3, "flag": False}
     words = ["search", "--scale", "smoke", "--method", method, "--print-config"]
     assert main(words) == 2
     said = f"options.must: required by method '{method}'; give it with --options must=VALUE"

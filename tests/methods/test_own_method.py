@@ -110,6 +110,7 @@ def test_what_the_loop_could_not_use_is_refused() -> None:
         (recorded(year=True), "info.year must be a whole number, not True"),
         (recorded(name=None), "info.name must be a text, not None"),
         (recorded(defaults=[("edge", {})]), "info.defaults must be a mapping of sections of settings"),
+        (recorded(spaces={"darts": 1}), "info.spaces must be a mapping of spaces to sections of settings"),
     ):
         with pytest.raises(TypeError, match=message):
             register(wrong)  # type: ignore[type-var]

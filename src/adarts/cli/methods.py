@@ -53,8 +53,8 @@ def _record(method: type[Method]) -> dict[str, Any]:
         required, text = field.is_required(), " ".join((field.description or "").split())
         default = None if required else to_jsonable_python(field.get_default(call_default_factory=True), fallback=str)
         options[name] = {"required": required, "default": default, "description": text}
-    defaults = merged(method.info.defaults)  # turns any mapping into plain dicts
-    return {**vars(method.info), "defaults": defaults, "options": options, "description": inspect.getdoc(method)}
+    plain = {name: merged(getattr(method.info, name)) for name in ("defaults", "spaces")}  # plain dicts
+    return {**vars(method.info), **plain, "options": options, "description": inspect.getdoc(method)}
 
 
 def _page(method: type[Method]) -> str:

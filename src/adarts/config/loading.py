@@ -1,10 +1,8 @@
 """Merge the layers of a configuration. Later layers override earlier ones:
 
-    defaults < protocol of the space < published values of the method or the network < scale < data set < configuration file
-    < explicit settings
+    defaults < published values of the method or the network < scale < data set < configuration file < explicit settings
 
-A scale contributes two layers to a search. Its *protocol* holds the settings of the space's benchmark; the published
-hyper-parameters of a method override them. Its other settings, such as the network of the space, override the method's.
+The published values of a method include those for the search space. A scale overrides them, e.g. with a smaller network.
 
 Each layer is a partial, nested mapping of settings. Names and single values are checked layer by layer, so that an error
 names the layer it comes from. Rules that involve several settings are checked once, after merging.
@@ -59,9 +57,6 @@ class Scale(Settings):
     spaces: dict[str, dict[Stage, dict[str, Any]]] = {}
     """Further settings by space. Spaces without an entry use the entry of darts."""
 
-    protocols: dict[str, dict[str, Any]] = {}
-    """Search settings by space; a method's published settings override them."""
-
     def layer(self, stage: Stage, data: str, space: str | None = "darts") -> Values:
         """The settings that the scale changes for a stage, data set and space; `space` is None for hand-designed networks."""
         of_data = self.cifar if data in ("cifar10", "cifar100") else {}
@@ -114,7 +109,7 @@ class Layers:
 
         Args:
             space: space of the cells; None for a hand-designed network.
-            published: published settings of the method, cells or network.
+            published: published settings of the method in this space, of the cells, or of the network.
             source: their owner, for messages.
             of_data: from a data set's name to the settings registered with it.
 
@@ -123,17 +118,14 @@ class Layers:
         """
         self._refuse_settings_of_other_data(of_data)
         stage: Stage = "search" if issubclass(self.model, SearchConfig) else "train"
-        of_scale = f"scale '{self.chosen['scale']}'"
-        data = self.chosen["data"]
+        scale, data = self.chosen["scale"], self.chosen["data"]
         below = [
             (source, published),
-            (of_scale, self.scale.layer(stage, data, space)),
+            (f"scale '{scale}'", self.scale.layer(stage, data, space)),
             (f"data set '{data}'", of_data(data)),
         ]
-        if stage == "search":
-            below.insert(0, (of_scale, self.scale.protocols.get(str(space), {})))
         layers = [checked(self.model, layer, f"{owner}: ".__add__) for owner, layer in below]
-        return merged(self.model().model_dump(), *layers, self.file, self.given, {"scale": self.chosen["scale"]})
+        return merged(self.model().model_dump(), *layers, self.file, self.given, {"scale": scale})
 
     def _refuse_settings_of_other_data(self, of_data: Callable[[str], Values]) -> None:
         """A file's image settings may suit the file's data set alone: digits are never mirrored, photographs are."""

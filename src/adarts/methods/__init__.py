@@ -4,9 +4,11 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 from adarts.methods.base import Method, MethodInfo, Phase, Progress, Purpose, Search, Weighed
+from adarts.methods.protocols import NASBENCH201
 from adarts.methods.registry import create, get_method, list_methods, published, register, resolve_options
 
 __all__ = [
+    "NASBENCH201",
     "Method",
     "MethodInfo",
     "Phase",

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from adarts.config.settings import EdgeDesign, SearchConfig, Settings
 from adarts.engine.update import Sums
+from adarts.methods.adarts import Adarts
 from adarts.methods.base import Method, MethodInfo, Phase, Progress, Purpose, Search
 from adarts.methods.registry import register
 from adarts.methods.stages import leave_out_none
@@ -47,6 +48,8 @@ class AdartsTrials(Method):
         paper="this project: docs/truth.md",
         changes="adarts chooses the convolutions; short trainings place at most one skip connection in the normal cell",
         cost="as adarts, plus a short training for every edge of a cell",
+        defaults=Adarts.info.defaults,
+        spaces=Adarts.info.spaces,
         replay="run",
     )
 

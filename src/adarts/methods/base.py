@@ -39,7 +39,11 @@ class MethodInfo:
         paper: publication.
         changes: what the method changes, in one line.
         cost: time and memory of a step, in words.
-        defaults: published hyper-parameters, as part of a search configuration.
+        defaults: published hyper-parameters, as part of a search configuration. A method writes all of them out, also those
+            that equal the defaults of the settings.
+        spaces: hyper-parameters that differ in a search space, by its name, in the same form; they override `defaults`. They
+            are what the method's authors publish for this space, or the protocol of the space's benchmark
+            (:data:`~adarts.methods.protocols.NASBENCH201`).
         replay: how long a GPU may replay a recorded update: ``never``; ``epoch``, if a schedule changes the computation from
             epoch to epoch; or ``run``. Only a method with ``never`` may draw from torch's generator, which is then seeded for
             every pass. The method contract tests this claim.
@@ -52,6 +56,7 @@ class MethodInfo:
     changes: str
     cost: str
     defaults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    spaces: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
     replay: Literal["never", "epoch", "run"] = "never"
 
 

@@ -30,6 +30,7 @@ class BetaDarts(Method):
         changes="DARTS with a growing penalty on the log-sum-exp of the alphas of every edge",
         cost="as DARTS",
         defaults=Darts.info.defaults,
+        spaces={"nasbench201": {"search": {"epochs": 100}}},
         replay="epoch",
     )
 

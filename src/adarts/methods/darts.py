@@ -1,16 +1,9 @@
 """First-order DARTS, and its combinations with either half of ADARTS (Table II of the ADARTS paper)."""
 
-from collections.abc import Mapping
-from typing import Any
-
+from adarts.methods.adarts import Adarts
 from adarts.methods.base import Method, MethodInfo
+from adarts.methods.protocols import NASBENCH201
 from adarts.methods.registry import register
-
-_PUBLISHED: Mapping[str, Mapping[str, Any]] = {
-    "search": {"epochs": 50, "batch_size": 64, "warmup_epochs": 0},
-    "weights": {"final_learning_rate": 0.001},
-    "alphas": {"learning_rate": 3e-4},
-}
 
 
 @register
@@ -24,7 +17,21 @@ class Darts(Method):
         paper="Liu, Simonyan, Yang: DARTS: Differentiable Architecture Search, ICLR 2019",
         changes="the baseline: softmax over all operations, all channels",
         cost="1",
-        defaults={**_PUBLISHED, "edge": {"selector": "all", "k": 1, "attention": False}},
+        defaults={
+            "edge": {"selector": "all", "k": 1, "attention": False, "normalization": False},
+            "supernet": {"channels": 16, "cells": 8},
+            "search": {"epochs": 50, "batch_size": 64, "warmup_epochs": 0},
+            "weights": {
+                "learning_rate": 0.025,
+                "final_learning_rate": 0.001,
+                "momentum": 0.9,
+                "nesterov": False,
+                "weight_decay": 3e-4,
+                "clip": 5.0,
+            },
+            "alphas": {"learning_rate": 3e-4, "beta1": 0.5, "beta2": 0.999, "weight_decay": 1e-3, "clip": None},
+        },
+        spaces={"nasbench201": NASBENCH201},
         replay="run",
     )
 
@@ -43,7 +50,11 @@ class DartsAttention(Method):
         paper="Xue, Qin: Partial Connection Based on Channel Attention for Differentiable NAS, Table II",
         changes="channel attention scales all channels before the operations",
         cost="DARTS plus the attention",
-        defaults={"edge": {"selector": "all", "k": 1, "attention": True}},
+        defaults={
+            **Adarts.info.defaults,
+            "edge": {"selector": "all", "k": 1, "attention": True, "normalization": False},
+        },
+        spaces=Adarts.info.spaces,
         replay="run",
     )
 
@@ -82,5 +93,9 @@ class DartsRandomMoving(Method):
         paper="Xue, Qin: Partial Connection Based on Channel Attention for Differentiable NAS; another reading of Table II",
         changes="a random quarter of the channels passes through the operations, drawn anew in every forward pass",
         cost="about a quarter of DARTS's memory in the operations",
-        defaults={"edge": {"selector": "random", "k": 4, "attention": False}},
+        defaults={
+            **Adarts.info.defaults,
+            "edge": {"selector": "random", "k": 4, "attention": False, "normalization": False},
+        },
+        spaces=Adarts.info.spaces,
     )

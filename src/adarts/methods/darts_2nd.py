@@ -44,6 +44,7 @@ class Darts2nd(Method):
         changes="the alphas look one step of the weights ahead",
         cost="about 2.7 times DARTS: five passes per step instead of two",
         defaults=Darts.info.defaults,
+        spaces=Darts.info.spaces,
         replay="epoch",  # the learning rate is part of the formula
     )
 

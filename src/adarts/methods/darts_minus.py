@@ -30,6 +30,7 @@ class DartsMinus(Method):
         changes="DARTS with an auxiliary skip connection on every edge that fades out",
         cost="as DARTS",
         defaults={**Darts.info.defaults, "edge": {**Darts.info.defaults["edge"], "auxiliary_skip": True}},
+        spaces=Darts.info.spaces,
         replay="epoch",
     )
 

@@ -48,6 +48,7 @@ class DartsPt(Method):
         changes="after the search, operations and edges are chosen by how much their absence hurts the supernet",
         cost="as DARTS, plus 1.6 times as many epochs of tuning and about 240 measurements",
         defaults=Darts.info.defaults,
+        spaces={"nasbench201": {"search": {"epochs": 100}}},
         replay="epoch",
     )
 

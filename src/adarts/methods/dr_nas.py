@@ -45,10 +45,18 @@ class DrNas(Method):
         changes="Dirichlet samples; fewer operations and more channels in the second phase; 36 channels, 20 cells",
         cost="a supernet as large as the final network; a sixth, then a quarter of its channels in the operations",
         defaults={
-            "edge": {"selector": "first", "k": 4, "attention": False},
+            "edge": {"selector": "first", "k": 4, "attention": False, "normalization": False},
             "supernet": {"channels": 36, "cells": 20},
             "search": {"epochs": 25, "batch_size": 64, "warmup_epochs": 10},
-            "weights": {"learning_rate": 0.1},
+            "weights": {
+                "learning_rate": 0.1,
+                "final_learning_rate": 0.0,
+                "momentum": 0.9,
+                "nesterov": False,
+                "weight_decay": 3e-4,
+                "clip": 5.0,
+            },
+            "alphas": {"learning_rate": 6e-4, "beta1": 0.5, "beta2": 0.999, "weight_decay": 1e-3, "clip": None},
         },
     )
 

@@ -48,9 +48,18 @@ class EoiNas(Method):
         changes="relaxed samples; every 20 epochs each edge drops its least important operation; dropout on skip connections",
         cost="as DARTS at first, less after every drop; 160 epochs",
         defaults={
-            "edge": {"selector": "all", "k": 1, "attention": False},
+            "edge": {"selector": "all", "k": 1, "attention": False, "normalization": False},
+            "supernet": {"channels": 16, "cells": 8},
             "search": {"epochs": 160, "batch_size": 64, "warmup_epochs": 20},
-            "alphas": {"clip": 5.0},
+            "weights": {
+                "learning_rate": 0.025,
+                "final_learning_rate": 0.0,
+                "momentum": 0.9,
+                "nesterov": False,
+                "weight_decay": 3e-4,
+                "clip": 5.0,
+            },
+            "alphas": {"learning_rate": 6e-4, "beta1": 0.5, "beta2": 0.999, "weight_decay": 1e-3, "clip": 5.0},
         },
     )
 

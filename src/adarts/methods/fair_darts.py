@@ -40,10 +40,18 @@ class FairDarts(Method):
         changes="sigmoid instead of softmax, no `none`, a zero-one loss, cells by a threshold",
         cost="as DARTS",
         defaults={
-            "edge": {"selector": "all", "k": 1, "attention": False},
+            "edge": {"selector": "all", "k": 1, "attention": False, "normalization": False},
+            "supernet": {"channels": 16, "cells": 8},
             "search": {"epochs": 50, "batch_size": 128, "warmup_epochs": 0},
-            "weights": {"learning_rate": 0.005, "final_learning_rate": 0.001},
-            "alphas": {"learning_rate": 3e-3, "beta1": 0.9},
+            "weights": {
+                "learning_rate": 0.005,
+                "final_learning_rate": 0.001,
+                "momentum": 0.9,
+                "nesterov": False,
+                "weight_decay": 3e-4,
+                "clip": 5.0,
+            },
+            "alphas": {"learning_rate": 3e-3, "beta1": 0.9, "beta2": 0.999, "weight_decay": 1e-3, "clip": None},
         },
         replay="run",
     )

@@ -6,6 +6,7 @@ from torch import Tensor
 from adarts.config.settings import Settings
 from adarts.methods.base import Method, MethodInfo, Progress, Purpose
 from adarts.methods.gumbel import gumbel_softmax, one_hot, straight_through
+from adarts.methods.protocols import NASBENCH201
 from adarts.methods.registry import register
 from adarts.spaces import strongest_pairs
 
@@ -31,11 +32,20 @@ class Gdas(Method):
         changes="one sampled operation per edge, by Gumbel-softmax with a straight-through gradient",
         cost="about a fifth of DARTS: one operation of eight",
         defaults={
-            "edge": {"selector": "all", "k": 1, "attention": False},
+            "edge": {"selector": "all", "k": 1, "attention": False, "normalization": False},
+            "supernet": {"channels": 16, "cells": 8},
             "search": {"epochs": 250, "batch_size": 256, "warmup_epochs": 0},
-            "weights": {"final_learning_rate": 0.001, "weight_decay": 5e-4, "nesterov": True},
-            "alphas": {"learning_rate": 3e-4},
+            "weights": {
+                "learning_rate": 0.025,
+                "final_learning_rate": 0.001,
+                "momentum": 0.9,
+                "nesterov": True,
+                "weight_decay": 5e-4,
+                "clip": 5.0,
+            },
+            "alphas": {"learning_rate": 3e-4, "beta1": 0.5, "beta2": 0.999, "weight_decay": 1e-3, "clip": None},
         },
+        spaces={"nasbench201": {**NASBENCH201, "search": {"epochs": 250, "batch_size": 64, "warmup_epochs": 0}}},
     )
 
     class Options(Settings):

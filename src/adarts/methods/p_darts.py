@@ -54,10 +54,18 @@ class PDarts(Method):
         changes="three stages of growing depth and fewer operations; dropout on skip connections, at most two in the cell",
         cost="three searches: 5, 11 and 17 cells with 8, 5 and 3 operations per edge",
         defaults={
-            "edge": {"selector": "all", "k": 1, "attention": False},
-            "supernet": {"cells": 5},
+            "edge": {"selector": "all", "k": 1, "attention": False, "normalization": False},
+            "supernet": {"channels": 16, "cells": 5},
             "search": {"epochs": 25, "batch_size": 96, "warmup_epochs": 10},
-            "alphas": {"clip": 5.0},
+            "weights": {
+                "learning_rate": 0.025,
+                "final_learning_rate": 0.0,
+                "momentum": 0.9,
+                "nesterov": False,
+                "weight_decay": 3e-4,
+                "clip": 5.0,
+            },
+            "alphas": {"learning_rate": 6e-4, "beta1": 0.5, "beta2": 0.999, "weight_decay": 1e-3, "clip": 5.0},
         },
     )
 

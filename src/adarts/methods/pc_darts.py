@@ -20,8 +20,17 @@ class PcDarts(Method):
         cost="about a quarter of DARTS's memory in the operations",
         defaults={
             "edge": {"selector": "first", "k": 4, "attention": False, "normalization": True},
+            "supernet": {"channels": 16, "cells": 8},
             "search": {"epochs": 50, "batch_size": 256, "warmup_epochs": 15},
-            "weights": {"learning_rate": 0.1},
+            "weights": {
+                "learning_rate": 0.1,
+                "final_learning_rate": 0.0,
+                "momentum": 0.9,
+                "nesterov": False,
+                "weight_decay": 3e-4,
+                "clip": 5.0,
+            },
+            "alphas": {"learning_rate": 6e-4, "beta1": 0.5, "beta2": 0.999, "weight_decay": 1e-3, "clip": None},
         },
         replay="run",
     )

@@ -58,10 +58,15 @@ def _check_record(who: str, info: MethodInfo) -> None:
         wanted = {
             "year": None if type(value) is int else "a whole number",
             "defaults": None if isinstance(value, Mapping) else "a mapping of sections of settings",
+            "spaces": None if _by_space(value) else "a mapping of spaces to sections of settings",
             "replay": None if value in _REPLAY else f"one of {', '.join(map(repr, _REPLAY))}",
         }.get(name, None if isinstance(value, str) else "a text")
         if wanted:
             raise TypeError(f"{who}: info.{name} must be {wanted}, not {value!r}")
+
+
+def _by_space(value: object) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(sections, Mapping) for sections in value.values())
 
 
 def _check_hook(who: str, mine: object, base: object) -> None:
@@ -118,18 +123,22 @@ def resolve_options(config: SearchConfig) -> SearchConfig:
     return config.model_copy(update={"options": _without_none(options)})
 
 
-def published(name: str) -> Mapping[str, Mapping[str, Any]]:
-    """The published hyper-parameters of a method, by name, as a layer of a configuration."""
-    return published_by(get_method(name))
+def published(name: str, space: str) -> Mapping[str, Mapping[str, Any]]:
+    """The published hyper-parameters of a method in a space, both by name, as a layer of a configuration."""
+    return published_by(get_method(name), space)
 
 
-def published_by(method: type[Method]) -> Mapping[str, Mapping[str, Any]]:
-    """The published hyper-parameters of a method as a layer of a configuration, without options that have no default."""
+def published_by(method: type[Method], space: str) -> Mapping[str, Mapping[str, Any]]:
+    """The published hyper-parameters of a method in a space, by its name, as a layer of a configuration.
+
+    It has the options of the method too, except those without a default.
+    """
     fields = method.Options.model_fields.items()
     defaults = {name: f.get_default(call_default_factory=True) for name, f in fields if not f.is_required()}
     options = checked(method.Options, defaults, lambda name: f"method '{method.info.name}': options.{name}")
     layer: dict[str, Any] = {"options": _without_none(to_jsonable_python(options))}
     merge(layer, method.info.defaults)
+    merge(layer, method.info.spaces.get(space, {}))
     return layer
 
 

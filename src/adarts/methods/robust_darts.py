@@ -50,6 +50,7 @@ class RobustDarts(Darts2nd):
         changes="stops when the largest eigenvalue of the validation loss's Hessian grows",
         cost="as darts-2nd, plus some tens of passes every second epoch",
         defaults=Darts.info.defaults,
+        spaces=Darts.info.spaces,
         replay="epoch",
     )
 

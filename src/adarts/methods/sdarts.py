@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -17,6 +18,7 @@ from adarts.methods.registry import register
 from adarts.supernet import ArchWeights, Selection
 
 _PAPER = "Chen, Hsieh: Stabilizing Differentiable Architecture Search via Perturbation-based Regularization, ICML 2020"
+_SPACES: Mapping[str, Mapping[str, Mapping[str, Any]]] = {"nasbench201": {"search": {"epochs": 100}}}
 
 Weights = Mapping[str, Tensor]
 """Operation weights (edges, operations) by kind of cell."""
@@ -43,6 +45,7 @@ class SdartsRs(Method):
         changes="the weights learn with randomly perturbed operation weights",
         cost="as DARTS",
         defaults=Darts.info.defaults,
+        spaces=_SPACES,
     )
 
     class Options(Settings):
@@ -92,6 +95,7 @@ class SdartsAdv(SdartsRs):
         changes="the weights learn with the worst operation weights nearby",
         cost="about 4 times DARTS: nine more forward and seven more backward passes per step",
         defaults=Darts.info.defaults,
+        spaces=_SPACES,
     )
 
     class Options(SdartsRs.Options):

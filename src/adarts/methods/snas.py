@@ -40,10 +40,18 @@ class Snas(Method):
         changes="relaxed samples, one level, a penalty on size, MACs and memory access; edges may vanish",
         cost="about 0.6 of a step of DARTS (one pass instead of two), but twice the steps per epoch; the same memory",
         defaults={
-            "edge": {"selector": "all", "k": 1, "attention": False},
+            "edge": {"selector": "all", "k": 1, "attention": False, "normalization": False},
+            "supernet": {"channels": 16, "cells": 8},
             "search": {"epochs": 150, "batch_size": 64, "warmup_epochs": 0},
-            "weights": {"final_learning_rate": 0.001},
-            "alphas": {"learning_rate": 3e-4, "clip": 10.0},
+            "weights": {
+                "learning_rate": 0.025,
+                "final_learning_rate": 0.001,
+                "momentum": 0.9,
+                "nesterov": False,
+                "weight_decay": 3e-4,
+                "clip": 5.0,
+            },
+            "alphas": {"learning_rate": 3e-4, "beta1": 0.5, "beta2": 0.999, "weight_decay": 1e-3, "clip": 10.0},
         },
     )
 

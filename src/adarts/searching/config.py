@@ -30,8 +30,8 @@ def search_config(config_file: Path | str | None = None, **given: Any) -> Search
 def search_layers(given: Values, config_file: Path | str | None = None) -> dict[str, Any]:
     """Merge all layers into a complete configuration; rules between settings are not checked yet."""
     layers = Layers(SearchConfig, given, scale_of_machine, config_file)
-    method = layers.chosen["method"]
-    return layers.put_together(layers.chosen["space"], published(method), f"method '{method}'", settings_of)
+    method, space = layers.chosen["method"], layers.chosen["space"]
+    return layers.put_together(space, published(method, space), f"method '{method}'", settings_of)
 
 
 def usual_layers(config: SearchConfig) -> dict[str, Any]:

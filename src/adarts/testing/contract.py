@@ -98,7 +98,7 @@ class MethodContract:
         for field in ("name", "title", "paper", "changes", "cost"):
             assert getattr(info, field).strip(), f"info.{field} is empty"
         assert self.method.__doc__, "the class has no docstring, which `adarts methods show` prints"
-        config = SearchConfig.model_validate({"method": info.name, **published_by(self.method)})
+        config = SearchConfig.model_validate({"method": info.name, **published_by(self.method, "darts")})
         assert config.edge.auxiliary_skip == weighs_auxiliary(self.method), (
             "edge.auxiliary_skip needs the hook auxiliary, and the reverse"
         )

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from adarts.config.loading import merge
+from adarts.config.loading import merged
 from adarts.config.settings import ImageSettings, SearchConfig
 from adarts.data import ImageData, Images, load_images
 from adarts.methods import Method, Purpose
@@ -42,10 +42,8 @@ def small_search(method: type[Method], *changes: Mapping[str, Any], device: torc
         changes: changes of the configuration by section; later ones override earlier ones.
         device: device of the search.
     """
-    layers: dict[str, Any] = {"method": method.info.name}
-    for layer in (published_by(method), SMALL, *changes):
-        merge(layers, layer)
-    config = SearchConfig.model_validate(layers)
+    asked = merged({"method": method.info.name, "space": "darts"}, SMALL, *changes)
+    config = SearchConfig.model_validate(merged(published_by(method, asked["space"]), asked))
     options = method.Options.model_validate(config.options)
     return SearchTask(config, _images(config.images, config.seed), method(options), device)
 
