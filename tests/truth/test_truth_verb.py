@@ -10,8 +10,9 @@ import pytest
 import torch
 from made_sweep import CONV, SKIP, make_sweep
 
+from adarts import zoo
 from adarts.cli.main import main
-from adarts.spaces import DARTS, Genotype, random_genotype
+from adarts.spaces import Genotype, get_space, random_genotype
 from adarts.truth import truth_of
 
 
@@ -66,11 +67,50 @@ def test_what_is_no_cell(word: str, message: str, capsys: pytest.CaptureFixture[
     assert message in said and said.count("\n") == 1 and len(said) < 400
 
 
-def test_a_cell_of_another_space_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_cells_of_the_darts_space(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "cell.json"
-    file.write_text(random_genotype(DARTS, 0).to_json())
-    assert main(["truth", str(file)]) == 3
-    assert str(file) in (said := capsys.readouterr().err) and "not of 'nasbench201'" in said
+    file.write_text(random_genotype(get_space("s2"), 0).to_json())
+    text = zoo.get("PC_DARTS_cifar").genotype.to_text()
+    words = ["ADARTS_V1", str(file), text, "CARS_Lat_A", SKIP]
+    assert main(["truth", *words]) == 0
+    lines = words_of(capsys.readouterr().out)
+    assert [[word] for word in words] == [line for line in lines if line[0] in words]
+    found = [line[1] for line in lines if line[0] == "estimated validation accuracy, 98 epochs"]
+    assert len(found) == 4 and (found[0], found[2]) == ("94.17 %", "94.82 %")
+    assert ["points above random cells", "1.07"] in lines
+    assert ["error of an estimate", "0.18 points"] in lines
+    (marked,) = [line for line in lines if line[0].startswith("not to be trusted")]
+    assert marked == [
+        "not to be trusted, beyond its data: 5 skip connections in the normal cell; the data has at most 4"
+    ]
+    assert ["estimated from published figures of 1,218 other cells; this one was not trained"] in lines
+    assert ["test accuracy, 200 epochs", "54.30 %", "15.61 %"] in lines
+    assert main(["truth", "--json", "DARTS_V2", SKIP]) == 0
+    estimated, true = json.loads(capsys.readouterr().out)
+    assert estimated["estimated"] and estimated["error"] == 0.18 and "98 epochs" in estimated["figure"]
+    assert estimated["cifar10"] == pytest.approx(94.33, abs=0.02)
+    assert true["cifar10"]["test"] == 54.2967
+
+
+@pytest.mark.parametrize(
+    ("word", "message"), [("NASNet", "needs 4 nodes"), ("ASHA", "node 4 has the operation 'none'")]
+)
+def test_cells_without_an_estimate(word: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["truth", word]) == 3
+    said = capsys.readouterr().err
+    assert said.startswith(f"adarts: {word}: no estimate: ") and message in said and said.count("\n") == 1
+
+
+def test_floors(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["truth", "floors"]) == 0
+    lines = words_of(capsys.readouterr().out)
+    assert "estimated validation accuracy, 98 epochs" in lines[0][0]
+    assert lines[1] == ["CIFAR-10", "n", "mean ± sd", "worst", "best"]
+    assert lines[2][:2] == ["random cells", "1,000"] and lines[2][2].startswith("93.1")
+    assert main(["truth", "floors", "nasbench201"]) == 0
+    assert ["all cells", "15,625", "87.06 ± 12.94", "10.00", "94.37"] in words_of(capsys.readouterr().out)
+    assert main(["truth", "floors", "mine"]) == 2
+    assert "nothing is known about cells of the space 'mine'" in capsys.readouterr().err
 
 
 def test_nothing_given(capsys: pytest.CaptureFixture[str]) -> None:

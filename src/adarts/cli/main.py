@@ -24,7 +24,7 @@ VERBS = {
     "report": "write one offline HTML page that shows runs",
     "methods": "list the search methods, or show one",
     "zoo": "list the published cells and hand-designed networks, or show one",
-    "truth": "look up the true accuracy of cells of NAS-Bench-201",
+    "truth": "tell what cells are worth: true accuracies in NAS-Bench-201, estimates in the DARTS space",
     "configs": "list the scales, or show one",
     "doctor": "check this machine and say what to mend",
 }

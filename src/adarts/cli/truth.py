@@ -1,4 +1,4 @@
-"""``adarts truth``: compare cells and searches with the true accuracies of NAS-Bench-201."""
+"""``adarts truth``: what cells, supernets and searches are worth, by true accuracies or an estimate."""
 
 from __future__ import annotations
 
@@ -14,25 +14,27 @@ from pydantic.dataclasses import dataclass
 from adarts.cli.options import FORM, Positional, parse
 from adarts.cli.output import print_table
 from adarts.errors import CheckpointError, ConfigError, DataError
+from adarts.truth import Estimate, Truth
 
 if TYPE_CHECKING:
-    from adarts.truth import Truth
-    from adarts.truth.stability import Accuracy
+    from adarts.truth.floors import Accuracy
+    from adarts.truth.judge import Answer
 
 _FORM = "'|op~0|+|op~0|op~1|+|op~0|op~1|op~2|'"
 
 
 @dataclass(frozen=True, config=FORM)
 class Cells:
-    """Look up the true accuracy of cells of NAS-Bench-201, and their rank among all 15,625.
+    """Tell what cells are worth: the true accuracy of cells of NAS-Bench-201 and their rank among all 15,625, or the estimated
+    accuracy of cells of the DARTS space.
 
-    `adarts truth correlation RUN` compares how a search's supernet ranks cells with their true ranks. `adarts truth stability
-    SWEEP` shows how much the accuracy of the found cells depends on the seed.
+    `adarts truth floors` shows what a search must beat. `adarts truth correlation RUN` compares how a search's supernet ranks
+    cells with their accuracies. `adarts truth stability SWEEP` shows how much the found cells depend on the seed.
     """
 
     cells: Annotated[tuple[str, ...], Positional("ARCH...")] = ()
-    """Cells: quoted architecture strings such as '|op~0|+|op~0|op~1|+|op~0|op~1|op~2|', genotype files, search runs, or
-    random:nasbench201:SEED."""
+    """Cells: quoted texts such as '|op~0|+|op~0|op~1|+|op~0|op~1|op~2|' or 'Genotype(normal=...)', genotype files, search
+    runs, names from `adarts zoo`, random:darts:SEED or random:nasbench201:SEED."""
     json: bool = False
     """Print all facts as JSON."""
 
@@ -67,23 +69,53 @@ class Stability:
     """The folder of a sweep. stability.json and stability.svg are written there."""
 
 
-FORMS: dict[str, type[Any]] = {"correlation": Correlation, "stability": Stability}
+@dataclass(frozen=True, config=FORM)
+class Floors:
+    """Show what a search of a space must beat: the accuracies of cells that need no search."""
+
+    space: Annotated[str, Positional("SPACE")] = "darts"
+    """A search space."""
+
+
+FORMS: dict[str, type[Any]] = {"floors": Floors, "correlation": Correlation, "stability": Stability}
 
 
 def run(words: list[str]) -> int:
     """Run ``adarts truth``."""
     if words and words[0] in FORMS:
         form = parse(FORMS[words[0]], words[1:], f"adarts truth {words[0]}")
-        return _correlation(form) if isinstance(form, Correlation) else _stability(form)
+        match form:
+            case Floors():
+                return _floors(form)
+            case Correlation():
+                return _correlation(form)
+        return _stability(form)
     cells = parse(Cells, words, "adarts truth")
     if not cells.cells:
-        raise ConfigError(f"adarts truth needs one or more cells, such as {_FORM}, genotype files, or search runs")
-    truths = [_find(word) for word in cells.cells]
+        raise ConfigError(
+            f"adarts truth needs one or more cells, such as {_FORM}, genotype files, search runs, or names from `adarts zoo`"
+        )
+    found = {word: _find(word) for word in cells.cells}
     if cells.json:
-        print(json.dumps([asdict(truth) for truth in truths], indent=2))
+        print(json.dumps([asdict(answer) for answer in found.values()], indent=2))
         return 0
-    for truth in truths:
-        _show(truth)
+    for word, answer in found.items():
+        if isinstance(answer, Truth):
+            _show(answer)
+        else:
+            _show_estimate(word, answer)
+    return 0
+
+
+def _floors(form: Floors) -> int:
+    from adarts.truth.judge import judge_of
+
+    judge = judge_of(form.space)
+    print(f"{judge.word} {judge.figure}, in percent, of cells of the space '{form.space}' that need no search")
+    for dataset, title in judge.data_sets.items():
+        found = {floor.name: floor.accuracies[dataset] for floor in judge.floors()}
+        rows = [[name, *_accuracy(accuracy), f"{accuracy.best:.2f}"] for name, accuracy in found.items()]
+        print_table([title, "n", "mean ± sd", "worst", "best"], rows)
     return 0
 
 
@@ -178,23 +210,24 @@ def _accuracy(accuracy: Accuracy) -> list[str]:
     return [f"{accuracy.spread.n:,}", accuracy.spread.words("{:.2f}".format), f"{accuracy.worst:.2f}"]
 
 
-def _find(word: str) -> Truth:
-    """The true accuracy of a cell, given as on the command line."""
-    from adarts.truth import lookup, truth_of
+def _find(word: str) -> Answer:
+    """What is known about a cell, given as on the command line."""
+    from adarts.truth import lookup
 
     if "|" in word:
         return lookup(word)
     from adarts.engine import RunFolder  # what follows needs torch
     from adarts.training.model import resolve_genotype
+    from adarts.truth.judge import judge_of
 
     place = word
     with suppress(CheckpointError, OSError):  # not a run, or not a valid file name
         place = str(RunFolder.find(word, "search"))
     genotype = resolve_genotype(place)
     try:
-        return truth_of(genotype)
-    except DataError as error:
-        raise DataError(f"{word}: {error}") from None
+        return judge_of(genotype.space).of(genotype)
+    except (ConfigError, DataError) as error:
+        raise DataError(f"{word if len(word) < 200 else 'the text'}: {error}") from None
 
 
 def _show(truth: Truth) -> None:
@@ -216,4 +249,31 @@ def _show(truth: Truth) -> None:
     print_table(["", *DATA_SETS.values()], rows)
     print(
         f"{truth.parameters:,} parameters (10 classes), {truth.macs:,.1f} million MACs per image, index {truth.index}"
+    )
+
+
+def _show_estimate(word: str, found: Estimate) -> None:
+    import torch
+
+    from adarts.models import Network, cost
+    from adarts.spaces import Genotype
+    from adarts.truth.estimate import CELLS, CHANNELS, FIGURE, table
+    from adarts.truth.judge import judge_of
+
+    random = judge_of("darts").floors()[0].accuracies["cifar10"].spread
+    rows = [
+        [f"estimated {FIGURE}", f"{found.cifar10:.2f} %"],
+        ["error of an estimate", f"{found.error:.2f} points"],
+        ["points above random cells", f"{found.cifar10 - random.mean:.2f}"],
+    ]
+    print(word if len(word) <= 100 else found.arch)
+    print_table(["", "CIFAR-10"], rows)
+    if found.beyond is not None:
+        print(f"not to be trusted, beyond its data: {found.beyond}")
+    print(f"estimated from published figures of {len(table()[1]):,} other cells; this one was not trained")
+    with torch.device("meta"):
+        network = cost(Network(Genotype.from_text(found.arch), 10, CHANNELS, CELLS), 32)
+    print(
+        f"{network.parameters:,} parameters (10 classes, {CELLS} cells, {CHANNELS} channels), "
+        f"{network.macs / 1e6:,.1f} million MACs per image"
     )

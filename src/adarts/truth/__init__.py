@@ -1,5 +1,6 @@
-"""The known accuracies of NAS-Bench-201: look up cells, and compare found cells with the best ones."""
+"""What cells are worth: the known accuracies of NAS-Bench-201, and estimated ones in the DARTS space."""
 
+from adarts.truth.estimate import Estimate, estimate_of
 from adarts.truth.table import (
     DATA_SETS,
     Accuracies,
@@ -16,10 +17,12 @@ from adarts.truth.table import (
 __all__ = [
     "DATA_SETS",
     "Accuracies",
+    "Estimate",
     "Truth",
     "all_truths",
     "best",
     "dataset_of",
+    "estimate_of",
     "lookup",
     "same_structure",
     "sample",

@@ -24,6 +24,7 @@ from adarts.report.numbers import Spread, shown
 from adarts.report.palette import series_look
 from adarts.report.reading import RunRecord, read_run
 from adarts.spaces import NASBENCH201, Genotype, derive, never_none
+from adarts.truth.floors import Accuracy
 from adarts.truth.table import DATA_SETS, Truth, all_truths, dataset_of, truth_of
 
 DRAWING = "stability.svg"
@@ -49,15 +50,6 @@ class Found:
     channels: list[float]
     without_none: Truth | None = None
     epochs: Mapping[str, Sequence[float]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Accuracy:
-    """True test accuracies in percent over the seeds: spread, worst and best."""
-
-    spread: Spread
-    worst: float
-    best: float
 
 
 @dataclass(frozen=True)
@@ -206,8 +198,7 @@ def picture(result: StabilityResult) -> str | None:
 
 
 def _accuracies(truths: Sequence[Truth]) -> dict[str, Accuracy]:
-    tests = {dataset: [truth.on(dataset).test for truth in truths] for dataset in DATA_SETS}
-    return {dataset: Accuracy(Spread.of(values), min(values), max(values)) for dataset, values in tests.items()}
+    return {dataset: Accuracy.of(truth.accuracy(dataset) for truth in truths) for dataset in DATA_SETS}
 
 
 def _without_none(run: RunRecord, found: Genotype) -> Truth | None:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from adarts.errors import ConfigError, nearest
 
@@ -77,6 +78,26 @@ class Truth:
             raise ConfigError(f"no accuracies are known on {dataset[:60]!r}{nearest(dataset[:60], DATA_SETS)}")
         accuracies: Accuracies = getattr(self, dataset)
         return accuracies
+
+    @property
+    def operations(self) -> list[str]:
+        """The operations of the six edges, including `none`, by target, then by source."""
+        return re.findall(r"(\w+)~", self.arch)
+
+    def accuracy(self, dataset: str) -> float:
+        """The test accuracy after 200 epochs on a data set, in percent; raises as :meth:`on`."""
+        return self.on(dataset).test
+
+    def record(self) -> dict[str, Any]:
+        """Test accuracies, ranks, and points below the best cell as plain data, for metrics and summaries."""
+        return {
+            "cifar10": self.cifar10.test,
+            "rank": self.cifar10.rank,
+            "regret": self.cifar10.regret,
+            "cifar100": self.cifar100.test,
+            "rank_cifar100": self.cifar100.rank,
+            "regret_cifar100": self.cifar100.regret,
+        }
 
 
 def dataset_of(data: str) -> str:

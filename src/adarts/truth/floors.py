@@ -1,0 +1,156 @@
+"""Floors: what cells are worth that need no search. A method that does not beat them has found nothing.
+
+In NAS-Bench-201 that is a random cell. In the DARTS space, capacity alone does well, so a search is also held against the largest
+random cells and against cells of separable convolutions only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from adarts import zoo
+from adarts.errors import DataError
+from adarts.report.numbers import Spread
+from adarts.spaces import get_space
+from adarts.truth.estimate import (
+    EDGES,
+    KINDS,
+    OPERATIONS,
+    Cells,
+    Mask,
+    Numbers,
+    allow,
+    estimate_of,
+    estimates,
+    random_cells,
+)
+from adarts.truth.table import DATA_SETS, all_truths
+
+NUMBER = 1000
+"""Cells of each kind that are drawn."""
+
+LARGEST = 0.005
+"""Share of the random cells that counts as the largest ones."""
+
+_DRAWN_FOR_LARGEST = 60_000
+_SEPARABLE = "sep_conv_3x3", "sep_conv_5x5"
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Accuracies of several cells in percent: spread, worst and best."""
+
+    spread: Spread
+    worst: float
+    best: float
+
+    @classmethod
+    def of(cls, values: Iterable[float]) -> Accuracy:
+        """The summary of at least one accuracy."""
+        values = list(values)
+        return cls(Spread.of(values), min(values), max(values))
+
+
+@dataclass(frozen=True)
+class Floor:
+    """Cells that need no search.
+
+    Attributes:
+        name: which cells.
+        accuracies: their accuracies by data set.
+    """
+
+    name: str
+    accuracies: Mapping[str, Accuracy]
+
+
+@cache
+def nasbench201_floors() -> tuple[Floor, ...]:
+    """All cells of NAS-Bench-201, i.e. what a random cell is worth."""
+    truths = all_truths()
+    return (Floor("all cells", {name: Accuracy.of(t.accuracy(name) for t in truths) for name in DATA_SETS}),)
+
+
+@cache
+def darts_floors(space: str) -> tuple[Floor, ...]:
+    """Estimated accuracies of cells that need no search, with a fixed seed.
+
+    Args:
+        space: the DARTS space, or one of its subspaces, for which there are only its random cells.
+    """
+    found = {"random cells": estimates(random_cells(NUMBER, 0, mask_of(space)))}
+    if space == "darts":
+        separable = allow(*_SEPARABLE)
+        with_skips = allow(*_SEPARABLE, "skip_connect")
+        largest = largest_of(random_cells(_DRAWN_FOR_LARGEST, 1, mask_of(space)))
+        found |= {
+            f"largest {LARGEST:.1%} of random cells".replace("%", " %"): estimates(largest),
+            "separable convolutions": estimates(random_cells(NUMBER, 2, np.stack([separable, separable]))),
+            "separable convolutions, skips in the normal cell": estimates(
+                random_cells(NUMBER, 3, np.stack([with_skips, separable]))
+            ),
+            "published cells": published(),
+        }
+    return tuple(Floor(name, {"cifar10": Accuracy.of(values.tolist())}) for name, values in found.items())
+
+
+def published() -> Numbers:
+    """The estimates of the zoo's cells that are within the data of the estimate."""
+    values = []
+    for entry in zoo.entries():
+        try:
+            found = estimate_of(entry.genotype)
+        except DataError:  # other operations, or not two inputs a node
+            continue
+        values += [] if found.beyond else [found.cifar10]
+    return np.array(values)
+
+
+def mask_of(space: str) -> Mask:
+    """What every edge may be in a space, as for :func:`~adarts.truth.estimate.random_cells`."""
+    described = get_space(space)
+    return as_mask(described.operations, {kind: described.allowed(kind) for kind in described.cell_kinds})
+
+
+def as_mask(operations: Iterable[str], active: Mapping[str, list[list[bool]]]) -> Mask:
+    """Masks of a space's operations by kind of cell as one mask (2, 14, 8), without operations that have no estimate."""
+    mask = np.zeros((len(KINDS), len(EDGES), len(OPERATIONS)), dtype=bool)
+    for index, name in enumerate(operations):
+        if name in OPERATIONS[1:]:
+            for kind, of_kind in zip(KINDS, mask, strict=True):
+                of_kind[:, OPERATIONS.index(name)] = [row[index] for row in active[kind]]
+    return mask
+
+
+def largest_of(cells: Cells) -> Cells:
+    """The cells (n, 2, 14) with the most parameters: the share `LARGEST` of them."""
+    order = np.argsort(-parameters(cells), kind="stable")
+    return cells[order[: round(LARGEST * len(cells))]]
+
+
+def parameters(cells: Cells) -> Numbers:
+    """Parameters (n,) of the operations in the network of the estimate, with 8 cells and 32 channels.
+
+    The rest of the network is the same for all cells.
+    """
+    total = np.zeros(len(cells))
+    # Two cells of 32 channels, a reduction cell, two of 64, a reduction cell, two of 128.
+    for kind, widths in enumerate(((32, 32, 64, 64, 128, 128), (64, 128))):
+        for edge, (source, _) in enumerate(EDGES):
+            halves = kind == KINDS.index("reduction") and source < 2
+            sizes_o = np.sum([[_parameters(name, width, halves) for name in OPERATIONS] for width in widths], 0)
+            total += sizes_o[cells[:, kind, edge]]
+    return total
+
+
+def _parameters(operation: str, channels: int, halves: bool) -> int:
+    """Parameters of an operation; `halves`: it has stride 2."""
+    pointwise = channels**2 + 2 * channels  # with the normalization
+    name, side = operation[:-4], int(operation[-1]) if operation[-1].isdigit() else 0
+    if name in ("sep_conv", "dil_conv"):
+        return (2 if name == "sep_conv" else 1) * (side**2 * channels + pointwise)
+    return pointwise if operation == "skip_connect" and halves else 0
