@@ -27,6 +27,13 @@ WRONG = {
         "--edge.selector must be 'all', 'first', 'random' or 'attention', not 'frst'; did you mean 'first'?"
     ),
     "search --edge.selector all": "edge: selector 'all' uses every channel, so edge.k must be 1, not 4",
+    "search --method darts --edge.freeze": (
+        "edge: edge.freeze requires edge.selector 'attention' or 'random'; 'all' never changes"
+    ),
+    "search --edge.freeze --edge.mask-scope sample": "edge: edge.freeze requires edge.mask_scope 'batch'",
+    "search --edge.freeze --search.warmup-epochs 0": (
+        "edge.freeze needs a warm-up to choose the channels; set search.warmup_epochs"
+    ),
     "search --edge.shuffle true": "edge: edge.shuffle requires edge.selector 'first'",
     "search --scale smok": "unknown scale 'smok'; did you mean 'smoke'?",
     "search --method adart": "unknown method 'adart'; did you mean 'adarts'?",

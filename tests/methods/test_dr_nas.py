@@ -136,6 +136,16 @@ def test_a_widened_operation_computes_what_it_did(training: bool) -> None:
     assert len(seen) == 14 and any(isinstance(m, Identity) for m in narrow.modules())
 
 
+def test_no_channel_enters_a_widened_operation_twice() -> None:
+    design = EdgeDesign(selector="random", k=4, attention=False, freeze=True)
+    size = SupernetSettings(channels=12, cells=3)
+    narrow, wide = (Supernet(DARTS, size, design.model_copy(update={"k": k}), 5) for k in (6, 4))
+    widen(narrow, wide)
+    wide(torch.randn(2, 3, 8, 8))
+    for cell in wide.selection.cells:
+        assert (cell.diff(dim=-1) > 0).all()
+
+
 def test_a_widened_attention_computes_what_it_did() -> None:
     narrow, wide = supernets(attention=True)
     widen(narrow, wide)

@@ -12,6 +12,8 @@ alone. Where the paper is silent or contradicts itself:
   followed by BatchNorm, and no BatchNorm in a cell has weights.
 * `selector="first"` is PC-DARTS: a slice, the concatenation, a channel shuffle, which `shuffle=False` leaves out.
   `"random"` does not shuffle.
+* `freeze` keeps the channels: `"attention"` takes those of the running average once `end_warmup` is called, and the average
+  stands still; `"random"` draws once.
 
 Shape suffixes: b batch, c channels, h w, s selected channels, e edges, o operations.
 """
@@ -51,6 +53,7 @@ class Design:
     mask_scope: str
     auxiliary_skip: bool = False
     shuffle: bool | None = None
+    freeze: bool = False
 
 
 def norm(channels: int) -> nn.BatchNorm2d:
@@ -167,7 +170,7 @@ class ChannelAttention(nn.Module):
 
     def __init__(self, channels: int, hidden: int, mask_scope: str) -> None:
         super().__init__()
-        self.mask_scope = mask_scope
+        self.mask_scope, self.frozen = mask_scope, False
         self.reduce = nn.Linear(channels, hidden, bias=False)
         self.expand = nn.Linear(hidden, channels, bias=False)
         self.average: Tensor
@@ -182,7 +185,7 @@ class ChannelAttention(nn.Module):
         maximum_bc = F.adaptive_max_pool2d(x_bchw, 1).flatten(1)
         attention_bc = torch.sigmoid(self.mlp(average_bc) + self.mlp(maximum_bc))
         scores = attention_bc.detach().mean(dim=0)
-        if self.training:
+        if self.training and not self.frozen:
             self.average.lerp_(scores, 0.1)
         else:
             scores = self.average  # so that an image's output does not depend on the others of its batch
@@ -222,6 +225,8 @@ class MixedEdge(nn.Module):
             self.auxiliary = skip(self.num_selected, stride)
         self.first: Tensor
         self.register_buffer("first", torch.arange(self.num_selected), persistent=False)
+        self.slots: Tensor | None
+        self.register_buffer("slots", self.draw() if design.freeze and design.selector == "random" else None)
 
     def mixed(self, x_bshw: Tensor, weights_o: Tensor) -> Tensor:
         """Eq. 3; one weight more than there are operations is that of the auxiliary skip (DARTS-)."""
@@ -232,6 +237,9 @@ class MixedEdge(nn.Module):
     def bypass(self, x_bchw: Tensor) -> Tensor:
         return x_bchw if self.stride == 1 else F.max_pool2d(x_bchw, 2, ceil_mode=True)
 
+    def draw(self) -> Tensor:
+        return torch.randperm(self.channels)[: self.num_selected].sort().values.to(self.first.device)
+
     def choose(self, scores: Tensor | None, given: Tensor | None) -> Tensor:
         if self.selector in ("all", "first"):
             if given is not None and not torch.equal(given, self.first):
@@ -240,7 +248,7 @@ class MixedEdge(nn.Module):
         if given is not None:
             return given
         if self.selector == "random":
-            return torch.randperm(self.channels)[: self.num_selected].sort().values.to(self.first.device)
+            return self.draw() if self.slots is None else self.slots
         assert scores is not None
         return select(scores, self.num_selected)
 
@@ -351,9 +359,10 @@ class TextbookSupernet(nn.Module):
         normalization: bool = False,
         auxiliary_skip: bool = False,
         shuffle: bool | None = None,
+        freeze: bool = False,
     ) -> None:
         super().__init__()
-        design = Design(selector, k, attention, attention_scope, mask_scope, auxiliary_skip, shuffle)
+        design = Design(selector, k, attention, attention_scope, mask_scope, auxiliary_skip, shuffle, freeze)
         self.stem = Stem(in_channels, 3 * channels)
         self.kinds = ["reduction" if i in (cells // 3, 2 * cells // 3) else "normal" for i in range(cells)]
         self.cells = nn.ModuleList()
@@ -370,6 +379,13 @@ class TextbookSupernet(nn.Module):
             if normalization:
                 self.betas[kind] = nn.Parameter(1e-3 * torch.randn(len(EDGES)))
         self.selection: SelectionByEdge = {}
+        self.freeze = freeze
+
+    def end_warmup(self) -> None:
+        """With `freeze`, attention selects the same channels from now on."""
+        for module in self.modules():
+            if isinstance(module, ChannelAttention):
+                module.frozen = self.freeze
 
     def operation_weights(self, kind: str) -> Tensor:
         """Eq. 2."""

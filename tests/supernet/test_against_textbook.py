@@ -41,6 +41,7 @@ DESIGNS = {
     "first+attention": {"selector": "first", "k": 2},
     "first-unshuffled": {"selector": "first", "k": 4, "attention": False, "shuffle": False},
     "first-unshuffled+attention": {"selector": "first", "k": 2, "shuffle": False},
+    "drawn-once": {"selector": "random", "k": 4, "attention": False, "freeze": True},
     "random+attention": {"selector": "random", "k": 4},
 }
 #: with an auxiliary skip connection beside the operations
@@ -62,9 +63,9 @@ class Pair(NamedTuple):
     supernet: Supernet
 
 
-def make(design: str, dtype: torch.dtype) -> Pair:
+def make(design: str | dict[str, object], dtype: torch.dtype) -> Pair:
     """Both supernets with the same weights, alphas far from uniform, and statistics that are not the initial ones."""
-    options = {**DESIGNS, **AUXILIARY}[design]
+    options = {**DESIGNS, **AUXILIARY}[design] if isinstance(design, str) else design
     torch.manual_seed(0)
     textbook = TextbookSupernet(CHANNELS, CELLS, CLASSES, **options)
     for alphas in textbook.alphas.values():
@@ -156,6 +157,32 @@ def test_both_choose_the_same_channels_by_themselves(design: str) -> None:
     expected, actual = textbook(x), supernet(x, selection=source)
     assert_close({"output": actual}, {"output": expected}, 1e-9)
     assert_same_selection(supernet, textbook)
+
+
+#: designs whose channels no longer change after the warm-up
+FROZEN: dict[str, dict[str, object]] = {
+    "edge": {"k": 4, "freeze": True},
+    "node": {"k": 2, "freeze": True, "attention_scope": "node"},
+}
+
+
+@pytest.mark.parametrize("design", FROZEN)
+def test_channels_that_stay_after_the_warm_up(design: str) -> None:
+    textbook, supernet = make(FROZEN[design], torch.float64)
+    for _ in range(2):
+        x = images(torch.float64)
+        textbook(x), supernet(x)
+        assert_same_selection(supernet, textbook)
+    textbook.end_warmup()
+    supernet.frozen = True
+    for _ in range(2):
+        x = images(torch.float64)
+        expected, actual = textbook(x), supernet(x)
+        assert_close({"output": actual}, {"output": expected}, 1e-9)
+        assert_same_selection(supernet, textbook)
+    expected.square().sum().backward(), actual.square().sum().backward()
+    assert_close(supernet.canonical_gradients(), gradients(textbook), 1e-9)
+    assert_close(supernet.state_dict(), textbook.state_dict(), 1e-9)
 
 
 def some_active(each: int, generator: torch.Generator) -> Tensor:

@@ -85,6 +85,9 @@ class EdgeDesign(Settings):
     shuffle: bool | None = None
     """Shuffle the channels of every node (PC-DARTS); only with the selector `first`. none: shuffle with `first`, not with
     another selector."""
+    freeze: bool = False
+    """Keep the same channels. The choice by attention stays as it is from the end of the warm-up on, by the average attention;
+    a random choice is drawn once, at the start."""
     normalization: bool = False
     """Edge normalization: weight the edges that enter a node by a softmax over learned betas (PC-DARTS)."""
     auxiliary_skip: bool = False
@@ -98,9 +101,20 @@ class EdgeDesign(Settings):
             raise ValueError("selector 'attention' requires edge.attention")
         if self.mask_scope == "sample" and self.selector != "attention":
             raise ValueError("edge.mask_scope 'sample' requires edge.selector 'attention'")
+        if self.freeze and self.selector not in ("attention", "random"):
+            raise ValueError(
+                f"edge.freeze requires edge.selector 'attention' or 'random'; '{self.selector}' never changes"
+            )
+        if self.freeze and self.mask_scope == "sample":
+            raise ValueError("edge.freeze requires edge.mask_scope 'batch'")
         if self.shuffle and self.selector != "first":
             raise ValueError("edge.shuffle requires edge.selector 'first'")
         return self
+
+    @property
+    def draws(self) -> bool:
+        """Whether every forward pass draws its channels."""
+        return self.selector == "random" and not self.freeze
 
     @property
     def shuffles(self) -> bool:

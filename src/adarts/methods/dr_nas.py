@@ -118,6 +118,8 @@ def widen(narrow: Supernet, wide: Supernet) -> None:
         old = before[name]
         if old.shape == tensor.shape:
             state[name] = old
+        elif name.endswith(".slots"):
+            state[name] = tensor  # channels, of which no copy may enter
         elif ".skip_connect.norm." in name or ".auxiliary.norm." in name:
             # A reducing skip connection concatenates the channels of its two convolutions, so widen each half.
             state[name] = torch.cat([_widened(half, (len(tensor) // 2,)) for half in old.chunk(2)])

@@ -47,6 +47,7 @@ def load_search(
         raise CheckpointError(f"{run_dir}: no checkpoint in {checkpoints.folder}")
     try:
         task.load_state_dict(state["task"])
+        task.go_to(task.epochs - 1, 0)
         if state["epoch"] != task.epochs:
             raise CheckpointError(f"{run_dir}: the checkpoint of the last epoch is damaged; only an older one is left")
     except (KeyError, RuntimeError, TypeError, ValueError) as error:

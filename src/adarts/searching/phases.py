@@ -30,6 +30,9 @@ def checked_phases(config: SearchConfig, method: Method) -> tuple[Phase, ...]:
             if phase.warmup_epochs >= phase.epochs:
                 raise ConfigError(f"all {phase.epochs} epochs are warm-up, so the alphas never move")
             require_k(phase.supernet.channels, phase.edge)
+            starts_anew = phase.fresh or index == 0
+            if phase.edge.freeze and phase.edge.selector == "attention" and starts_anew and not phase.warmup_epochs:
+                raise ConfigError("edge.freeze needs a warm-up to choose the channels; set search.warmup_epochs")
         except ConfigError as error:
             where = f"phase {index + 1} of method '{name}': " if len(phases) > 1 else ""
             raise ConfigError(f"{where}{error}") from None

@@ -63,7 +63,7 @@ class BilevelStep:
         of_weights = Learned(self.weight_optimizer, "the weights", config.weights.clip)
         of_alphas = Learned(self.alpha_optimizer, "the alphas", config.alphas.clip or math.inf)
         # A graph cannot replay draws on the CPU, such as random channels in every forward pass.
-        captured = phase.edge.selector != "random" and not self._draws
+        captured = not phase.edge.draws and not self._draws
         update = partial(
             Update,
             masks=lambda: net.movable(None if self._arch_weights is None else self._arch_weights.active),
@@ -213,8 +213,10 @@ class BilevelStep:
     def go_to(self, epoch: int, step: int) -> None:
         """Make a step the current one; epoch and step determine its batches and random draws."""
         progress = self.progress_at(epoch)
-        if self.method.info.replay == "epoch" and progress != self.progress:
+        frozen = self.supernet.design.freeze and progress.past_warmup
+        if frozen != self.supernet.frozen or (self.method.info.replay == "epoch" and progress != self.progress):
             self.forget()
+        self.supernet.frozen = frozen
         self.epoch, self._step, self.progress = epoch, step, progress
         self.rate = self.learning_rate(epoch)
         self.generator = generator(self.config.seed, "channels", epoch, step)

@@ -52,6 +52,9 @@ class SourceEdges(nn.Module):
             }
         )
         self.auxiliary = skip(num_edges, self.selected, stride) if design.auxiliary_skip else None
+        #: the channel in every slot of the operations (E, C/k), for designs that keep it
+        self.slots: Tensor | None
+        self.register_buffer("slots", self._first_slots())
 
     def forward(
         self,
@@ -109,12 +112,17 @@ class SourceEdges(nn.Module):
             kernels.Contribution(bypass, gates[e], results[e], indices[:, e]) for e in range(self.num_edges)
         ], indices
 
+    def _first_slots(self) -> Tensor | None:
+        if self.design.selector == "random" and self.design.freeze:
+            return select.top(torch.rand(self.num_edges, self.channels), self.design.k)
+        return None
+
     def _indices(self, attention_ebc: Tensor | None, plan: CellPlan, device: torch.device) -> Tensor:
         design, size = self.design, (self.num_edges, self.channels, self.design.k)
         if design.selector in ("all", "first"):
             return select.first(*size, device)
         if design.selector == "random":
-            return select.random(*size, plan.generator, device)
+            return select.random(*size, plan.generator, device) if self.slots is None else self.slots[None]
         assert self.attention is not None and attention_ebc is not None  # guaranteed by the settings
         if plan.choose == "average":
             return select.top(self.attention.average.expand(1, self.num_edges, -1), design.k)

@@ -91,6 +91,8 @@ class Supernet(nn.Module):
             self.set_active(kind, space.allowed(kind))
         #: the channels selected in the last forward pass
         self.selection = Selection()
+        #: whether attention selects by its running average, which no longer changes, in every pass
+        self.frozen = False
         self.register_state_dict_post_hook(_to_canonical)  # type: ignore[no-untyped-call]
         self.register_load_state_dict_pre_hook(_from_canonical)  # type: ignore[no-untyped-call]
 
@@ -169,8 +171,8 @@ class Supernet(nn.Module):
         plans = {
             kind: CellPlan(
                 self._groups(kind, arch_weights.active),
-                "batch" if isinstance(selection, Selection) else selection,
-                self.training and update_statistics,
+                "average" if self.frozen or selection == "average" else "batch",
+                self.training and update_statistics and not self.frozen,
                 generator,
                 arch_weights.auxiliary,
                 arch_weights.skip_dropout,
