@@ -59,19 +59,23 @@ def test_a_step_files_its_accuracy_under_what_was_sampled_for_the_alphas() -> No
     task.step(0, 0)
     assert not any(samples.any() for samples in method.samples.values())  # the warm-up
     sums = [task.step(1, step) for step in range(2)]
-    accuracies = [float(s["alphas_correct"]) / float(s["alphas_images"]) for s in sums]
+    first, last = (100 * float(s["alphas_correct"]) / float(s["alphas_images"]) for s in sums)
+    assert first != last
     for kind in DARTS.cell_kinds:
         assert method.samples[kind].sum(1).tolist() == [2.0] * 14
-        torch.testing.assert_close(method.accuracy[kind].sum(1), torch.full((14,), sum(accuracies)))
-        assert not method.accuracy[kind][method.samples[kind] == 0].any()
+        once, twice = method.samples[kind] == 1, method.samples[kind] == 2
+        assert set(method.accuracy[kind][once].tolist()) == {first, last}
+        assert set(method.accuracy[kind][twice].tolist()) <= {last}
+        assert not method.accuracy[kind][~(once | twice)].any()
 
 
-def test_importance_is_the_weight_and_half_the_mean_accuracy_by_the_samples() -> None:
+def test_importance_is_the_weight_and_half_the_accuracy_in_percent_by_the_samples() -> None:
+    """After 20 published epochs of 390 steps, the second term is comparable with the gaps of the softmax."""
     task, method = search()
-    method.samples["normal"][2, SEP], method.accuracy["normal"][2, SEP] = 4, 3.0
+    method.samples["normal"][2, SEP], method.accuracy["normal"][2, SEP] = 974, 70.0
     importance = method.importance(task.supernet)
     gain_eo = importance["normal"] - task.supernet.operation_weights()["normal"]
-    assert gain_eo[2, SEP].item() == pytest.approx(0.5 * 0.75 / 5)
+    assert gain_eo[2, SEP].item() == pytest.approx(0.5 * 70 / 975, abs=1e-6)
     gain_eo[2, SEP] = 0
     assert not gain_eo.any()
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from pydantic import Field, PositiveFloat
 from torch import Tensor
 
@@ -33,11 +34,11 @@ class EoiNas(Method):
 
         I = softmax(alpha) + 0.5 A / (F + 1)
 
-    F counts the alpha passes since the last drop in which the operation had the largest weight on its edge. A is the mean
-    accuracy in these passes, from 0 to 1. The seventh drop, from two operations to one, is the derivation: I ranks both
-    operations and edges, and in the space of DARTS `none` is never kept. If the number of epochs differs from the published 160,
-    the drops divide the epochs after the warm-up into seven equal parts, and tau falls to the same value. Skip connections have
-    the dropout of P-DARTS, starting at 0.1.
+    F counts the alpha passes since the last drop in which the operation had the largest weight on its edge. A is the accuracy in
+    the last of these passes, in percent. The seventh drop, from two operations to one, is the derivation: I ranks both operations
+    and edges, and in the space of DARTS `none` is never kept. If the number of epochs differs from the published 160, the drops
+    divide the epochs after the warm-up into seven equal parts, and tau falls to the same value. Skip connections have the dropout
+    of P-DARTS, starting at 0.1.
     """
 
     info = MethodInfo(
@@ -76,7 +77,7 @@ class EoiNas(Method):
     def on_phase_start(self, search: Search) -> None:
         """Reset the statistics of the samples."""
         zeros = [{kind: active_eo.float() * 0 for kind, active_eo in search.supernet.active.items()} for _ in range(2)]
-        #: by kind, since the last drop: number of alpha passes in which an operation was sampled, sum of their accuracies
+        #: by kind, since the last drop: number of alpha passes in which an operation was sampled, accuracy in the last, percent
         self.samples, self.accuracy = zeros
         #: the samples of the passes of this step, kind by kind (edges, operations)
         self._sampled: list[Tensor] = []
@@ -99,18 +100,18 @@ class EoiNas(Method):
     def observe(self, search: Search, sums: Sums) -> None:
         """Store the accuracy of the last sample, which was used for the alphas."""
         if "alphas_images" in sums:
-            accuracy = sums["alphas_correct"] / sums["alphas_images"]
+            percent = torch.as_tensor(100 * sums["alphas_correct"] / sums["alphas_images"])
             for kind, sampled_eo in zip(self.samples, self._sampled[-len(self.samples) :], strict=True):
                 self.samples[kind] += sampled_eo
-                self.accuracy[kind] += sampled_eo * accuracy
+                self.accuracy[kind] = torch.where(sampled_eo, percent, self.accuracy[kind])
         self._sampled.clear()
 
     def importance(self, supernet: Supernet) -> dict[str, Tensor]:
         """I by kind of cell, (edges, operations); 0 for inactive operations."""
         result = {}
         for kind, weights_eo in self.operation_weights(supernet).items():
-            mean_eo = self.accuracy[kind] / self.samples[kind].clamp(min=1)
-            result[kind] = weights_eo + 0.5 * mean_eo / (self.samples[kind] + 1) * supernet.active[kind]
+            gain_eo = 0.5 * self.accuracy[kind] / (self.samples[kind] + 1)
+            result[kind] = weights_eo + gain_eo * supernet.active[kind]
         return result
 
     def on_epoch_end(self, search: Search) -> dict[str, Any]:
