@@ -30,16 +30,19 @@ STEP = 1.0
 class RobustDarts(Darts2nd):
     """DARTS that monitors the curvature of the validation loss and returns to the epoch where it began to grow (DARTS-ES).
 
-    Every second epoch, it computes the largest eigenvalue l_i of the Hessian with respect to all alphas, always on the same
-    validation batch::
+    Every second epoch, it computes the largest eigenvalue l_i of the Hessian with respect to all alphas on one validation batch.
+    The public code draws another batch every time; here it is always the same, so that the values differ by the search alone::
 
         l_i  = max eig ( d^2 L_val(w, alpha) / d alpha^2 )  +  alphas.weight_decay
         m_i  = mean of l_(i-2) ... l_(i+2)
         stop when  m_i / m_(i-4) > 1.3   and value i-4 belongs to epoch 10 or later (from 0); known two values after i
 
-    It then returns the cells of value i-4. The epoch numbers 2 and 10 apply to 50 epochs after the warm-up and are scaled for
-    other lengths. A search with fewer than nine values never stops early. The eigenvalue is computed from differences of
-    gradients, because native kernels have no second derivative.
+    It then returns the cells of value i-4. The ratio 1.3 and the distance 4 are those of the public code, which measures every
+    second epoch in its scripts and searches with second-order gradients. The epoch numbers 2 and 10 apply to 50 epochs after the
+    warm-up and are scaled for other lengths. A search with fewer than nine values never stops early. The eigenvalue is computed
+    from differences of gradients, because native kernels have no second derivative. Of the paper, this is the early stopping
+    alone: not its searches with other weight decay or drop path (R-DARTS), nor the one that goes back and raises the weight decay
+    (DARTS-ADA). The public scripts also search with cutout.
     """
 
     info = MethodInfo(
