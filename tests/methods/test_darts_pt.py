@@ -31,10 +31,26 @@ def test_the_published_search_is_tuned_for_eighty_epochs() -> None:
     task = search(50)
     first, second = task.phases
     assert (first.epochs, second.epochs) == (50, 80)
-    assert not second.fresh and second.warmup_epochs == 0 and second.rate_scale == 0.1
+    assert not second.fresh and second.warmup_epochs == 0
     task.end_epoch(49, dict(TOTALS))
     task.go_to(50, 0)
     assert task.rate == pytest.approx(0.0025)
+    assert task.learning_rate(90) == pytest.approx((0.0025 + 0.001) / 2) and task.learning_rate(130) == 0.001
+
+
+def test_the_published_search_in_nasbench201_is_tuned_for_25_epochs_at_one_rate() -> None:
+    task = search(100, space="nasbench201")
+    assert [phase.epochs for phase in task.phases] == [100, 25]
+    task.enter(1)
+    assert {task.learning_rate(epoch) for epoch in range(100, 125)} == {0.0025}
+
+
+def test_none_may_stay_where_it_may_be_derived() -> None:
+    """Where cells may have `none`, its absence is measured like that of any operation."""
+    for space in ("nasbench201", "s3"):
+        task = search(space=space)
+        (record,) = decide(task, range(1))
+        assert ("none" in record["normal"]["accuracy_without"]) == (space == "nasbench201")
 
 
 def test_decisions_follow_the_search_and_then_every_tuning() -> None:
@@ -59,7 +75,7 @@ def test_the_operation_stays_whose_absence_hurts_most() -> None:
     accuracies = record["normal"]["accuracy_without"]
     assert list(accuracies) == [name for name in DARTS.operations if name != "none"]
     assert accuracies[kept] == min(accuracies.values())
-    assert net.active["normal"].sum(1).tolist() == [1 if row == edge else 8 for row in range(14)]
+    assert net.active["normal"].sum(1).tolist() == [1 if row == edge else 7 for row in range(14)]
     assert net.active["normal"][edge, DARTS.operations.index(kept)]
 
 
@@ -136,16 +152,17 @@ def test_an_interrupted_decision_is_made_again() -> None:
     task.check_stop = stop
     with pytest.raises(Stopped):
         task.end_epoch(0, dict(TOTALS))
-    assert all(active.all() for active in task.supernet.active.values())
+    assert all(active[:, 1:].all() for active in task.supernet.active.values())
     task.check_stop = lambda: None
     assert task.end_epoch(0, dict(TOTALS)) == other.end_epoch(0, dict(TOTALS))
 
 
 def test_fixed_alphas_stay_at_zero() -> None:
     task = search()
-    config = task.config.model_copy(update={"options": {"fixed_alphas": True}})
+    config = task.config.model_copy(update={"options": {"fixed_alphas": True, "with_none": False}})
     blank = SearchTask(config, task.data, create(config), task.device)
     assert isinstance(blank.method, DartsPt)
     assert "alphas_loss" not in blank.step(0, 0)
     assert not any(alphas.any() for alphas in blank.supernet.alpha_parameters())
-    assert set(blank.supernet.operation_weights()["normal"].flatten().tolist()) == {0.125}
+    weights_eo = blank.supernet.operation_weights()["normal"]
+    assert torch.equal(weights_eo[:, 1:], torch.full((14, 7), 1 / 7)) and not weights_eo[:, 0].any()

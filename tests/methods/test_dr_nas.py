@@ -1,5 +1,7 @@
 """DrNAS: samples of the distribution, its penalty, and a supernet that widens."""
 
+import math
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -8,6 +10,7 @@ from torch.distributions import Dirichlet, kl_divergence
 from adarts import kernels
 from adarts.config.settings import EdgeDesign, SupernetSettings
 from adarts.methods.dr_nas import _narrow, _shares, divergence, widen
+from adarts.searching import search_config
 from adarts.spaces import DARTS
 from adarts.supernet import Supernet
 from adarts.supernet.edges import SourceEdges
@@ -22,7 +25,30 @@ FIRST = EdgeDesign(selector="first", k=4, attention=False, normalization=True)
     ("channels", "k", "narrow"), [(36, 4, 6), (16, 4, 8), (8, 4, 8), (8, 8, 8), (12, 2, 3), (36, 1, 2)]
 )
 def test_the_first_phase_has_fewer_channels(channels: int, k: int, narrow: int) -> None:
-    assert _narrow(channels, FIRST.model_copy(update={"k": k})) == narrow
+    assert _narrow(channels, FIRST.model_copy(update={"k": k}), 1.5) == narrow
+
+
+@pytest.mark.parametrize(
+    ("space", "k", "operations", "epochs", "rates"),
+    [("darts", [6, 4], [7, 4], 25, (0.1, 0.0)), ("nasbench201", [4, 2], [5, 3], 50, (0.025, 0.001))],
+)
+def test_the_two_published_phases(
+    space: str, k: list[int], operations: list[int], epochs: int, rates: tuple[float, float]
+) -> None:
+    published = search_config(method="dr-nas", space=space, scale="paper")
+    size = {"channels": published.supernet.channels, "cells": 3}
+    task = tiny_search("dr-nas", space=space, supernet=size, search={"epochs": published.search.epochs})
+    assert [(phase.edge.k, phase.epochs, phase.warmup_epochs) for phase in task.phases] == [(n, epochs, 1) for n in k]
+    found, seen = [], []
+    for epoch in range(2 * epochs):
+        if epoch == epochs:
+            task.enter(1)
+        seen.append(task.learning_rate(epoch))
+        found += [task.supernet.active["normal"].sum(1).unique().item()]
+    assert found == [operations[0]] * epochs + [operations[1]] * epochs
+    first, last = rates  # of one cosine
+    expected = [last + (first - last) * (1 + math.cos(math.pi * e / (2 * epochs))) / 2 for e in range(2 * epochs)]
+    assert seen == pytest.approx(expected)
 
 
 def test_all_channels_stay_all_channels() -> None:

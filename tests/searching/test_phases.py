@@ -1,18 +1,19 @@
 """What is refused before a search begins, and where the schedules and phases of a method stand."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import ClassVar
 
 import pytest
 import torch
 from torch import Tensor
 
-from adarts.config.settings import SearchConfig
+from adarts.config.settings import EdgeDesign, SearchConfig, SupernetSettings
 from adarts.engine.forecast import forecast
 from adarts.errors import ConfigError
 from adarts.methods import Method, MethodInfo, Phase, Progress, create
 from adarts.searching import SearchTask
-from adarts.searching.phases import checked_phases
+from adarts.searching.phases import checked_phases, scheduled_together
 from adarts.searching.search import _plan
 from adarts.spaces import CellGenotype, Genotype
 from adarts.testing import CPU
@@ -34,6 +35,13 @@ def test_the_methods_that_follow_the_warm_up() -> None:
         search.go_to(epoch, 0)
         found.append(search.progress.line(10, 0.1))
     assert found == pytest.approx([10, 10, 10, 10, 5.05, 0.1])
+
+
+def test_phases_that_continue_share_a_schedule_with_the_one_before() -> None:
+    alone = Phase(5, 0, SupernetSettings(), EdgeDesign())
+    phases = [alone, replace(alone, epochs=3), replace(alone, continues=True), replace(alone, epochs=2)]
+    spans = [scheduled_together(phases, index) for index in range(4)]
+    assert spans == [range(5), range(5, 13), range(5, 13), range(13, 15)]
 
 
 def test_every_phase_is_tried_before_the_first_begins() -> None:

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Literal, Protocol
 import torch
 from torch import Tensor
 
-from adarts.config.settings import EdgeDesign, SearchConfig, Settings, SupernetSettings
+from adarts.config.settings import EdgeDesign, SearchConfig, Settings, SupernetSettings, WeightOptimizer
 from adarts.engine.update import Gradient, Sums
 from adarts.errors import ConfigError
 from adarts.spaces import Genotype, Space, derive, strongest_edges
@@ -65,12 +65,13 @@ class Phase:
     """A part of a search.
 
     Attributes:
-        epochs: epochs of the phase; each phase has its own cosine of the weights' learning rate.
+        epochs: epochs of the phase.
         warmup_epochs: epochs at its start in which the alphas stay frozen.
         supernet: width and depth.
         edge: design of the mixed edges.
         fresh: start with a new supernet and new alphas; otherwise continue with those of the previous phase.
-        rate_scale: factor of the weights' learning rates.
+        weights: settings of the weights' optimizer; None uses those of the search.
+        continues: the schedule of the weights' learning rate covers this phase and the one before; otherwise it starts anew.
     """
 
     epochs: int
@@ -78,7 +79,8 @@ class Phase:
     supernet: SupernetSettings
     edge: EdgeDesign
     fresh: bool = True
-    rate_scale: float = 1.0
+    weights: WeightOptimizer | None = None
+    continues: bool = False
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,10 @@ import torch
 from pydantic import NonNegativeFloat
 from torch import Tensor
 
-from adarts.config.settings import Settings
-from adarts.methods.base import Method, MethodInfo, Progress
+from adarts.methods.base import Method, MethodInfo, Progress, Search
 from adarts.methods.darts import Darts
 from adarts.methods.registry import register
+from adarts.methods.stages import WithNone, leave_out_none
 
 
 @register
@@ -19,7 +19,7 @@ class BetaDarts(Method):
     Its gradient is lambda times the softmax: the larger an operation weight, the more its alpha decays. lambda grows linearly
     from 0 to the final weight 50 over the epochs after the warm-up. The published schedule adds 0.5 per epoch for 100 epochs (on
     NAS-Bench-201; the value for the space of DARTS is not published). To get the same increase in a search of 50 epochs, set
-    options.final_weight to 25.
+    options.final_weight to 25. As published, the space of DARTS is searched without `none`, and NAS-Bench-201 with it.
     """
 
     info = MethodInfo(
@@ -30,15 +30,19 @@ class BetaDarts(Method):
         changes="DARTS with a growing penalty on the log-sum-exp of the alphas of every edge",
         cost="as DARTS",
         defaults=Darts.info.defaults,
-        spaces={"nasbench201": {"search": {"epochs": 100}}},
+        spaces={"darts": {"options": {"with_none": False}}, "nasbench201": {"search": {"epochs": 100}}},
         replay="epoch",
     )
 
-    class Options(Settings):
+    class Options(WithNone):
         final_weight: NonNegativeFloat = 50.0
         """lambda after the last epoch."""
 
     options: Options
+
+    def on_phase_start(self, search: Search) -> None:
+        if not self.options.with_none:
+            leave_out_none(search.supernet)
 
     def penalty(self, alpha_eo: Tensor, active_eo: Tensor, weights_eo: Tensor, progress: Progress) -> Tensor:
         weight = self.options.final_weight * progress.fraction

@@ -7,18 +7,15 @@ from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
-from pydantic import NonNegativeFloat
+from pydantic import Field, NonNegativeFloat, PositiveInt
 from torch import Tensor
 
-from adarts.config.settings import EdgeDesign, SearchConfig, Settings
+from adarts.config.settings import EdgeDesign, SearchConfig
 from adarts.methods.base import Method, MethodInfo, Phase, Progress, Search
 from adarts.methods.registry import register
-from adarts.methods.stages import leave_out_none, strongest
+from adarts.methods.stages import WithNone, leave_out_none, strongest
 from adarts.spaces import Space
 from adarts.supernet import Supernet
-
-_KEPT = 4
-_WIDENED = 1.5
 
 
 @register
@@ -27,13 +24,19 @@ class DrNas(Method):
 
         theta ~ Dir(c),   c = ELU(alpha) + 1          drawn as gamma variables divided by their sum
 
-    There is no operation `none`. A penalty on alpha keeps theta from hardening: either the L2 penalty `alphas.weight_decay`, or
-    the option `kl` (published value 1e-3) times the divergence of the distributions of all edges from the uniform Dir(1). With
-    `kl`, set `alphas.weight_decay` to 0.
+    A penalty on alpha keeps theta from hardening: either the L2 penalty `alphas.weight_decay`, or the option `kl` (published:
+    1e-3) times the divergence of the distributions of all edges from the uniform Dir(1). With `kl`, set `alphas.weight_decay` to
+    0. As published, the space of DARTS is searched without `none`, and NAS-Bench-201 with it.
 
     The search has two phases of `search.epochs` each. In the first, 1/k of the channels go through the operations, where k is
-    the next divisor of the channels that is at least 1.5 times `edge.k`: 6 for an `edge.k` of 4. In the second, k is `edge.k`,
-    and each edge keeps the four operations with the highest softmax(alpha). The second supernet inherits alpha and weights; new
+    the next divisor of the channels that is at least `widening` times `edge.k`. In the second, k is `edge.k`, and each edge keeps
+    the operations with the highest softmax(alpha). As published::
+
+        space           k         operations     epochs
+        darts           6 -> 4    7 -> 4         25 + 25
+        nasbench201     4 -> 2    5 -> 3         50 + 50
+
+    The learning rate of the weights follows one schedule over both phases. The second supernet inherits alpha and weights; new
     channels of an operation are copies of old ones. Cells are derived from softmax(alpha).
     """
 
@@ -58,9 +61,24 @@ class DrNas(Method):
             },
             "alphas": {"learning_rate": 6e-4, "beta1": 0.5, "beta2": 0.999, "weight_decay": 1e-3, "clip": None},
         },
+        spaces={
+            "nasbench201": {
+                "edge": {"k": 2},
+                "search": {"epochs": 50},
+                "weights": {"learning_rate": 0.025, "final_learning_rate": 0.001},
+                "alphas": {"learning_rate": 3e-4},
+                "options": {"with_none": True, "kept": 3, "widening": 2.0},
+            }
+        },
     )
 
-    class Options(Settings):
+    class Options(WithNone):
+        with_none: bool = False
+        """Search with the operation `none`, where the space has it."""
+        kept: PositiveInt = 4
+        """Operations that an edge keeps in the second phase."""
+        widening: float = Field(default=1.5, ge=1)
+        """How many times as many channels go through the operations in the second phase, at least."""
         kl: NonNegativeFloat = 0.0
         """Weight of the divergence from Dir(1)."""
 
@@ -68,18 +86,18 @@ class DrNas(Method):
 
     def phases(self, config: SearchConfig, space: Space) -> tuple[Phase, ...]:
         (second,) = super().phases(config, space)
-        narrow = config.edge.model_copy(update={"k": _narrow(config.supernet.channels, config.edge)})
-        return replace(second, edge=narrow), second
+        k = _narrow(config.supernet.channels, config.edge, self.options.widening)
+        return replace(second, edge=config.edge.model_copy(update={"k": k})), replace(second, continues=True)
 
     def on_phase_start(self, search: Search) -> None:
-        """First phase: deactivate `none`. Second phase: inherit weights and alphas, and keep the strongest operations."""
+        """First phase: leave out `none`. Second phase: inherit weights and alphas, and keep the strongest operations."""
         net, before = search.supernet, search.previous
-        if before is None:
+        if before is not None:
+            widen(before, net)
+            for kind, weights_eo in self.operation_weights(before).items():
+                net.set_active(kind, strongest(weights_eo, before.active[kind], self.options.kept))
+        elif not self.options.with_none:
             leave_out_none(net)
-            return
-        widen(before, net)
-        for kind, weights_eo in self.operation_weights(before).items():
-            net.set_active(kind, strongest(weights_eo, before.active[kind], _KEPT))
 
     def sample(self, alpha_eo: Tensor, active_eo: Tensor, progress: Progress) -> Tensor:
         c_eo = concentration(alpha_eo)
@@ -147,9 +165,9 @@ def _shares(values_eo: Tensor, active_eo: Tensor) -> Tensor:
     return values_eo / values_eo.sum(-1, keepdim=True)
 
 
-def _narrow(channels: int, edge: EdgeDesign) -> int:
+def _narrow(channels: int, edge: EdgeDesign, widening: float) -> int:
     """The first phase's k."""
     if edge.selector == "all":
         return edge.k
-    larger = (k for k in range(edge.k + 1, channels + 1) if channels % k == 0 and k >= _WIDENED * edge.k)
+    larger = (k for k in range(edge.k + 1, channels + 1) if channels % k == 0 and k >= widening * edge.k)
     return next(larger, edge.k)

@@ -11,14 +11,17 @@ import torch.nn.functional as F
 from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor
 
-from adarts.config.settings import Settings
 from adarts.methods.base import Method, MethodInfo, Progress, Purpose, Search
 from adarts.methods.darts import Darts
 from adarts.methods.registry import register
+from adarts.methods.stages import WithNone, leave_out_none
 from adarts.supernet import ArchWeights, Selection
 
 _PAPER = "Chen, Hsieh: Stabilizing Differentiable Architecture Search via Perturbation-based Regularization, ICML 2020"
-_SPACES: Mapping[str, Mapping[str, Mapping[str, Any]]] = {"nasbench201": {"search": {"epochs": 100}}}
+_SPACES: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
+    "darts": {"options": {"with_none": False}},
+    "nasbench201": {"search": {"epochs": 100}},
+}
 
 Weights = Mapping[str, Tensor]
 """Operation weights (edges, operations) by kind of cell."""
@@ -34,7 +37,8 @@ class SdartsRs(Method):
         eps = epsilon + (final_epsilon - epsilon) * (share of finished epochs after the warm-up), from 0.03 to 0.3
 
     ``simplex`` clips every weight to [0, 1] and divides the weights of an edge by their sum. If all of them are clipped to 0,
-    the operation with the largest weight becomes 1. Edge weights (beta) are not perturbed.
+    the operation with the largest weight becomes 1. Edge weights (beta) are not perturbed. As published, the space of DARTS is
+    searched without `none`, and S3 and NAS-Bench-201 with it.
     """
 
     info = MethodInfo(
@@ -48,13 +52,17 @@ class SdartsRs(Method):
         spaces=_SPACES,
     )
 
-    class Options(Settings):
+    class Options(WithNone):
         epsilon: PositiveFloat = Field(default=0.03, le=1)
         """Largest change of an operation weight in the first epoch."""
         final_epsilon: PositiveFloat = Field(default=0.3, le=1)
         """Largest change after the last epoch."""
 
     options: Options
+
+    def on_phase_start(self, search: Search) -> None:
+        if not self.options.with_none:
+            leave_out_none(search.supernet)
 
     def arch_weights(self, search: Search, purpose: Purpose, x_bchw: Tensor, y_b: Tensor) -> ArchWeights:
         clean = super().arch_weights(search, purpose, x_bchw, y_b)

@@ -1,4 +1,4 @@
-"""Helpers for methods that search in stages: keep fewer operations, and drop out skip connections."""
+"""Helpers for methods that leave out or drop operations, and that drop out skip connections."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor
 
+from adarts.config.settings import Settings
 from adarts.methods.base import Progress
 from adarts.supernet import Supernet
 
@@ -18,6 +19,13 @@ def strongest(scores_eo: Tensor, active_eo: Tensor, count: int) -> list[list[boo
     kept_eo = torch.zeros_like(active_eo).scatter(-1, ranked_eo[:, :count], True)
     result: list[list[bool]] = (kept_eo & active_eo).tolist()
     return result
+
+
+class WithNone(Settings):
+    """The option of methods whose authors leave `none` out in some spaces."""
+
+    with_none: bool = True
+    """Search with the operation `none`, where the space has it."""
 
 
 def leave_out_none(supernet: Supernet) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
 from adarts.config.settings import SearchConfig
@@ -37,6 +39,17 @@ def checked_phases(config: SearchConfig, method: Method) -> tuple[Phase, ...]:
             where = f"phase {index + 1} of method '{name}': " if len(phases) > 1 else ""
             raise ConfigError(f"{where}{error}") from None
     return phases
+
+
+def scheduled_together(phases: Sequence[Phase], index: int) -> range:
+    """The epochs of the search that share a schedule of the learning rate with a phase."""
+    first, last = index, index + 1
+    while first and phases[first].continues:
+        first -= 1
+    while last < len(phases) and phases[last].continues:
+        last += 1
+    begin = sum(phase.epochs for phase in phases[:first])
+    return range(begin, begin + sum(phase.epochs for phase in phases[first:last]))
 
 
 def build_supernet(config: SearchConfig, phase: Phase, index: int, data: ImageData) -> Supernet:

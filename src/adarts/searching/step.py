@@ -19,6 +19,7 @@ from adarts.engine.update import Learned, Sums, Update, autocast, backward, fix_
 from adarts.errors import ConfigError, NotFiniteError
 from adarts.methods import Method, Phase, Progress, Purpose
 from adarts.searching.batches import search_batches
+from adarts.searching.phases import scheduled_together
 from adarts.seeding import derive_seed, generator
 from adarts.supernet import ArchWeights, AttentionSource, Selection, Supernet
 
@@ -57,10 +58,10 @@ class BilevelStep:
 
     def prepare(self, phase: Phase) -> None:
         """Create the optimizers and updates for the supernet of a phase."""
-        net, config = self.supernet, self.config
+        net, config, settings = self.supernet, self.config, phase.weights or self.config.weights
         weights, alphas = net.weight_parameters(), net.alpha_parameters()
-        self.weight_optimizer, self.alpha_optimizer = sgd(weights, config.weights), adam(alphas, config.alphas)
-        of_weights = Learned(self.weight_optimizer, "the weights", config.weights.clip)
+        self.weight_optimizer, self.alpha_optimizer = sgd(weights, settings), adam(alphas, config.alphas)
+        of_weights = Learned(self.weight_optimizer, "the weights", settings.clip)
         of_alphas = Learned(self.alpha_optimizer, "the alphas", config.alphas.clip or math.inf)
         # A graph cannot replay draws on the CPU, such as random channels in every forward pass.
         captured = not phase.edge.draws and not self._draws
@@ -87,7 +88,7 @@ class BilevelStep:
         #: generator of the selector `random` in the current step
         self.generator: torch.Generator | None = None
         #: learning rate of the weights in the current epoch
-        self.rate = config.weights.learning_rate
+        self.rate = settings.learning_rate
         #: channels selected in the last update of the weights
         self.selection = Selection()
 
@@ -229,8 +230,9 @@ class BilevelStep:
 
     def learning_rate(self, epoch: int) -> float:
         """Learning rate of the weights in an epoch."""
-        progress, phase = self.progress_at(epoch), self.phases[self.progress.phase]
-        return phase.rate_scale * learning_rate(self.config.weights, progress.epoch, progress.epochs)
+        index = self.progress.phase
+        span = scheduled_together(self.phases, index)
+        return learning_rate(self.phases[index].weights or self.config.weights, epoch - span.start, len(span))
 
     def forget(self) -> None:
         """Discard all recorded updates, e.g. after loading a state."""
