@@ -74,7 +74,11 @@ class DartsRandom(Method):
         paper="Xue, Qin: Partial Connection Based on Channel Attention for Differentiable NAS, Table II",
         changes="the first quarter of the channels passes through the operations, always the same, no channel shuffle",
         cost="about a quarter of DARTS's memory in the operations",
-        defaults={"edge": {"selector": "first", "k": 4, "attention": False, "shuffle": False}},
+        defaults={
+            **Adarts.info.defaults,
+            "edge": {"selector": "first", "k": 4, "attention": False, "normalization": False, "shuffle": False},
+        },
+        spaces=Adarts.info.spaces,
         replay="run",
     )
 
