@@ -34,6 +34,9 @@ WRONG = {
     "search --edge.freeze --search.warmup-epochs 0": (
         "edge.freeze needs a warm-up to choose the channels; set search.warmup_epochs"
     ),
+    "search --method darts-random --edge.slots persistent": (
+        "edge: edge.slots 'persistent' requires edge.selector 'attention' and edge.mask_scope 'batch'"
+    ),
     "search --edge.shuffle true": "edge: edge.shuffle requires edge.selector 'first'",
     "search --scale smok": "unknown scale 'smok'; did you mean 'smoke'?",
     "search --method adart": "unknown method 'adart'; did you mean 'adarts'?",

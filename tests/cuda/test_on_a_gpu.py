@@ -28,7 +28,9 @@ DESIGNS = {
     "pc-darts": {"selector": "first", "k": 4, "attention": False, "normalization": True},
     "adarts": {"k": 4},
     "adarts-sample": {"k": 2, "mask_scope": "sample"},
+    "adarts-persistent": {"k": 4, "slots": "persistent"},
 }
+FROZEN = {"slots": "persistent", "freeze": True}
 STEPS = WARM_UP + 2
 
 
@@ -119,6 +121,16 @@ def test_a_captured_search_is_the_uncaptured_one(method: str, precision: str, de
     assert_same(captured, plain)
 
 
+def test_a_search_whose_channels_stay_is_captured_again_after_the_warm_up(device: torch.device) -> None:
+    captured, plain = (
+        tiny_search("adarts", device, edge=FROZEN, run={"capture": capture}) for capture in (True, False)
+    )
+    for epoch in (0, 1):
+        assert carry_out(captured, epoch, range(STEPS)) == carry_out(plain, epoch, range(STEPS))
+        assert captured.updates["weights"].recorded
+    assert_same(captured, plain)
+
+
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_a_captured_training_is_the_uncaptured_one(precision: str, device: torch.device) -> None:
     captured, plain = (tiny_training(device, capture=capture, precision=precision) for capture in (True, False))
@@ -147,7 +159,7 @@ def test_a_resumed_training_is_the_uninterrupted_one(device: torch.device) -> No
 
 
 def test_no_step_waits_for_the_gpu(device: torch.device) -> None:
-    for task in (tiny_search(device=device), tiny_training(device)):
+    for task in (tiny_search(device=device), tiny_search(device=device, edge=FROZEN), tiny_training(device)):
         carry_out(task, 1, range(STEPS))
         with nothing_waits():
             for step in range(3):

@@ -12,6 +12,8 @@ alone. Where the paper is silent or contradicts itself:
   followed by BatchNorm, and no BatchNorm in a cell has weights.
 * `selector="first"` is PC-DARTS: a slice, the concatenation, a channel shuffle, which `shuffle=False` leaves out.
   `"random"` does not shuffle.
+* `slots="persistent"`: a channel that stays selected keeps its slot among the inputs of the operations, and newcomers fill the
+  free ones, lowest channel into lowest slot. The slots follow the passes that the running average follows.
 * `freeze` keeps the channels: `"attention"` takes those of the running average once `end_warmup` is called, and the average
   stands still; `"random"` draws once.
 
@@ -54,6 +56,7 @@ class Design:
     auxiliary_skip: bool = False
     shuffle: bool | None = None
     freeze: bool = False
+    slots: str = "sorted"
 
 
 def norm(channels: int) -> nn.BatchNorm2d:
@@ -199,6 +202,13 @@ def select(scores: Tensor, num_selected: int) -> Tensor:
     return scores.topk(num_selected, dim=-1).indices.sort(dim=-1).values
 
 
+def keep_slots(slots: Tensor, chosen: Tensor) -> Tensor:
+    """The chosen channels, slot by slot: one that was there before stays, a free slot takes the next newcomer."""
+    newcomers = [channel for channel in chosen.tolist() if channel not in slots.tolist()]
+    kept = [channel if channel in chosen.tolist() else newcomers.pop(0) for channel in slots.tolist()]
+    return torch.tensor(kept, device=slots.device)
+
+
 def channel_shuffle(x_bchw: Tensor, groups: int) -> Tensor:
     b, c, h, w = x_bchw.shape
     return x_bchw.view(b, groups, c // groups, h, w).transpose(1, 2).reshape(b, c, h, w)
@@ -227,6 +237,9 @@ class MixedEdge(nn.Module):
         self.register_buffer("first", torch.arange(self.num_selected), persistent=False)
         self.slots: Tensor | None
         self.register_buffer("slots", self.draw() if design.freeze and design.selector == "random" else None)
+        self.persistent, self.frozen = design.slots == "persistent", False
+        if self.persistent:
+            self.slots = self.first.clone()
 
     def mixed(self, x_bshw: Tensor, weights_o: Tensor) -> Tensor:
         """Eq. 3; one weight more than there are operations is that of the auxiliary skip (DARTS-)."""
@@ -250,7 +263,8 @@ class MixedEdge(nn.Module):
         if self.selector == "random":
             return self.draw() if self.slots is None else self.slots
         assert scores is not None
-        return select(scores, self.num_selected)
+        chosen = select(scores, self.num_selected)
+        return keep_slots(self.slots, chosen) if self.persistent else chosen
 
     def forward(
         self, x_bchw: Tensor, scores: Tensor | None, weights_o: Tensor, given: Tensor | None
@@ -259,6 +273,8 @@ class MixedEdge(nn.Module):
         if self.attention is not None:
             x_bchw, scores = self.attention(x_bchw)
         index = self.choose(scores, given)
+        if self.persistent and self.training and not self.frozen:
+            self.slots.copy_(index)
         if self.k == 1:
             return self.mixed(x_bchw, weights_o), index
         if self.selector == "first":
@@ -360,9 +376,10 @@ class TextbookSupernet(nn.Module):
         auxiliary_skip: bool = False,
         shuffle: bool | None = None,
         freeze: bool = False,
+        slots: str = "sorted",
     ) -> None:
         super().__init__()
-        design = Design(selector, k, attention, attention_scope, mask_scope, auxiliary_skip, shuffle, freeze)
+        design = Design(selector, k, attention, attention_scope, mask_scope, auxiliary_skip, shuffle, freeze, slots)
         self.stem = Stem(in_channels, 3 * channels)
         self.kinds = ["reduction" if i in (cells // 3, 2 * cells // 3) else "normal" for i in range(cells)]
         self.cells = nn.ModuleList()
@@ -384,7 +401,7 @@ class TextbookSupernet(nn.Module):
     def end_warmup(self) -> None:
         """With `freeze`, attention selects the same channels from now on."""
         for module in self.modules():
-            if isinstance(module, ChannelAttention):
+            if isinstance(module, ChannelAttention | MixedEdge):
                 module.frozen = self.freeze
 
     def operation_weights(self, kind: str) -> Tensor:

@@ -11,7 +11,7 @@ from adarts.spaces import DARTS
 from adarts.supernet import Supernet
 
 NAMES = ["darts", "darts+attention", "pc_darts-k2", "random-k4", "adarts-k2", "adarts-k4", "adarts-node-k4"]
-NAMES += ["adarts-sample-k2", "adarts-node-sample-normalized", "random+attention", "drawn-once"]
+NAMES += ["adarts-sample-k2", "adarts-node-sample-normalized", "random+attention", "drawn-once", "persistent-k2"]
 
 
 def make(design: str, recompute: bool) -> Supernet:

@@ -40,11 +40,12 @@ def test_golden_sizes(k: int, weights: int, attention: int) -> None:
 
 @pytest.mark.parametrize("scope", ["edge", "node"])
 def test_state_dict_has_readable_names_and_round_trips(scope: str) -> None:
-    net, other = make(attention_scope=scope, normalization=True), make(attention_scope=scope, normalization=True)
+    net, other = (make(attention_scope=scope, normalization=True, slots="persistent") for _ in range(2))
     for parameter in other.parameters():
         torch.nn.init.normal_(parameter)
     state = net.state_dict()
     assert state["cells.1.edges.0_2.operations.sep_conv_5x5.depthwise2.weight"].shape == (4, 1, 5, 5)
+    assert state["cells.1.edges.0_2.slots"].tolist() == [0, 1, 2, 3]
     assert not any("sources" in name for name in state)
     other.load_state_dict(state)
     for name, tensor in other.state_dict().items():
@@ -62,6 +63,24 @@ def test_statistics_follow_a_batch_only_when_told() -> None:
     net(x)
     still = [name for name, buffer in net.named_buffers() if torch.equal(buffer, before[name])]
     assert not [name for name in still if "operations" in name or "attention" in name]
+
+
+def test_persistent_slots_follow_a_batch_only_when_told() -> None:
+    net, x = make(slots="persistent"), torch.randn(4, 3, 8, 8)
+
+    def slots() -> list[torch.Tensor]:
+        state = net.state_dict()
+        edges = [f"{source}_{target}" for source, target in DARTS.edges]
+        return [torch.stack([state[f"cells.{cell}.edges.{edge}.slots"] for edge in edges])[None] for cell in range(3)]
+
+    before = slots()
+    net(x, update_statistics=False)
+    assert all(torch.equal(*pair) for pair in zip(slots(), before, strict=True))
+    assert not all(torch.equal(*pair) for pair in zip(net.selection.cells, before, strict=True))
+    net(x)
+    assert all(torch.equal(*pair) for pair in zip(slots(), net.selection.cells, strict=True))
+    net.eval()(x + 1)
+    assert not all(torch.equal(*pair) for pair in zip(slots(), net.selection.cells, strict=True))
 
 
 def test_the_running_average_frees_the_choice_from_the_batch() -> None:

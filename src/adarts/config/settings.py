@@ -85,6 +85,9 @@ class EdgeDesign(Settings):
     shuffle: bool | None = None
     """Shuffle the channels of every node (PC-DARTS); only with the selector `first`. none: shuffle with `first`, not with
     another selector."""
+    slots: Literal["sorted", "persistent"] = "sorted"
+    """Order in which the channels chosen by attention enter the operations, whose weights belong to slots. sorted: ascending,
+    so one newcomer moves all channels behind it to other slots; persistent: a channel that stays chosen keeps its slot."""
     freeze: bool = False
     """Keep the same channels. The choice by attention stays as it is from the end of the warm-up on, by the average attention;
     a random choice is drawn once, at the start."""
@@ -107,6 +110,8 @@ class EdgeDesign(Settings):
             )
         if self.freeze and self.mask_scope == "sample":
             raise ValueError("edge.freeze requires edge.mask_scope 'batch'")
+        if self.slots == "persistent" and (self.selector, self.mask_scope) != ("attention", "batch"):
+            raise ValueError("edge.slots 'persistent' requires edge.selector 'attention' and edge.mask_scope 'batch'")
         if self.shuffle and self.selector != "first":
             raise ValueError("edge.shuffle requires edge.selector 'first'")
         return self

@@ -82,6 +82,8 @@ class SourceEdges(nn.Module):
         if self.attention is not None:
             attention_ebc = self.attention(x_bchw, plan.update_average).expand(self.num_edges, -1, -1)
         indices = self._indices(attention_ebc, plan, x_bchw.device) if given is None else given
+        if self.slots is not None and plan.update_average and self.design.slots == "persistent":
+            self.slots.copy_(indices[0])
         index_ebk = indices.transpose(0, 1)
         scale_ebk = attention_ebc
         if attention_ebc is not None and self.design.k > 1:
@@ -115,6 +117,8 @@ class SourceEdges(nn.Module):
     def _first_slots(self) -> Tensor | None:
         if self.design.selector == "random" and self.design.freeze:
             return select.top(torch.rand(self.num_edges, self.channels), self.design.k)
+        if self.design.slots == "persistent":
+            return torch.arange(self.selected).repeat(self.num_edges, 1)
         return None
 
     def _indices(self, attention_ebc: Tensor | None, plan: CellPlan, device: torch.device) -> Tensor:
@@ -125,9 +129,13 @@ class SourceEdges(nn.Module):
             return select.random(*size, plan.generator, device) if self.slots is None else self.slots[None]
         assert self.attention is not None and attention_ebc is not None  # guaranteed by the settings
         if plan.choose == "average":
-            return select.top(self.attention.average.expand(1, self.num_edges, -1), design.k)
-        score_sec = attention_ebc.detach().transpose(0, 1)
-        return select.top(score_sec if design.mask_scope == "sample" else score_sec.mean(0, keepdim=True), design.k)
+            score_sec = self.attention.average.expand(1, self.num_edges, -1)
+        else:
+            score_sec = attention_ebc.detach().transpose(0, 1)
+            if design.mask_scope == "batch":
+                score_sec = score_sec.mean(0, keepdim=True)
+        chosen_sek = select.top(score_sec, design.k)
+        return chosen_sek if self.slots is None else select.place(chosen_sek, self.slots)
 
     def _entering(self, x_bchw: Tensor, indices: Tensor, scale_ebk: Tensor | None) -> Tensor:
         """The input of the operations of some edges, (B, n, H, W)."""

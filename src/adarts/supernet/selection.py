@@ -11,7 +11,7 @@ from torch import Tensor
 
 @dataclass
 class Selection:
-    """The selected channels of one forward pass: for every cell, ascending indices (1 or batch, edge, C/k).
+    """The selected channels of one forward pass: for every cell, indices in the order of the slots (1 or batch, edge, C/k).
 
     The supernet records it. Give it to other passes to use the same channels in several passes of a step.
     """
@@ -39,3 +39,21 @@ def top(score_sec: Tensor, k: int) -> Tensor:
     The order is ascending so that a channel keeps its position when only the ranking among the selected channels changes.
     """
     return score_sec.topk(score_sec.shape[-1] // k, dim=-1).indices.sort(-1).values
+
+
+def place(chosen_sek: Tensor, slots_ek: Tensor) -> Tensor:
+    """Give every chosen channel a slot: a channel that is in a slot stays there, newcomers take the vacated slots in order.
+
+    Args:
+        chosen_sek: the chosen channels of every edge, ascending (1, E, C/k).
+        slots_ek: the channel that was in every slot, no channel twice (E, C/k).
+
+    Returns:
+        The chosen channels in the order of their slots (1, E, C/k).
+    """
+    same_seij = slots_ek[..., :, None] == chosen_sek[..., None, :]
+    stays, known = same_seij.any(-1), same_seij.any(-2)
+    # Sorting compacts the newcomers without reading back how many there are.
+    newcomers = chosen_sek.masked_fill(known, torch.iinfo(chosen_sek.dtype).max).sort(-1).values
+    vacancy = (~stays).cumsum(-1) - 1
+    return torch.where(stays, slots_ek, newcomers.gather(-1, vacancy.clamp(min=0)))
