@@ -12,9 +12,10 @@ import pytest
 
 from adarts.cli.main import main
 from adarts.errors import CheckpointError, ConfigError
-from adarts.report import write_report
+from adarts.report import content, curves, write_report
 from adarts.report.charts import Rule
 from adarts.report.curves import undecided_rule
+from adarts.report.reading import read_run
 from adarts.spaces import DARTS, SPACES, CellGenotype, Genotype, get_space, random_genotype
 
 VOID = {"meta"}
@@ -118,7 +119,7 @@ def test_reports_name_the_space(search_run, train_run) -> None:
     runs = [search_run("a", space="s1"), train_run(), train_run("new", epochs=0, finished=False)]
     (runs[2] / "genotype.json").unlink()
     source = Page(write_report(runs)).source
-    cells = [row.split("</td>")[5] for row in source.split("<tbody>")[1].split("</tbody>")[0].split("</tr>")[:3]]
+    cells = [row.split("</td>")[6] for row in source.split("<tbody>")[1].split("</tbody>")[0].split("</tr>")[:3]]
     assert [cell.removeprefix('<td class="figure">') for cell in cells] == ["s1", "darts", "–"]
 
 
@@ -338,3 +339,41 @@ def test_seeds_that_decided_are_counted(search_run) -> None:
     (runs[0] / "summary.json").write_text('{"verdict": {"word": 1}}')
     with pytest.raises(CheckpointError, match=r"summary.json is damaged: verdict.word"):
         write_report(runs[:1])
+
+
+def with_estimates(run: Path, accuracies: list[float], beyond: str | None = None) -> Path:
+    """Write estimates of the cells into a run folder, one an epoch."""
+    estimates = [{"cifar10": value, "estimated": True, "error": 0.18, "beyond": beyond} for value in accuracies]
+    path = run / "metrics.jsonl"
+    records = map(json.loads, path.read_text().splitlines())
+    path.write_text("".join(json.dumps({**r, "truth": e}) + "\n" for r, e in zip(records, estimates, strict=True)))
+    floors = [{"name": "random cells", "cifar10": {"n": 1000, "mean": 93.1, "sd": 0.54}}]
+    summary = json.loads((run / "summary.json").read_text()) | {"truth": estimates[-1], "floors": floors}
+    (run / "summary.json").write_text(json.dumps(summary))
+    return run
+
+
+def test_estimated_accuracies_and_what_they_are_held_against(search_run) -> None:
+    one = with_estimates(search_run(seed=0), [92.0, 93.0, 93.5])
+    text = Page(write_report([one])).text
+    for words in (
+        "Estimated accuracy, CIFAR-10",
+        "not trained; error of an estimate 0.18 points",
+        "CIFAR-10: estimated accuracy (%)",
+        "mean of random cells",
+        "random cells (n = 1,000)",
+        "93.10 ± 0.54 %",
+    ):
+        assert words in text
+    assert "True accuracy" not in text and "not to be trusted" not in text
+    other = with_estimates(search_run("other", seed=1), [92.0, 93.0, 94.5], beyond="five skips")
+    runs = [read_run(path) for path in (one, other)]
+    assert content.floors(runs)[0] == ("found by the search", "94.00 ± 0.71 %, worst 93.50 %")
+    assert content.notes(runs) == [
+        "Seed 1: The estimate of the found cells is not to be trusted, beyond its data: five skips."
+    ]
+    assert content.tiles(runs)[0].value == "94.00 ± 0.71 %"
+    third = read_run(with_estimates(search_run("third", method="darts"), [91.0, 92.0, 92.5]))
+    drawings = "".join(curves.common_charts([("A", runs), ("B", [third])], "search"))
+    assert "CIFAR-10: estimated accuracy (%): A 94.00, B 92.50" in drawings
+    assert "points below the best cell" not in drawings

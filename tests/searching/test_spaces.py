@@ -8,9 +8,10 @@ from adarts.errors import ConfigError
 from adarts.methods import get_method, list_methods
 from adarts.models import Network
 from adarts.searching import run_search, search_config
+from adarts.searching.monitors import truth
 from adarts.spaces import CellGenotype, Genotype, get_space
 from adarts.testing import at, carry_out
-from adarts.truth import truth_of
+from adarts.truth import estimate_of, truth_of
 from tiny import tiny_search
 
 METHODS = [info.name for info in list_methods()]
@@ -97,7 +98,18 @@ def test_every_epoch_says_what_the_cell_is_worth() -> None:
     assert "edge_margin" not in record, "no edge is left out there"
     other = tiny_search("darts", search=LOOP)
     other.go_to(0, 0)
-    assert "truth" not in other.end_epoch(0, {"loss": 1.0, "correct": 1.0, "images": 1.0})
+    record = other.end_epoch(0, {"loss": 1.0, "correct": 1.0, "images": 1.0})
+    estimate = estimate_of(Genotype.from_dict(record["genotype"]))
+    assert record["truth"]["estimated"] and record["truth"]["cifar10"] == estimate.cifar10
+    assert f"CIFAR-10: estimated accuracy {estimate.cifar10:.2f} %" in other.describe(record)
+
+
+def test_cells_without_an_estimate_are_not_judged() -> None:
+    pairs = (("sep_conv_3x3", 0), ("sep_conv_3x3", 1))
+    for node, known in ((pairs, True), (pairs[:1], False)):
+        cell = CellGenotype((pairs, pairs, pairs, node), (2, 3, 4, 5))
+        found = truth(Genotype({"normal": cell, "reduction": cell}))
+        assert (found is not None) == known
 
 
 def test_a_sample_that_leaves_nothing_moves_nothing_and_does_not_end_the_search() -> None:

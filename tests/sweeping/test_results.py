@@ -13,6 +13,7 @@ from adarts.report.numbers import Spread
 from adarts.sweeping.grid import Point
 from adarts.sweeping.pages import content, page, summary
 from adarts.sweeping.results import PointResult, SeedGroup, accuracies, groups
+from adarts.truth.judge import judge_of
 
 CONFIG = SearchConfig()
 MACHINE = dict.fromkeys(
@@ -85,14 +86,30 @@ def test_table_and_page() -> None:
     assert set("".join(rule)) == {"-"}
     assert rows[0] == ["adarts", "4", "3", "2.33 ± 1.53", "43.0 ± 3.0 %", "13.0 ± 3.6 s", "", "1 of 3"]
     assert rows[1] == ["darts", "1", "1", "8", "50.0 %", "60.0 s", "", "1 of 1"]
-    text = page("Title", OUTCOMES, found, FACTS)
+    text = page("Title", OUTCOMES, found, FACTS, {})
     assert summary(found) in text
     assert "the loss is nan \\| really" in text  # a bar would end the cell
+    assert "need no search" not in text
     assert summary([]) == "No point is finished."
 
 
+def test_accuracies_of_the_cells_stand_beside_their_worst_and_what_needs_no_search() -> None:
+    outcomes = [done("adarts", 4, seed, 1, **{"estimated.cifar10": 93.5 + seed}) for seed in range(3)]
+    outcomes.append(done("darts", 1, 0, 1))
+    found = groups(outcomes)
+    head, _, first, second = [[c.strip() for c in line.strip("|").split("|")] for line in summary(found).splitlines()]
+    assert head == ["method", "edge.k", "n", "skips normal", "estimated cifar10", "worst", "collapsed"]
+    assert first[4:6] == ["94.50 ± 1.00", "93.50"] and second[4:6] == ["", ""]
+    floors = {"darts": judge_of("darts").floors()}
+    text = " ".join(page("Title", outcomes, found, FACTS, floors).split())
+    assert "| darts | separable convolutions | 1,000 | 94.3" in text
+    written = json.loads(json.dumps(content(outcomes, found, FACTS, floors)))
+    assert written["groups"][0]["worst"] == {"estimated.cifar10": 93.5}
+    assert written["floors"]["darts"][0]["name"] == "random cells"
+
+
 def test_content_is_json_with_all_points() -> None:
-    read = json.loads(json.dumps(content(OUTCOMES, groups(OUTCOMES), FACTS), allow_nan=False))
+    read = json.loads(json.dumps(content(OUTCOMES, groups(OUTCOMES), FACTS, {}), allow_nan=False))
     assert [entry["state"] for entry in read["points"]] == [outcome.state for outcome in OUTCOMES]
     first, failed = read["points"][0], read["points"][5]
     assert first["folder"] == "points/adarts-edge.k=4-seed0"

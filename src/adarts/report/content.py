@@ -98,7 +98,36 @@ def _notes(run: RunRecord) -> list[str]:
             f"The search has collapsed: {skips[kind]} skip connections in the {kind} cell, more than {space.max_skips}. Such "
             "cells usually train worse. Try fewer epochs, more warm-up epochs or another seed."
         )
+    if beyond := (run.summary.get("truth") or {}).get("beyond"):
+        found.append(f"The estimate of the found cells is not to be trusted, beyond its data: {beyond}.")
     return found + [f"Data: {value}" for what, value in run.data_facts if what == "note"]
+
+
+def truths(runs: Runs) -> list[dict[str, Any]]:
+    """What is known about the found cells, or estimated, for every run that has it."""
+    return [truth for run in runs if (truth := run.summary.get("truth"))]
+
+
+def accuracy_of(runs: Runs) -> str | None:
+    """The true or estimated CIFAR-10 accuracy of the found cells over the seeds, formatted; None if it is unknown."""
+    known = [truth["cifar10"] for truth in truths(runs)]
+    return Spread.of(known).words("{:.2f}".format, " %") if known else None
+
+
+def word_of(run: RunRecord) -> str:
+    """`True` or `Estimated`."""
+    return "Estimated" if run.is_estimated else "True"
+
+
+def floors(runs: Runs) -> list[tuple[str, str]]:
+    """Rows of a table that holds the accuracy of the found cells against cells that need no search; empty if it is unknown."""
+    found = accuracy_of(runs)
+    if found is None:
+        return []
+    worst = min(truth["cifar10"] for truth in truths(runs))
+    rows = [(f"{name} (n = {spread.n:,})", spread.words("{:.2f}".format, " %")) for name, spread in runs[0].floors]
+    several = f", worst {worst:.2f} %" if len(truths(runs)) > 1 else ""
+    return [("found by the search", f"{found}{several}"), *rows]
 
 
 def skip_counts(run: RunRecord) -> dict[str, int]:
@@ -143,11 +172,13 @@ def tiles(runs: Runs) -> list[Tile]:
         found.append(("Parameters", over(runs, "parameters", count), exact("parameters")))
         found.append(("MACs", over(runs, "macs", count), "multiply-adds for one image"))
     else:
-        known = [(truth["cifar10"], truth["rank"]) for run in runs if (truth := run.summary.get("truth"))]
-        if known:
-            value = Spread.of(accuracy for accuracy, _ in known).words("{:.2f}".format, " %")
-            ranks = ", ".join(f"{rank:,}" for _, rank in known)
-            found.append(("True accuracy, CIFAR-10", value, f"rank {ranks} of all cells"))
+        if known := truths(runs):
+            if run.is_estimated:
+                detail = f"not trained; error of an estimate {known[0]['error']} points"
+            else:
+                ranks = ", ".join(f"{truth['rank']:,}" for truth in known)
+                detail = f"rank {ranks} of all cells"
+            found.append((f"{word_of(run)} accuracy, CIFAR-10", accuracy_of(runs), detail))
         if verdicts := [run.summary["verdict"] for run in runs if run.summary.get("verdict")]:
             words = Counter(verdict["word"] for verdict in verdicts)
             value = ", ".join(f"{times} {word}" if several else word for word, times in words.items())

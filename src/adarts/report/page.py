@@ -118,6 +118,10 @@ def _view(runs: Sequence[RunRecord], letter: str) -> dict[str, Any]:
         "cells": content.cells(runs),
         "charts": curves.chart_groups(runs),
         "tables": [
+            (
+                f"{content.word_of(run)} accuracy on CIFAR-10, held against cells that need no search",
+                content.floors(runs),
+            ),
             ("Data", [fact for fact in run.data_facts if fact[0] != "note"]),
             ("Costs and checks", [] if several else content.costs(run)),
         ],
@@ -146,7 +150,7 @@ def _comparison(groups: Sequence[tuple[str, Sequence[RunRecord]]], warns: bool) 
 
 
 def _row(runs: Sequence[RunRecord], letter: str) -> dict[str, Any]:
-    run, space = runs[0], runs[0].space
+    run, space, found = runs[0], runs[0].space, content.accuracy_of(runs)
     return {
         "letter": letter,
         "name": _capital(content.name_of(run)),
@@ -154,6 +158,7 @@ def _row(runs: Sequence[RunRecord], letter: str) -> dict[str, Any]:
             content.over(runs, "test_accuracy", "{:.2f}".format, 100, " %"),
             content.over(runs, "parameters", count),
             content.over(runs, "macs", count),
+            None if found is None else f"{content.word_of(run).lower()} {found}",
             content.skips_in_words(runs),
             str(run.num_epochs) if run.summary else f"{len(run.metrics)} of {run.num_epochs}",
             None if space is None else space.name,

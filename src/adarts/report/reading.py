@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
 
 from adarts.config.loading import read_config_file
 from adarts.config.settings import names_code
 from adarts.engine import GENOTYPE_FILE, Kind, Metrics
 from adarts.errors import CheckpointError, ConfigError, DataError
+from adarts.report.numbers import Spread
 from adarts.spaces import Genotype, Space, get_space
 
 
@@ -29,7 +30,27 @@ class _Loop(_Checked):
 
 class _Truth(_Checked):
     cifar10: FiniteFloat
-    rank: int
+    rank: int | None = None  # none for an estimate
+    estimated: bool = False
+    error: FiniteFloat = 0
+    beyond: str | None = None
+
+    @model_validator(mode="after")
+    def _has_rank(self) -> _Truth:
+        if self.rank is None and not self.estimated:
+            raise ValueError("the rank is missing")
+        return self
+
+
+class _Level(_Checked):
+    mean: FiniteFloat
+    sd: FiniteFloat | None
+    n: int
+
+
+class _Floor(_Checked):
+    name: str
+    cifar10: _Level
 
 
 class _Verdict(_Checked):
@@ -58,6 +79,7 @@ class _Summary(_Checked):
     supernet_parameters: int = 0
     macs: int = 0
     truth: _Truth | None = None
+    floors: list[_Floor] = []
     verdict: _Verdict | None = None
     data_fingerprint: str = ""
     data_facts: list[Annotated[list[str], Field(min_length=2, max_length=2)]] = []
@@ -115,6 +137,17 @@ class RunRecord:
     def data_facts(self) -> list[tuple[str, str]]:
         """Facts about the images as pairs of name and value; empty for an unfinished run."""
         return [(what, value) for what, value in self.summary.get("data_facts", [])]
+
+    @property
+    def is_estimated(self) -> bool:
+        """Whether the accuracies of a search's cells are estimates, and not known."""
+        return any((record.get("truth") or {}).get("estimated", False) for record in (*self.metrics, self.summary))
+
+    @property
+    def floors(self) -> list[tuple[str, Spread]]:
+        """What the search is held against: names of cells that need no search, with their CIFAR-10 accuracies in percent."""
+        levels = [(floor["name"], floor["cifar10"]) for floor in self.summary.get("floors", [])]
+        return [(name, Spread(level["n"], level["mean"], level["sd"])) for name, level in levels]
 
     def setting(self, section: str, name: str) -> Any:
         """A setting of the run; None if the configuration does not contain it."""

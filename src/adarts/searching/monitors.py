@@ -8,9 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from adarts.spaces import NASBENCH201, Genotype, Space
+from adarts.errors import DataError
+from adarts.spaces import Genotype, Space
 from adarts.supernet import Selection
-from adarts.truth import DATA_SETS, dataset_of, truth_of
+from adarts.truth import DATA_SETS, dataset_of
+from adarts.truth.judge import find_judge
 
 
 def monitor(
@@ -41,23 +43,25 @@ def monitor(
     return record
 
 
-def truth(genotype: Genotype) -> dict[str, float] | None:
-    """Test accuracies of NAS-Bench-201 cells after full training, with ranks and points below the best; else None."""
-    if genotype.space != NASBENCH201.name:
+def truth(genotype: Genotype) -> dict[str, Any] | None:
+    """What the judge of the space says of these cells, as plain data; None if nothing is known about them.
+
+    In NAS-Bench-201 test accuracies after full training with ranks and points below the best, in the DARTS space an estimate.
+    """
+    judge = find_judge(genotype.space)
+    if judge is None:
         return None
-    known = truth_of(genotype)
-    return {
-        "cifar10": known.cifar10.test,
-        "rank": known.cifar10.rank,
-        "regret": known.cifar10.regret,
-        "cifar100": known.cifar100.test,
-        "rank_cifar100": known.cifar100.rank,
-        "regret_cifar100": known.cifar100.regret,
-    }
+    try:
+        return judge.of(genotype).record()
+    except DataError:  # e.g. cells of FairDARTS, whose nodes may have any number of inputs
+        return None
 
 
-def truth_in_words(known: Mapping[str, float], data: str) -> str:
-    """One line with the true accuracy and rank on the data set of the search."""
+def truth_in_words(known: Mapping[str, Any], data: str) -> str:
+    """One line with the true accuracy and rank on the data set of the search, or with the estimated accuracy."""
+    if "estimated" in known:
+        beyond = "" if known["beyond"] is None else ", not to be trusted"
+        return f"{DATA_SETS['cifar10']}: estimated accuracy {known['cifar10']:.2f} %{beyond}"
     name = dataset_of(data)
     rank = known["rank" if name == "cifar10" else f"rank_{name}"]
     return f"{DATA_SETS[name]}: true accuracy {known[name]:.2f} %, rank {rank:,}"

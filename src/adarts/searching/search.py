@@ -25,6 +25,7 @@ from adarts.searching.verdict import Verdict, judge, unordered_cells
 from adarts.source_file import code_hashes, source_hash
 from adarts.spaces import Genotype, load_genotype
 from adarts.spaces.derivation import decided_edges, never_none
+from adarts.truth.judge import find_judge
 
 
 @dataclass(frozen=True)
@@ -168,6 +169,7 @@ def _write_results(run: RunFolder, task: SearchTask, genotype: Genotype) -> dict
     guessing = _guessing(task)
     verdict = _verdict(task, run.metrics.read(), guessing)
     initial = task.initial_genotype.to_dict()
+    known = find_judge(genotype.space)
     run.log(f"verdict: {verdict}")
     return run.finish(
         {
@@ -181,6 +183,7 @@ def _write_results(run: RunFolder, task: SearchTask, genotype: Genotype) -> dict
             "stopped": task.stopped,
             "skips": {kind: genotype.num_operations(kind, "skip_connect") for kind in genotype.cells},
             "truth": truth(genotype),
+            "floors": [] if known is None else [floor.record() for floor in known.floors()],
             "data_fingerprint": task.data.fingerprint,
             "data_facts": task.data.facts(),
             "initial_genotype_differs": unordered_cells(genotype.to_dict()) != unordered_cells(initial),

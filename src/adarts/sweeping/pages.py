@@ -4,19 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from itertools import chain
 from typing import Any
 
 from adarts.report.numbers import shown
 from adarts.sweeping.results import PointResult, SeedGroup
+from adarts.truth.floors import Floor
+
+Floors = Mapping[str, Sequence[Floor]]
+"""By space, cells that need no search, against which its searches are held."""
 
 
-def content(outcomes: Sequence[PointResult], found: Sequence[SeedGroup], facts: Mapping[str, Any]) -> dict[str, Any]:
+def content(
+    outcomes: Sequence[PointResult], found: Sequence[SeedGroup], facts: Mapping[str, Any], floors: Floors
+) -> dict[str, Any]:
     """The content of `sweep.json`.
 
     Args:
         outcomes: results of all points.
         found: results summarized over the seeds.
         facts: environment, slots, threads.
+        floors: the floors of the spaces.
     """
     points = [
         {
@@ -31,10 +39,14 @@ def content(outcomes: Sequence[PointResult], found: Sequence[SeedGroup], facts: 
         }
         for outcome in outcomes
     ]
-    return {"format": "adarts-sweep", "version": 1, **facts, "groups": list(map(asdict, found)), "points": points}
+    levels = {space: [floor.record() for floor in of_space] for space, of_space in floors.items()}
+    head = {"format": "adarts-sweep", "version": 1, **facts, "floors": levels}
+    return {**head, "groups": list(map(asdict, found)), "points": points}
 
 
-def page(title: str, outcomes: Sequence[PointResult], found: Sequence[SeedGroup], facts: Mapping[str, Any]) -> str:
+def page(
+    title: str, outcomes: Sequence[PointResult], found: Sequence[SeedGroup], facts: Mapping[str, Any], floors: Floors
+) -> str:
     """The content of `sweep.md`."""
     machine = facts["environment"]
     rows = [
@@ -52,10 +64,36 @@ Mean ± sample standard deviation over the seeds, after the last epoch. Accuraci
 images for the weights (train) and for the alphas (alphas), and measured after the epoch (supernet).
 
 {summary(found)}
-
+{_held_against(floors)}
 ## Points
 
 {_table(["point", "state", "figures"], rows)}
+"""
+
+
+def _held_against(floors: Floors) -> str:
+    """The section about cells that need no search; empty if no accuracies of cells are known."""
+    rows = [
+        [
+            space,
+            floor.name,
+            f"{one.spread.n:,}",
+            one.spread.words("{:.2f}".format),
+            f"{one.worst:.2f}",
+            f"{one.best:.2f}",
+        ]
+        for space, of_space in floors.items()
+        for floor in of_space
+        for one in [floor.accuracies["cifar10"]]
+    ]
+    if not rows:
+        return ""
+    return f"""
+## Cells that need no search
+
+What the searches must beat: accuracies on CIFAR-10 in percent, true in NAS-Bench-201, estimated in the DARTS space.
+
+{_table(["space", "cells", "n", "mean ± sd", "worst", "best"], rows)}
 """
 
 
@@ -63,16 +101,24 @@ def summary(found: Sequence[SeedGroup]) -> str:
     """The table of the groups, in Markdown and aligned for the terminal."""
     settings = list(dict.fromkeys(name for group in found for name in group.settings))
     figures = list(dict.fromkeys(name for group in found for name in group.figures))
+    judged = {name for group in found for name in group.worst}
+
+    def cells(group: SeedGroup, name: str) -> list[str]:
+        words = group.figures[name].words(*_form(name)) if name in group.figures else ""
+        worst = f"{group.worst[name]:.2f}" if name in group.worst else ""
+        return [words, worst] if name in judged else [words]
+
     rows = [
         [
             *(shown(group.settings[name]) for name in settings),
             str(len(group.seeds)),
-            *(group.figures[name].words(*_form(name)) if name in group.figures else "" for name in figures),
+            *chain.from_iterable(cells(group, name) for name in figures),
             f"{group.collapsed} of {len(group.seeds)}",
         ]
         for group in found
     ]
-    return _table([*settings, "n", *map(_heading, figures), "collapsed"], rows) if rows else "No point is finished."
+    heads = chain.from_iterable([_heading(name), "worst"] if name in judged else [_heading(name)] for name in figures)
+    return _table([*settings, "n", *heads, "collapsed"], rows) if rows else "No point is finished."
 
 
 def figures_in_words(figures: Mapping[str, float]) -> str:
@@ -85,6 +131,8 @@ def _form(name: str) -> tuple[Callable[[float], str], str]:
     """The format of a number, and its unit."""
     if name.endswith("_accuracy"):
         return lambda value: f"{100 * value:.1f}", " %"
+    if name.endswith(".cifar10"):
+        return "{:.2f}".format, ""
     if name == "seconds":
         return "{:.1f}".format, " s"
     return lambda value: f"{value:.2f}".removesuffix(".00"), ""

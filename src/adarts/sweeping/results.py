@@ -58,7 +58,10 @@ class PointResult:
             self.figures |= _by_kind("weight_free", {k: run.genotype.num_weight_free(k) for k in run.genotype.cells})
         self.figures |= {**accuracies(run.metrics[-1]), "seconds": run.summary["seconds"]}
         if known := run.summary.get("truth"):
-            self.figures |= {"true.cifar10": known["cifar10"], "true.rank": known["rank"]}
+            if "estimated" in known:
+                self.figures["estimated.cifar10"] = known["cifar10"]
+            else:
+                self.figures |= {"true.cifar10": known["cifar10"], "true.rank": known["rank"]}
         self.collapsed = run.summary["collapsed"]
 
 
@@ -71,12 +74,14 @@ class SeedGroup:
         seeds: seeds of the finished points.
         collapsed: number of collapsed searches.
         figures: spread of each figure over the seeds, by name.
+        worst: lowest true or estimated accuracy of the found cells over the seeds, by the name of the figure.
     """
 
     settings: Mapping[str, Any]
     seeds: Sequence[int]
     collapsed: int
     figures: Mapping[str, Spread]
+    worst: Mapping[str, float] = field(default_factory=dict)
 
 
 def accuracies(record: Mapping[str, Any]) -> dict[str, float]:
@@ -101,9 +106,11 @@ def groups(outcomes: Sequence[PointResult]) -> list[SeedGroup]:
 def _group(members: Sequence[PointResult]) -> SeedGroup:
     settings = {name: value for name, value in members[0].point.settings.items() if name != "seed"}
     names = dict.fromkeys(name for outcome in members for name in outcome.figures)
+    values = {name: [o.figures[name] for o in members if name in o.figures] for name in names}
     return SeedGroup(
         settings,
         [outcome.point.settings["seed"] for outcome in members],
         sum(outcome.collapsed for outcome in members),
-        {name: Spread.of([o.figures[name] for o in members if name in o.figures]) for name in names},
+        {name: Spread.of(values[name]) for name in names},
+        {name: min(values[name]) for name in names if name in ("true.cifar10", "estimated.cifar10")},
     )

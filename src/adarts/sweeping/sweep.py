@@ -34,6 +34,7 @@ from adarts.sweeping.pages import content, page, summary
 from adarts.sweeping.results import PointResult, groups
 from adarts.sweeping.slots import Job, Slots, usable_cores
 from adarts.sweeping.watch import Watch
+from adarts.truth.judge import find_judge
 
 _PARTS = ("points", "configs", "logs")
 _FILES = (
@@ -174,14 +175,16 @@ class _Sweep:
                 row.finish()
         found = groups(self.rows)
         facts = {"environment": self.environment, "slots": self.slots, "threads": self.threads}
-        whole = content(self.rows, found, facts)
+        searched = dict.fromkeys(row.point.config.space for row in self.rows if row.state == "finished")
+        floors = {space: judge.floors() for space in searched if (judge := find_judge(space))}
+        whole = content(self.rows, found, facts, floors)
         write_atomically(self.folder / "sweep.json", to_json(whole))
         data, spaces, scales = (
             ", ".join(dict.fromkeys(getattr(point.config, name) for point in self.points))
             for name in ("data", "space", "scale")
         )
         title = f"Sweep on {data}, space {spaces}, scale {scales}"
-        write_atomically(self.folder / "sweep.md", page(title, self.rows, found, facts).encode())
+        write_atomically(self.folder / "sweep.md", page(title, self.rows, found, facts, floors).encode())
         self.console.print(f"\n{summary(found)}\n")
         return SweepResult(self.folder, whole)
 

@@ -7,8 +7,9 @@ random cells and against cells of separable convolutions only.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -66,6 +67,13 @@ class Floor:
 
     name: str
     accuracies: Mapping[str, Accuracy]
+
+    def record(self) -> dict[str, Any]:
+        """The floor as plain data: its name, and spread, worst and best by data set."""
+        found = self.accuracies.items()
+        return {"name": self.name} | {
+            dataset: {**asdict(one.spread), "worst": one.worst, "best": one.best} for dataset, one in found
+        }
 
 
 @cache

@@ -147,12 +147,18 @@ class Estimated(Judge):
 _JUDGES: dict[str, type[Judge]] = {NASBENCH201.name: Known, **dict.fromkeys(estimate.SPACES, Estimated)}
 
 
+def find_judge(space: str) -> Judge | None:
+    """The judge of a space by name; None if nothing is known about its cells."""
+    return _JUDGES[space](space) if space in _JUDGES else None
+
+
 def judge_of(space: str) -> Judge:
-    """The judge of a space by name.
+    """Like :func:`find_judge`, but raise an error if there is no judge.
 
     Raises:
         ConfigError: nothing is known about cells of this space.
     """
-    if space not in _JUDGES:
+    judge = find_judge(space)
+    if judge is None:
         raise ConfigError(f"nothing is known about cells of the space '{space[:60]}', only of {', '.join(_JUDGES)}")
-    return _JUDGES[space](space)
+    return judge
