@@ -51,6 +51,7 @@ Notes:
 - `dr-nas` is published with 36 channels and 20 cells.
 - `robust-darts` also measures an eigenvalue every second epoch. `darts-pt` also measures the supernet once for every operation
   that it decides about. Neither is part of a step.
+- `snas` was measured before it had drop path.
 
 ## What fewer active operations save
 

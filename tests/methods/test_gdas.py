@@ -1,7 +1,12 @@
 """GDAS: what is drawn, what is computed of it, and which gradient it gives."""
 
+from dataclasses import replace
+from functools import partial
+
 import pytest
 import torch
+from textbook201 import EDGES_201, OPERATIONS_201, MixedEdge201, TextbookSupernet201
+from torch import Tensor
 
 from adarts.errors import NotFiniteError
 from adarts.methods import Progress
@@ -56,6 +61,42 @@ def test_the_gradient_of_a_pass_is_that_of_the_softmax_times_what_comes_from_the
         assert not g_eo[~active_eo].any()
         computed = active_eo[:, 1:].any(-1)  # an edge that has drawn `none` computes nothing
         assert mine[computed].ne(0).all() and not mine[~computed].any()
+
+
+def test_in_nasbench201_the_other_operations_count_as_ones() -> None:
+    """The oracle computes a node as the public code does: h_k o_k(x) for the sampled operation, plus all other h."""
+    task = tiny_search("gdas", space="nasbench201")
+    net = task.supernet.double()
+    x_bchw, _ = task.batch("alphas")
+    x_bchw = x_bchw.double()
+    torch.manual_seed(2)  # the third edge draws `none`
+    arch_weights = task.method.arch_weights(task, "alphas", *task.batch("alphas"))
+    assert arch_weights.constants and arch_weights.active is not None
+    hard_eo, chosen_eo = arch_weights.operations["normal"], arch_weights.active["normal"]
+    logits = net(x_bchw, arch_weights=arch_weights, update_statistics=False)
+
+    textbook = TextbookSupernet201(8, 3, 10, in_channels=1, selector="all", k=1, attention=False).double()
+    textbook.load_state_dict(net.state_dict())
+    for cell in textbook.cells:
+        for edge, (source, target) in enumerate(EDGES_201):
+            mixed = cell.edges[f"{source}_{target}"]
+            mixed.mixed = partial(public_edge, mixed, chosen_eo[edge])
+    direction = torch.randn_like(logits)
+    expected = textbook(x_bchw, weights=hard_eo)
+    torch.testing.assert_close(logits, expected, rtol=1e-9, atol=1e-9)
+    alphas = net.alphas["normal"]
+    ours, theirs = (torch.autograd.grad(y, alphas, direction, retain_graph=True)[0] for y in (logits, expected))
+    torch.testing.assert_close(ours, theirs, rtol=1e-7, atol=1e-12)
+    plain = net(x_bchw, arch_weights=replace(arch_weights, constants=False), update_statistics=False)
+    other = torch.autograd.grad(plain, alphas, direction)[0]
+    assert torch.equal(plain, logits)
+    assert chosen_eo[2, 0] and ours[2].ne(0).all() and not other[2].any()
+
+
+def public_edge(mixed: MixedEdge201, chosen_o: Tensor, x_bshw: Tensor, weights_o: Tensor) -> Tensor:
+    names = zip(OPERATIONS_201, weights_o.unbind(), chosen_o.tolist(), strict=True)
+    results = {"none": torch.zeros_like, **mixed.operations}
+    return sum((w * results[name](x_bshw) if chosen else w.expand_as(x_bshw)) for name, w, chosen in names)
 
 
 def test_only_the_drawn_operation_of_an_edge_moves() -> None:

@@ -8,6 +8,8 @@ import torch
 from adarts.methods import Progress
 from adarts.methods.snas import Snas, price, prices
 from adarts.spaces import DARTS
+from adarts.supernet.edges import node_sum
+from adarts.supernet.plan import CellPlan
 from tiny import tiny_search
 
 
@@ -94,3 +96,35 @@ def test_the_price_reaches_the_alphas_and_makes_the_cells_cheaper() -> None:
         return sum(price(weights[kind], table).item() for kind, table in prices(task.supernet, (16, 16)).items())
 
     assert paid(10.0) < 0.9 * paid(0.0)
+
+
+@pytest.mark.parametrize("edge", [{}, {"selector": "attention", "k": 4, "attention": True}], ids=["all", "partial"])
+def test_drop_path_leaves_out_whole_edges_of_single_images(edge: dict[str, object]) -> None:
+    """With linear operations, the output of an edge is either 0 or 1 / 0.7 times what it is without drop path."""
+    net = tiny_search("snas", edge=edge).supernet.train()
+    source, seen = net.cells[0].sources[1], []
+    x_bchw = torch.randn(64, 8, 6, 6)
+    weight_eo = torch.full((source.num_edges, 8), 0.125)
+    groups = net._groups("normal", None)
+    for drop_path in (0.0, 0.3, 0.3):
+        torch.manual_seed(len(seen) // 2)
+        addends, _ = source(x_bchw, weight_eo, None, None, 1, CellPlan(groups, drop_path=drop_path))
+        seen.append(torch.stack([node_sum([addend]) for addend in addends]))
+    whole, once, again = seen
+    kept_eb = once.flatten(2).any(2)
+    factor_eb = kept_eb / 0.7
+    torch.testing.assert_close(once, whole * factor_eb[:, :, None, None, None], rtol=1e-5, atol=1e-6)
+    assert 0.6 < kept_eb.float().mean() < 0.8 and not torch.equal(kept_eb[0], kept_eb[1])
+    assert not torch.equal(once, again)
+
+
+def test_drop_path_is_for_training_and_recomputation_draws_the_same() -> None:
+    task, other = tiny_search("snas"), tiny_search("snas", supernet={"channels": 8, "cells": 3, "recompute": True})
+    assert task.method.arch_weights(task, "both", *task.batch("both")).drop_path == 0.3
+    assert task.method.expected_arch_weights(task).drop_path == 0
+    for search in (task, other):
+        search.step(1, 0)
+    assert all(torch.equal(*pair) for pair in zip(task.supernet.parameters(), other.supernet.parameters(), strict=True))
+    without = tiny_search("snas", options={"drop_path": 0.0})
+    without.step(1, 0)
+    assert not torch.equal(without.supernet.stem.conv.weight, task.supernet.stem.conv.weight)

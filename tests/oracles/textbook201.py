@@ -94,7 +94,13 @@ class TextbookSupernet201(nn.Module):
     """Attention modules belong to the edges here."""
 
     def __init__(
-        self, channels: int, cells: int, num_classes: int, normalization: bool = False, **design: object
+        self,
+        channels: int,
+        cells: int,
+        num_classes: int,
+        normalization: bool = False,
+        in_channels: int = 3,
+        **design: object,
     ) -> None:
         super().__init__()
         from textbook import ChannelAttention
@@ -105,7 +111,7 @@ class TextbookSupernet201(nn.Module):
         def attention_of(width: int) -> nn.Module | None:
             return ChannelAttention(width, width // made.k, made.mask_scope) if made.attention else None
 
-        self.stem = Stem(3, channels)
+        self.stem = Stem(in_channels, channels)
         self.cells, self.reductions = nn.ModuleList(), nn.ModuleDict()
         for index in range(cells):
             if index in (cells // 3, 2 * cells // 3):
@@ -119,8 +125,13 @@ class TextbookSupernet201(nn.Module):
         if normalization:
             self.betas["normal"] = nn.Parameter(torch.randn(6))
 
-    def forward(self, x_bchw: Tensor, selection: dict[tuple[int, int], Tensor] | None = None) -> Tensor:
-        weights_eo = self.alphas["normal"].softmax(-1)
+    def forward(
+        self,
+        x_bchw: Tensor,
+        selection: dict[tuple[int, int], Tensor] | None = None,
+        weights: Tensor | None = None,
+    ) -> Tensor:
+        weights_eo = self.alphas["normal"].softmax(-1) if weights is None else weights
         edge_e = None
         if "normal" in self.betas:
             edge_e = torch.cat([part.softmax(0) for part in self.betas["normal"].split([1, 2, 3])])

@@ -56,7 +56,7 @@ def normalized_sum(
         bias, bias_n = bias_n, None  # added with the first map
         if norm is None:
             y = z if gain_n is None else z * gain_n.to(z.dtype)[:, None, None]
-            y = y if bias is None else y + bias[:, None, None]
+            y = y if bias is None else y + bias.to(y.dtype)[:, None, None]
         else:
             # torch 2.14's CPU backward misreads a non-contiguous weight if the input is channels last.
             weight = None if gain_n is None else gain_n.contiguous()

@@ -313,13 +313,19 @@ class Method:
         """All weights for the next pass of an update on these images and labels."""
         progress, sample = search.progress, partial(self.sample, progress=search.progress)
         auxiliary, skip_dropout = self.auxiliary(progress), self.skip_dropout(progress)
-        return self._put_together(search.supernet, sample, auxiliary=auxiliary, skip_dropout=skip_dropout)
+        return self._put_together(search.supernet, sample, auxiliary, skip_dropout)
 
     def expected_arch_weights(self, search: Search) -> ArchWeights:
         """All weights without sampling or perturbation; used to validate the supernet."""
-        return self._put_together(search.supernet, self.expected, auxiliary=self.auxiliary(search.progress))
+        return self._put_together(search.supernet, self.expected, self.auxiliary(search.progress))
 
-    def _put_together(self, net: Supernet, weigh: Callable[[Tensor, Tensor], Weighed], **more: float) -> ArchWeights:
+    def _put_together(
+        self,
+        net: Supernet,
+        weigh: Callable[[Tensor, Tensor], Weighed],
+        auxiliary: float,
+        skip_dropout: float = 0.0,
+    ) -> ArchWeights:
         weights: dict[str, Tensor] = {}
         computed: dict[str, Tensor] = {}
         for kind, active_eo in net.active.items():
@@ -328,10 +334,10 @@ class Method:
             weights[kind] = self._table(weights_eo, active_eo)
             if limits:
                 computed[kind] = self._table(limits[0], active_eo)
-        for hook, value in more.items():
+        for hook, value in {"auxiliary": auxiliary, "skip_dropout": skip_dropout}.items():
             if not isinstance(value, float | int):
                 raise self._wrong(f"{hook} must return", "a number", value)
-        return ArchWeights(weights, self.edge_weights(net), computed or None, **more)
+        return ArchWeights(weights, self.edge_weights(net), computed or None, auxiliary, skip_dropout)
 
     def penalty_of(self, search: Search, arch_weights: ArchWeights) -> Tensor | None:
         """:meth:`penalty` of a pass."""

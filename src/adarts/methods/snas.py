@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
-from pydantic import NonNegativeFloat, PositiveFloat
+from pydantic import Field, NonNegativeFloat, PositiveFloat
 from torch import Tensor
 
 from adarts.config.settings import Settings
-from adarts.methods.base import Method, MethodInfo, Progress, Search
+from adarts.methods.base import Method, MethodInfo, Progress, Purpose, Search
 from adarts.methods.gumbel import gumbel_softmax
 from adarts.methods.registry import register
 from adarts.models import operation_cost
 from adarts.seeding import generator
 from adarts.spaces import decided_edges
-from adarts.supernet import Supernet
+from adarts.supernet import ArchWeights, Supernet
 
 
 @register
@@ -28,8 +30,9 @@ class Snas(Method):
 
     size, MACs and access (numbers read and written) are sums over an edge's operations, weighted by Z; values below 1 count as
     1. lambda falls linearly from 1 to 0.03, which it would reach after the last epoch. The alphas are initialized from N(1,
-    0.01^2). Weights and alphas learn from the same batches of all training images. Every edge keeps its best operation, which
-    may be `none`.
+    0.01^2). Weights and alphas learn from the same batches of all training images. In training, every edge of every cell is left
+    out for an image with probability `drop_path`; what remains is divided by 1 - `drop_path`. In the derived cell, every edge has
+    its best operation, which may be `none`.
     """
 
     info = MethodInfo(
@@ -62,6 +65,8 @@ class Snas(Method):
         """lambda in the first epoch."""
         last_temperature: PositiveFloat = 0.03
         """lambda after the last epoch."""
+        drop_path: float = Field(default=0.3, ge=0, lt=1)
+        """Probability that an edge of the supernet is left out for an image; the same in all epochs."""
 
     options: Options
     single_level = True
@@ -83,6 +88,9 @@ class Snas(Method):
 
     def sample(self, alpha_eo: Tensor, active_eo: Tensor, progress: Progress) -> Tensor:
         return gumbel_softmax(alpha_eo, active_eo, self.temperature(progress))
+
+    def arch_weights(self, search: Search, purpose: Purpose, x_bchw: Tensor, y_b: Tensor) -> ArchWeights:
+        return replace(super().arch_weights(search, purpose, x_bchw, y_b), drop_path=self.options.drop_path)
 
     def penalty(self, alpha_eo: Tensor, active_eo: Tensor, weights_eo: Tensor, progress: Progress) -> Tensor:
         kinds = zip(weights_eo.chunk(len(self._prices)), self._prices, strict=True)

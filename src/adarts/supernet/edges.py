@@ -96,8 +96,11 @@ class SourceEdges(nn.Module):
         for group in plan.groups[source]:
             edges = slice(group.start, group.stop)
             entering = self._entering(x_bchw, indices[:, edges], None if scale_ebk is None else scale_ebk[edges])
-            mixed = self._mix(entering, gain_eo[edges], auxiliary_e[edges], group, plan.skip_dropout)
+            mixed = self._mix(entering, gain_eo[edges], auxiliary_e[edges], group, plan)
             results += mixed.split(self.selected, 1)
+        kept_eb = self._kept(x_bchw, plan.drop_path)
+        if kept_eb is not None:
+            results = [y_bchw * kept_b[:, None, None, None] for y_bchw, kept_b in zip(results, kept_eb, strict=True)]
         if self.design.k == 1:
             return list(results), indices
 
@@ -107,6 +110,8 @@ class SourceEdges(nn.Module):
         if attention_ebc is not None:
             gate_ebc = gate_ebc * attention_ebc
         gate_ebc = gate_ebc * beta_e[:, None, None]
+        if kept_eb is not None:
+            gate_ebc = gate_ebc * kept_eb[:, :, None]
         # Attention is positive, so scaling (eq. 8) commutes with max pooling, which is therefore done once for all edges.
         bypass = x_bchw if self.stride == 1 else F.max_pool2d(x_bchw, 2, 2, ceil_mode=True)
         gates = gate_ebc.unbind()
@@ -146,23 +151,36 @@ class SourceEdges(nn.Module):
         copies = torch.cat([x_bchw] * num_edges, 1) if num_edges > 1 else x_bchw  # keeps channels last, unlike `repeat`
         return copies if scale_bn is None else copies * scale_bn.to(copies.dtype)[:, :, None, None]
 
-    def _mix(self, x_bnhw: Tensor, gain_eo: Tensor, auxiliary_e: Tensor, group: Group, skip_dropout: float) -> Tensor:
+    def _kept(self, x_bchw: Tensor, drop_path: float) -> Tensor | None:
+        """The factor of every edge for every image (E, B) by drop path, or None without it."""
+        if not (self.training and drop_path > 0):
+            return None
+        kept_eb = torch.rand(self.num_edges, len(x_bchw), device=x_bchw.device) >= drop_path
+        return kept_eb.to(x_bchw.dtype) / (1 - drop_path)
+
+    def _mix(self, x_bnhw: Tensor, gain_eo: Tensor, auxiliary_e: Tensor, group: Group, plan: CellPlan) -> Tensor:
         """Sum of the active operations, each with its weight: eq. (3) for a group of edges."""
         names = [self.operation_names[index] for index in group.operations]
         operations = [self.operations[name] for name in names if name != "none"]
         rows = None if group.stop - group.start == self.num_edges else slice(group.start, group.stop)
-        features = Features(x_bnhw, self.stride, operations, rows, skip_dropout)
+        features = Features(x_bnhw, self.stride, operations, rows, plan.skip_dropout)
         # `unbind` instead of indexing: the gradients of the rows are then stacked once, instead of added one by one.
         gain_on = gain_eo.repeat_interleave(self.selected, 0).t().contiguous().unbind()
         gains = [gain_on[index] for index, name in zip(group.operations, names, strict=True) if name != "none"]
         if self.auxiliary is not None:
             operations.append(self.auxiliary)
             gains.append(auxiliary_e.repeat_interleave(self.selected, 0))
+        constant_n = None
+        if plan.constants:
+            others = [gain for index, gain in enumerate(gain_on) if index not in group.operations]
+            constant_n = torch.stack(others).sum(0) if others else None
         if not operations:
             size = (math.ceil(side / self.stride) for side in x_bnhw.shape[2:])
-            return x_bnhw.new_zeros(*x_bnhw.shape[:2], *size).contiguous(memory_format=torch.channels_last)
+            nothing = x_bnhw.new_zeros(*x_bnhw.shape[:2], *size).contiguous(memory_format=torch.channels_last)
+            return nothing if constant_n is None else nothing + constant_n.to(nothing.dtype)[:, None, None]
         results = [operation(features) for operation in operations]
-        return kernels.normalized_sum([(z, gain, norm) for (z, norm), gain in zip(results, gains, strict=True)])
+        maps = [(z, gain, norm) for (z, norm), gain in zip(results, gains, strict=True)]
+        return kernels.normalized_sum(maps, constant_n)
 
 
 #: contribution of an edge to its target: a feature map, or its parts with partial connection

@@ -176,6 +176,8 @@ class Supernet(nn.Module):
                 generator,
                 arch_weights.auxiliary,
                 arch_weights.skip_dropout,
+                arch_weights.drop_path,
+                arch_weights.constants,
             )
             for kind in self.space.cell_kinds
         }

@@ -31,6 +31,10 @@ class ArchWeights:
             ones. None computes all active ones.
         auxiliary: weight of the auxiliary skip connection on every edge (DARTS-), if the edge design has one.
         skip_dropout: dropout rate of the elements of a `skip_connect` of stride 1 in training (P-DARTS).
+        drop_path: probability in training that an edge contributes nothing for an image (SNAS). What remains is divided by the
+            probability of remaining. Drawn from torch's generator for every edge, cell, image and pass.
+        constants: an operation that is not computed adds its weight to all elements, as if its output were 1 (GDAS). Its weight
+            should be 0, so that it only matters for the gradient.
     """
 
     operations: Mapping[str, Tensor]
@@ -38,6 +42,8 @@ class ArchWeights:
     active: Mapping[str, Tensor] | None = None
     auxiliary: float = 0.0
     skip_dropout: float = 0.0
+    drop_path: float = 0.0
+    constants: bool = False
 
 
 class Group(NamedTuple):
@@ -85,8 +91,7 @@ class CellPlan:
         choose: source of the attention that selects channels.
         update_average: update the running averages of the attention with this batch.
         generator: random numbers for the selector `random`.
-        auxiliary: as in :class:`ArchWeights`.
-        skip_dropout: as in :class:`ArchWeights`.
+        auxiliary, skip_dropout, drop_path, constants: as in :class:`ArchWeights`.
     """
 
     groups: Plan
@@ -95,6 +100,8 @@ class CellPlan:
     generator: torch.Generator | None = None
     auxiliary: float = 0.0
     skip_dropout: float = 0.0
+    drop_path: float = 0.0
+    constants: bool = False
 
 
 def masked_softmax(alpha_eo: Tensor, active_eo: Tensor) -> Tensor:

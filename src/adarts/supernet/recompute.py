@@ -42,7 +42,7 @@ def recomputed(cell: SearchCell, *arguments: Any) -> tuple[Tensor, Tensor]:
         return functional_call(cell, state, (*inputs, chosen, plan), tie_weights=False)  # type: ignore[no-any-return]
 
     # The channels are not drawn again; all other random numbers come from torch's own generator.
-    draws = plan.skip_dropout > 0 or cell.space.draws
+    draws = plan.skip_dropout > 0 or plan.drop_path > 0 or cell.space.draws
     return checkpoint(run, *inputs, use_reentrant=False, preserve_rng_state=draws)
 
 

@@ -177,7 +177,7 @@ class MethodContract:
             found: list[Tensor] = []
             for purpose in search.method.order(search.progress):
                 weights = search.method.arch_weights(search, purpose, x_bchw, y_b)
-                figures = torch.tensor([weights.auxiliary, weights.skip_dropout])
+                figures = torch.tensor([weights.auxiliary, weights.skip_dropout, weights.drop_path])
                 penalty = search.method.penalty_of(search, weights)
                 found += [*weights.operations.values(), figures, torch.zeros(()) if penalty is None else penalty]
             return found
@@ -248,7 +248,7 @@ class MethodContract:
         x_bchw = x_bchw.double()
         torch.manual_seed(0)
         arch_weights = search.method.arch_weights(search, "alphas", x_bchw, y_b)
-        arch_weights = replace(arch_weights, skip_dropout=0.0)  # what is drawn, no oracle can know
+        arch_weights = replace(arch_weights, skip_dropout=0.0, drop_path=0.0)  # what is drawn, no oracle can know
         logits = net(x_bchw, arch_weights=arch_weights, update_statistics=False)
         expected = self.oracle(search, x_bchw, arch_weights)
         torch.testing.assert_close(logits, expected, rtol=1e-9, atol=1e-9)
