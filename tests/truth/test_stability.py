@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 from made_sweep import CONV, HALF, SKIP, make_sweep
 
-from adarts.errors import CheckpointError, DataError
+from adarts import zoo
+from adarts.errors import CheckpointError, ConfigError, DataError
 from adarts.report.numbers import Spread
-from adarts.spaces import DARTS, Genotype, random_genotype
-from adarts.truth import lookup
+from adarts.spaces import DARTS, Genotype, get_space, random_genotype
+from adarts.truth import estimate_of, lookup
+from adarts.truth.judge import judge_of
 from adarts.truth.stability import Found, equal_edges, group, stability
 
 
@@ -43,12 +45,39 @@ def test_stability_of_a_sweep(finished_search: Path, tmp_path: Path) -> None:
     assert adarts.equal_edges == 0.5
     assert adarts.channels is not None and adarts.channels.n == 2
     assert result.dataset == "cifar10"  # the data is digits
-    assert result.anything["cifar10"].spread.n == 15_625
+    assert result.judge.floors()[0].accuracies["cifar10"].spread.n == 15_625
     written = json.loads((sweep / "stability.json").read_text())
     assert written["groups"][1]["found"][0]["arch"] == CONV
-    assert written["all_cells"]["cifar100"]["best"] == 73.5133
+    assert written["accuracies"] == "true test accuracy, 200 epochs"
+    assert written["floors"][0]["cifar100"]["best"] == 73.5133
     drawing = (sweep / "stability.svg").read_text()
     assert "adarts: " in drawing and f"darts: {lookup(CONV).cifar10.test:.2f}<" in drawing
+
+
+def test_a_sweep_in_the_darts_space(finished_search: Path, tmp_path: Path) -> None:
+    drawn = [random_genotype(DARTS, seed) for seed in range(3)]
+    cells = dict(zip(("adarts-0", "darts-1", "adarts-2"), drawn, strict=True))
+    sweep = make_sweep(tmp_path, finished_search, cells | {"fair-3": zoo.get("FairDARTS_a").genotype})
+    result = stability(sweep)
+    adarts, darts = result.groups
+    estimates = [estimate_of(genotype).cifar10 for genotype in drawn]
+    assert adarts.accuracies["cifar10"].spread == Spread.of([estimates[0], estimates[2]])
+    assert darts.accuracies["cifar10"].worst == estimates[1]
+    assert adarts.without_none == {}
+    same = [set(drawn[0].by_edge(kind).items()) & set(drawn[2].by_edge(kind).items()) for kind in drawn[0].cells]
+    assert adarts.equal_edges == sum(map(len, same)) / 16
+    assert result.left_out == ["method fair, seed 3: no estimate: the normal cell needs 4 nodes, all of them outputs"]
+    written = json.loads((sweep / "stability.json").read_text())
+    assert written["accuracies"].startswith("estimated")
+    assert [floor["name"] for floor in written["floors"]][-1] == "published cells"
+    assert "Estimated accuracy on CIFAR-10" in (sweep / "stability.svg").read_text()
+
+
+@pytest.mark.parametrize(("space", "share"), [("nasbench201", 1 / 5), ("darts", (2 + 4 / 3 + 1 + 4 / 5) / 8 / 7)])
+def test_two_random_cells_agree_by_chance(space: str, share: float) -> None:
+    assert judge_of(space).equal_edges == pytest.approx(share)
+    cells = [random_genotype(get_space(space), seed).to_text() for seed in range(40)]
+    assert equal_edges(cells) == pytest.approx(share, abs=0.02)
 
 
 def test_what_none_costs(finished_search: Path, tmp_path: Path) -> None:
@@ -73,8 +102,17 @@ def test_what_none_costs(finished_search: Path, tmp_path: Path) -> None:
 def test_what_is_no_sweep_of_the_space(finished_search: Path, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"has no sweep\.json"):
         stability(tmp_path)
-    sweep = make_sweep(tmp_path / "other", finished_search, {"darts-0": random_genotype(DARTS, 0)})
-    with pytest.raises(DataError, match="no search in the space 'nasbench201' is finished"):
+    cells = {"fair-0": zoo.get("FairDARTS_a").genotype}
+    with pytest.raises(
+        DataError, match="no finished search whose cells can be judged; method fair, seed 0: no estimate"
+    ):
+        stability(make_sweep(tmp_path / "fair", finished_search, cells))
+    cells = {"darts-0": random_genotype(DARTS, 0), "darts-1": Genotype.from_text(SKIP)}
+    with pytest.raises(ConfigError, match="searches in the spaces darts, nasbench201"):
+        stability(make_sweep(tmp_path / "both", finished_search, cells))
+    (tmp_path / "none").mkdir()
+    sweep = make_sweep(tmp_path / "none", finished_search, {})
+    with pytest.raises(DataError, match="none is in a space whose cells have"):
         stability(sweep)
     for damaged in ("[]", "{}", '{"format": "adarts-sweep", "points": [1]}', "nonsense"):
         (sweep / "sweep.json").write_text(damaged)

@@ -14,6 +14,7 @@ from adarts import zoo
 from adarts.cli.main import main
 from adarts.spaces import Genotype, get_space, random_genotype
 from adarts.truth import truth_of
+from adarts.truth.judge import judge_of
 
 
 def words_of(text: str) -> list[list[str]]:
@@ -71,13 +72,13 @@ def test_cells_of_the_darts_space(tmp_path: Path, capsys: pytest.CaptureFixture[
     file = tmp_path / "cell.json"
     file.write_text(random_genotype(get_space("s2"), 0).to_json())
     text = zoo.get("PC_DARTS_cifar").genotype.to_text()
-    words = ["ADARTS_V1", str(file), text, "CARS_Lat_A", SKIP]
+    words = [str(file), text, "CARS_Lat_A", SKIP]
     assert main(["truth", *words]) == 0
     lines = words_of(capsys.readouterr().out)
     assert [[word] for word in words] == [line for line in lines if line[0] in words]
     found = [line[1] for line in lines if line[0] == "estimated validation accuracy, 98 epochs"]
-    assert len(found) == 4 and (found[0], found[2]) == ("94.17 %", "94.82 %")
-    assert ["points above random cells", "1.07"] in lines
+    assert len(found) == 3 and found[1] == "94.82 %"
+    assert ["points above random cells", "1.72"] in lines
     assert ["error of an estimate", "0.18 points"] in lines
     (marked,) = [line for line in lines if line[0].startswith("not to be trusted")]
     assert marked == [
@@ -142,3 +143,18 @@ def test_stability(finished_search: Path, tmp_path: Path, capsys: pytest.Capture
     assert lines[3][:2] == ["darts", "1"] and "±" not in lines[3][2]
     assert lines[4][:5] == ["all cells", "15,625", "87.06 ± 12.94", "10.00", "20 %"]
     assert json.loads((sweep / "stability.json").read_text())["format"] == "adarts-stability"
+
+
+def test_stability_in_the_darts_space(
+    finished_search: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cells = {f"adarts-{seed}": random_genotype(get_space("darts"), seed) for seed in range(2)}
+    cells["fair-2"] = zoo.get("FairDARTS_a").genotype
+    assert main(["truth", "stability", str(make_sweep(tmp_path, finished_search, cells))]) == 0
+    lines = words_of(capsys.readouterr().out)
+    assert lines[0] == ["estimated validation accuracy, 98 epochs, on CIFAR-10 in percent, over the seeds"]
+    assert lines[1] == ["method", "n", "mean ± sd", "worst", "edges", "channels"]
+    assert lines[2][:2] == ["adarts", "2"]
+    assert lines[3][:2] == ["random cells", "1,000"] and lines[3][4] == "9 %"
+    assert [line[0] for line in lines[4:8]] == [floor.name for floor in judge_of("darts").floors()[1:]]
+    assert any(line[0].startswith("left out: method fair, seed 2: no estimate") for line in lines)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -41,8 +42,8 @@ class Cells:
 
 @dataclass(frozen=True, config=FORM)
 class Correlation:
-    """Compare the supernet of a finished search in NAS-Bench-201 with the true accuracies: measure a sample of cells with
-    the shared weights on the images that train the alphas, and correlate.
+    """Compare the supernet of a finished search with the true accuracies (in NAS-Bench-201) or the estimated ones (in the DARTS
+    space): measure a sample of cells with the shared weights on the images that train the alphas, and correlate.
     """
 
     run: Annotated[str, Positional("RUN")]
@@ -63,7 +64,7 @@ class Correlation:
 
 @dataclass(frozen=True, config=FORM)
 class Stability:
-    """Show how much the searches of a sweep in NAS-Bench-201 depend on the seed: true accuracies, cells, channels."""
+    """Show how much the searches of a sweep depend on the seed: true or estimated accuracies, cells, channels."""
 
     sweep: Annotated[Path, Positional("SWEEP")]
     """The folder of a sweep. stability.json and stability.svg are written there."""
@@ -127,15 +128,13 @@ def _correlation(form: Correlation) -> int:
     from adarts.engine import RunFolder, environment, read_config, write_atomically
     from adarts.engine.files import to_json
     from adarts.searching.finished import learned_batches, load_search
-    from adarts.spaces import NASBENCH201
-    from adarts.truth import DATA_SETS, dataset_of
     from adarts.truth.correlation import SampleOfCells, correlate, in_words, picture
+    from adarts.truth.judge import judge_of
 
     how = RunSettings(device=form.device, threads=form.threads)
     cells = SampleOfCells(form.cells, form.seed, form.weight)
     run_dir = RunFolder.find(form.run, "search")
-    if (space := read_config(run_dir, SearchConfig).space) != NASBENCH201.name:  # before images are read
-        raise ConfigError(f"{run_dir}: a search in '{space}'; true accuracies are known only for '{NASBENCH201.name}'")
+    judge = judge_of(read_config(run_dir, SearchConfig).space)  # raises before images are read
     task, genotype = load_search(run_dir, how, form.method)
     batches = learned_batches(task)
     console = Console(stderr=True)
@@ -152,24 +151,25 @@ def _correlation(form: Correlation) -> int:
     facts |= {"search_seed": config.seed, "sample_seed": form.seed, "images": len(batches) * batches.batch_size}
     facts |= {"weight": form.weight, "environment": environment(task.device), **result.content()}
     write_atomically(run_dir / "correlation.json", to_json(facts))
-    drawing = picture(result, dataset_of(config.data), f"{title} on {config.data[:40]}")
+    drawing = picture(result, judge.dataset_of(config.data), f"{title} on {config.data[:40]}")
     write_atomically(run_dir / "correlation.svg", drawing.encode())
-    found = [result.agreements[dataset] for dataset in DATA_SETS]
+    found, floors = [result.agreements[dataset] for dataset in judge.data_sets], judge.floors()
     accuracies = {
         "derived cell": "derived",
         "cell ranked first by the supernet": "first",
         "best cell in the sample": "best_of_sample",
-        "mean of all cells": "mean_of_all",
-        "best of all cells": "best_of_all",
+        f"mean of {floors[0].name}": "mean_of_random",
+        f"best of {floors[-1].name}": "best_known",
     }
     rows = [
         ["Spearman's rho", *(in_words(one.spearman) for one in found)],
         ["Kendall's tau", *(in_words(one.kendall) for one in found)],
-        ["true accuracy (%)", *("" for _ in found)],
+        [f"{judge.word} accuracy (%)", *("" for _ in found)],
         *([f"  {words}", *(f"{getattr(one, name):.2f}" for one in found)] for words, name in accuracies.items()),
     ]
-    print(f"{title} on {config.data}: supernet and true accuracy; derived cell {result.measured[0].truth.arch}")
-    print_table(["", *DATA_SETS.values()], rows)
+    print(f"{title} on {config.data}: supernet and {judge.word} accuracy")
+    print(f"derived cell {result.measured[0].truth.arch}")
+    print_table(["", *judge.data_sets.values()], rows)
     print(
         f"{facts['cells']:,} of the {facts['cells_in_supernet']:,} cells in the supernet, sample seed {form.seed}, "
         f"{facts['images']:,} images, operation weight {form.weight:g}"
@@ -180,26 +180,38 @@ def _correlation(form: Correlation) -> int:
 
 def _stability(form: Stability) -> int:
     from adarts.report.numbers import shown
-    from adarts.truth import DATA_SETS
     from adarts.truth.stability import DRAWING, stability
 
     result = stability(form.sweep)
-    names = list(dict.fromkeys(name for group in result.groups for name in group.settings))
+    judge, names = result.judge, list(dict.fromkeys(name for group in result.groups for name in group.settings))
+    keeps_none = judge.space.kept_edges is None
+
+    def without_none(accuracies: Mapping[str, Accuracy]) -> list[str]:
+        """The column `no none`, in spaces where `none` can win an edge."""
+        found = accuracies.get(result.dataset)
+        return [f"{found.spread.mean:.2f}" if found else ""] if keeps_none else []
+
     rows = [
         [
             *(shown(group.settings.get(name, "")) for name in names),
             *_accuracy(group.accuracies[result.dataset]),
-            f"{group.without_none[result.dataset].spread.mean:.2f}" if group.without_none else "",
+            *without_none(group.without_none),
             "" if group.equal_edges is None else f"{100 * group.equal_edges:.0f} %",
             "" if group.channels is None else group.channels.words(lambda share: f"{100 * share:.0f}", " %"),
         ]
         for group in result.groups
     ]
-    rows.append(["all cells", *[""] * (len(names) - 1), *_accuracy(result.anything[result.dataset]), "", "20 %", ""])
-    print(f"true test accuracy on {DATA_SETS[result.dataset]} in percent, over the seeds")
-    print_table([*names, "n", "mean ± sd", "worst", "no none", "edges", "channels"], rows)
-    print("no none: mean if each edge takes its best operation other than `none`")
+    for index, floor in enumerate(judge.floors()):
+        edges = "" if index else f"{100 * judge.equal_edges:.0f} %"
+        blanks = [""] * (len(names) - 1)
+        rows.append([floor.name, *blanks, *_accuracy(floor.accuracies[result.dataset]), *without_none({}), edges, ""])
+    print(f"{judge.word} {judge.figure}, on {judge.data_sets[result.dataset]} in percent, over the seeds")
+    print_table([*names, "n", "mean ± sd", "worst", *(["no none"] if keeps_none else []), "edges", "channels"], rows)
+    if keeps_none:
+        print("no none: mean if each edge takes its best operation other than `none`")
     print("edges: share of edges with the same operation in two seeds; channels: share of channels kept between epochs")
+    for reason in result.left_out:
+        print(f"left out: {reason}")
     for name in ("stability.json", DRAWING):
         if (form.sweep / name).exists():
             print(form.sweep / name)

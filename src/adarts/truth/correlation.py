@@ -1,4 +1,4 @@
-"""Correlate accuracies with a supernet's shared weights with the true accuracies of NAS-Bench-201.
+"""Correlate accuracies with a supernet's shared weights with the accuracies that the judge of the space tells.
 
 A seeded sample of cells, including the derived cell, is measured with the supernet's weights. The ranks are compared by
 Spearman's rho and Kendall's tau.
@@ -9,7 +9,6 @@ Shape suffixes: e edges, o operations.
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -23,13 +22,12 @@ from adarts.engine.update import measure
 from adarts.errors import ConfigError
 from adarts.report.charts import Dot, scatter
 from adarts.seeding import generator
-from adarts.spaces import NASBENCH201, Genotype
+from adarts.spaces import Genotype, Space
 from adarts.supernet import ArchWeights, Supernet
+from adarts.truth.judge import Active, Answer, Judge, judge_of
 from adarts.truth.ranks import kendall, spearman
-from adarts.truth.table import DATA_SETS, Truth, all_truths, best, sample, truth_of
 
-_KIND = NASBENCH201.cell_kinds[0]
-Watch = Callable[[Sequence[Truth]], Iterable[Truth]]
+Watch = Callable[[Sequence[Genotype]], Iterable[Genotype]]
 
 
 @dataclass(frozen=True)
@@ -59,24 +57,24 @@ class SampleOfCells:
 
 @dataclass(frozen=True)
 class MeasuredCell:
-    """A cell with its true accuracies, and its loss and accuracy (in [0, 1]) with the shared weights."""
+    """A cell with what the judge says of it, and its loss and accuracy (in [0, 1]) with the shared weights."""
 
-    truth: Truth
+    truth: Answer
     loss: float
     accuracy: float
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """Agreement of the supernet with the true accuracies on one data set. Accuracies are in percent.
+    """Agreement of the supernet with the judge on one data set. Accuracies are the judge's, in percent.
 
     Attributes:
         spearman, kendall: rank correlations; None if either side gives all cells the same accuracy.
-        derived: true accuracy of the derived cell.
-        first: true accuracy of the cell that the supernet ranks first in the sample.
-        best_of_sample: highest true accuracy in the sample.
-        mean_of_all: mean true accuracy of all cells in the space, i.e. of a random choice.
-        best_of_all: highest true accuracy in the space.
+        derived: accuracy of the derived cell.
+        first: accuracy of the cell that the supernet ranks first in the sample.
+        best_of_sample: highest accuracy in the sample.
+        mean_of_random: mean of the judge's first floor: of all cells in NAS-Bench-201, else of random ones.
+        best_known: highest accuracy in the judge's last floor: of all cells in NAS-Bench-201, of published ones in `darts`.
     """
 
     spearman: float | None
@@ -84,8 +82,8 @@ class Agreement:
     derived: float
     first: float
     best_of_sample: float
-    mean_of_all: float
-    best_of_all: float
+    mean_of_random: float
+    best_known: float
 
 
 @dataclass(frozen=True)
@@ -93,11 +91,13 @@ class Correlation:
     """Result of :func:`correlate`.
 
     Attributes:
+        judge: the judge of the space.
         measured: the sample; the derived cell comes first.
         agreements: agreement by data set.
         cells_in_supernet: number of cells that the supernet contains.
     """
 
+    judge: Judge
     measured: list[MeasuredCell]
     agreements: dict[str, Agreement]
     cells_in_supernet: int
@@ -106,11 +106,12 @@ class Correlation:
         """The result as plain data for JSON."""
 
         def entry(one: MeasuredCell) -> dict[str, Any]:
-            accuracies = {dataset: one.truth.on(dataset).test for dataset in DATA_SETS}
+            accuracies = {dataset: one.truth.accuracy(dataset) for dataset in self.judge.data_sets}
             seen = {"supernet_loss": one.loss, "supernet_accuracy": one.accuracy}
-            return {"arch": one.truth.arch, "index": one.truth.index, **seen, **accuracies}
+            return {"arch": one.truth.arch, **seen, **accuracies}
 
         return {
+            "accuracies": f"{self.judge.word} {self.judge.figure}",
             "cells": len(self.measured),
             "cells_in_supernet": self.cells_in_supernet,
             "agreement": {dataset: asdict(found) for dataset, found in self.agreements.items()},
@@ -126,10 +127,10 @@ def correlate(
     cells: SampleOfCells | None = None,
     watch: Watch = iter,
 ) -> Correlation:
-    """Compare a supernet with the true accuracies.
+    """Compare a supernet with the judge of its space.
 
     Args:
-        supernet: supernet of a finished search in the space `nasbench201`.
+        supernet: supernet of a finished search.
         found: the derived cell.
         batches: returns an iterator over the images and labels to measure with. Normalization uses the statistics of each
             batch, so batches must resemble those of the search (:func:`adarts.searching.finished.learned_batches`).
@@ -138,43 +139,42 @@ def correlate(
         watch: wraps the iteration over the cells, e.g. to show progress.
 
     Raises:
-        ConfigError: another space, or a supernet that contains no other cell, or does not contain the derived one.
-        DataError: `found` is not a cell of the space.
+        ConfigError: a space without a judge, or a supernet that contains no other cell, or does not contain the derived one.
+        DataError: the judge knows nothing about the derived cell.
     """
-    cells = cells or SampleOfCells()
-    if supernet.space != NASBENCH201:
-        raise ConfigError(
-            f"a search in '{supernet.space.name}'; true accuracies are known only for '{NASBENCH201.name}'"
-        )
-    derived, held = truth_of(found), cells_in(supernet)
-    others = [truth for truth in held if truth.index != derived.index]
-    if derived not in held or not others:
-        problem = "contains only" if derived in held else "does not contain"
+    cells, space = cells or SampleOfCells(), supernet.space
+    judge = judge_of(space.name)
+    judge.of(found)  # raises before anything is measured
+    active = {kind: rows.tolist() for kind, rows in supernet.active.items()}
+    held = judge.number_of(active)
+    if held < 2 or not _contains(active, found, space):
+        problem = "contains only" if _contains(active, found, space) else "does not contain"
         raise ConfigError(f"the supernet of this search {problem} the derived cell, so there is nothing to compare")
-    chosen = [derived, *sample(min(cells.number - 1, len(others)), cells.seed, others)]
+    chosen = [found, *judge.sample(active, min(cells.number, held) - 1, cells.seed, beside=found)]
     supernet.train()
     measured = []
     with torch.no_grad():
-        for truth in watch(chosen):
-            alone = only(truth, edges, cells.weight, next(supernet.parameters()).device)
+        for cell in watch(chosen):
+            alone = only(cell, space, edges, cells.weight, next(supernet.parameters()).device)
             draws = generator(0, "channels of a sample of cells")
             network = partial(supernet, arch_weights=alone, update_statistics=False, generator=draws)
-            measured.append(MeasuredCell(truth, *measure(network, batches(), lambda: None)))
-    return Correlation(measured, {dataset: agreement(measured, dataset) for dataset in DATA_SETS}, len(held))
+            measured.append(MeasuredCell(judge.of(cell), *measure(network, batches(), lambda: None)))
+    return Correlation(judge, measured, {name: agreement(measured, judge, name) for name in judge.data_sets}, held)
 
 
-def agreement(measured: Sequence[MeasuredCell], dataset: str) -> Agreement:
+def agreement(measured: Sequence[MeasuredCell], judge: Judge, dataset: str) -> Agreement:
     """The agreement on the measured cells; the first one is the derived cell."""
-    true = [one.truth.on(dataset).test for one in measured]
+    told = [one.truth.accuracy(dataset) for one in measured]
     seen = [one.accuracy for one in measured]
+    floors = [floor.accuracies[dataset] for floor in judge.floors()]
     return Agreement(
-        spearman(seen, true),
-        kendall(seen, true),
-        derived=true[0],
-        first=first_of(measured).truth.on(dataset).test,
-        best_of_sample=max(true),
-        mean_of_all=statistics.fmean(truth.on(dataset).test for truth in all_truths()),
-        best_of_all=best(dataset).on(dataset).test,
+        spearman(seen, told),
+        kendall(seen, told),
+        derived=told[0],
+        first=first_of(measured).truth.accuracy(dataset),
+        best_of_sample=max(told),
+        mean_of_random=floors[0].spread.mean,
+        best_known=floors[-1].best,
     )
 
 
@@ -196,8 +196,8 @@ def picture(result: Correlation, dataset: str, what: str) -> str:
     return scatter(
         f"{what}: rho {rho}, tau {tau}, n = {len(result.measured)}",
         "accuracy with the supernet's shared weights (%)",
-        f"true test accuracy on {DATA_SETS[dataset]} (%)",
-        [Dot(100 * one.accuracy, one.truth.on(dataset).test, kind(one)) for one in result.measured],
+        f"{result.judge.word} accuracy on {result.judge.data_sets[dataset]} (%)",
+        [Dot(100 * one.accuracy, one.truth.accuracy(dataset), kind(one)) for one in result.measured],
     )
 
 
@@ -206,24 +206,34 @@ def in_words(correlation: float | None) -> str:
     return "–" if correlation is None else f"{correlation:.2f}"
 
 
-def cells_in(supernet: Supernet) -> list[Truth]:
-    """The cells whose operations are all active in the supernet; a method may have dropped some."""
-    active = supernet.active[_KIND].tolist()
-    every = all(map(all, active))
-    return [
-        truth
-        for truth in all_truths()
-        if every or all(row[at] for row, at in zip(active, _operation_indices(truth), strict=True))
-    ]
+def only(
+    genotype: Genotype, space: Space, edges: Mapping[str, Tensor] | None, weight: float, device: torch.device
+) -> ArchWeights:
+    """The weights of a pass that computes only this cell; its operations have this weight, and edges outside it none."""
+    operations, active, kept = {}, {}, {}
+    for kind in space.cell_kinds:
+        chosen = _operation_indices(genotype, space, kind)
+        kept_e = torch.tensor([index is not None for index in chosen], device=device)
+        of_kept_eo = F.one_hot(torch.tensor([index or 0 for index in chosen], device=device), len(space.operations))
+        chosen_eo = of_kept_eo * kept_e[:, None]
+        operations[kind], active[kind] = weight * chosen_eo.float(), chosen_eo.bool()
+        kept[kind] = kept_e * (1.0 if edges is None else edges[kind])
+    # A space that keeps every edge needs no edge weights of its own.
+    return ArchWeights(operations, edges if space.kept_edges is None else kept, active)
 
 
-def only(truth: Truth, edges: Mapping[str, Tensor] | None, weight: float, device: torch.device) -> ArchWeights:
-    """The weights of a pass that computes only this cell; its operations have this weight."""
-    chosen_eo = F.one_hot(torch.tensor(_operation_indices(truth), device=device), len(NASBENCH201.operations))
-    return ArchWeights({_KIND: weight * chosen_eo.float()}, edges, {_KIND: chosen_eo.bool()})
+def _contains(active: Active, genotype: Genotype, space: Space) -> bool:
+    """Whether all operations of a cell are active."""
+    return all(
+        index is None or row[index]
+        for kind in space.cell_kinds
+        for index, row in zip(_operation_indices(genotype, space, kind), active[kind], strict=True)
+    )
 
 
-def _operation_indices(truth: Truth) -> list[int]:
-    """The index of the operation on every edge, including `none`."""
-    kept = Genotype.from_text(truth.arch).by_edge(_KIND)
-    return [NASBENCH201.operations.index(kept.get(edge, "none")) for edge in NASBENCH201.edges]
+def _operation_indices(genotype: Genotype, space: Space, kind: str) -> list[int | None]:
+    """The index of the operation on every edge, including `none` if the space keeps every edge; else None for a left-out edge."""
+    kept = genotype.by_edge(kind)
+    if space.kept_edges is None:
+        return [space.operations.index(kept.get(edge, "none")) for edge in space.edges]
+    return [space.operations.index(kept[edge]) if edge in kept else None for edge in space.edges]

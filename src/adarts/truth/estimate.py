@@ -95,6 +95,11 @@ class Estimate:
     error: float = ERROR
     tau: float = TAU
 
+    @property
+    def data_sets(self) -> tuple[str, ...]:
+        """The names of the data sets on which accuracies are estimated."""
+        return ("cifar10",)
+
     def accuracy(self, dataset: str) -> float:
         """The estimated accuracy on a data set, in percent.
 

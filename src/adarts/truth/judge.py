@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from functools import cache
 from itertools import combinations, count
 from typing import ClassVar
 
@@ -24,7 +25,7 @@ _BLOCK = 256  # cells that are drawn at once
 
 
 Answer = table.Truth | estimate.Estimate
-"""What a judge says of a cell; both have its text `arch`, `accuracy(dataset)`, and `record()` for metrics and summaries."""
+"""What a judge says of a cell; both have its text `arch`, `data_sets`, `accuracy(dataset)`, and `record()` for metrics."""
 
 
 class Judge(ABC):
@@ -147,6 +148,7 @@ class Estimated(Judge):
 _JUDGES: dict[str, type[Judge]] = {NASBENCH201.name: Known, **dict.fromkeys(estimate.SPACES, Estimated)}
 
 
+@cache
 def find_judge(space: str) -> Judge | None:
     """The judge of a space by name; None if nothing is known about its cells."""
     return _JUDGES[space](space) if space in _JUDGES else None

@@ -80,6 +80,11 @@ class Truth:
         return accuracies
 
     @property
+    def data_sets(self) -> tuple[str, ...]:
+        """The names of the data sets on which accuracies are known."""
+        return tuple(DATA_SETS)
+
+    @property
     def operations(self) -> list[str]:
         """The operations of the six edges, including `none`, by target, then by source."""
         return re.findall(r"(\w+)~", self.arch)
