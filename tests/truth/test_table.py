@@ -49,6 +49,25 @@ def test_the_best_cells(dataset: str, accuracy: float) -> None:
     assert (on.test, on.rank, on.regret) == (accuracy, 1, 0.0)
 
 
+@pytest.mark.parametrize(
+    ("dataset", "name", "unit", "trainings"),
+    [
+        ("cifar10", "validation_12", 100 / 25_000, 2),
+        ("cifar10", "test_12", 100 / 10_000, 1),
+        ("cifar100", "validation_12", 100 / 5_000, 1),
+        ("cifar100", "test_12", 100 / 5_000, 1),
+    ],
+)
+def test_the_12_epoch_figures_are_of_as_many_images_and_trainings_as_their_readme_says(
+    dataset: str, name: str, unit: float, trainings: int
+) -> None:
+    """A figure is a multiple of one image's share, and a mean of two trainings of half of it, in about half of the cells."""
+    images = [getattr(truth.on(dataset), name) / unit for truth in all_truths()]
+    assert max(abs(trainings * number - round(trainings * number)) for number in images) < 0.05
+    whole = sum(abs(number - round(number)) < 0.05 for number in images) / len(images)
+    assert whole == pytest.approx(1 / trainings, abs=0.05)
+
+
 def test_the_collapsed_cell() -> None:
     truth = lookup(ALL_SKIP)
     assert (truth.index, truth.parameters, truth.macs) == (1835, 73_306, 7.78305)
