@@ -114,7 +114,8 @@ def published() -> Numbers:
             found = estimate_of(entry.genotype)
         except DataError:  # other operations, or not two inputs a node
             continue
-        values += [] if found.beyond else [found.cifar10]
+        if found.beyond is None:
+            values.append(found.cifar10)
     return np.array(values)
 
 
