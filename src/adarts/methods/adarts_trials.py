@@ -11,8 +11,9 @@ from torch import Tensor
 from adarts.config.settings import EdgeDesign, SearchConfig, Settings
 from adarts.engine.update import Sums
 from adarts.methods.adarts import Adarts
-from adarts.methods.base import Method, MethodInfo, Phase, Progress, Purpose, Search
+from adarts.methods.base import Method, MethodInfo, Purpose, Search
 from adarts.methods.registry import register
+from adarts.methods.schedule import Phase, Progress
 from adarts.methods.stages import leave_out_none
 from adarts.spaces import Genotype, Space, derive, never_none
 from adarts.supernet import Supernet

@@ -4,9 +4,10 @@ import torch
 from pydantic import NonNegativeFloat
 from torch import Tensor
 
-from adarts.methods.base import Method, MethodInfo, Progress, Search
+from adarts.methods.base import Method, MethodInfo, Search
 from adarts.methods.darts import Darts
 from adarts.methods.registry import register
+from adarts.methods.schedule import Progress
 from adarts.methods.stages import WithNone, leave_out_none
 
 

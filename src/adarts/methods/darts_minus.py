@@ -6,9 +6,10 @@ from typing import Literal
 from pydantic import NonNegativeFloat
 
 from adarts.config.settings import Settings
-from adarts.methods.base import Method, MethodInfo, Progress
+from adarts.methods.base import Method, MethodInfo
 from adarts.methods.darts import Darts
 from adarts.methods.registry import register
+from adarts.methods.schedule import Progress
 
 
 @register

@@ -11,9 +11,10 @@ from pydantic import PositiveFloat
 from torch import Tensor
 
 from adarts.config.settings import SearchConfig, WeightOptimizer
-from adarts.methods.base import Method, MethodInfo, Phase, Progress, Purpose, Search
+from adarts.methods.base import Method, MethodInfo, Purpose, Search
 from adarts.methods.darts import Darts
 from adarts.methods.registry import register
+from adarts.methods.schedule import Phase, Progress
 from adarts.methods.stages import WithNone, leave_out_none
 from adarts.seeding import generator
 from adarts.spaces import Space

@@ -11,8 +11,9 @@ from pydantic import Field, NonNegativeFloat, PositiveInt
 from torch import Tensor
 
 from adarts.config.settings import EdgeDesign, SearchConfig
-from adarts.methods.base import Method, MethodInfo, Phase, Progress, Search
+from adarts.methods.base import Method, MethodInfo, Search
 from adarts.methods.registry import register
+from adarts.methods.schedule import Phase, Progress
 from adarts.methods.stages import WithNone, leave_out_none, strongest
 from adarts.spaces import Space
 from adarts.supernet import Supernet

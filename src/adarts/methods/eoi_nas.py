@@ -12,9 +12,10 @@ from torch import Tensor
 
 from adarts.config.settings import Settings
 from adarts.engine.update import Sums
-from adarts.methods.base import Method, MethodInfo, Progress, Purpose, Search
+from adarts.methods.base import Method, MethodInfo, Purpose, Search
 from adarts.methods.gumbel import gumbel_softmax, one_hot
 from adarts.methods.registry import register
+from adarts.methods.schedule import Progress
 from adarts.methods.stages import since_warmup, skip_dropout, strongest
 from adarts.spaces import Genotype, derive
 from adarts.supernet import Supernet

@@ -10,8 +10,9 @@ from pydantic import Field, NonNegativeFloat
 from torch import Tensor
 
 from adarts.config.settings import Settings
-from adarts.methods.base import Method, MethodInfo, Progress, Search
+from adarts.methods.base import Method, MethodInfo, Search
 from adarts.methods.registry import register
+from adarts.methods.schedule import Progress
 from adarts.methods.stages import leave_out_none
 from adarts.spaces import Space, at_least
 from adarts.spaces.derivation import Candidate

@@ -6,10 +6,11 @@ from pydantic import PositiveFloat
 from torch import Tensor
 
 from adarts.config.settings import Settings
-from adarts.methods.base import Method, MethodInfo, Progress, Purpose, Search
+from adarts.methods.base import Method, MethodInfo, Purpose, Search
 from adarts.methods.gumbel import gumbel_softmax, one_hot, straight_through
 from adarts.methods.protocols import NASBENCH201
 from adarts.methods.registry import register
+from adarts.methods.schedule import Progress
 from adarts.spaces import strongest_pairs
 from adarts.supernet import ArchWeights
 

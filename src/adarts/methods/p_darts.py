@@ -10,8 +10,9 @@ from pydantic import Field, NonNegativeInt
 from torch import Tensor
 
 from adarts.config.settings import SearchConfig, Settings
-from adarts.methods.base import Method, MethodInfo, Phase, Progress, Search
+from adarts.methods.base import Method, MethodInfo, Search
 from adarts.methods.registry import register
+from adarts.methods.schedule import Phase, Progress
 from adarts.methods.stages import skip_dropout, strongest
 from adarts.spaces import Genotype, Space, derive
 from adarts.supernet import Supernet

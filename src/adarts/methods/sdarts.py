@@ -11,9 +11,10 @@ import torch.nn.functional as F
 from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor
 
-from adarts.methods.base import Method, MethodInfo, Progress, Purpose, Search
+from adarts.methods.base import Method, MethodInfo, Purpose, Search
 from adarts.methods.darts import Darts
 from adarts.methods.registry import register
+from adarts.methods.schedule import Progress
 from adarts.methods.stages import WithNone, leave_out_none
 from adarts.supernet import ArchWeights, Selection
 

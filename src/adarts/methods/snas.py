@@ -9,9 +9,10 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat
 from torch import Tensor
 
 from adarts.config.settings import Settings
-from adarts.methods.base import Method, MethodInfo, Progress, Purpose, Search
+from adarts.methods.base import Method, MethodInfo, Purpose, Search
 from adarts.methods.gumbel import gumbel_softmax
 from adarts.methods.registry import register
+from adarts.methods.schedule import Progress
 from adarts.models import operation_cost
 from adarts.seeding import generator
 from adarts.spaces import decided_edges

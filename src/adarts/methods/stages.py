@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from adarts.config.settings import Settings
-from adarts.methods.base import Progress
+from adarts.methods.schedule import Progress
 from adarts.supernet import Supernet
 
 
