@@ -23,7 +23,7 @@ WARM, FIRST = 2, 2  # epochs of warm-up, and the first epoch after it
 
 
 def search(edge: dict[str, Any], method: str = "adarts", **loop: Any) -> SearchTask:
-    return tiny_search(method, edge=edge, search={"epochs": 4, "warmup_epochs": WARM, **loop})
+    return tiny_search(method, space="nasbench201", edge=edge, search={"epochs": 4, "warmup_epochs": WARM, **loop})
 
 
 def steps(task: SearchTask, epoch: int, count: int = STEPS) -> list[list[Tensor]]:
@@ -70,7 +70,7 @@ def test_a_random_choice_is_drawn_once_for_every_edge_and_seed() -> None:
     chosen = steps(task, 0, 2) + steps(task, FIRST, 2)
     assert all(same(*pair) for pair in pairwise(chosen))
     assert all(len(cell.squeeze(0).unique(dim=0)) > 1 for cell in chosen[0])  # the edges differ
-    again, other = search(RANDOM), tiny_search("adarts", edge=RANDOM, seed=1)
+    again, other = search(RANDOM), tiny_search("adarts", space="nasbench201", edge=RANDOM, seed=1)
     assert same(steps(again, 0, 1)[0], chosen[0]) and not same(steps(other, 0, 1)[0], chosen[0])
 
 
