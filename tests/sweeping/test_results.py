@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -93,11 +94,16 @@ def test_table_and_page() -> None:
     assert summary([]) == "No point is finished."
 
 
+def table_of(found: Sequence[SeedGroup]) -> list[list[str]]:
+    head, _, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in summary(found).splitlines()]
+    return [head, *rows]
+
+
 def test_accuracies_of_the_cells_stand_beside_their_worst_and_what_needs_no_search() -> None:
     outcomes = [done("adarts", 4, seed, 1, **{"estimated.cifar10": 93.5 + seed}) for seed in range(3)]
     outcomes.append(done("darts", 1, 0, 1))
     found = groups(outcomes)
-    head, _, first, second = [[c.strip() for c in line.strip("|").split("|")] for line in summary(found).splitlines()]
+    head, first, second = table_of(found)
     assert head == ["method", "edge.k", "n", "skips normal", "estimated cifar10", "worst", "collapsed"]
     assert first[4:6] == ["94.50 ± 1.00", "93.50"] and second[4:6] == ["", ""]
     floors = {"darts": judge_of("darts").floors()}
@@ -106,6 +112,9 @@ def test_accuracies_of_the_cells_stand_beside_their_worst_and_what_needs_no_sear
     written = json.loads(json.dumps(content(outcomes, found, FACTS, floors)))
     assert written["groups"][0]["worst"] == {"estimated.cifar10": 93.5}
     assert written["floors"]["darts"][0]["name"] == "random cells"
+    outcomes[1].beyond = True
+    head, first, second = table_of(groups(outcomes))
+    assert head[-2:] == ["collapsed", "beyond"] and (first[-1], second[-1]) == ("1 of 3", "0 of 1")
 
 
 def test_content_is_json_with_all_points() -> None:

@@ -35,6 +35,7 @@ def content(
             "state": outcome.state,
             "error": outcome.error,
             "collapsed": outcome.collapsed if outcome.state == "finished" else None,
+            "beyond": outcome.beyond if outcome.state == "finished" else None,
             "figures": outcome.figures if outcome.state == "finished" else {},
         }
         for outcome in outcomes
@@ -91,7 +92,8 @@ def _held_against(floors: Floors) -> str:
     return f"""
 ## Cells that need no search
 
-What the searches must beat: accuracies on CIFAR-10 in percent, true in NAS-Bench-201, estimated in the DARTS space.
+What the searches must beat: accuracies on CIFAR-10 in percent, true in NAS-Bench-201, estimated in the DARTS space. A column
+`beyond` counts the searches whose estimate is beyond its data and not to be trusted.
 
 {_table(["space", "cells", "n", "mean ± sd", "worst", "best"], rows)}
 """
@@ -102,6 +104,7 @@ def summary(found: Sequence[SeedGroup]) -> str:
     settings = list(dict.fromkeys(name for group in found for name in group.settings))
     figures = list(dict.fromkeys(name for group in found for name in group.figures))
     judged = {name for group in found for name in group.worst}
+    counts = ["collapsed", *(["beyond"] if any(group.beyond for group in found) else [])]
 
     def cells(group: SeedGroup, name: str) -> list[str]:
         words = group.figures[name].words(*_form(name)) if name in group.figures else ""
@@ -113,12 +116,12 @@ def summary(found: Sequence[SeedGroup]) -> str:
             *(shown(group.settings[name]) for name in settings),
             str(len(group.seeds)),
             *chain.from_iterable(cells(group, name) for name in figures),
-            f"{group.collapsed} of {len(group.seeds)}",
+            *(f"{getattr(group, count)} of {len(group.seeds)}" for count in counts),
         ]
         for group in found
     ]
     heads = chain.from_iterable([_heading(name), "worst"] if name in judged else [_heading(name)] for name in figures)
-    return _table([*settings, "n", *heads, "collapsed"], rows) if rows else "No point is finished."
+    return _table([*settings, "n", *heads, *counts], rows) if rows else "No point is finished."
 
 
 def figures_in_words(figures: Mapping[str, float]) -> str:

@@ -31,6 +31,7 @@ class PointResult:
         epochs: finished epochs.
         figures: numbers by name, such as ``skips.normal``; complete once it is finished.
         collapsed: whether the normal cell of a finished point has too many skip connections.
+        beyond: whether the accuracy of its cells is an estimate beyond its data, and not to be trusted.
     """
 
     point: Point
@@ -42,6 +43,7 @@ class PointResult:
     epochs: int = 0
     figures: dict[str, float] = field(default_factory=dict)
     collapsed: bool = False
+    beyond: bool = False
 
     def look(self) -> None:
         """Read the progress of the search."""
@@ -62,6 +64,7 @@ class PointResult:
                 self.figures["estimated.cifar10"] = known["cifar10"]
             else:
                 self.figures |= {"true.cifar10": known["cifar10"], "true.rank": known["rank"]}
+            self.beyond = known.get("beyond") is not None
         self.collapsed = run.summary["collapsed"]
 
 
@@ -75,6 +78,7 @@ class SeedGroup:
         collapsed: number of collapsed searches.
         figures: spread of each figure over the seeds, by name.
         worst: lowest true or estimated accuracy of the found cells over the seeds, by the name of the figure.
+        beyond: number of searches whose estimated accuracy is beyond its data, and not to be trusted.
     """
 
     settings: Mapping[str, Any]
@@ -82,6 +86,7 @@ class SeedGroup:
     collapsed: int
     figures: Mapping[str, Spread]
     worst: Mapping[str, float] = field(default_factory=dict)
+    beyond: int = 0
 
 
 def accuracies(record: Mapping[str, Any]) -> dict[str, float]:
@@ -113,4 +118,5 @@ def _group(members: Sequence[PointResult]) -> SeedGroup:
         sum(outcome.collapsed for outcome in members),
         {name: Spread.of(values[name]) for name in names},
         {name: min(values[name]) for name in names if name in ("true.cifar10", "estimated.cifar10")},
+        sum(outcome.beyond for outcome in members),
     )
