@@ -105,8 +105,8 @@ def test_what_is_beyond_the_data_is_marked() -> None:
         ((("sep_conv_3x3", 0), ("none", 1)), "node 3 has the operation 'none'"),
         ((("sep_conv_3x3", 0), ("sep_conv_7x7", 1)), "node 3 has the operation 'sep_conv_7x7'"),
         ((("sep_conv_3x3", 1), ("skip_connect", 1)), "node 3 has two edges from node 1"),
-        ((("sep_conv_3x3", 1),), "node 3 has 1 input"),
-        ((("sep_conv_3x3", 0), ("sep_conv_3x3", 1), ("sep_conv_3x3", 2)), "node 3 has 3 inputs"),
+        ((("sep_conv_3x3", 1),), "node 3 needs 2 inputs, not 1"),
+        ((("sep_conv_3x3", 0), ("sep_conv_3x3", 1), ("sep_conv_3x3", 2)), "node 3 needs 2 inputs, not 3"),
     ],
 )
 def test_cells_without_an_estimate(pairs: tuple[tuple[str, int], ...], message: str) -> None:
@@ -191,6 +191,7 @@ def test_published_cells_are_a_floor() -> None:
     assert floor.name == "published cells" and accuracy.spread.n >= 70
     assert accuracy.best <= HIGHEST, "cells beyond the data are left out"
     assert [floor.name for floor in judge_of("s2").floors()] == ["random cells"]
+    assert [floor.name for floor in judge_of("s4").floors()] == ["random cells without noise"]
 
 
 def test_an_estimate_needs_no_torch() -> None:

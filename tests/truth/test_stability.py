@@ -16,6 +16,9 @@ from adarts.truth import estimate_of, lookup
 from adarts.truth.judge import judge_of
 from adarts.truth.stability import Found, equal_edges, group, stability
 
+KEPT_TWICE = (2 + 4 / 3 + 1 + 4 / 5) / 8
+"""Share of the kept edges of a random cell of the DARTS space that another random cell keeps, too."""
+
 
 def test_equal_edges() -> None:
     assert equal_edges([SKIP, SKIP]) == 1
@@ -55,7 +58,7 @@ def test_stability_of_a_sweep(finished_search: Path, tmp_path: Path) -> None:
 
 
 def test_a_sweep_in_the_darts_space(finished_search: Path, tmp_path: Path) -> None:
-    drawn = [random_genotype(DARTS, seed) for seed in range(3)]
+    drawn = [random_genotype(DARTS, 0), zoo.get("CARS_Lat_A").genotype, random_genotype(DARTS, 2)]
     cells = dict(zip(("adarts-0", "darts-1", "adarts-2"), drawn, strict=True))
     sweep = make_sweep(tmp_path, finished_search, cells | {"fair-3": zoo.get("FairDARTS_a").genotype})
     result = stability(sweep)
@@ -66,6 +69,7 @@ def test_a_sweep_in_the_darts_space(finished_search: Path, tmp_path: Path) -> No
     assert adarts.without_none == {}
     same = [set(drawn[0].by_edge(kind).items()) & set(drawn[2].by_edge(kind).items()) for kind in drawn[0].cells]
     assert adarts.equal_edges == sum(map(len, same)) / 16
+    assert result.beyond == ["method darts, seed 1: 5 skip connections in the normal cell; the data has at most 4"]
     assert result.left_out == ["method fair, seed 3: no estimate: the normal cell needs 4 nodes, all of them outputs"]
     written = json.loads((sweep / "stability.json").read_text())
     assert written["accuracies"].startswith("estimated")
@@ -73,11 +77,16 @@ def test_a_sweep_in_the_darts_space(finished_search: Path, tmp_path: Path) -> No
     assert "Estimated accuracy on CIFAR-10" in (sweep / "stability.svg").read_text()
 
 
-@pytest.mark.parametrize(("space", "share"), [("nasbench201", 1 / 5), ("darts", (2 + 4 / 3 + 1 + 4 / 5) / 8 / 7)])
+@pytest.mark.parametrize(("space", "share"), [("nasbench201", 1 / 5), ("darts", KEPT_TWICE / 7)])
 def test_two_random_cells_agree_by_chance(space: str, share: float) -> None:
     assert judge_of(space).equal_edges == pytest.approx(share)
     cells = [random_genotype(get_space(space), seed).to_text() for seed in range(40)]
     assert equal_edges(cells) == pytest.approx(share, abs=0.02)
+
+
+def test_a_choice_of_two_operations_agrees_more_often_and_s4_is_judged_without_noise() -> None:
+    assert judge_of("s2").equal_edges == pytest.approx(KEPT_TWICE / 2)
+    assert judge_of("s4").equal_edges == pytest.approx(KEPT_TWICE)
 
 
 def test_what_none_costs(finished_search: Path, tmp_path: Path) -> None:

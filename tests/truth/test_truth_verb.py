@@ -148,8 +148,8 @@ def test_stability(finished_search: Path, tmp_path: Path, capsys: pytest.Capture
 def test_stability_in_the_darts_space(
     finished_search: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    cells = {f"adarts-{seed}": random_genotype(get_space("darts"), seed) for seed in range(2)}
-    cells["fair-2"] = zoo.get("FairDARTS_a").genotype
+    cells = {"adarts-0": random_genotype(get_space("darts"), 0)}
+    cells |= {name: zoo.get(cell).genotype for name, cell in (("adarts-1", "CARS_Lat_A"), ("fair-2", "FairDARTS_a"))}
     assert main(["truth", "stability", str(make_sweep(tmp_path, finished_search, cells))]) == 0
     lines = words_of(capsys.readouterr().out)
     assert lines[0] == ["estimated validation accuracy, 98 epochs, on CIFAR-10 in percent, over the seeds"]
@@ -158,3 +158,6 @@ def test_stability_in_the_darts_space(
     assert lines[3][:2] == ["random cells", "1,000"] and lines[3][4] == "9 %"
     assert [line[0] for line in lines[4:8]] == [floor.name for floor in judge_of("darts").floors()[1:]]
     assert any(line[0].startswith("left out: method fair, seed 2: no estimate") for line in lines)
+    assert any(
+        line[0].startswith("not to be trusted, beyond its data: method adarts, seed 1: 5 skip") for line in lines
+    )

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from adarts.truth.judge import Answer
 
 _FORM = "'|op~0|+|op~0|op~1|+|op~0|op~1|op~2|'"
+_NOT_TO_BE_TRUSTED = "not to be trusted, beyond its data:"
 
 
 @dataclass(frozen=True, config=FORM)
@@ -168,12 +169,15 @@ def _correlation(form: Correlation) -> int:
         *([f"  {words}", *(f"{getattr(one, name):.2f}" for one in found)] for words, name in accuracies.items()),
     ]
     print(f"{title} on {config.data}: supernet and {judge.word} accuracy")
-    print(f"derived cell {result.measured[0].truth.arch}")
+    derived = result.measured[0].truth
+    print(f"derived cell {derived.arch}")
     print_table(["", *judge.data_sets.values()], rows)
     print(
         f"{facts['cells']:,} of the {facts['cells_in_supernet']:,} cells in the supernet, sample seed {form.seed}, "
         f"{facts['images']:,} images, operation weight {form.weight:g}"
     )
+    if derived.beyond is not None:
+        print(f"derived cell: {_NOT_TO_BE_TRUSTED} {derived.beyond}")
     print(run_dir / "correlation.svg")
     return 0
 
@@ -212,6 +216,8 @@ def _stability(form: Stability) -> int:
     print("edges: share of edges with the same operation in two seeds; channels: share of channels kept between epochs")
     for reason in result.left_out:
         print(f"left out: {reason}")
+    for reason in result.beyond:
+        print(f"{_NOT_TO_BE_TRUSTED} {reason}")
     for name in ("stability.json", DRAWING):
         if (form.sweep / name).exists():
             print(form.sweep / name)
@@ -281,7 +287,7 @@ def _show_estimate(word: str, found: Estimate) -> None:
     print(word if len(word) <= 100 else found.arch)
     print_table(["", "CIFAR-10"], rows)
     if found.beyond is not None:
-        print(f"not to be trusted, beyond its data: {found.beyond}")
+        print(f"{_NOT_TO_BE_TRUSTED} {found.beyond}")
     print(f"estimated from published figures of {len(table()[1]):,} other cells; this one was not trained")
     with torch.device("meta"):
         network = cost(Network(Genotype.from_text(found.arch), 10, CHANNELS, CELLS), 32)

@@ -108,7 +108,7 @@ class Correlation:
         def entry(one: MeasuredCell) -> dict[str, Any]:
             accuracies = {dataset: one.truth.accuracy(dataset) for dataset in self.judge.data_sets}
             seen = {"supernet_loss": one.loss, "supernet_accuracy": one.accuracy}
-            return {"arch": one.truth.arch, **seen, **accuracies}
+            return {"arch": one.truth.arch, **seen, **accuracies, "beyond": one.truth.beyond}
 
         return {
             "accuracies": f"{self.judge.word} {self.judge.figure}",

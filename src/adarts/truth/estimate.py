@@ -212,7 +212,7 @@ def encode(genotype: Genotype) -> Cells:
         for node, pairs in zip(NODES, part.nodes, strict=True):
             where = f"no estimate: {kind} cell, node {node}"
             if len(pairs) != 2:
-                raise DataError(f"{where} has {len(pairs)} inputs; it needs 2")
+                raise DataError(f"{where} needs 2 inputs, not {len(pairs)}")
             if pairs[0][1] == pairs[1][1]:
                 raise DataError(f"{where} has two edges from node {pairs[0][1]}")
             for operation, source in pairs:

@@ -88,15 +88,18 @@ def darts_floors(space: str) -> tuple[Floor, ...]:
     """Estimated accuracies of cells that need no search, with a fixed seed.
 
     Args:
-        space: the DARTS space, or one of its subspaces, for which there are only its random cells.
+        space: the DARTS space, or one of its subspaces, for which there are only its random cells. Those of S4 are without
+            noise, which has no estimate.
     """
-    found = {"random cells": estimates(random_cells(NUMBER, 0, mask_of(space)))}
+    unknown = set(get_space(space).operations) - set(OPERATIONS)
+    name = f"random cells without {', '.join(sorted(unknown))}" if unknown else "random cells"
+    found = {name: estimates(random_cells(NUMBER, 0, mask_of(space)))}
     if space == "darts":
         separable = allow(*_SEPARABLE)
         with_skips = allow(*_SEPARABLE, "skip_connect")
         largest = largest_of(random_cells(_DRAWN_FOR_LARGEST, 1, mask_of(space)))
         found |= {
-            f"largest {LARGEST:.1%} of random cells".replace("%", " %"): estimates(largest),
+            f"largest {100 * LARGEST:g} % of random cells": estimates(largest),
             "separable convolutions": estimates(random_cells(NUMBER, 2, np.stack([separable, separable]))),
             "separable convolutions, skips in the normal cell": estimates(
                 random_cells(NUMBER, 3, np.stack([with_skips, separable]))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from itertools import combinations, count
 from typing import ClassVar
@@ -25,7 +25,7 @@ _BLOCK = 256  # cells that are drawn at once
 
 
 Answer = table.Truth | estimate.Estimate
-"""What a judge says of a cell; both have its text `arch`, `data_sets`, `accuracy(dataset)`, and `record()` for metrics."""
+"""What a judge says of a cell; both have its text `arch`, `data_sets`, `accuracy(dataset)`, `beyond`, and `record()`."""
 
 
 class Judge(ABC):
@@ -35,6 +35,7 @@ class Judge(ABC):
         word: `true` or `estimated`.
         figure: which accuracy it tells.
         data_sets: on which data sets: name -> title.
+        operations: what the edges of the cells may have that it judges.
         depth: points below the best cell that drawings show; most found cells are above.
         space: the space.
     """
@@ -42,6 +43,7 @@ class Judge(ABC):
     word: ClassVar[str]
     figure: ClassVar[str]
     data_sets: ClassVar[Mapping[str, str]]
+    operations: ClassVar[Sequence[str]]
     depth: ClassVar[float]
 
     def __init__(self, space: str) -> None:
@@ -73,19 +75,16 @@ class Judge(ABC):
 
     @property
     def equal_edges(self) -> float:
-        """Share of the kept edges of a random cell on which another random cell has the same operation."""
+        """Share of the kept edges of a random cell that it judges on which another one has the same operation."""
         space, equal, kept = self.space, 0.0, 0
         for kind in space.cell_kinds:
             for target in space.targets:
                 incoming, keeps = space.incoming(target), space.num_kept(target)
                 kept += keeps
                 for edge in incoming:
-                    choices = [
-                        name
-                        for name, on in zip(space.operations, space.allowed(kind)[edge], strict=True)
-                        if on and (name != "none" or space.kept_edges is None)
-                    ]
-                    equal += (keeps / len(incoming)) ** 2 / len(choices)
+                    allowed = zip(space.operations, space.allowed(kind)[edge], strict=True)
+                    choices = sum(on and name in self.operations for name, on in allowed)
+                    equal += (keeps / len(incoming)) ** 2 / choices
         return equal / kept
 
 
@@ -93,6 +92,7 @@ class Known(Judge):
     """NAS-Bench-201: all cells were trained by its authors."""
 
     word, figure, data_sets, depth = "true", "test accuracy, 200 epochs", table.DATA_SETS, 15
+    operations = NASBENCH201.operations
 
     def of(self, genotype: Genotype) -> table.Truth:
         return table.truth_of(genotype)
@@ -118,6 +118,7 @@ class Estimated(Judge):
     """The DARTS space and its subspaces: an estimate from published figures of other cells."""
 
     word, figure, data_sets, depth = "estimated", estimate.FIGURE, {"cifar10": "CIFAR-10"}, 3
+    operations = estimate.OPERATIONS[1:]
 
     def of(self, genotype: Genotype) -> estimate.Estimate:
         return estimate.estimate_of(genotype)

@@ -82,6 +82,7 @@ class StabilityResult:
         dataset: the data set whose accuracies are shown.
         judge: the judge of the space; its floors are what the searches are held against.
         left_out: searches whose cells the judge knows nothing about, with the reason.
+        beyond: searches whose estimated accuracy is beyond its data and not to be trusted, with the reason.
     """
 
     sweep_dir: Path
@@ -89,6 +90,7 @@ class StabilityResult:
     dataset: str
     judge: Judge
     left_out: list[str]
+    beyond: list[str]
 
 
 def stability(sweep_dir: Path) -> StabilityResult:
@@ -102,18 +104,21 @@ def stability(sweep_dir: Path) -> StabilityResult:
         ConfigError: the searches are in several spaces that have a judge.
         CheckpointError: the folder is not a sweep, or a file in it is damaged.
     """
-    data, left_out = set(), []
+    data, left_out, beyond = set(), [], []
     members: dict[str, tuple[Mapping[str, Any], list[Found]]] = {}
     judges: dict[str, Judge] = {}
     for settings, run in _finished(sweep_dir):
         if run.genotype is None or (judge := find_judge(run.genotype.space)) is None:
             continue
         judges[judge.space.name] = judge
+        name = ", ".join(f"{name} {shown(value)}" for name, value in settings.items())
         try:
             found = _found(settings["seed"], run, run.genotype, judge)
         except DataError as error:
-            left_out.append(f"{', '.join(f'{name} {shown(value)}' for name, value in settings.items())}: {error}")
+            left_out.append(f"{name}: {error}")
             continue
+        if (reason := found.truth.beyond) is not None:
+            beyond.append(f"{name}: {reason}")
         data.add(str(run.config.get("data")))
         common = {name: value for name, value in settings.items() if name != "seed"}
         members.setdefault(json.dumps(common), (common, []))[1].append(found)
@@ -129,6 +134,7 @@ def stability(sweep_dir: Path) -> StabilityResult:
         judge.dataset_of(data.pop() if len(data) == 1 else ""),
         judge,
         left_out,
+        beyond,
     )
     write_atomically(sweep_dir / "stability.json", to_json(_content(result)))
     if drawing := picture(result):
@@ -195,6 +201,7 @@ def _content(result: StabilityResult) -> dict[str, Any]:
         "groups": [{**asdict(one), "found": [cell(found) for found in one.found]} for one in result.groups],
         "floors": [floor.record() for floor in result.judge.floors()],
         "left_out": result.left_out,
+        "beyond": result.beyond,
     }
 
 

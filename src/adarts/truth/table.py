@@ -82,6 +82,10 @@ class Truth:
         return accuracies
 
     @property
+    def beyond(self) -> None:
+        """None: a measurement can be trusted, unlike an estimate beyond its data."""
+
+    @property
     def data_sets(self) -> tuple[str, ...]:
         """The names of the data sets on which accuracies are known."""
         return tuple(DATA_SETS)
