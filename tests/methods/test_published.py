@@ -25,6 +25,10 @@ SECTIONS = {
 METHODS = [info.name for info in list_methods()]
 
 
+def test_the_table_has_every_method_and_no_other() -> None:
+    assert TABLE.keys() == set(METHODS)
+
+
 @pytest.mark.parametrize("space", ["darts", "nasbench201"])
 @pytest.mark.parametrize("method", METHODS)
 def test_the_paper_s_scale_has_the_published_values(method: str, space: str) -> None:

@@ -1,4 +1,4 @@
-"""Search protocols of benchmarks, for methods that publish no hyper-parameters of their own for its space."""
+"""Search protocols of benchmarks, for methods without hyper-parameters of their own for the space of a benchmark."""
 
 from __future__ import annotations
 
