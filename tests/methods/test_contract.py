@@ -21,6 +21,7 @@ PARTICULARS: Mapping[str, Mapping[str, Any]] = {
     "darts-pt": {"settings": {"space": "s3", "images": {"per_class": 2, "size": 8}}},
     # One short trial for every edge, in a network as small as that of the search.
     "adarts-trials": {"settings": {"options": {"cells": 3, "epochs": 1}, "images": {"per_class": 2, "size": 8}}},
+    "trials": {"learns_alphas": False, "settings": {"search": {"steps": 4}, "options": {"steps": 1, "drawn": 2}}},
     "gdas": {"steps_to_every_alpha": 6},  # an edge that draws `none` learns nothing in that pass
 }
 

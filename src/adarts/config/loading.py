@@ -56,12 +56,22 @@ class Scale(Settings):
     """Further settings for CIFAR only."""
     spaces: dict[str, dict[Stage, dict[str, Any]]] = {}
     """Further settings by space. Spaces without an entry use the entry of darts."""
+    methods: dict[str, dict[str, Any]] = {}
+    """Further settings of a search by method, for methods whose budget has another form."""
 
-    def layer(self, stage: Stage, data: str, space: str | None = "darts") -> Values:
-        """The settings that the scale changes for a stage, data set and space; `space` is None for hand-designed networks."""
+    def layer(self, stage: Stage, data: str, space: str | None = "darts", method: str | None = None) -> Values:
+        """The settings that the scale changes.
+
+        Args:
+            stage: the stage.
+            data: name of the data set.
+            space: name of the space; None for hand-designed networks.
+            method: name of the search method; None for a training.
+        """
         of_data = self.cifar if data in ("cifar10", "cifar100") else {}
         of_space = {} if space is None else self.spaces.get(space, self.spaces.get("darts", {}))
-        return merged(getattr(self, stage), of_data.get(stage, {}), of_space.get(stage, {}))
+        of_method = {} if method is None else self.methods.get(method, {})
+        return merged(getattr(self, stage), of_data.get(stage, {}), of_space.get(stage, {}), of_method)
 
 
 class Layers:
@@ -121,7 +131,7 @@ class Layers:
         scale, data = self.chosen["scale"], self.chosen["data"]
         below = [
             (source, published),
-            (f"scale '{scale}'", self.scale.layer(stage, data, space)),
+            (f"scale '{scale}'", self.scale.layer(stage, data, space, self.chosen.get("method"))),
             (f"data set '{data}'", of_data(data)),
         ]
         layers = [checked(self.model, layer, f"{owner}: ".__add__) for owner, layer in below]

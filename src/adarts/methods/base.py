@@ -109,6 +109,9 @@ class Search(Protocol):
     def restart_alphas(self) -> None:
         """Reset Adam's state, e.g. after a change of the active operations."""
 
+    def restart_weights(self) -> None:
+        """Give the weights their initial values again and reset SGD's state, e.g. to train another cell alone."""
+
     def stop(self, reason: str) -> None:
         """End the search after this epoch, with a reason in words."""
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from itertools import chain
 
 import torch
 import torch.nn.functional as F
@@ -19,7 +20,7 @@ from adarts.engine.update import Learned, Sums, Update, autocast, backward, fix_
 from adarts.errors import ConfigError, NotFiniteError
 from adarts.methods import Method, Phase, Progress, Purpose
 from adarts.searching.batches import search_batches
-from adarts.searching.phases import scheduled_together
+from adarts.searching.phases import build_supernet, scheduled_together
 from adarts.seeding import derive_seed, generator
 from adarts.supernet import ArchWeights, AttentionSource, Selection, Supernet
 
@@ -203,6 +204,20 @@ class BilevelStep:
     def restart_alphas(self) -> None:
         """Reset Adam's state, e.g. after a change of the active operations."""
         self.alpha_optimizer.state.clear()
+        self.forget()
+
+    def restart_weights(self) -> None:
+        """Give the weights their initial values again and reset SGD's state, e.g. to train another cell alone."""
+        index, net = self.progress.phase, self.supernet
+        fresh = build_supernet(self.config, self.phases[index], index, self.data)
+        weights = zip(net.weight_parameters(), fresh.weight_parameters(), strict=True)
+        # Only the masks of active operations are not part of the state.
+        saved = (name for name, _ in net.named_buffers() if not name.startswith("active_"))
+        statistics = ((net.get_buffer(name), fresh.get_buffer(name)) for name in saved)
+        with torch.no_grad():
+            for own, initial in chain(weights, statistics):
+                own.copy_(initial)
+        self.weight_optimizer.state.clear()
         self.forget()
 
     def stop(self, reason: str) -> None:

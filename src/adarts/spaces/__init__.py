@@ -2,7 +2,8 @@
 
 from adarts.spaces.derivation import at_least, decided_edges, derive, never_none, strongest_edges, strongest_pairs
 from adarts.spaces.description import Space
-from adarts.spaces.genotype import CellGenotype, Genotype, load_genotype, random_genotype
+from adarts.spaces.genotype import CellGenotype, Genotype, load_genotype
+from adarts.spaces.moves import neighbors, random_genotype
 from adarts.spaces.spaces import DARTS, NASBENCH201, SPACES, get_space, register_space
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "derive",
     "get_space",
     "load_genotype",
+    "neighbors",
     "never_none",
     "random_genotype",
     "register_space",

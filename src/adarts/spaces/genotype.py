@@ -16,11 +16,8 @@ from itertools import compress
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from adarts.config.settings import names_code
 from adarts.errors import ConfigError, DataError
-from adarts.seeding import generator
 from adarts.spaces import arch_string, classical, nasbench301
 from adarts.spaces.description import Space
 from adarts.spaces.limits import SIZE_LIMIT, check_size, short
@@ -255,28 +252,6 @@ def load_genotype(path: str | Path) -> Genotype:
         raise DataError(f"cannot read the genotype file {str(path)!r}: {reason}") from None
     except DataError as error:
         raise DataError(f"{str(path)!r}: {error}") from None
-
-
-def random_genotype(space: Space, seed: int) -> Genotype:
-    """Draw random cells: uniformly random distinct edges for each node, and uniformly random operations other than `none`.
-
-    In a space that keeps every edge, `none` may be drawn, too.
-    """
-    random = generator(seed, "random genotype", space.name)
-
-    def draw_node(kind: str, target: int) -> tuple[Pair, ...]:
-        pairs = []
-        for source in sorted(torch.randperm(target, generator=random)[: space.num_kept(target)].tolist()):
-            allowed = compress(space.operations, space.allowed(kind)[space.edges.index((source, target))])
-            operations = [name for name in allowed if name != "none" or space.kept_edges is None]
-            pairs.append((operations[torch.randint(len(operations), (), generator=random)], source))
-        return tuple(pair for pair in pairs if pair[0] != "none")
-
-    cells = {
-        kind: CellGenotype(tuple(draw_node(kind, target) for target in space.targets), space.outputs)
-        for kind in space.cell_kinds
-    }
-    return Genotype(cells, space.name)
 
 
 def _check_cell(kind: str, cell: CellGenotype, space: Space) -> None:

@@ -1,0 +1,288 @@
+"""Trials: train many cells alone for a few steps, and learn from them which cells are large and train fast."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import torch
+from pydantic import Field, NonNegativeFloat, PositiveInt
+from torch import Tensor
+
+from adarts.config.settings import Settings
+from adarts.engine.update import Sums
+from adarts.methods.base import Method, MethodInfo, Progress, Purpose, Search
+from adarts.methods.registry import register
+from adarts.models.cost import count_parameters
+from adarts.models.network import Network
+from adarts.models.operations import build_operation
+from adarts.seeding import derive_seed, generator
+from adarts.spaces import Genotype, Space, neighbors, random_genotype
+from adarts.supernet import Supernet
+
+CHANNELS, CELLS = 32, 8
+"""Width and depth of the network whose parameters are the size of a cell."""
+PARENTS = 5
+"""The next trial is a neighbor of one of this many cells."""
+PRIOR = 8.0
+"""Precision of the prior of the linear model, in units of the precision of a trial."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A cell that was trained alone, and the mean loss over the steps of its training."""
+
+    genotype: Genotype
+    loss: float
+
+
+@register
+class Trials(Method):
+    """Cells are trained alone for a few steps each; the search looks for cells that are large and train fast.
+
+    A trial starts from initial weights and takes `options.steps` steps on new images. The score of a cell adds its size and its
+    training speed, each as a z-score among the first `options.drawn` cells, which are random::
+
+        score = w z(log parameters) + z(- mean loss over the steps)        w = options.size_weight
+
+    Both halves are needed: large cells train slowly at first, and cells of pools, which do not get far, train fast. The speed
+    of a single trial is noisy. So a Bayesian linear regression learns the speed from the operations on all edges, from how
+    often each kind of cell has each operation, and from which edges it keeps. Each further trial takes, among all cells that
+    differ in one edge from one of the five best ones so far, the cell with the highest score by a sample of the regression
+    (Thompson sampling). The result is the tried cell with the highest score by the mean of the regression.
+
+    The mean loss over a training as a measure of a cell is training speed estimation (Ru et al., NeurIPS 2021); TE-NAS (Chen et
+    al., ICLR 2021) adds the ranks of a measure of trainability and a measure of capacity. No operation is excluded. There are
+    no alphas. Weights are trained on the half of the images for the weights.
+    """
+
+    info = MethodInfo(
+        name="trials",
+        title="Trials",
+        year=2026,
+        paper="this project: docs/truth.md",
+        changes="cells are trained alone for a few steps; a linear model proposes cells that are large and train fast",
+        cost="a training of 40 steps for every cell",
+        defaults={
+            "edge": {"selector": "all", "k": 1, "attention": False, "normalization": False},
+            "supernet": {"channels": 8, "cells": 5},
+            "search": {"epochs": 10, "batch_size": 64, "steps": 800, "warmup_epochs": 0},
+            "weights": {
+                "learning_rate": 0.05,
+                "final_learning_rate": 0.05,
+                "momentum": 0.9,
+                "nesterov": False,
+                "weight_decay": 3e-4,
+                "clip": 5.0,
+            },
+            "images": {"size": 16},
+        },
+        replay="run",
+    )
+
+    class Options(Settings):
+        steps: PositiveInt = 40
+        """Steps of a trial."""
+        drawn: int = Field(default=50, ge=2)
+        """Random cells that are tried first. With as many as there are trials, nothing is proposed."""
+        size_weight: NonNegativeFloat = 1.0
+        """Weight of the size in the score; 0 looks at the training speed alone."""
+
+    options: Options
+
+    def on_phase_start(self, search: Search) -> None:
+        #: the finished trials, in order
+        self.trials: list[Trial] = []
+        #: the cell in training
+        self.current: Genotype
+        #: steps, loss and images of its training so far
+        self._sums: list[Tensor | float] = []
+        #: trials in the records of the epochs so far
+        self._recorded = 0
+        self._begin(search)
+
+    def order(self, progress: Progress) -> tuple[Purpose, ...]:
+        return ("weights",)
+
+    def observe(self, search: Search, sums: Sums) -> None:
+        """Add up the losses; after the last step of a trial, begin the next one."""
+        steps, loss, images = self._sums
+        self._sums = [steps + 1, loss + sums["loss"], images + sums["images"]]
+        if self._sums[0] == self.options.steps:
+            self.trials.append(Trial(self.current, float(self._sums[1] / self._sums[2])))
+            self._begin(search)
+            search.restart_weights()
+
+    def _begin(self, search: Search) -> None:
+        """Propose a cell, and keep only its operations."""
+        net = search.supernet
+        self.current = self._propose(search, net.space)
+        self._sums = [0, 0.0, 0.0]
+        for kind in net.space.cell_kinds:
+            kept = self.current.by_edge(kind)
+            net.set_active(
+                kind, [[kept.get(edge) == name for name in net.space.operations] for edge in net.space.edges]
+            )
+
+    def _propose(self, search: Search, space: Space) -> Genotype:
+        number, seed = len(self.trials), search.config.seed
+        if number < self.options.drawn:
+            return random_genotype(space, derive_seed(seed, "trial", number))
+        scores = self._scores(space)
+        tried = list(dict.fromkeys(trial.genotype for trial in self.trials))
+        best = scores.mean(tried).sort(descending=True, stable=True).indices[:PARENTS]
+        near = dict.fromkeys(cell for index in best.tolist() for cell in neighbors(tried[index], space))
+        new = [cell for cell in near if cell not in set(tried)] or list(near)  # a small space may be exhausted
+        return new[int(scores.sampled(new, generator(seed, "proposal", number)).argmax())]
+
+    def _scores(self, space: Space) -> Scores:
+        return Scores(space, self.trials, self.options.drawn, self.options.size_weight)
+
+    def on_epoch_end(self, search: Search) -> dict[str, Any]:
+        """Record the trials that have finished since the last epoch."""
+        new = self.trials[self._recorded :]
+        self._recorded = len(self.trials)
+        return {
+            "trials": len(self.trials),
+            "finished": [{"cells": trial.genotype.to_dict()["cells"], "loss": trial.loss} for trial in new],
+        }
+
+    def budget_warning(self, search: Search) -> str | None:
+        loop = search.config.search
+        number = loop.epochs * search.progress.steps // self.options.steps
+        if number >= 2 * self.options.drawn:
+            return None
+        return (
+            f"this budget allows {number} trials, and the first {self.options.drawn} of them are random; "
+            "give more epochs (--search.epochs), or fewer random cells (--options drawn=N)"
+        )
+
+    def derive(self, supernet: Supernet) -> Genotype:
+        """The tried cell with the highest expected score; before two trials have finished, the first cell."""
+        if len(self.trials) < 2:
+            return self.trials[0].genotype if self.trials else self.current
+        tried = list(dict.fromkeys(trial.genotype for trial in self.trials))
+        return tried[int(self._scores(supernet.space).mean(tried).argmax())]
+
+    def operation_weights(self, supernet: Supernet) -> Mapping[str, Tensor]:
+        """1 for the operations of the cells that :meth:`derive` returns."""
+        space, found_ko = supernet.space, cell_masks(supernet.space, [self.derive(supernet)])[0]
+        return dict(zip(space.cell_kinds, found_ko.float().to(next(supernet.parameters()).device), strict=True))
+
+    def chosen_by(self) -> str:
+        return "the sizes and the training speeds of cells"
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "trials": [{"genotype": trial.genotype.to_dict(), "loss": trial.loss} for trial in self.trials],
+            "current": self.current.to_dict(),
+            "sums": list(self._sums),
+            "recorded": self._recorded,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.trials = [Trial(Genotype.from_dict(one["genotype"]), one["loss"]) for one in state["trials"]]
+        self.current = Genotype.from_dict(state["current"])
+        self._sums, self._recorded = list(state["sums"]), state["recorded"]
+
+
+class Scores:
+    """The scores of cells, as far as the finished trials tell.
+
+    Args:
+        space: the search space.
+        trials: the finished trials, at least two.
+        drawn: number of random cells among them, at the beginning; their spread is the unit of size and speed.
+        size_weight: weight of the size.
+    """
+
+    def __init__(self, space: Space, trials: Sequence[Trial], drawn: int, size_weight: float) -> None:
+        self.space, self._size_weight = space, size_weight
+        cells = [trial.genotype for trial in trials]
+        speeds_t = torch.tensor([-trial.loss for trial in trials], dtype=torch.float64)
+        self._sizes = _Standard(log_parameters(space, cells[:drawn]))
+        speeds_t = _Standard(speeds_t[:drawn])(speeds_t)
+        features_tf = features(space, cells)
+        self._center_f, self._level = features_tf.mean(0), speeds_t.mean()
+        centered_tf = features_tf - self._center_f
+        precision_ff = centered_tf.T @ centered_tf + PRIOR * torch.eye(centered_tf.shape[1], dtype=torch.float64)
+        self._root_ff = torch.linalg.cholesky(precision_ff)
+        target_f1 = (centered_tf.T @ (speeds_t - self._level))[:, None]
+        self._slopes_f = torch.cholesky_solve(target_f1, self._root_ff)[:, 0]
+        self._noise = (speeds_t - self._level - centered_tf @ self._slopes_f).std(correction=0)
+
+    def mean(self, cells: Sequence[Genotype]) -> Tensor:
+        """The expected scores of cells."""
+        return self._scored(cells, self._slopes_f)
+
+    def sampled(self, cells: Sequence[Genotype], draws: torch.Generator) -> Tensor:
+        """The scores of cells by one sample of the regression's slopes."""
+        normal_f1 = torch.randn(len(self._slopes_f), 1, generator=draws, dtype=torch.float64)
+        shift_f = torch.linalg.solve_triangular(self._root_ff.T, normal_f1, upper=True)[:, 0]
+        return self._scored(cells, self._slopes_f + self._noise * shift_f)
+
+    def _scored(self, cells: Sequence[Genotype], slopes_f: Tensor) -> Tensor:
+        speeds_c = self._level + (features(self.space, cells) - self._center_f) @ slopes_f
+        return self._size_weight * self._sizes(log_parameters(self.space, cells)) + speeds_c
+
+
+class _Standard:
+    """Turns values into z-scores of a sample; all are 0 if the sample has no spread."""
+
+    def __init__(self, sample: Tensor) -> None:
+        self.mean, self.sd = sample.mean(), sample.std(correction=0)
+
+    def __call__(self, values: Tensor) -> Tensor:
+        return (values - self.mean) / self.sd if self.sd > 0 else torch.zeros_like(values)
+
+
+def cell_masks(space: Space, cells: Sequence[Genotype]) -> Tensor:
+    """The operations of cells as masks, bool (cells, kinds, edges, operations)."""
+    masks = torch.zeros(len(cells), len(space.cell_kinds), len(space.edges), len(space.operations), dtype=torch.bool)
+    edges = {edge: index for index, edge in enumerate(space.edges)}
+    operations = {name: index for index, name in enumerate(space.operations)}
+    places = [
+        (number, kind, edges[edge], operations[name])
+        for number, cell in enumerate(cells)
+        for kind, cell_kind in enumerate(space.cell_kinds)
+        for edge, name in cell.by_edge(cell_kind).items()
+    ]
+    masks[tuple(torch.tensor(places).reshape(-1, 4).T)] = True
+    return masks
+
+
+def features(space: Space, cells: Sequence[Genotype]) -> Tensor:
+    """What the regression knows of cells, (cells, features): operations of edges, counts of operations, and kept edges."""
+    masks_ckeo = cell_masks(space, cells).double()
+    return torch.cat([part.flatten(1) for part in (masks_ckeo, masks_ckeo.sum(2), masks_ckeo.sum(3))], 1)
+
+
+def log_parameters(space: Space, cells: Sequence[Genotype]) -> Tensor:
+    """The logarithm of the number of parameters of the network of each cell, with `CELLS` cells and `CHANNELS` channels."""
+    table_keo, others = _parameters(space)
+    return ((cell_masks(space, cells) * table_keo).sum((1, 2, 3)) + others).log()
+
+
+@cache
+def _parameters(space: Space) -> tuple[Tensor, int]:
+    """Parameters of the operations, summed over the cells of each kind (kinds, edges, operations), and those of the rest."""
+    table_keo = torch.zeros(len(space.cell_kinds), len(space.edges), len(space.operations), dtype=torch.float64)
+    channels = CHANNELS
+    for index in range(CELLS):
+        channels *= 2 if index in space.reductions(CELLS) else 1
+        kind = space.cell_kind(index, CELLS)
+        of_kind_eo = table_keo[space.cell_kinds.index(kind)]
+        for (source, _), sizes_o in zip(space.edges, of_kind_eo, strict=True):
+            stride = space.stride(kind, source)
+            sizes_o += torch.tensor([_operation_parameters(name, channels, stride) for name in space.operations])
+    cell = random_genotype(space, 0)
+    with torch.device("meta"):
+        whole = count_parameters(Network(cell, num_classes=10, channels=CHANNELS, cells=CELLS))
+    return table_keo, whole - int((cell_masks(space, [cell])[0] * table_keo).sum())
+
+
+@cache
+def _operation_parameters(name: str, channels: int, stride: int) -> int:
+    return 0 if name == "none" else count_parameters(build_operation(name, channels, stride))
