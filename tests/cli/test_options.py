@@ -26,12 +26,12 @@ WRONG = {
     "search --edge.selector frst": (
         "--edge.selector must be 'all', 'first', 'random' or 'attention', not 'frst'; did you mean 'first'?"
     ),
-    "search --edge.selector all": "edge: selector 'all' uses every channel, so edge.k must be 1, not 4",
+    "search --method adarts --edge.selector all": "edge: selector 'all' uses every channel, so edge.k must be 1, not 4",
     "search --method darts --edge.freeze": (
         "edge: edge.freeze requires edge.selector 'attention' or 'random'; 'all' never changes"
     ),
-    "search --edge.freeze --edge.mask-scope sample": "edge: edge.freeze requires edge.mask_scope 'batch'",
-    "search --edge.freeze --search.warmup-epochs 0": (
+    "search --method adarts --edge.freeze --edge.mask-scope sample": "edge: edge.freeze requires edge.mask_scope 'batch'",
+    "search --method adarts --edge.freeze --search.warmup-epochs 0": (
         "edge.freeze needs a warm-up to choose the channels; set search.warmup_epochs"
     ),
     "search --method darts-random --edge.slots persistent": (
@@ -55,7 +55,7 @@ WRONG = {
     "sweep --vary edge.kk=2,4": "edge.kk: unknown setting; did you mean 'edge.k'?",
     "sweep --vary edge.k=2 --vary edge.k=4": "--vary edge.k: given twice; give all its values at once",
     "sweep --vary edge.k=2,4 --edge.k 2": "edge.k is both given and varied; choose one of them",
-    "sweep --scale smoke --vary edge.k=2,3 --images.per-class 4": (
+    "sweep --method adarts --scale smoke --vary edge.k=2,3 --images.per-class 4": (
         "point adarts-edge.k=3-seed0: edge.k = 3 does not divide the 8 channels of a cell; choose a divisor"
     ),
     "train --method adarts": None,
