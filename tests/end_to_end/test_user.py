@@ -35,7 +35,7 @@ def test_search_then_train_then_evaluate(tmp_path: Path) -> None:
         (["search", "--method", "adrats"], 2, "did you mean 'adarts'"),
         (["search", "--data", "digit"], 2, "did you mean 'digits'"),
         (["search", "--epohcs", "3"], 2, "unknown option '--epohcs'"),
-        (["search", "--scale", "smoke", "--edge.k", "3"], 2, "edge.k = 3 does not divide"),
+        (["search", "--method", "adarts", "--scale", "smoke", "--edge.k", "3"], 2, "edge.k = 3 does not divide"),
         (["search", "--data", "folder:nowhere"], 3, "nowhere"),
         (["search", "--data", "cifar10", "--images.root", "nowhere"], 3, "--download"),
         (["train", "--scale", "smoke", "--genotype", "nowhere.json"], 3, "nowhere.json"),

@@ -13,6 +13,7 @@ from adarts.sweeping import grid
 from adarts.sweeping.grid import require_possible
 
 SMOKE = {"scale": "smoke"}
+ADARTS = {"method": "adarts"}
 
 
 def names(vary: dict[str, Any], **given: Any) -> list[str]:
@@ -24,7 +25,7 @@ def test_all_combinations_with_the_first_seed_of_all_of_them_first() -> None:
     assert names(vary) == [
         f"{method}-edge.k={k}-seed{seed}" for seed in (0, 1) for method in ("pc-darts", "adarts") for k in (2, 4)
     ]
-    assert names({}) == ["adarts-seed0"]
+    assert names({}) == ["trials-seed0"]
 
 
 def test_a_point_is_the_search_that_its_settings_alone_would_be() -> None:
@@ -58,11 +59,15 @@ def test_methods_bring_their_own_settings_and_a_file_outweighs_them(tmp_path: Pa
         ({"run.threads": [1, 2]}, {}, "run.threads only controls how a search is run"),
         ({"images.root": ["a", "b"]}, {}, "images.root only controls how a search is run"),
         ({}, {"run": {"run_dir": "here"}}, "run.run_dir is for a single search"),
-        ({"seed": [0, 1, 0]}, {}, "two points would share the folder adarts-seed0; remove"),
-        ({"edge.k": [2, "2"]}, {}, "two points would share the folder adarts-edge.k=2-seed0; remove"),
+        ({"seed": [0, 1, 0]}, ADARTS, "two points would share the folder adarts-seed0; remove"),
+        ({"edge.k": [2, "2"]}, ADARTS, "two points would share the folder adarts-edge.k=2-seed0; remove"),
         ({"method": ["adarts", "darts"], "edge.k": [4]}, {}, "point darts-edge.k=4-seed0: edge: selector 'all'"),
-        ({"search.epochs": [2, 1]}, {}, "point adarts-search.epochs=1-seed0: search: all 1 epochs are warm-up"),
-        ({"data": ["folder:a/b", "folder:a-b"]}, {}, "two points would share the folder adarts-data=folder-a-b-seed0"),
+        ({"search.epochs": [2, 1]}, ADARTS, "point adarts-search.epochs=1-seed0: search: all 1 epochs are warm-up"),
+        (
+            {"data": ["folder:a/b", "folder:a-b"]},
+            ADARTS,
+            "two points would share the folder adarts-data=folder-a-b-seed0",
+        ),
         ({"seed": range(101), "edge.k": range(1, 101)}, {}, "the sweep would have 10,100 points"),
     ],
 )
@@ -91,7 +96,7 @@ def test_a_precision_is_another_search() -> None:
 
 def test_what_the_supernet_or_the_images_refuse() -> None:
     with pytest.raises(ConfigError, match=r"^point adarts-edge\.k=3-seed0: edge\.k = 3 does not divide the 8 channels"):
-        grid({"edge.k": [2, 3]}, SMOKE)
-    require_possible(grid({"edge.k": [2]}, {**SMOKE, "images": {"per_class": 4}}))
-    with pytest.raises(DataError, match=r"^point adarts-data=folder-nowhere-seed0: .*nowhere"):
+        grid({"edge.k": [2, 3]}, {**SMOKE, **ADARTS})
+    require_possible(grid({"edge.k": [2]}, {**SMOKE, **ADARTS, "images": {"per_class": 4}}))
+    with pytest.raises(DataError, match=r"^point trials-data=folder-nowhere-seed0: .*nowhere"):
         require_possible(grid({"data": ["digits", "folder:nowhere"]}, SMOKE))

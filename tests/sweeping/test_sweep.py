@@ -25,7 +25,7 @@ SMALL = ["--scale", "smoke", "--images.per-class", "4", "--images.size", "16", "
 
 
 def sweep(*words: object) -> int:
-    return main(["sweep", *SMALL, *map(str, words)])
+    return main(["sweep", "--method", "adarts", *SMALL, *map(str, words)])
 
 
 def test_failed_points_do_not_stop_the_others_and_finished_ones_stay(
