@@ -13,8 +13,9 @@ from torch import Tensor
 
 from adarts.config.settings import Settings
 from adarts.engine.update import Sums
-from adarts.methods.base import Method, MethodInfo, Progress, Purpose, Search
+from adarts.methods.base import Method, MethodInfo, Purpose, Search
 from adarts.methods.registry import register
+from adarts.methods.schedule import Progress
 from adarts.models.cost import count_parameters
 from adarts.models.network import Network
 from adarts.models.operations import build_operation
