@@ -3,6 +3,7 @@
     defaults < published values of the method or the network < scale < data set < configuration file < explicit settings
 
 The published values of a method include those for the search space. A scale overrides them, e.g. with a smaller network.
+Where the budget of a method has another form, as that of `trials`, the scale has further settings for this method.
 
 Each layer is a partial, nested mapping of settings. Names and single values are checked layer by layer, so that an error
 names the layer it comes from. Rules that involve several settings are checked once, after merging.

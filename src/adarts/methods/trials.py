@@ -63,7 +63,7 @@ class Trials(Method):
         name="trials",
         title="Trials",
         year=2026,
-        paper="this project: docs/truth.md",
+        paper="this project: results/trials",
         changes="cells are trained alone for a few steps; a linear model proposes cells that are large and train fast",
         cost="a training of 40 steps for every cell",
         defaults={
