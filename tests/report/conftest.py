@@ -67,7 +67,9 @@ def search_run(tmp_path: Path) -> MakeRun:
             "initial_genotype_differs": True,
             "supernet_parameters": 410_682,
         }
-        return write_run(tmp_path / name, SearchConfig(**config), records, summary if finished else None)
+        return write_run(
+            tmp_path / name, SearchConfig(**{"method": "adarts", **config}), records, summary if finished else None
+        )
 
     return make
 

@@ -21,11 +21,11 @@ from adarts.errors import CheckpointError, ConfigError
 from adarts.sweeping.sweep import _require_sweep_folder
 from adarts.truth.stability import DRAWING
 
-SMALL = ["--scale", "smoke", "--images.per-class", "4", "--images.size", "16", "--threads", "1"]
+SMALL = ["--method", "adarts", "--scale", "smoke", "--images.per-class", "4", "--images.size", "16", "--threads", "1"]
 
 
 def sweep(*words: object) -> int:
-    return main(["sweep", "--method", "adarts", *SMALL, *map(str, words)])
+    return main(["sweep", *SMALL, *map(str, words)])
 
 
 def test_failed_points_do_not_stop_the_others_and_finished_ones_stay(
@@ -120,6 +120,7 @@ def test_a_sweep_that_was_killed_and_stopped_ends_as_the_uninterrupted_search(
     assert sweep(*words) == 0
     assert log.read_text().count("continuing from") == 2
     alone = adarts.search(
+        method="adarts",
         scale="smoke",
         images={"per_class": 4, "size": 16},
         seed=5,

@@ -11,6 +11,7 @@ from adarts.searching import run_search, search_config
 def finished_search(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run folder of a search in NAS-Bench-201 of two seconds; whoever writes into it writes the same."""
     config = search_config(
+        method="adarts",
         space="nasbench201",
         scale="smoke",
         images={"per_class": 4, "size": 16},

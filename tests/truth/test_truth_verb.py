@@ -146,8 +146,9 @@ def test_stability(finished_search: Path, tmp_path: Path, capsys: pytest.Capture
 
 
 def test_stability_in_the_darts_space(
-    finished_search: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    finished_search: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
     cells = {"adarts-0": random_genotype(get_space("darts"), 0)}
     cells |= {name: zoo.get(cell).genotype for name, cell in (("adarts-1", "CARS_Lat_A"), ("fair-2", "FairDARTS_a"))}
     assert main(["truth", "stability", str(make_sweep(tmp_path, finished_search, cells))]) == 0

@@ -12,11 +12,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+_FIGURE, _NAME = 16, 40  # characters in the longest cell of a column of figures, and of a first column of short names
+
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], wrap: bool = True) -> None:
     """Print a table as wide as the terminal, with numbers aligned right.
 
-    Long text wraps, except in the first column; with `wrap=False` it is cut instead.
+    Long text wraps, except in a first column of short names; figures never do. With `wrap=False`, text is cut instead.
     """
     console = Console(highlight=False)
     if not console.is_terminal and "COLUMNS" not in os.environ:
@@ -24,8 +26,9 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], wrap: bool =
     grid = Table(*head, box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for column, cells in zip(grid.columns, zip(*rows, strict=True), strict=True):
         numbers = all(re.fullmatch(r"[\d.]*", cell) for cell in cells)
+        longest = max(map(len, cells))
         column.justify = "right" if numbers else "left"
-        column.no_wrap = numbers or column is grid.columns[0]
+        column.no_wrap = numbers or longest <= _FIGURE or (column is grid.columns[0] and longest <= _NAME)
     for row in rows:
         grid.add_row(*(Text(cell, no_wrap=not wrap, overflow="ellipsis") for cell in row))
     console.print(grid)

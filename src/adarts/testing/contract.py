@@ -201,7 +201,8 @@ class MethodContract:
         epochs = self.finished().epochs
         early = [number for number, epoch in enumerate(epochs) if epoch.moved and not epoch.past_warmup]
         assert not early, f"the alphas moved in the epochs {early}, which are warm-up"
-        assert any(epoch.moved for epoch in epochs) == self.learns_alphas, "whether the alphas moved"
+        moved = any(epoch.moved for epoch in epochs)
+        assert moved == self.learns_alphas, f"the alphas {'never ' if self.learns_alphas else ''}moved"
 
     def test_a_resumed_search_is_the_uninterrupted_one(self) -> None:
         whole, parts = self.finished(), self.search()
