@@ -66,8 +66,7 @@ def test_a_trial_is_the_training_of_its_cell_alone():
     alone = small_search(Trials, TINY)
     net = alone.supernet
     for kind in net.space.cell_kinds:
-        kept = second.genotype.by_edge(kind)
-        net.set_active(kind, [[kept.get(edge) == name for name in net.space.operations] for edge in net.space.edges])
+        net.set_active(kind, second.genotype.mask(kind))
     sums = [alone.step(0, step) for step in (3, 4)]
     alone.go_to(0, 5)  # a third `step` would end this trial
     sums.append(alone.update("weights"))

@@ -96,8 +96,7 @@ class AdartsTrials(Method):
             self.candidates = candidates(space, self.operation_weights(before), self.edge_weights(before))
         if trial >= 0:
             for kind in space.cell_kinds:
-                kept = self.candidates[trial].by_edge(kind)
-                net.set_active(kind, [[kept.get(edge) == name for name in space.operations] for edge in space.edges])
+                net.set_active(kind, self.candidates[trial].mask(kind))
         self._sums = [0.0, 0.0]
 
     def order(self, progress: Progress) -> tuple[Purpose, ...]:

@@ -16,9 +16,8 @@ from adarts.engine.update import Sums
 from adarts.methods.base import Method, MethodInfo, Purpose, Search
 from adarts.methods.registry import register
 from adarts.methods.schedule import Progress
-from adarts.models.cost import count_parameters
-from adarts.models.network import Network
-from adarts.models.operations import build_operation
+from adarts.models import Network
+from adarts.models.cost import count_parameters, operation_sizes
 from adarts.seeding import derive_seed, generator
 from adarts.spaces import Genotype, Space, neighbors, random_genotype
 from adarts.supernet import Supernet
@@ -100,8 +99,6 @@ class Trials(Method):
         self.current: Genotype
         #: steps, loss and images of its training so far
         self._sums: list[Tensor | float] = []
-        #: trials in the records of the epochs so far
-        self._recorded = 0
         self._begin(search)
 
     def order(self, progress: Progress) -> tuple[Purpose, ...]:
@@ -122,29 +119,28 @@ class Trials(Method):
         self.current = self._propose(search, net.space)
         self._sums = [0, 0.0, 0.0]
         for kind in net.space.cell_kinds:
-            kept = self.current.by_edge(kind)
-            net.set_active(
-                kind, [[kept.get(edge) == name for name in net.space.operations] for edge in net.space.edges]
-            )
+            net.set_active(kind, self.current.mask(kind))
 
     def _propose(self, search: Search, space: Space) -> Genotype:
         number, seed = len(self.trials), search.config.seed
         if number < self.options.drawn:
             return random_genotype(space, derive_seed(seed, "trial", number))
-        scores = self._scores(space)
-        tried = list(dict.fromkeys(trial.genotype for trial in self.trials))
+        scores, tried = self._scores(space), self._tried()
         best = scores.mean(tried).sort(descending=True, stable=True).indices[:PARENTS]
         near = dict.fromkeys(cell for index in best.tolist() for cell in neighbors(tried[index], space))
         new = [cell for cell in near if cell not in set(tried)] or list(near)  # a small space may be exhausted
         return new[int(scores.sampled(new, generator(seed, "proposal", number)).argmax())]
+
+    def _tried(self) -> list[Genotype]:
+        """The cells that were tried, each once."""
+        return list(dict.fromkeys(trial.genotype for trial in self.trials))
 
     def _scores(self, space: Space) -> Scores:
         return Scores(space, self.trials, self.options.drawn, self.options.size_weight)
 
     def on_epoch_end(self, search: Search) -> dict[str, Any]:
         """Record the trials that have finished since the last epoch."""
-        new = self.trials[self._recorded :]
-        self._recorded = len(self.trials)
+        new = self.trials[search.progress.epoch * search.progress.steps // self.options.steps :]
         return {
             "trials": len(self.trials),
             "finished": [{"cells": trial.genotype.to_dict()["cells"], "loss": trial.loss} for trial in new],
@@ -164,7 +160,7 @@ class Trials(Method):
         """The tried cell with the highest expected score; before two trials have finished, the first cell."""
         if len(self.trials) < 2:
             return self.trials[0].genotype if self.trials else self.current
-        tried = list(dict.fromkeys(trial.genotype for trial in self.trials))
+        tried = self._tried()
         return tried[int(self._scores(supernet.space).mean(tried).argmax())]
 
     def operation_weights(self, supernet: Supernet) -> Mapping[str, Tensor]:
@@ -180,13 +176,12 @@ class Trials(Method):
             "trials": [{"genotype": trial.genotype.to_dict(), "loss": trial.loss} for trial in self.trials],
             "current": self.current.to_dict(),
             "sums": list(self._sums),
-            "recorded": self._recorded,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self.trials = [Trial(Genotype.from_dict(one["genotype"]), one["loss"]) for one in state["trials"]]
         self.current = Genotype.from_dict(state["current"])
-        self._sums, self._recorded = list(state["sums"]), state["recorded"]
+        self._sums = list(state["sums"])
 
 
 class Scores:
@@ -241,17 +236,7 @@ class _Standard:
 
 def cell_masks(space: Space, cells: Sequence[Genotype]) -> Tensor:
     """The operations of cells as masks, bool (cells, kinds, edges, operations)."""
-    masks = torch.zeros(len(cells), len(space.cell_kinds), len(space.edges), len(space.operations), dtype=torch.bool)
-    edges = {edge: index for index, edge in enumerate(space.edges)}
-    operations = {name: index for index, name in enumerate(space.operations)}
-    places = [
-        (number, kind, edges[edge], operations[name])
-        for number, cell in enumerate(cells)
-        for kind, cell_kind in enumerate(space.cell_kinds)
-        for edge, name in cell.by_edge(cell_kind).items()
-    ]
-    masks[tuple(torch.tensor(places).reshape(-1, 4).T)] = True
-    return masks
+    return torch.tensor([[cell.mask(kind) for kind in space.cell_kinds] for cell in cells])
 
 
 def features(space: Space, cells: Sequence[Genotype]) -> Tensor:
@@ -262,28 +247,17 @@ def features(space: Space, cells: Sequence[Genotype]) -> Tensor:
 
 def log_parameters(space: Space, cells: Sequence[Genotype]) -> Tensor:
     """The logarithm of the number of parameters of the network of each cell, with `CELLS` cells and `CHANNELS` channels."""
-    table_keo, others = _parameters(space)
-    return ((cell_masks(space, cells) * table_keo).sum((1, 2, 3)) + others).log()
+    return (_in_operations(space, cells) + _others(space)).log()
+
+
+def _in_operations(space: Space, cells: Sequence[Genotype]) -> Tensor:
+    return (cell_masks(space, cells) * operation_sizes(space, CHANNELS, CELLS)).sum((1, 2, 3))
 
 
 @cache
-def _parameters(space: Space) -> tuple[Tensor, int]:
-    """Parameters of the operations, summed over the cells of each kind (kinds, edges, operations), and those of the rest."""
-    table_keo = torch.zeros(len(space.cell_kinds), len(space.edges), len(space.operations), dtype=torch.float64)
-    channels = CHANNELS
-    for index in range(CELLS):
-        channels *= 2 if index in space.reductions(CELLS) else 1
-        kind = space.cell_kind(index, CELLS)
-        of_kind_eo = table_keo[space.cell_kinds.index(kind)]
-        for (source, _), sizes_o in zip(space.edges, of_kind_eo, strict=True):
-            stride = space.stride(kind, source)
-            sizes_o += torch.tensor([_operation_parameters(name, channels, stride) for name in space.operations])
+def _others(space: Space) -> int:
+    """Parameters outside the operations, the same for all cells."""
     cell = random_genotype(space, 0)
     with torch.device("meta"):
-        whole = count_parameters(Network(cell, num_classes=10, channels=CHANNELS, cells=CELLS))
-    return table_keo, whole - int((cell_masks(space, [cell])[0] * table_keo).sum())
-
-
-@cache
-def _operation_parameters(name: str, channels: int, stride: int) -> int:
-    return 0 if name == "none" else count_parameters(build_operation(name, channels, stride))
+        network = Network(cell, num_classes=10, channels=CHANNELS, cells=CELLS)
+    return count_parameters(network) - int(_in_operations(space, [cell]))

@@ -21,7 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from adarts.errors import ConfigError
 from adarts.models.network import Network
 from adarts.models.operations import build_operation
-from adarts.spaces import Genotype
+from adarts.spaces import Genotype, Space
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,31 @@ def cost(network: nn.Module, image_size: tuple[int, int] | int) -> Cost:
 def count_parameters(module: nn.Module) -> int:
     """Number of parameters of a module."""
     return sum(parameter.numel() for parameter in module.parameters())
+
+
+@cache
+def operation_sizes(space: Space, channels: int, cells: int) -> Tensor:
+    """Parameters of every operation, summed over the cells of its kind in a network: (kinds, edges, operations), float64.
+
+    A network has as many parameters as its operations in this table, and others that do not depend on its genotype.
+
+    Args:
+        space: the search space.
+        channels, cells: width and depth of the network.
+    """
+    sizes_keo = torch.zeros(len(space.cell_kinds), len(space.edges), len(space.operations), dtype=torch.float64)
+    for index in range(cells):
+        channels *= 2 if index in space.reductions(cells) else 1
+        kind = space.cell_kind(index, cells)
+        for (source, _), sizes_o in zip(space.edges, sizes_keo[space.cell_kinds.index(kind)], strict=True):
+            stride = space.stride(kind, source)
+            sizes_o += torch.tensor([_operation_size(name, channels, stride) for name in space.operations])
+    return sizes_keo
+
+
+@cache
+def _operation_size(name: str, channels: int, stride: int) -> int:
+    return 0 if name == "none" else count_parameters(build_operation(name, channels, stride))
 
 
 def width_for(genotype: Genotype, parameters: int, num_classes: int, cells: int, in_channels: int = 3) -> int:

@@ -118,6 +118,11 @@ class Genotype:
         targets = enumerate(self.cells[kind].nodes, get_space(self.space).num_inputs)
         return {(source, target): operation for target, pairs in targets for operation, source in pairs}
 
+    def mask(self, kind: str) -> list[list[bool]]:
+        """For every edge of the space, a mask of the operation that the cell has on it; all False for an edge it leaves out."""
+        space, kept = get_space(self.space), self.by_edge(kind)
+        return [[kept.get(edge) == name for name in space.operations] for edge in space.edges]
+
     def to_dict(self) -> dict[str, Any]:
         """The JSON form as an object; includes the description of a space that is not part of the package."""
         cells = {

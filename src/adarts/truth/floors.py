@@ -15,9 +15,12 @@ import numpy as np
 
 from adarts import zoo
 from adarts.errors import DataError
+from adarts.models.cost import operation_sizes
 from adarts.report.numbers import Spread
 from adarts.spaces import get_space
 from adarts.truth.estimate import (
+    CELLS,
+    CHANNELS,
     EDGES,
     KINDS,
     OPERATIONS,
@@ -149,20 +152,7 @@ def parameters(cells: Cells) -> Numbers:
 
     The rest of the network is the same for all cells.
     """
-    total = np.zeros(len(cells))
-    # Two cells of 32 channels, a reduction cell, two of 64, a reduction cell, two of 128.
-    for kind, widths in enumerate(((32, 32, 64, 64, 128, 128), (64, 128))):
-        for edge, (source, _) in enumerate(EDGES):
-            halves = kind == KINDS.index("reduction") and source < 2
-            sizes_o = np.sum([[_parameters(name, width, halves) for name in OPERATIONS] for width in widths], 0)
-            total += sizes_o[cells[:, kind, edge]]
+    sizes_keo = operation_sizes(get_space("darts"), CHANNELS, CELLS).numpy()
+    kinds, edges = np.indices(cells.shape[1:])
+    total: Numbers = sizes_keo[kinds, edges, cells].sum((1, 2))
     return total
-
-
-def _parameters(operation: str, channels: int, halves: bool) -> int:
-    """Parameters of an operation; `halves`: it has stride 2."""
-    pointwise = channels**2 + 2 * channels  # with the normalization
-    name, side = operation[:-4], int(operation[-1]) if operation[-1].isdigit() else 0
-    if name in ("sep_conv", "dil_conv"):
-        return (2 if name == "sep_conv" else 1) * (side**2 * channels + pointwise)
-    return pointwise if operation == "skip_connect" and halves else 0
