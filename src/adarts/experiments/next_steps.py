@@ -14,7 +14,7 @@ NEXT_STEPS: tuple[tuple[str, str], ...] = (
     ("search on your own images, one folder per class", "adarts search --data folder:PATH"),
     ("then train the network of the found cells", "adarts train --data folder:PATH"),
     ("search on CIFAR-10 with a budget for this machine", "adarts search --data cifar10 --download"),
-    ("run the paper's search on a GPU", "adarts search --data cifar10 --download --scale paper"),
+    ("run the paper's search on a GPU", "adarts search --data cifar10 --download --method adarts --scale paper"),
 )
 """Pairs of purpose and command. ``adarts`` without arguments, the demo and its page show them."""
 
