@@ -70,6 +70,7 @@ def mean_gradient(task: SearchTask) -> dict[str, Any]:
     net = task.supernet
     (alphas,) = net.alphas.values()
     net.train()
+    alphas.requires_grad_()  # the updates of the weights have frozen them
     gradients: list[Tensor] = []
     for number in range(BATCHES):
         task.go_to(task.config.search.warmup_epochs, number)  # another batch for each number
@@ -77,6 +78,7 @@ def mean_gradient(task: SearchTask) -> dict[str, Any]:
         weights = task.method.arch_weights(task, "alphas", x_bchw, y_b)  # type: ignore[arg-type]
         loss, _ = task.loss(x_bchw, y_b, weights)
         gradients.append(torch.autograd.grad(loss, alphas)[0])
+    alphas.requires_grad_(False)
     all_neo = torch.stack(gradients).double()
     mean_eo, error_eo = all_neo.mean(0), all_neo.std(0) / BATCHES**0.5
     names = net.space.operations
