@@ -55,7 +55,8 @@ def search(
     Args:
         data: ``digits`` (embedded, the default), ``cifar10``, ``cifar100`` or ``folder:PATH``; or a map-style torch data set of
             (image, label), a pair of arrays (images, labels), or a pair (train, test) of either (``docs/data.md``).
-        method: search method, by default ``trials``. ``adarts methods`` lists all; use ``file.py:Class`` for your own.
+        method: search method, by default ``trials``, in NAS-Bench-201 ``adarts-trials``. ``adarts methods`` lists all; use
+            ``file.py:Class`` for your own.
         scale: budget, from ``smoke`` (seconds) to ``paper``; by default ``gpu`` or ``cpu``, depending on the machine.
             ``adarts configs`` lists all.
         space: search space: ``darts`` (the default), ``nasbench201``, or ``s1`` to ``s4``; use ``file.py:NAME`` for your own.

@@ -54,6 +54,15 @@ def test_nothing_given_is_the_scale_that_the_machine_can_carry(configure: Any, t
     assert configure(tmp_path / "some.yaml").scale == configure(tmp_path / "some.yaml", scale="auto").scale == "smoke"
 
 
+def test_nothing_given_is_the_method_that_suits_the_space(tmp_path: Path) -> None:
+    assert search_config().method == search_config(method="auto").method == search_config(space="s2").method == "trials"
+    config = search_config(space="nasbench201", scale="cpu")
+    assert config.method == "adarts-trials"
+    assert config == search_config(space="nasbench201", scale="cpu", method="adarts-trials")
+    (tmp_path / "some.yaml").write_text("method: adarts\n")
+    assert search_config(tmp_path / "some.yaml", method="auto", space="nasbench201").method == "adarts"
+
+
 @pytest.mark.parametrize("configure", [search_config, train_config])
 def test_a_data_set_outweighs_the_scale_and_yields_to_file_and_options(configure: Any, tmp_path: Path) -> None:
     assert not configure(data="digits").images.flip and configure(data="cifar10").images.flip

@@ -12,7 +12,7 @@ names the layer it comes from. Rules that involve several settings are checked o
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial, reduce
 from pathlib import Path
 from types import NoneType
@@ -30,7 +30,7 @@ SCALES = ("smoke", "demo", "cpu", "gpu", "paper")
 """Names of the scales, from the smallest budget to the largest."""
 
 AUTO = "auto"
-"""Scale name that selects gpu or cpu for the machine."""
+"""The scale that suits the machine, and the method that suits the space."""
 
 FORMAT = 1
 """Format version of a written configuration; increased when old files would be read with another meaning."""
@@ -81,13 +81,13 @@ class Layers:
     Args:
         model: :class:`SearchConfig` or :class:`TrainConfig`.
         given: explicit settings; they override all others.
-        machine: device setting -> scale for this machine; called if the scale is ``auto``.
+        automatic: setting -> the function that chooses its value if it is ``auto``, given all settings in `chosen`.
         config_file: a YAML file with some or all settings.
 
     Attributes:
         given: the explicit settings, converted.
         file: the settings of the file.
-        chosen: defaults, file and explicit settings merged; names the method, space, scale and cells.
+        chosen: defaults, file and explicit settings merged; names the method, space, scale and cells, none of them ``auto``.
         scale: the selected scale.
 
     Raises:
@@ -98,19 +98,20 @@ class Layers:
         self,
         model: type[Settings],
         given: Values,
-        machine: Callable[[str], str],
+        automatic: Mapping[str, Callable[[Values], str]],
         config_file: Path | str | None = None,
     ) -> None:
         self.model = model
-        self.given = _without_auto(checked(model, given))
+        self.given = _without_auto(checked(model, given), automatic)
         self.file: dict[str, Any] = {}
         if config_file is not None:
-            self.file = _without_auto(checked(model, read_config_file(Path(config_file)), f"{config_file}: ".__add__))
+            written = checked(model, read_config_file(Path(config_file)), f"{config_file}: ".__add__)
+            self.file = _without_auto(written, automatic)
             _refuse_contradiction(self.given, self.file, str(config_file))
             _refuse_code(self.given, self.file, str(config_file))
         self.chosen = merged(model().model_dump(), self.file, self.given)
-        if self.chosen["scale"] == AUTO:
-            self.chosen["scale"] = machine(self.chosen["run"]["device"])
+        self._found = {name: choose(self.chosen) for name, choose in automatic.items() if self.chosen[name] == AUTO}
+        self.chosen |= self._found
         self.scale = load_scale(self.chosen["scale"])
 
     def put_together(
@@ -136,7 +137,7 @@ class Layers:
             (f"data set '{data}'", of_data(data)),
         ]
         layers = [checked(self.model, layer, f"{owner}: ".__add__) for owner, layer in below]
-        return merged(self.model().model_dump(), *layers, self.file, self.given, {"scale": scale})
+        return merged(self.model().model_dump(), *layers, self.file, self.given, self._found)
 
     def _refuse_settings_of_other_data(self, of_data: Callable[[str], Values]) -> None:
         """A file's image settings may suit the file's data set alone: digits are never mirrored, photographs are."""
@@ -153,9 +154,9 @@ class Layers:
                 )
 
 
-def _without_auto(layer: dict[str, Any]) -> dict[str, Any]:
-    """Remove the scale ``auto`` from a layer, so that the layers below choose the scale."""
-    return {name: value for name, value in layer.items() if (name, value) != ("scale", AUTO)}
+def _without_auto(layer: dict[str, Any], automatic: Collection[str]) -> dict[str, Any]:
+    """Remove the settings that are ``auto`` from a layer, so that the layers below choose them."""
+    return {name: value for name, value in layer.items() if not (name in automatic and value == AUTO)}
 
 
 def _refuse_contradiction(given: Values, file: Values, config_file: str) -> None:

@@ -324,8 +324,9 @@ class SearchConfig(Settings):
 
     data: str = "digits"
     """digits (embedded), cifar10, cifar100, folder:PATH, or your own loader: path/to/file.py:NAME."""
-    method: str = "trials"
-    """Search method; `adarts methods` lists them, adarts is the paper's. Your own class: path/to/file.py:Class."""
+    method: str = "auto"
+    """Search method; `adarts methods` lists them, adarts is the paper's. auto is trials; in nasbench201 it is adarts-trials.
+    Your own class: path/to/file.py:Class."""
     options: Annotated[dict[str, bool | int | Annotated[float, AllowInfNan()] | str], BeforeValidator(assignments)] = {}
     """The method's own settings, as NAME=VALUE,...; `adarts methods show NAME` lists them."""
     space: str = "darts"

@@ -52,9 +52,9 @@ def prepare_device(settings: RunSettings) -> torch.device:
     return torch.device("cuda" if index is None else f"cuda:{int(index)}")
 
 
-def scale_of_machine(device: str) -> str:
-    """The scale for this machine: ``gpu`` if a run with this device setting uses a GPU, else ``cpu``."""
-    return "gpu" if device != "cpu" and torch.cuda.is_available() else "cpu"
+def scale_of_machine(settings: Mapping[str, Any]) -> str:
+    """The scale for this machine: ``gpu`` if a run with these settings, by section, uses a GPU, else ``cpu``."""
+    return "gpu" if settings["run"]["device"] != "cpu" and torch.cuda.is_available() else "cpu"
 
 
 def environment(device: torch.device, precision: str = "float32") -> dict[str, Any]:

@@ -39,7 +39,7 @@ def train_config(config_file: Path | str | None = None, **given: Any) -> TrainCo
     Raises:
         ConfigError: a name, value or combination of settings is invalid.
     """
-    layers = Layers(TrainConfig, given, scale_of_machine, config_file)
+    layers = Layers(TrainConfig, given, {"scale": scale_of_machine}, config_file)
     name, run = layers.chosen["network"]["name"], layers.chosen["run"]
     default = None if name is not None else str(run["runs"] / "search" / "latest")
     genotype = {"genotype": default, **layers.file, **layers.given}["genotype"]
@@ -61,7 +61,7 @@ def train_config(config_file: Path | str | None = None, **given: Any) -> TrainCo
 def usual_layers(config: TrainConfig, space: str | None) -> dict[str, Any]:
     """The default settings of a training with this data set and scale; `space` is None for hand-designed networks."""
     asked = {"data": config.data, "scale": config.scale, "network": {"name": config.network.name}}
-    layers = Layers(TrainConfig, asked, scale_of_machine)
+    layers = Layers(TrainConfig, asked, {"scale": scale_of_machine})
     return layers.put_together(space, _recipe(space, config.network.name), "recipe", settings_of)
 
 
