@@ -179,7 +179,7 @@ def test_a_collapse_is_told_with_what_to_do(search_run) -> None:
     (run / "genotype.json").write_text(Genotype({"normal": cell, "reduction": cell}).to_json())
     text = Page(write_report([run])).text
     assert "4 skip connections in the normal cell" in text
-    assert "more warm-up epochs" in text
+    assert "Try fewer epochs, another method or another seed" in text
 
 
 def test_hostile_names_stay_text(search_run, train_run) -> None:

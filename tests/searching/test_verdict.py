@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 import adarts
 from adarts.methods import get_method, list_methods
-from adarts.report import write_report
 from adarts.searching.verdict import Verdict, judge
 from adarts.spaces import DARTS, NASBENCH201, Space, derive
 from adarts.spaces.derivation import Rule, strongest_edges, strongest_pairs
@@ -242,12 +241,6 @@ def test_a_search_says_whether_it_decided(tmp_path: Path, capsys: pytest.Capture
     assert stored["guessing"] == pytest.approx(math.log(10), abs=0.05)
     page = (found.run_dir / "report.html").read_text()
     assert "<b>undecided</b>" in page and str(found.verdict).partition(": ")[2] in page
-    # A summary from before there were verdicts.
-    older = {name: value for name, value in found.summary.items() if name != "verdict"}
-    (found.run_dir / "summary.json").write_text(json.dumps(older))
-    again = adarts.search(config_file=found.run_dir / "config.yaml", run={"run_dir": found.run_dir, "threads": 1})
-    assert again.verdict.word == "not judged"
-    assert "<b>undecided</b>" not in write_report([found.run_dir]).read_text()
 
 
 def test_a_search_whose_weights_do_not_choose_is_not_judged(tmp_path: Path) -> None:

@@ -102,6 +102,16 @@ def test_cells_without_an_estimate(word: str, message: str, capsys: pytest.Captu
     assert said.startswith(f"adarts: {word}: no estimate: ") and message in said and said.count("\n") == 1
 
 
+def test_a_bad_cell_does_not_hide_the_others(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["random:nasbench201:1", str(tmp_path / "none.json"), "random:nasbench201:2", "random:s2:x"]
+    assert main(["truth", *words]) == 3
+    out, err = capsys.readouterr()
+    assert out.count("million MACs per image") == 2
+    assert [line.startswith("adarts: ") for line in err.splitlines()] == [True, True]
+    assert main(["truth", "--json", *words]) == 3
+    assert len(json.loads(capsys.readouterr().out)) == 2
+
+
 def test_floors(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["truth", "floors"]) == 0
     lines = words_of(capsys.readouterr().out)

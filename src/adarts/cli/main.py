@@ -63,8 +63,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except AdartsError as error:
         if debug:
             traceback.print_exc()
-        print("adarts:", " ".join(str(error).split()), file=sys.stderr)
-        return error.exit_code
+        from adarts.cli.output import complain
+
+        return complain(error)
     except SystemExit as asked:  # by a verb's --help
         return int(asked.code or 0)
     except KeyboardInterrupt:

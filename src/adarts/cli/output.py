@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,8 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from adarts.errors import AdartsError
 
 _FIGURE, _NAME = 16, 40  # characters in the longest cell of a column of figures, and of a first column of short names
 
@@ -32,6 +35,12 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], wrap: bool =
     for row in rows:
         grid.add_row(*(Text(cell, no_wrap=not wrap, overflow="ellipsis") for cell in row))
     console.print(grid)
+
+
+def complain(error: AdartsError) -> int:
+    """Print an error as one line to stderr, and return its exit code."""
+    print("adarts:", " ".join(str(error).split()), file=sys.stderr)
+    return error.exit_code
 
 
 def as_yaml(record: Mapping[str, Any]) -> str:

@@ -13,8 +13,8 @@ from pydantic import PositiveInt
 from pydantic.dataclasses import dataclass
 
 from adarts.cli.options import FORM, Positional, parse
-from adarts.cli.output import print_table
-from adarts.errors import CheckpointError, ConfigError, DataError
+from adarts.cli.output import complain, print_table
+from adarts.errors import AdartsError, CheckpointError, ConfigError, DataError
 from adarts.truth import Estimate, Truth
 
 if TYPE_CHECKING:
@@ -97,16 +97,22 @@ def run(words: list[str]) -> int:
         raise ConfigError(
             f"adarts truth needs one or more cells, such as {_FORM}, genotype files, search runs, or names from `adarts zoo`"
         )
-    found = {word: _find(word) for word in cells.cells}
-    if cells.json:
+    found: dict[str, Answer] = {}
+    problems: list[AdartsError] = []
+    for word in cells.cells:
+        try:
+            found[word] = _find(word)
+        except AdartsError as problem:  # one bad cell must not hide the others
+            problems.append(problem)
+    if cells.json and found:
         print(json.dumps([asdict(answer) for answer in found.values()], indent=2))
-        return 0
-    for word, answer in found.items():
-        if isinstance(answer, Truth):
-            _show(answer)
-        else:
-            _show_estimate(word, answer)
-    return 0
+    elif not cells.json:
+        for word, answer in found.items():
+            if isinstance(answer, Truth):
+                _show(answer)
+            else:
+                _show_estimate(word, answer)
+    return max(map(complain, problems), default=0)
 
 
 def _floors(form: Floors) -> int:

@@ -96,7 +96,7 @@ def _notes(run: RunRecord) -> list[str]:
     if run.kind == "search" and space and skips.get(kind := space.cell_kinds[0], 0) > space.max_skips:
         found.append(
             f"The search has collapsed: {skips[kind]} skip connections in the {kind} cell, more than {space.max_skips}. Such "
-            "cells usually train worse. Try fewer epochs, more warm-up epochs or another seed."
+            "cells usually train worse. Try fewer epochs, another method or another seed."
         )
     if beyond := (run.summary.get("truth") or {}).get("beyond"):
         found.append(f"The estimate of the found cells is not to be trusted, beyond its data: {beyond}.")

@@ -11,7 +11,7 @@ from torch import Tensor
 from adarts.errors import DataError
 from adarts.spaces import Genotype, Space
 from adarts.supernet import Selection
-from adarts.truth import DATA_SETS, dataset_of
+from adarts.truth import DATA_SETS
 from adarts.truth.judge import find_judge
 
 
@@ -62,7 +62,7 @@ def truth_in_words(known: Mapping[str, Any], data: str) -> str:
     if "estimated" in known:
         beyond = "" if known["beyond"] is None else ", not to be trusted"
         return f"{DATA_SETS['cifar10']}: estimated accuracy {known['cifar10']:.2f} %{beyond}"
-    name = dataset_of(data)
+    name = data if data in DATA_SETS else "cifar10"
     rank = known["rank" if name == "cifar10" else f"rank_{name}"]
     return f"{DATA_SETS[name]}: true accuracy {known[name]:.2f} %, rank {rank:,}"
 
@@ -124,6 +124,6 @@ def collapse_warning(genotype: Genotype, space: Space) -> str | None:
         return None
     return (
         f"the {kind} cell has {skips} skip connections (more than {space.max_skips}): a sign of collapse. Try fewer "
-        "epochs (--search.epochs), more warm-up (--search.warmup-epochs), a method that allows at most one skip connection "
-        "(--method adarts-trials, in the spaces darts and nasbench201), or an earlier epoch's genotype from metrics.jsonl"
+        "epochs (--search.epochs), a method that allows at most one skip connection (--method adarts-trials, in the spaces "
+        "darts and nasbench201), or an earlier epoch's genotype from metrics.jsonl"
     )

@@ -45,8 +45,7 @@ class SearchResult:
     @property
     def verdict(self) -> Verdict:
         """How clearly the search decided."""
-        older = {"word": "not judged", "reason": "the search was made before verdicts existed"}
-        return Verdict.from_dict(self.summary.get("verdict", older))
+        return Verdict.from_dict(self.summary["verdict"])
 
 
 @whole_run("search")

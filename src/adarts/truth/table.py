@@ -111,11 +111,6 @@ class Truth:
         }
 
 
-def dataset_of(data: str) -> str:
-    """The data set whose accuracies are shown for a search on this data: the same one if known, else CIFAR-10."""
-    return data if data in DATA_SETS else "cifar10"
-
-
 @cache
 def all_truths() -> tuple[Truth, ...]:
     """All cells, in the order of their index."""
