@@ -2,7 +2,9 @@
 
 import pytest
 
-from adarts.searchers import Score, Searcher, Trial, get_searcher, register
+from adarts.config.settings import Settings
+from adarts.errors import ConfigError
+from adarts.searchers import SEARCHERS, Score, Searcher, Trial, create_searcher, get_searcher, register
 from adarts.spaces import DARTS, NASBENCH201
 
 
@@ -29,3 +31,26 @@ def test_a_class_that_is_no_searcher_is_refused():
         register(int)
     with pytest.raises(TypeError, match="needs a class attribute info"):
         register(type("Mine", (Searcher,), {}))
+
+
+def test_a_searcher_is_created_with_its_options_and_refuses_others(monkeypatch):
+    class Picky(get_searcher("random")):
+        class Options(Settings):
+            population: int = 10
+
+        @classmethod
+        def supports(cls, space):
+            return "it needs one kind of cell" if len(space.cell_kinds) > 1 else None
+
+    monkeypatch.setitem(SEARCHERS.known, "picky", Picky)
+    assert create_searcher("picky", NASBENCH201, 3).options.population == 10
+    assert create_searcher("picky", NASBENCH201, 3, {"population": 20}).options.population == 20
+    for message, space, options in (
+        ("searcher 'picky' does not support the space 'darts': it needs one kind of cell", DARTS, {}),
+        ("searcher 'picky' has no option 'populaton'; did you mean 'population'?", NASBENCH201, {"populaton": 1}),
+        ("searcher 'picky': option population: must be", NASBENCH201, {"population": "many"}),
+    ):
+        with pytest.raises(ConfigError, match=message.replace("?", r"\?")):
+            create_searcher("picky", space, 0, options)
+    with pytest.raises(ConfigError, match="searcher 'random' has no option 'rate', it has none"):
+        create_searcher("random", DARTS, 0, {"rate": 1})

@@ -4,7 +4,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 from adarts.searchers.base import BestOfAll, Evaluate, Score, Searcher, SearcherInfo, Trial
-from adarts.searchers.registry import SEARCHERS, get_searcher, register
+from adarts.searchers.registry import SEARCHERS, create_searcher, get_searcher, register
 
 __all__ = [
     "SEARCHERS",
@@ -14,6 +14,7 @@ __all__ = [
     "Searcher",
     "SearcherInfo",
     "Trial",
+    "create_searcher",
     "get_searcher",
     "register",
 ]

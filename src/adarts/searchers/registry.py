@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
+from adarts.config.loading import validated
 from adarts.config.settings import Settings
+from adarts.errors import ConfigError, nearest
 from adarts.registry import Registry
 from adarts.searchers.base import Searcher, SearcherInfo
+from adarts.spaces import Space
 
 S = TypeVar("S", bound=type[Searcher])
 
@@ -46,3 +50,29 @@ def get_searcher(name: str) -> type[Searcher]:
         ConfigError: the searcher is unknown or cannot be loaded.
     """
     return SEARCHERS.get(name)
+
+
+def create_searcher(name: str, space: Space, seed: int, options: Mapping[str, Any] | None = None) -> Searcher:
+    """Create a searcher by name, as :func:`get_searcher` finds it.
+
+    Args:
+        name: its name.
+        space: the search space.
+        seed: seed of all its random numbers.
+        options: its own settings by name; those that are left out keep their defaults.
+
+    Raises:
+        ConfigError: the searcher is unknown, does not support the space, or an option is unknown or has an invalid value.
+    """
+    searcher, given = get_searcher(name), options or {}
+    if reason := searcher.supports(space):
+        raise ConfigError(f"searcher '{name}' does not support the space '{space.name}': {reason}")
+    known = searcher.Options.model_fields
+    for option in given:
+        if option not in known:
+            hint = nearest(option, known) if known else ", it has none"
+            raise ConfigError(f"searcher '{name}' has no option {option[:40]!r}{hint}")
+    try:
+        return searcher(space, seed, validated(searcher.Options, given))
+    except ConfigError as error:
+        raise ConfigError(f"searcher '{name}': option {error}") from None
