@@ -96,6 +96,19 @@ def test_seeds_are_their_mean_in_a_band_from_the_lowest_to_the_highest() -> None
     assert ys == {0, round(2 * height, 3), round(4 * height, 3)}
 
 
+def test_a_band_may_hold_the_middle_half_of_the_runs_and_values_may_stand_at_any_place() -> None:
+    runs = [[float(value)] * 3 for value in range(9)]  # quartiles 2 and 6, mean 4
+    chart = Chart("t", [Series("a", BLUE, runs, inside=0.5)], high=8.0, places=[100, 200, 400], across="seconds")
+    root = ElementTree.fromstring(draw([chart]))
+    ((mean,),) = curves(root)
+    (band,) = (p for p in root.iter(f"{SVG}path") if f"fill: {BLUE.light}" in p.attrib.get("style", ""))
+    height = 150 / 8
+    assert {round((mean[0][1] - y) / height, 3) for _, y in points(band.attrib["d"])} == {-2, 2}
+    (x0, _), (x1, _), (x2, _) = mean
+    assert x2 - x1 == pytest.approx(2 * (x1 - x0))
+    assert {"seconds", "400"} <= set(texts(root))
+
+
 @pytest.mark.parametrize("value", [0.0, 10.0, 80.0])
 def test_what_is_below_the_axis_lies_at_its_end(value: float) -> None:
     low, same = (curves(one([v, v], low=80, high=95)) for v in (value, 80.0))

@@ -16,6 +16,7 @@ from html import escape
 from io import StringIO
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy as np
 from markupsafe import Markup
 
 from adarts.report.palette import ALARM, DARK, GRID, GROUND, INK, MUTED, SHADE, Look, series_look
@@ -45,12 +46,19 @@ _STYLE: Any = {
 class Series:
     """A curve: the values of each run by epoch; None leaves a gap.
 
-    Several runs with different seeds are drawn as their mean, with a band from the lowest to the highest value.
+    Several runs with different seeds are drawn as their mean, with a band.
+
+    Attributes:
+        label: its name in the legend.
+        look: color and dashes.
+        runs: for each run, its values.
+        inside: share of the runs within the band, e.g. 0.5 for the middle half; 1 is a band from the lowest to the highest value.
     """
 
     label: str
     look: Look
     runs: Sequence[Sequence[Value]]
+    inside: float = 1.0
 
     def known(self) -> list[list[float]]:
         """For each epoch, the values of the runs that have one."""
@@ -59,6 +67,11 @@ class Series:
     def means(self) -> list[Value]:
         """For each epoch, the mean over the runs that have a value."""
         return [statistics.fmean(values) if values else None for values in self.known()]
+
+    def band(self) -> list[tuple[int, float, float]]:
+        """Each epoch with a value, with the lower and the upper end of the band."""
+        ends = [(1 - self.inside) / 2, (1 + self.inside) / 2]
+        return [(epoch, *np.quantile(values, ends).tolist()) for epoch, values in enumerate(self.known()) if values]
 
 
 @dataclass(frozen=True)
@@ -92,6 +105,8 @@ class Chart:
         whole: whether the values are counts.
         rule: a level to mark.
         shade_until: shade the epochs before this one.
+        places: where the values stand on the horizontal axis, rising from 0 or more; None numbers them from 0, as epochs.
+        across: title of the horizontal axis.
         title_look: color of the title, e.g. of the operation that it names.
     """
 
@@ -104,6 +119,8 @@ class Chart:
     rule: Rule | None = None
     shade_until: int = 0
     title_look: Look = INK
+    places: Sequence[float] | None = None
+    across: str = ""
 
     @property
     def values(self) -> list[float]:
@@ -162,7 +179,8 @@ def draw(
     texts = [text for text in (heading, remark) if text]
     legend = -(-len(labels) // per_row) if any(labels) else 0
     head = _LINE * (len(texts) + legend) + 16
-    drawing = _Drawing(width, head + rows * down + (4 if alone else 20))
+    below = _LINE if alone and shown[0].across else 0
+    drawing = _Drawing(width, head + rows * down + (4 if alone else 20) + below)
     for line, text in enumerate(texts):
         drawing.text(8, 15 + _LINE * line, text, MUTED if text == remark else INK, "normal" if line else "bold")
     for place, chart in enumerate(charts):
@@ -293,8 +311,11 @@ def _fill(axes: Axes, chart: Chart, low: float, high: float) -> list[Any]:
     """Draw the curves of a chart and return them for the legend."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-    last = max(max((len(run) for one in chart.series for run in one.runs), default=1) - 1, 1)
+    epochs = range(max([1, *(len(run) for one in chart.series for run in one.runs)]))
+    places = epochs if chart.places is None else chart.places
+    last = places[-1] or 1
     axes.set_xlim(0, last)
+    axes.set_xlabel(chart.across, color=MUTED.light)
     axes.set_ylim(low, high)
     axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10], integer=chart.whole))
@@ -315,18 +336,18 @@ def _fill(axes: Axes, chart: Chart, low: float, high: float) -> list[Any]:
     for one in chart.series:
         known = [math.nan if value is None else max(value, low) for value in one.means()]
         style: dict[str, Any] = {"color": one.look.light, "solid_capstyle": "round"}
-        ends = [(epoch, max(low, min(v)), max(low, max(v))) for epoch, v in enumerate(one.known()) if v]
+        ends = [(places[epoch], max(low, below), max(low, above)) for epoch, below, above in one.band()]
         if len(one.runs) > 1 and ends:
-            around = [(epoch, below) for epoch, below, _ in ends] + [
-                (epoch, above) for epoch, _, above in reversed(ends)
-            ]
+            around = [(at, below) for at, below, _ in ends] + [(at, above) for at, _, above in reversed(ends)]
             axes.fill(*zip(*around, strict=True), color=one.look.light, alpha=0.15, linewidth=0)
         dashes = (0, one.look.dash) if one.look.dash else "-"
-        curves += axes.plot(known, linewidth=1.8, linestyle=dashes, dash_capstyle="butt", **style)
+        curves += axes.plot(places[: len(known)], known, linewidth=1.8, linestyle=dashes, dash_capstyle="butt", **style)
         padded = [math.nan, *known, math.nan]
         for epoch, value in enumerate(known):
             if not math.isnan(value) and math.isnan(padded[epoch]) and math.isnan(padded[epoch + 2]):
-                axes.plot([epoch, epoch], [value, value], linewidth=5, **style)  # draw a value between gaps as a dot
+                axes.plot(
+                    [places[epoch]] * 2, [value, value], linewidth=5, **style
+                )  # draw a value between gaps as a dot
     return curves
 
 

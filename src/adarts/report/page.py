@@ -21,7 +21,7 @@ from adarts.report.templates import ENVIRONMENT
 
 @dataclass(frozen=True)
 class Lead:
-    """The introduction of a page, above its runs.
+    """The introduction of a page, above its runs if it shows any.
 
     Attributes:
         title: title of the page.
@@ -29,7 +29,7 @@ class Lead:
         head: column titles of the table.
         rows: rows of the table.
         charts: charts below the table.
-        commands: suggested next steps, as pairs of purpose and command.
+        commands: suggested next steps, as pairs of purpose and command; may be empty.
     """
 
     title: str
@@ -66,6 +66,16 @@ def write_report(run_dirs: Sequence[Path], path: Path | None = None, lead: Lead 
     # The name of a folder may not be valid text; the page then shows question marks in it.
     write_atomically(page, render(runs, lead).encode(errors="replace"))
     return page
+
+
+def write_page(lead: Lead, path: Path) -> Path:
+    """Write a page without runs: a title, text, a table and charts.
+
+    Raises:
+        CheckpointError: the page cannot be written.
+    """
+    write_atomically(path, render([], lead).encode(errors="replace"))
+    return path
 
 
 def _runs_in(folder: Path) -> list[Path]:
