@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from random import Random
 
 import torch
 
@@ -25,6 +26,11 @@ def derive_seed(seed: int, *purpose: str | int) -> int:
 def generator(seed: int, *purpose: str | int) -> torch.Generator:
     """A CPU generator for one purpose; see :func:`derive_seed`."""
     return torch.Generator().manual_seed(derive_seed(seed, *purpose))
+
+
+def dice(seed: int, *purpose: str | int) -> Random:
+    """Python's generator for one purpose, for single numbers: a draw takes a tenth of the time of torch's or numpy's."""
+    return Random(derive_seed(seed, *purpose))
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
+from itertools import compress
 from typing import Any
 
 from adarts.errors import ConfigError
@@ -175,6 +176,22 @@ class Space:
             return [[True] * len(self.operations) for _ in self.edges]
         rows = self.candidates[self.cell_kinds.index(kind)]
         return [[name in row for name in self.operations] for row in rows]
+
+    @cached_property
+    def choices(self) -> dict[str, dict[tuple[int, int], tuple[str, ...]]]:
+        """For each kind and edge (source, target), the operations that the edge of a derived cell may have.
+
+        `none` is one of them only in a space that keeps every edge.
+        """
+        return {
+            kind: {
+                edge: tuple(
+                    name for name in compress(self.operations, row) if name != "none" or self.kept_edges is None
+                )
+                for edge, row in zip(self.edges, self.allowed(kind), strict=True)
+            }
+            for kind in self.cell_kinds
+        }
 
     def num_kept(self, target: int) -> int:
         """Number of incoming edges that a node keeps in the derived cell."""
