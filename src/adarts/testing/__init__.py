@@ -1,7 +1,7 @@
-"""The contracts of search methods and search spaces, as test classes for your own ones.
+"""The contracts of search methods, search spaces and searchers, as test classes for your own ones.
 
-    from adarts.testing import MethodContract, SpaceContract
-    from my_package import MY_SPACE, MyMethod
+    from adarts.testing import MethodContract, SearcherContract, SpaceContract
+    from my_package import MY_SPACE, MyMethod, MySearcher
 
     class TestMyMethod(MethodContract):
         method = MyMethod
@@ -9,11 +9,15 @@
     class TestMySpace(SpaceContract):
         space = MY_SPACE
 
-pytest runs them like any test class. Every search is real and takes a few seconds on the embedded digits. The tests of a class
-share one search that runs to its end.
+    class TestMySearcher(SearcherContract):
+        searcher = MySearcher
+
+pytest runs them like any test class. Every search is real and takes a few seconds on the embedded digits. The tests of a method
+share one search that runs to its end. Searchers learn from a made-up score, within a second.
 """
 
 from adarts.testing.contract import EDGES, Finished, MethodContract
+from adarts.testing.searcher_contract import SearcherContract, share_of_one_operation
 from adarts.testing.searches import (
     CPU,
     SMALL,
@@ -34,11 +38,13 @@ __all__ = [
     "Epoch",
     "Finished",
     "MethodContract",
+    "SearcherContract",
     "SpaceContract",
     "assert_equal_states",
     "at",
     "carry_out",
     "moved",
+    "share_of_one_operation",
     "small_search",
     "snapshot",
 ]

@@ -1,0 +1,19 @@
+"""Every registered searcher keeps the contract, and the contract catches what it is for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from adarts.searchers import SEARCHERS
+from adarts.testing import SearcherContract
+
+#: what a searcher needs besides its class
+PARTICULARS: Mapping[str, Mapping[str, Any]] = {
+    "random": {"learns": False},
+    "reinforce": {"options": {"learning_rate": 0.05}},
+}
+
+for _name, _searcher in SEARCHERS.known.items():
+    _test = f"Test_{_name}"
+    globals()[_test] = type(_test, (SearcherContract,), {"searcher": _searcher, **PARTICULARS.get(_name, {})})
