@@ -40,6 +40,13 @@ def test_import_stays_light(statement: str) -> None:
     assert done.stdout.split() == []
 
 
+def test_images_are_decoded_without_torch() -> None:
+    """An exported network is used where torch is not installed."""
+    code = "import sys, adarts.data.decode\nprint('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False"]
+
+
 def test_help_stays_light() -> None:
     code = (
         "import sys\n"

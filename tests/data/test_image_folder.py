@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -185,6 +186,29 @@ def read(tmp_path: Path, image: Image.Image, name: str = "x.png", **options: obj
 
 def test_gray(tmp_path: Path) -> None:
     assert (read(tmp_path, Image.new("L", (8, 8), 77)) == 77).all()
+
+
+def test_one_channel(tmp_path: Path) -> None:
+    """Gray pictures keep their values; colors become their luma."""
+    image = Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8) * 4)
+    image.save(tmp_path / "gray.png")
+    assert (decode(tmp_path / "gray.png", (8, 8), channels=1)[..., 0] == np.asarray(image)).all()
+    Image.new("RGB", (8, 8), (255, 0, 0)).save(tmp_path / "red.png")
+    assert (decode(tmp_path / "red.png", (8, 8), channels=1) == 76).all()
+    with pytest.raises(Unreadable, match="1 or 3 channels, not 4"):
+        decode(tmp_path / "red.png", (8, 8), channels=4)
+
+
+def test_a_stream_is_decoded_like_its_file(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    Image.fromarray(random.integers(0, 256, (40, 60, 3), dtype=np.uint8)).save(tmp_path / "x.jpg")
+    content = (tmp_path / "x.jpg").read_bytes()
+    assert (decode(BytesIO(content), (8, 8)) == decode(tmp_path / "x.jpg", (8, 8))).all()
+    for broken, reason in ((b"", "an empty file"), (b"no picture", "not an image"), (content[:400], "(?i)truncated")):
+        with pytest.raises(Unreadable, match=reason):
+            decode(BytesIO(broken), (8, 8))
+    with pytest.raises(Unreadable, match="a decompression bomb: 60x40 pixels"):
+        decode(BytesIO(content), (8, 8), max_pixels=2399)
 
 
 def test_one_bit(tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
-"""Decode one image file to square RGB pixels, or give the reason why it is unreadable."""
+"""Decode one image to the pixels of a network's input, or give the reason why it is unreadable. It needs no torch."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,19 +27,29 @@ def measure(path: Path) -> tuple[int, int]:
     Raises:
         Unreadable: the file is not an image, or too large.
     """
-    with _opened(path) as image:
+    with _opened(path, MAX_PIXELS) as image:
         return image.size
 
 
-def decode(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Decode an image as RGB (height, width, 3): turned upright, center-cropped to the shape, scaled to the size (height, width).
+def decode(
+    source: Path | BinaryIO, size: tuple[int, int], channels: int = 3, max_pixels: int = MAX_PIXELS
+) -> NDArray[np.uint8]:
+    """Decode an image as (height, width, channels): turned upright, center-cropped to the shape, scaled to the size.
 
-    Transparent parts become white; gray becomes RGB; 16 bits become 8.
+    Transparent parts become white; 16 bits become 8. With one channel, colors become their luma (ITU-R BT.601).
+
+    Args:
+        source: a file, or its content as a stream that can seek.
+        size: (height, width) of the result.
+        channels: 3 for RGB, 1 for gray.
+        max_pixels: images with more pixels are refused before they are decoded.
 
     Raises:
-        Unreadable: the image is broken, or its pixel format is not supported.
+        Unreadable: the image is broken or too large, or its pixel format is not supported.
     """
-    with _opened(path) as image:
+    if channels not in (1, 3):
+        raise Unreadable(f"the pictures of image files have 1 or 3 channels, not {channels}")
+    with _opened(source, max_pixels) as image:
         try:
             image.load()
             rgb = _rgb(ImageOps.exif_transpose(image))
@@ -48,21 +60,22 @@ def decode(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
     height, width = size
     if rgb.size != (width, height):
         rgb = ImageOps.fit(rgb, (width, height), Image.Resampling.BICUBIC)
-    return np.asarray(rgb)
+    return np.asarray(rgb) if channels == 3 else np.asarray(rgb.convert("L"))[..., None]
 
 
-def _opened(path: Path) -> Image.Image:
+def _opened(source: Path | BinaryIO, max_pixels: int) -> Image.Image:
     try:
-        image: Image.Image = Image.open(path, formats=_FORMATS)
+        image: Image.Image = Image.open(source, formats=_FORMATS)
     except UnidentifiedImageError as error:
-        reason = "an empty file" if path.stat().st_size == 0 else "not an image"
+        bytes_ = source.stat().st_size if isinstance(source, Path) else source.seek(0, os.SEEK_END)
+        reason = "not an image" if bytes_ else "an empty file"
         raise Unreadable(reason) from error
     except Image.DecompressionBombError as error:
         raise Unreadable(f"a decompression bomb: more than {2 * MAX_PIXELS:,} pixels") from error
     except Exception as error:  # as in decode
         raise Unreadable(_reason(error)) from error
     width, height = image.size
-    if width * height > MAX_PIXELS:
+    if width * height > max_pixels:
         image.close()
         raise Unreadable(f"a decompression bomb: {width}x{height} pixels")
     return image

@@ -106,9 +106,9 @@ class ReLUConvBN(nn.Sequential):
         self.norm = BatchNorm2d(out_channels, affine=affine)
 
     def forward(self, x_bchw: Tensor) -> Tensor:
-        """Apply all three, the first two in one kernel if the convolution is pointwise."""
+        """Apply all three, the first two in one kernel if the convolution is pointwise and no graph is being exported."""
         weight = self.conv.weight
-        pointwise = weight.shape[-1] == self.conv.stride[0] == 1
+        pointwise = weight.shape[-1] == self.conv.stride[0] == 1 and not torch.compiler.is_exporting()
         y = kernels.relu_product(x_bchw, weight.flatten(1)) if pointwise else self.conv(self.relu(x_bchw))
         return self.norm(y)  # type: ignore[no-any-return]
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from adarts import zoo
 from adarts.config.settings import NetworkSettings, TrainConfig
-from adarts.data import ImageData
+from adarts.data import Augmentation, ImageData
 from adarts.data.decode import Unreadable, decode
 from adarts.engine import GENOTYPE_FILE
 from adarts.errors import ConfigError, DataError
@@ -179,6 +179,8 @@ def load_model(folder: str | Path) -> tuple[Network | Classifier, dict[str, Any]
 def prepare(photo: str | Path, facts: Mapping[str, Any]) -> Tensor:
     """One image file as the input of a trained network, (1, c, h, w): cut, scaled and normalized as the images of a folder are.
 
+    The arithmetic is the same as in training, to the last bit.
+
     Args:
         photo: the file.
         facts: what :func:`load_model` says of the network.
@@ -188,11 +190,9 @@ def prepare(photo: str | Path, facts: Mapping[str, Any]) -> Tensor:
     """
     height, width = facts["image_size"]
     try:
-        pixels_hwc = torch.from_numpy(decode(Path(photo), (height, width)).copy())
+        pixels_hwc = decode(Path(photo), (height, width), facts["in_channels"])
     except (Unreadable, OSError) as error:
         raise DataError(f"{photo}: {error}") from error
-    x_bchw = pixels_hwc.permute(2, 0, 1)[None].float() / 255
-    if facts["in_channels"] == 1:
-        x_bchw = x_bchw.mean(1, keepdim=True)
-    mean, std = (torch.tensor(facts[name]).view(-1, 1, 1) for name in ("mean", "std"))
-    return (x_bchw - mean) / std
+    pixels_bchw = torch.from_numpy(pixels_hwc.copy()).permute(2, 0, 1)[None]
+    plain = Augmentation(tuple(facts["mean"]), tuple(facts["std"]))
+    return plain(pixels_bchw, torch.zeros(1, Augmentation.NUM_DRAWS, dtype=torch.int64))
