@@ -154,7 +154,7 @@ def test_none_repeated_pairs_empty_nodes_and_short_concat():
 
 def test_state_dict_names_are_readable():
     names = tiny(auxiliary=True).state_dict()
-    assert {"stem.0.weight", "classifier.weight", "auxiliary_head.classifier.bias"} <= set(names)
+    assert {"stem.conv.weight", "classifier.weight", "auxiliary_head.classifier.bias"} <= set(names)
     assert "cells.0.nodes.0.1.0.depthwise.weight" in names
 
 

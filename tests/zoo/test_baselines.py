@@ -173,6 +173,7 @@ def test_published_recipes(name: str) -> None:
     assert (images.crop_padding, images.flip, images.cutout) == (4, True, 0)
     assert config.network.model_dump() == {
         "name": name,
+        "stem_stride": None,
         "channels": None,
         "cells": None,
         "drop_path": 0.0,

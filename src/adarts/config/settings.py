@@ -134,6 +134,8 @@ class SupernetSettings(Settings):
     """Channels of the first cells (C); doubled at each reduction."""
     cells: PositiveInt = Field(default=8, ge=3)
     """Number of cells (L); cells L//3 and 2L//3 are reduction cells."""
+    stem_stride: Literal[1, 2, 4, 8] | None = None
+    """Stride of the stem; none takes 1 for images up to 64 pixels, and for larger ones what leaves at most 32 for the cells."""
     recompute: bool = False
     """Store only the inputs of each cell and recompute the cell in the backward pass. Same result to the last bit, less
     memory, more time."""
@@ -241,6 +243,9 @@ class NetworkSettings(Settings):
     """Channels of the first cells (C); doubled at each reduction; none for a hand-designed network."""
     cells: int | None = Field(default=20, ge=3)
     """Number of cells (L); cells L//3 and 2L//3 are reduction cells; none for a hand-designed network."""
+    stem_stride: Literal[1, 2, 4, 8] | None = None
+    """Stride of the stem; none takes 1 for images up to 64 pixels, and for larger ones what leaves at most 32 for the cells;
+    none for a hand-designed network."""
     drop_path: float = Field(default=0.3, ge=0, lt=1)
     """Probability of dropping a path; grows linearly from 0 to this value during training."""
     auxiliary_weight: NonNegativeFloat = 0.4
@@ -248,12 +253,12 @@ class NetworkSettings(Settings):
 
     @model_validator(mode="after")
     def _with_or_without_cells(self) -> NetworkSettings:
-        of_cells = (self.channels, self.cells)
-        if self.name is None and None in of_cells:
+        of_cells = (self.channels, self.cells, self.stem_stride)
+        if self.name is None and None in of_cells[:2]:
             raise ValueError("a network built from a genotype needs network.channels and network.cells")
-        if self.name is not None and (of_cells != (None, None) or self.drop_path or self.auxiliary_weight):
+        if self.name is not None and (of_cells != (None, None, None) or self.drop_path or self.auxiliary_weight):
             raise ValueError(
-                f"'{self.name}' has no cells, so channels and cells must be none, and drop_path and auxiliary_weight 0"
+                f"'{self.name}' has no cells: channels, cells and stem_stride must be none, drop_path and auxiliary_weight 0"
             )
         return self
 

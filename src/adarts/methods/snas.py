@@ -100,7 +100,8 @@ class Snas(Method):
 
 def prices(supernet: Supernet, image_size: tuple[int, int]) -> dict[str, Tensor]:
     """Costs of the operations by kind of cell, (cells, edges, operations, 3): size, MACs, access."""
-    space, size = supernet.space, image_size
+    space, stride = supernet.space, supernet.stem_stride
+    size = -(-image_size[0] // stride), -(-image_size[1] // stride)
     tables: dict[str, list[Tensor]] = {}
     for index, (kind, channels) in enumerate(zip(supernet.kinds, supernet.cell_channels, strict=True)):
         if str(index) in supernet.reductions:

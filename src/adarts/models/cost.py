@@ -99,7 +99,9 @@ def _operation_size(name: str, channels: int, stride: int) -> int:
     return 0 if name == "none" else count_parameters(build_operation(name, channels, stride))
 
 
-def width_for(genotype: Genotype, parameters: int, num_classes: int, cells: int, in_channels: int = 3) -> int:
+def width_for(
+    genotype: Genotype, parameters: int, num_classes: int, cells: int, in_channels: int = 3, stem_stride: int = 1
+) -> int:
     """The smallest width at which the network of a genotype has at least `parameters`, to compare networks of equal size.
 
     Args:
@@ -108,6 +110,7 @@ def width_for(genotype: Genotype, parameters: int, num_classes: int, cells: int,
         num_classes: number of classes.
         cells: number of cells.
         in_channels: channels of the images.
+        stem_stride: stride of the stem.
 
     Raises:
         ConfigError: there is no such network at any width.
@@ -115,11 +118,13 @@ def width_for(genotype: Genotype, parameters: int, num_classes: int, cells: int,
 
     def size(channels: int) -> int:
         with torch.device("meta"), suppress(ConfigError):  # a reducing skip connection cannot have an odd width
-            return count_parameters(Network(genotype, num_classes, channels, cells, in_channels))
+            return count_parameters(Network(genotype, num_classes, channels, cells, in_channels, False, stem_stride))
         return 0
 
     with torch.device("meta"):
-        Network(genotype, num_classes, 2, cells, in_channels)  # raises for cells that cannot be, whatever the width
+        Network(
+            genotype, num_classes, 2, cells, in_channels, False, stem_stride
+        )  # raises for cells that cannot be, whatever the width
     enough = 2
     while size(enough) < parameters:
         enough *= 2

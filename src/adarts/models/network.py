@@ -22,6 +22,7 @@ from adarts.models.operations import (
     ResidualReduction,
     build_operation,
 )
+from adarts.models.stem import stem
 from adarts.spaces.description import Space
 from adarts.spaces.genotype import CellGenotype, Genotype
 from adarts.spaces.operation_names import WITHOUT_DRAWS
@@ -154,9 +155,10 @@ class Network(nn.Module):
         cells: number of cells; the reductions are at one and two thirds.
         in_channels: channels of the images.
         auxiliary: build the auxiliary head, which is used only in training.
+        stem_stride: stride of the stem, see :func:`adarts.models.stem.stem`.
 
     Raises:
-        ConfigError: a number is below 1.
+        ConfigError: a number is below 1, or the stem has no such stride.
     """
 
     def __init__(
@@ -167,6 +169,7 @@ class Network(nn.Module):
         cells: int,
         in_channels: int = 3,
         auxiliary: bool = False,
+        stem_stride: int = 1,
     ) -> None:
         super().__init__()
         sizes = {"num_classes": num_classes, "channels": channels, "cells": cells, "in_channels": in_channels}
@@ -176,9 +179,7 @@ class Network(nn.Module):
         space = get_space(genotype.space)
         self.genotype = genotype
         stem_channels = space.stem_multiplier * channels
-        self.stem = nn.Sequential(
-            nn.Conv2d(in_channels, stem_channels, 3, padding=1, bias=False), BatchNorm2d(stem_channels)
-        )
+        self.stem = stem(in_channels, stem_channels, stem_stride)
         self.cells = nn.ModuleList()
         #: index of a cell -> the residual block before it
         self.reductions = nn.ModuleDict()

@@ -10,6 +10,7 @@ from adarts.config.settings import SearchConfig
 from adarts.data import ImageData
 from adarts.errors import ConfigError
 from adarts.methods import Method, Phase
+from adarts.models.stem import stride_for
 from adarts.seeding import derive_seed
 from adarts.spaces import get_space
 from adarts.supernet import Supernet, require_k
@@ -56,4 +57,6 @@ def build_supernet(config: SearchConfig, phase: Phase, index: int, data: ImageDa
     """Build the supernet of a phase; the search's seed determines its initial weights and alphas."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(config.seed, "supernet", *([index] if index else [])))
-        return Supernet(get_space(config.space), phase.supernet, phase.edge, data.num_classes, data.in_channels)
+        stride = phase.supernet.stem_stride or stride_for(data.image_size)
+        settings = phase.supernet.model_copy(update={"stem_stride": stride})
+        return Supernet(get_space(config.space), settings, phase.edge, data.num_classes, data.in_channels)

@@ -16,6 +16,7 @@ from adarts.engine import GENOTYPE_FILE, RunFolder, carry_out, whole_run
 from adarts.engine.forecast import forecast, titled_rows
 from adarts.methods import create, resolve_options
 from adarts.models import count_macs
+from adarts.models.stem import strided
 from adarts.report import cell_svg, write_report
 from adarts.searching.budget import alpha_updates, too_few_updates
 from adarts.searching.monitors import collapse_warning, truth
@@ -108,7 +109,7 @@ def _description(task: SearchTask) -> str:
     rows = [
         ("method", f"{task.method.info.title}, 1/{phase.edge.k} of the channels"),
         ("space", net.space.title),
-        ("supernet", f"{phase.supernet.cells} cells, {phase.supernet.channels} channels"),
+        ("supernet", f"{phase.supernet.cells} cells, {phase.supernet.channels} channels{strided(net.stem_stride)}"),
         ("weights", f"{sum(weights):,} parameters, {sum(alphas)} alphas"),
         ("MACs", f"{count_macs(net, shape) / 1e6:,.0f} million an image"),
         ("steps", f"{task.epochs} epochs of {steps} steps, {sum(p.warmup_epochs for p in task.phases)} warm-up"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 
 from adarts.config.settings import EdgeDesign, SupernetSettings
 from adarts.models.operations import BatchNorm2d, ResidualReduction
+from adarts.models.stem import stem
 from adarts.spaces import Space
 from adarts.supernet.batched import BatchNorm
 from adarts.supernet.canonical import Names
@@ -36,7 +36,7 @@ class Supernet(nn.Module):
 
     Args:
         space: the search space.
-        settings: width and depth, and whether cells are recomputed in the backward pass.
+        settings: width, depth, stem (stride 1 if none), and whether cells are recomputed in the backward pass.
         design: channel selection, attention, edge normalization.
         num_classes: number of classes.
         in_channels: channels of the images.
@@ -54,9 +54,9 @@ class Supernet(nn.Module):
         self.names = Names(space.edges, design.attention_scope == "node")
         channels = settings.channels
         outputs = (space.stem_multiplier * channels,) * 2
-        stem = nn.Conv2d(in_channels, outputs[0], 3, padding=1, bias=False)
+        self.stem_stride = settings.stem_stride or 1
         #: its normalization is affine, as are those in `reductions` and `last`; the normalizations in cells are not
-        self.stem = nn.Sequential(OrderedDict(conv=stem, norm=BatchNorm2d(outputs[0])))
+        self.stem = stem(in_channels, outputs[0], self.stem_stride)
         self.kinds = tuple(space.cell_kind(index, settings.cells) for index in range(settings.cells))
         self.cells = nn.ModuleList()
         #: index of a cell -> the residual reduction block before it, in spaces that have these

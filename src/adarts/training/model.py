@@ -21,6 +21,7 @@ from adarts.engine import GENOTYPE_FILE
 from adarts.errors import ConfigError, DataError
 from adarts.models import Network, baselines
 from adarts.models.baselines import Classifier
+from adarts.models.stem import stride_for
 from adarts.seeding import fresh_weights
 from adarts.spaces import Genotype, get_space, load_genotype, random_genotype
 from adarts.zoo.baselines import BASELINES, get_baseline
@@ -38,6 +39,7 @@ def build(
     in_channels: int = 3,
     auxiliary: bool = False,
     seed: int | None = None,
+    stem_stride: int = 1,
 ) -> Network:
     """Build the network of a genotype with new weights, for images of any size.
 
@@ -49,10 +51,11 @@ def build(
         in_channels: channels of the images.
         auxiliary: add the auxiliary head, which is used only in training.
         seed: seed of the weights; None uses torch's global random state.
+        stem_stride: 1, or for large images 2, 4 or 8, so that the cells read a smaller image.
     """
     found = genotype if isinstance(genotype, Genotype) else resolve_genotype(str(genotype))
     with fresh_weights(seed):
-        return Network(found, num_classes, channels, cells, in_channels, auxiliary)
+        return Network(found, num_classes, channels, cells, in_channels, auxiliary, stem_stride)
 
 
 def network_of(
@@ -69,9 +72,9 @@ def network_of(
     # The rules of the settings guarantee this.
     assert genotype is not None and settings.channels is not None and settings.cells is not None
     auxiliary = settings.auxiliary_weight > 0
-    return build(
-        genotype, data.num_classes, settings.channels, settings.cells, data.in_channels, auxiliary=auxiliary, seed=seed
-    )
+    stride = settings.stem_stride or stride_for(data.image_size)
+    sizes = data.num_classes, settings.channels, settings.cells, data.in_channels
+    return build(genotype, *sizes, auxiliary, seed, stride)
 
 
 def resolve_genotype(reference: str) -> Genotype:
@@ -138,7 +141,8 @@ def model_files(
         for name, tensor in network.state_dict().items()
         if not name.startswith("auxiliary_head.")
     }
-    cells = {"channels": settings.channels, "cells": settings.cells}
+    stride = settings.stem_stride or stride_for(data.image_size)
+    cells = {"channels": settings.channels, "cells": settings.cells, "stem_stride": stride}
     facts = {
         "format": "adarts-model",
         "version": 1,
@@ -169,7 +173,8 @@ def load_model(folder: str | Path) -> tuple[Network | Classifier, dict[str, Any]
             network = baselines.build(facts["network"], *shape)
         else:
             genotype = load_genotype(folder / GENOTYPE_FILE)
-            network = Network(genotype, shape[0], facts["channels"], facts["cells"], shape[1])
+            sizes = facts["channels"], facts["cells"], shape[1]
+            network = Network(genotype, shape[0], *sizes, stem_stride=facts["stem_stride"])
         network.load_state_dict(load_file(folder / MODEL_WEIGHTS))
     except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError, ConfigError) as error:
         raise DataError(f"{folder}: no usable trained model: {str(error).splitlines()[0]}") from error

@@ -24,6 +24,7 @@ from adarts.engine import (
 from adarts.engine.forecast import forecast, titled_rows
 from adarts.errors import ConfigError
 from adarts.models import Network, cost
+from adarts.models.stem import stride_for, strided
 from adarts.report import cell_svg, write_report
 from adarts.source_file import code_hashes
 from adarts.training.config import kept_genotype
@@ -140,6 +141,7 @@ def _description(task: TrainTask) -> str:
         what = [("network", get_baseline(config.network.name).title)]
     else:
         shape = f"{config.network.cells} cells, {config.network.channels} channels"
+        shape += strided(config.network.stem_stride or stride_for(data.image_size))
         what = [("genotype", source_of(config)), ("network", shape)]
     extra = f" (and {size.auxiliary_parameters:,} in the auxiliary head)" if size.auxiliary_parameters else ""
     rows = [

@@ -10,6 +10,7 @@ from torch import nn
 
 from adarts.errors import ConfigError
 from adarts.models import Network, baselines, cost
+from adarts.models.stem import stride_for
 from adarts.seeding import fresh_weights
 from adarts.spaces import Genotype
 from adarts.zoo.catalog import CELLS, CHANNELS, record
@@ -38,7 +39,8 @@ def create_model(
         channels: channels C of the first cells, 36 if not given. Hand-designed networks have their own widths.
         cells: number of cells, 20 if not given.
         in_channels: channels of the images.
-        image_size: (height, width), or the side of a square. It does not change the network, but is checked here.
+        image_size: (height, width), or the side of a square. Networks of cells for more than 64 pixels have a strided stem
+            (:func:`adarts.models.stem.stride_for`); apart from that, a network takes images of any size.
         auxiliary: add the auxiliary head, which is used only in training.
         seed: seed of the weights; None uses torch's global random state.
 
@@ -59,7 +61,9 @@ def create_model(
     with fresh_weights(seed):
         if isinstance(found, Entry):
             sizes = (CHANNELS if channels is None else channels, CELLS if cells is None else cells)
-            return Network(found.genotype, num_classes, *sizes, in_channels, auxiliary)
+            return Network(
+                found.genotype, num_classes, *sizes, in_channels, auxiliary, stride_for((sides[0], sides[1]))
+            )
         if channels is not None or cells is not None or auxiliary:
             raise ConfigError(
                 f"{found.name} is designed by hand: it has its own widths and depth, no cells and no auxiliary head"
@@ -88,7 +92,9 @@ def count(
     """
     with torch.device("meta"):
         if isinstance(network, Genotype):
-            model: nn.Module = Network(network, num_classes, channels or CHANNELS, cells or CELLS)
+            sizes = channels or CHANNELS, cells or CELLS
+            stride = stride_for((image_size, image_size))
+            model: nn.Module = Network(network, num_classes, *sizes, stem_stride=stride)
         else:
             model = create_model(network, num_classes, channels, cells, image_size=image_size)
     size = cost(model, image_size)

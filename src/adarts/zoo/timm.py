@@ -169,6 +169,6 @@ def _register(name: str, model: type[_Model], **more: Any) -> None:
 
 default_cfgs: dict[str, Any] = {}
 for _entry in entries():
-    _register(_entry.name, CellModel, first_conv="stem.0", pool_size=(8, 8))
+    _register(_entry.name, CellModel, first_conv="stem.conv", pool_size=(8, 8))
 for _name in BASELINES:
     _register(_name, HandDesignedModel)
