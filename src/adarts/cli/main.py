@@ -19,6 +19,7 @@ VERBS = {
     "demo": "search on the embedded digits and see what the found cell is worth, in a few minutes",
     "search": "search for cells",
     "sweep": "search over a grid of seeds, methods and settings, and sum up over the seeds",
+    "explore": "compare searchers in spaces whose cells are known, in seconds",
     "train": "train the network of found, given or random cells, or a hand-designed one",
     "evaluate": "measure a trained network on the test images",
     "report": "write one offline HTML page that shows runs",

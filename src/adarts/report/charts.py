@@ -171,7 +171,8 @@ def draw(
     high = max(_ends(chart)[1] for chart in shown)
     left = _LETTER * max(len(shown[0].words(value)) for value in (low, high, (low + high) / 3)) + 14
     size = (size[0] - left if alone else size[0], size[1])
-    across, down = size[0] + (14 if alone else 22), size[1] + (30 if alone else 28)
+    margin = 14 if alone and shown[0].places is None else 22
+    across, down = size[0] + margin, size[1] + (30 if alone else 28)
     rows = -(-len(charts) // columns)
     width = max(left + columns * across, _LETTER * max(len(heading), len(remark)) + 16)
     labels = [f"{one.label} {_last(shown[0], one)}" if alone else one.label for one in shown[0].series]
@@ -316,6 +317,7 @@ def _fill(axes: Axes, chart: Chart, low: float, high: float) -> list[Any]:
     last = places[-1] or 1
     axes.set_xlim(0, last)
     axes.set_xlabel(chart.across, color=MUTED.light)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
     axes.set_ylim(low, high)
     axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10], integer=chart.whole))

@@ -1,0 +1,138 @@
+"""The results of an exploration as a table, as JSON, and as a page."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from adarts.exploring.setup import Outcome
+from adarts.report import Lead
+from adarts.report.charts import Chart, Rule, Series
+from adarts.report.numbers import Spread
+from adarts.report.palette import series_look
+
+_MIDDLE = 0.5  # share of the runs within a band
+_EXACT = "random, exact"
+
+
+def standard_error(spread: Spread) -> float | None:
+    """Standard error of the mean; None for one run."""
+    return None if spread.sd is None else spread.sd / math.sqrt(spread.n)
+
+
+def spreads(outcome: Outcome, name: str) -> dict[str, Spread]:
+    """Mean and standard deviation of a figure of the records, by searcher."""
+    return {searcher: Spread.of(run[name] for run in runs) for searcher, runs in outcome.records.items()}
+
+
+def content(outcome: Outcome) -> dict[str, Any]:
+    """The settings, the table and the curves as plain data."""
+    accuracies, volumes, numbers = (spreads(outcome, name) for name in ("accuracy", "hypervolume", "evaluations"))
+    exact = None if outcome.exact is None else [{"mean": mean, "sd": sd} for mean, sd in outcome.exact]
+    return {
+        **outcome.setup.settings(),
+        "amounts": outcome.setup.amounts,
+        "searchers": {
+            name: {
+                "accuracy": {**asdict(accuracies[name]), "se": standard_error(accuracies[name])},
+                "hypervolume": asdict(volumes[name]),
+                "evaluations": asdict(numbers[name]),
+                "beyond": sum(run["beyond"] is not None for run in runs),
+                "curve": _curve([run["curve"] for run in runs]),
+            }
+            for name, runs in outcome.records.items()
+        },
+        "exact": exact,
+    }
+
+
+def _curve(curves: Sequence[Sequence[float]]) -> Mapping[str, list[float]]:
+    """Mean and quartiles over the runs."""
+    lower, upper = np.quantile(curves, [0.25, 0.75], axis=0).round(4).tolist()
+    return {"mean": np.mean(curves, axis=0).round(4).tolist(), "lower": lower, "upper": upper}
+
+
+def rows(outcome: Outcome) -> tuple[list[str], list[list[str]]]:
+    """Head and rows of the table."""
+    accuracies, volumes, numbers = (spreads(outcome, name) for name in ("accuracy", "hypervolume", "evaluations"))
+    beyond = {name: sum(run["beyond"] is not None for run in runs) for name, runs in outcome.records.items()}
+    head = ["searcher", "n", "mean", "sd", "se", "front", "evaluations"]
+    found = []
+    for name, accuracy in accuracies.items():
+        error = standard_error(accuracy)
+        figures = [f"{accuracy.mean:.2f}", *("" if value is None else f"{value:.3f}" for value in (accuracy.sd, error))]
+        front = volumes[name].words("{:.3f}".format)
+        found.append([name, f"{accuracy.n:,}", *figures, front, f"{numbers[name].mean:.0f}"])
+    if outcome.exact is not None:
+        mean, sd = outcome.exact[-1]
+        found.append([_EXACT, "", f"{mean:.2f}", f"{sd:.3f}", "", "", ""])
+    if any(beyond.values()):
+        head.append("beyond")
+        found = [[*row, str(beyond.get(row[0], ""))] for row in found]
+    return head, found
+
+
+def figures(outcome: Outcome) -> str:
+    """What the table shows, in one line."""
+    setup = outcome.setup
+    evaluator = setup.evaluate(0)
+    judge, noise = evaluator.judge, ", with the noise of a single training" if setup.noise else ""
+    return (
+        f"{judge.word} {judge.figure}, on {judge.data_sets[setup.data]} in percent, of the cell with the best "
+        f"{evaluator.shows}{noise}, after {setup.budget}"
+    )
+
+
+NOTES = (
+    "front: share of the area of accuracy and size that the found front dominates; its cells count by their accuracy",
+    "random, exact: random search by the formula for the best of n, without a run",
+    "beyond: runs that ended at an estimate beyond its data, which is not to be trusted",
+)
+"""What the columns and rows mean, each with its name first."""
+
+
+def notes(outcome: Outcome) -> list[str]:
+    """The notes for a table of :func:`rows`."""
+    head, found = rows(outcome)
+    shown = {*head, *(row[0] for row in found)}
+    return [note for note in NOTES if note.partition(":")[0] in shown]
+
+
+def lead(outcome: Outcome) -> Lead:
+    """The page: table and curves."""
+    setup = outcome.setup
+    head, found = rows(outcome)
+    text = figures(outcome)
+    return Lead(
+        title=f"Searchers on {setup.evaluator}, {setup.budget}",
+        paragraphs=[f"{text[0].upper()}{text[1:]}.", *(f"{note[0].upper()}{note[1:]}." for note in notes(outcome))],
+        head=head,
+        rows=found,
+        charts=[_chart(outcome)],
+        commands=(),
+    )
+
+
+def _chart(outcome: Outcome) -> Chart:
+    setup = outcome.setup
+    evaluator = setup.evaluate(0)
+    runs = {name: [run["curve"] for run in records] for name, records in outcome.records.items()}
+    if outcome.exact is not None:
+        runs[_EXACT] = [[mean for mean, _ in outcome.exact]]
+    series = [Series(name, series_look(index), curves, _MIDDLE) for index, (name, curves) in enumerate(runs.items())]
+    early = len(setup.amounts) // 10  # the steep beginning is cut
+    low = min(float(np.quantile([curve[early] for curve in curves], 0.25)) for curves in runs.values())
+    judge = evaluator.judge
+    return Chart(
+        f"{judge.word.capitalize()} accuracy on {judge.data_sets[setup.data]} (%): mean and middle half of the runs",
+        series,
+        words="{:.2f}".format,
+        low=math.floor(2 * low) / 2,
+        rule=Rule(evaluator.corner.highest, "best cell") if outcome.exact is not None else None,
+        places=setup.amounts,
+        across=setup.budget.unit,
+    )

@@ -1,0 +1,100 @@
+"""Many runs of several searchers, with a run folder.
+
+    runs/explore/NAME/
+        runs.jsonl    what was explored, then one record a run
+        explore.json  the settings, the table, and the curves
+        report.html
+
+There is no other state: a run with a record is finished. So the same exploration can be continued however it ended, and get more
+runs or searchers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+
+import torch
+
+from adarts.engine import Metrics, StopSignals, environment, write_atomically
+from adarts.engine.config_file import differing_keys
+from adarts.engine.files import refuse, to_json
+from adarts.engine.lock import Lock
+from adarts.errors import CheckpointError, Stopped
+from adarts.exploring.page import content, lead
+from adarts.exploring.setup import Exploration, Outcome, Record
+from adarts.report import write_page
+
+_FILES = ("runs.jsonl", "explore.json", "report.html")
+
+
+def run_exploration(
+    setup: Exploration,
+    run_dir: Path | None = None,
+    track: Callable[[Sequence[tuple[str, int]]], Iterable[tuple[str, int]]] = iter,
+) -> Outcome:
+    """Carry out the runs that are not finished yet, and write the results.
+
+    Args:
+        setup: what to explore.
+        run_dir: folder of the results; finished runs in it are kept. None makes a new one in ``runs/explore``.
+        track: shows the progress over the runs that are left.
+
+    Raises:
+        CheckpointError: the folder is damaged, in use, or belongs to another exploration.
+        Stopped: a signal ended it after a run.
+    """
+    folder = run_dir or Path("runs", "explore", f"{datetime.now():%Y%m%d-%H%M%S}")
+    facts = environment(torch.device("cpu"))
+    again = f"{facts['command'] or 'the same call'}{'' if run_dir else f' --run-dir {folder}'}"
+    with StopSignals() as signals:
+        _prepare(folder)
+        lock = Lock(folder)
+        try:
+            file = Metrics(folder / "runs.jsonl")
+            known = _known(file, setup)
+            left = [(name, run) for run in range(setup.runs) for name in setup.searchers if (name, run) not in known]
+            with signals.deferred():
+                for name, run in track(left):
+                    known[name, run] = setup.run(name, run)
+                    file.append(known[name, run])
+                    if asked := signals.asked():
+                        done = f"{len(known)} runs finished"
+                        raise Stopped(f"{asked}, {done}, in {folder}; continue with: {again}", asked.exit_code)
+            records = {name: [known[name, run] for run in range(setup.runs)] for name in setup.searchers}
+            outcome = Outcome(folder, setup, records, _exact(setup))
+            write_atomically(folder / "explore.json", to_json(content(outcome) | {"environment": facts}))
+            write_page(lead(outcome), folder / "report.html")
+            return outcome
+        finally:
+            lock.release()
+
+
+def _prepare(folder: Path) -> None:
+    """Create the folder; refuse one that holds something else."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        inside = {entry.name for entry in folder.iterdir() if not entry.name.startswith(".")}
+    except OSError as error:
+        refuse(folder, error, 0)
+    if inside - {*_FILES}:
+        raise CheckpointError(f"{folder} is neither empty nor the folder of an exploration; choose another --run-dir")
+
+
+def _known(file: Metrics, setup: Exploration) -> dict[tuple[str, int], Record]:
+    """The finished runs in a file, which begins with the settings."""
+    file.truncate(len(file))  # an incomplete last line would be continued
+    lines = file.read()
+    if not lines:
+        file.append(setup.settings())
+        return {}
+    if keys := differing_keys(lines[0], setup.settings()):
+        raise CheckpointError(f"{file.path} is of another exploration: {', '.join(keys)} differ")
+    return {(record["searcher"], record["run"]): record for record in lines[1:]}
+
+
+def _exact(setup: Exploration) -> list[tuple[float, float]] | None:
+    evaluator = setup.evaluate(0)
+    each = evaluator.mean_cost if setup.budget.in_seconds else 1.0
+    return evaluator.expected_best([amount / each for amount in setup.amounts])
