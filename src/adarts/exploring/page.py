@@ -43,6 +43,7 @@ def content(outcome: Outcome) -> dict[str, Any]:
                 "evaluations": asdict(numbers[name]),
                 "beyond": sum(run["beyond"] is not None for run in runs),
                 "curve": _curve([run["curve"] for run in runs]),
+                "runs": [run["accuracy"] for run in runs],
             }
             for name, runs in outcome.records.items()
         },
@@ -64,12 +65,12 @@ def rows(outcome: Outcome) -> tuple[list[str], list[list[str]]]:
     found = []
     for name, accuracy in accuracies.items():
         error = standard_error(accuracy)
-        figures = [f"{accuracy.mean:.2f}", *("" if value is None else f"{value:.3f}" for value in (accuracy.sd, error))]
+        figures = ["" if value is None else f"{value:.3f}" for value in (accuracy.mean, accuracy.sd, error)]
         front = volumes[name].words("{:.3f}".format)
         found.append([name, f"{accuracy.n:,}", *figures, front, f"{numbers[name].mean:.0f}"])
     if outcome.exact is not None:
         mean, sd = outcome.exact[-1]
-        found.append([_EXACT, "", f"{mean:.2f}", f"{sd:.3f}", "", "", ""])
+        found.append([_EXACT, "", f"{mean:.3f}", f"{sd:.3f}", "", "", ""])
     if any(beyond.values()):
         head.append("beyond")
         found = [[*row, str(beyond.get(row[0], ""))] for row in found]
