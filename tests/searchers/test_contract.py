@@ -11,6 +11,9 @@ from adarts.testing import SearcherContract
 #: what a searcher needs besides its class
 PARTICULARS: Mapping[str, Mapping[str, Any]] = {
     "random": {"learns": False},
+    "cars": {"options": {"population": 6}},
+    "genetic": {"options": {"population": 10}},
+    "hierarchical": {"options": {"first": 10, "mutations": 20, "tournament": 0.1}},
     "reinforce": {"options": {"learning_rate": 0.05}},
 }
 

@@ -102,22 +102,26 @@ def mutate_each(genotype: Genotype, space: Space, rate: float, random: Random) -
     return genotype
 
 
-def exchange(first: Genotype, second: Genotype, rate: float, random: Random) -> Genotype:
-    """The first cells with some nodes of the second ones; a node is taken in all kinds of cells, or in none.
+def exchange(first: Genotype, second: Genotype, rate: float, random: Random) -> tuple[Genotype, Genotype]:
+    """Both cells after an exchange of nodes with all their edges; a node is exchanged in all kinds of cells, or in none.
 
     Args:
         first: cells of a space.
         second: cells of the same space with as many nodes.
-        rate: probability with which a node is taken from the second cells.
+        rate: probability with which a node is exchanged.
         random: source of all draws.
     """
     nodes = len(next(iter(first.cells.values())).nodes)
     taken = [random.random() < rate for _ in range(nodes)]
-    cells = {}
-    for kind, cell in first.cells.items():
-        pairs = zip(cell.nodes, second.cells[kind].nodes, taken, strict=True)
-        cells[kind] = CellGenotype(tuple(theirs if take else own for own, theirs, take in pairs), cell.concat)
-    return Genotype(cells, first.space)
+
+    def mixed(own: Genotype, other: Genotype) -> Genotype:
+        cells = {}
+        for kind, cell in own.cells.items():
+            pairs = zip(cell.nodes, other.cells[kind].nodes, taken, strict=True)
+            cells[kind] = CellGenotype(tuple(theirs if take else mine for mine, theirs, take in pairs), cell.concat)
+        return Genotype(cells, own.space)
+
+    return mixed(first, second), mixed(second, first)
 
 
 def _places(genotype: Genotype, space: Space, kind: str, node: int) -> Places:

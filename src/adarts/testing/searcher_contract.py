@@ -22,11 +22,11 @@ SEEDS = range(3)
 
 
 def share_of_one_operation(space: Space, genotype: Genotype) -> Score:
-    """A score to learn from: the share of edges, in percent, that have the last operation of the space; size: their number."""
-    wanted = space.operations[-1]
-    count = sum(genotype.num_operations(kind, wanted) for kind in space.cell_kinds)
+    """A score to learn from: the share of edges, in percent, with the last operation; size: edges with the one before it."""
+    second, wanted = space.operations[-2:]
+    count, size = (sum(genotype.num_operations(kind, name) for kind in space.cell_kinds) for name in (wanted, second))
     edges = len(space.cell_kinds) * sum(space.num_kept(target) for target in space.targets)
-    return Score(100.0 * count / edges, cost=1.0, size=count)
+    return Score(100.0 * count / edges, cost=1.0, size=size)
 
 
 class SearcherContract:
