@@ -5,6 +5,7 @@
     model = adarts.build(found.genotype, num_classes=10)
     model = adarts.create_model("ADARTS_V1", num_classes=10)
     model, facts = adarts.load_model(trained.run_dir)
+    predictions = adarts.predict(trained.run_dir, "photos")
 
 Importing the package is cheap: torch is loaded on the first call.
 """
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from adarts.config import settings
     from adarts.data import Data, Source
+    from adarts.export.predict import predict
     from adarts.searching import SearchResult
     from adarts.spaces import Genotype
     from adarts.sweeping import SweepResult
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from adarts.zoo.create import create_model
 
 __version__ = "0.1.0"
-__all__ = ["build", "create_model", "load_model", "prepare", "search", "sweep", "train"]
+__all__ = ["build", "create_model", "load_model", "predict", "prepare", "search", "sweep", "train"]
 
 
 def search(
@@ -173,11 +175,12 @@ _LAZY = {
     "load_model": "adarts.training",
     "prepare": "adarts.training",
     "create_model": "adarts.zoo.create",
+    "predict": "adarts.export.predict",
 }
 
 
 def __getattr__(name: str) -> Any:
-    """Import the functions of :data:`_LAZY` on first use, because they load torch."""
+    """Import the functions of :data:`_LAZY` on first use, because most of them load torch."""
     if name not in _LAZY:
         raise AttributeError(f"module 'adarts' has no attribute '{name}'")
     from importlib import import_module

@@ -44,6 +44,10 @@ class OutOfMemoryError(AdartsError):
     exit_code = 4
 
 
+class ExportError(AdartsError):
+    """An exported file that does not agree with the trained network; it is not kept (exit code 1)."""
+
+
 class Stopped(AdartsError):
     """The run stopped on request: exit code 130 after Ctrl-C, 143 after SIGTERM, SIGUSR1 or the time limit."""
 

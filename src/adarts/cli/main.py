@@ -22,6 +22,8 @@ VERBS = {
     "explore": "compare searchers in spaces whose cells are known, in seconds",
     "train": "train the network of found, given or random cells, or a hand-designed one",
     "evaluate": "measure a trained network on the test images",
+    "predict": "tell the classes of image files, from a training or an exported file",
+    "export": "write a trained network as a file for other programs, and check it",
     "report": "write one offline HTML page that shows runs",
     "methods": "list the search methods, or show one",
     "zoo": "list the published cells and hand-designed networks, or show one",

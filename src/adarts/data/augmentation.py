@@ -101,11 +101,21 @@ def _square(center: Tensor, side: int, length: int) -> Tensor:
     return ((offset >= 0) & (offset < side)).float()
 
 
+def normalizing(mean: tuple[float, ...], std: tuple[float, ...]) -> tuple[Tensor, Tensor]:
+    """Shift and scale of each channel, float32 (c,): normalized = (bytes - shift) * scale.
+
+    Args:
+        mean, std: on a scale from 0 to 1.
+    """
+    shift = 255 * torch.tensor(mean, dtype=torch.float64)
+    scale = 1 / (255 * torch.tensor(std, dtype=torch.float64))
+    return shift.float(), scale.float()
+
+
 @lru_cache(maxsize=32)
 def _constants(
     mean: tuple[float, ...], std: tuple[float, ...], width: int, device: torch.device
 ) -> tuple[Tensor, Tensor]:
-    """Shift and scale of a row of bytes: normalized = (bytes - shift) * scale."""
-    shift = 255 * torch.tensor(mean, dtype=torch.float64)
-    scale = 1 / (255 * torch.tensor(std, dtype=torch.float64))
-    return tuple(x.float().repeat(width).to(device) for x in (shift, scale))  # type: ignore[return-value]
+    """Shift and scale of a row of bytes."""
+    shift_c, scale_c = normalizing(mean, std)
+    return shift_c.repeat(width).to(device), scale_c.repeat(width).to(device)

@@ -2,6 +2,6 @@
 
 from adarts.training.config import train_config
 from adarts.training.model import build, load_model, prepare
-from adarts.training.train import TrainResult, evaluate, run_training
+from adarts.training.train import TrainResult, evaluate, images_of, run_training
 
-__all__ = ["TrainResult", "build", "evaluate", "load_model", "prepare", "run_training", "train_config"]
+__all__ = ["TrainResult", "build", "evaluate", "images_of", "load_model", "prepare", "run_training", "train_config"]

@@ -156,17 +156,30 @@ def model_files(
     return save(weights), facts
 
 
+def read_facts(folder: str | Path) -> dict[str, Any]:
+    """The facts of a trained network: sizes, classes, image size, normalization.
+
+    Raises:
+        DataError: the file is missing, or holds something else.
+    """
+    path = Path(folder) / MODEL_FACTS
+    try:
+        facts = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise DataError(f"{folder}: no usable trained model: {str(error).splitlines()[0]}") from error
+    if not isinstance(facts, dict) or facts.get("format") != "adarts-model":
+        raise DataError(f"{path}: not the description of an adarts model")
+    return facts
+
+
 def load_model(folder: str | Path) -> tuple[Network | Classifier, dict[str, Any]]:
     """Load a trained network in evaluation mode, and its facts (classes, image size, normalization).
 
     Raises:
         DataError: the files are missing, damaged, or do not fit together.
     """
-    folder = Path(folder)
+    folder, facts = Path(folder), read_facts(folder)
     try:
-        facts = json.loads((folder / MODEL_FACTS).read_text())
-        if not isinstance(facts, dict) or facts.get("format") != "adarts-model":
-            raise DataError(f"{folder / MODEL_FACTS}: not the description of an adarts model")
         shape = len(facts["classes"]), facts["in_channels"]
         network: Network | Classifier
         if "network" in facts:

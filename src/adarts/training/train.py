@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from adarts.config.settings import RunSettings, TrainConfig, names_code
-from adarts.data import Data, Source, as_source, load_images
+from adarts.data import Data, ImageData, Source, as_source, load_images
 from adarts.engine import (
     GENOTYPE_FILE,
     RunFolder,
@@ -34,6 +34,7 @@ from adarts.training.model import (
     load_model,
     model_files,
     network_of,
+    read_facts,
     resolve_genotype,
     source_of,
 )
@@ -109,8 +110,28 @@ def evaluate(run_dir: str | Path, run: RunSettings | None = None, data: Data | N
         ConfigError: `data` is missing or differs from the data of the training.
     """
     device = prepare_device(run or RunSettings())
+    network, _ = load_model(run_dir)
+    images = images_of(run_dir, data)
+    network.to(device)
+    indices = torch.arange(len(images.test.labels))
+    batch = 2 * read_config(Path(run_dir), TrainConfig).training.batch_size
+    loss, accuracy = measured(network, images.test, indices, images, batch, device)
+    return {"test_accuracy": accuracy, "test_loss": loss, "test_images": len(images.test.labels)}
+
+
+def images_of(run_dir: str | Path, data: Data | None = None) -> ImageData:
+    """Load the images of a finished training run once more, with the normalization of its network.
+
+    Args:
+        run_dir: the training run.
+        data: the data of the training; required if it was a loader in a file or an object.
+
+    Raises:
+        ConfigError: `data` is missing or differs from the data of the training.
+        DataError: the images are missing or unusable.
+    """
     config = read_config(Path(run_dir), TrainConfig)
-    network, facts = load_model(run_dir)
+    facts = read_facts(run_dir)
     source = config.data if data is None else data if isinstance(data, str) else as_source(data)
     reference = source.reference if isinstance(source, Source) else source
     if reference != config.data:
@@ -124,11 +145,7 @@ def evaluate(run_dir: str | Path, run: RunSettings | None = None, data: Data | N
         raise ConfigError(f"{run_dir}: the classes of the data '{config.data}' have changed since the training")
     if list(images.image_size) != facts["image_size"]:
         raise ConfigError(f"{run_dir}: the model was trained on images of another size than {images.image_size}")
-    images = dataclasses.replace(images, mean=tuple(facts["mean"]), std=tuple(facts["std"]))
-    network.to(device)
-    indices = torch.arange(len(images.test.labels))
-    loss, accuracy = measured(network, images.test, indices, images, 2 * config.training.batch_size, device)
-    return {"test_accuracy": accuracy, "test_loss": loss, "test_images": len(images.test.labels)}
+    return dataclasses.replace(images, mean=tuple(facts["mean"]), std=tuple(facts["std"]))
 
 
 def _description(task: TrainTask) -> str:

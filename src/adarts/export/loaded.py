@@ -1,0 +1,81 @@
+"""Networks that are ready to predict: an ONNX file in onnxruntime, without torch, or a training run in torch.
+
+Shape suffixes: b batch, c channels, h height, w width, k classes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adarts.errors import ConfigError, DataError
+from adarts.export.facts import Facts
+
+Pixels = NDArray[np.uint8]
+Logits = NDArray[np.float32]
+
+
+class Model(Protocol):
+    """A network with its facts; many threads may call it at the same time."""
+
+    @property
+    def facts(self) -> Facts: ...
+
+    def logits(self, pixels_bchw: Pixels) -> Logits:
+        """The scores of the classes (b, k) of images as they were decoded."""
+        ...
+
+
+class OnnxModel:
+    """An exported ONNX file in onnxruntime on the CPU.
+
+    Args:
+        path: the file.
+        threads: threads of one call; None uses all cores.
+
+    Raises:
+        ConfigError: onnxruntime is not installed.
+        DataError: the file is missing, damaged, or not from `adarts export`.
+    """
+
+    def __init__(self, path: str | Path, threads: int | None = None) -> None:
+        try:
+            import onnxruntime
+        except ImportError:
+            raise ConfigError("ONNX files need onnxruntime: pip install 'adarts[export]'") from None
+        if not Path(path).is_file():
+            raise DataError(f"no file {path}")
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads or 0
+        options.log_severity_level = 3  # errors only
+        try:
+            self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime has an exception class for each kind of damage
+            raise DataError(f"{path}: not a usable ONNX file: {str(error).splitlines()[0]}") from error
+        self.facts = Facts.from_texts(self._session.get_modelmeta().custom_metadata_map, path)
+
+    def logits(self, pixels_bchw: Pixels) -> Logits:
+        """As :meth:`Model.logits`."""
+        found: Any = self._session.run(["logits"], {"pixels": pixels_bchw})
+        logits: Logits = found[0]
+        return logits
+
+
+def load(reference: str | Path, threads: int | None = None) -> Model:
+    """Load an ONNX file, or a training run by its folder, its name or ``latest``.
+
+    Args:
+        reference: the file, whose name ends in ``.onnx``, or the run.
+        threads: threads of one call; None uses all cores.
+
+    Raises:
+        AdartsError: there is no such model, or it is damaged.
+    """
+    if str(reference).lower().endswith(".onnx"):
+        return OnnxModel(reference, threads)
+    from adarts.export.trained import Trained  # loads torch
+
+    return Trained.load(reference, threads)
