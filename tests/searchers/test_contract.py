@@ -6,12 +6,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from adarts.searchers import SEARCHERS
+from adarts.spaces import NASBENCH201
 from adarts.testing import SearcherContract
 
 #: what a searcher needs besides its class
 PARTICULARS: Mapping[str, Mapping[str, Any]] = {
     "random": {"learns": False},
     "cars": {"options": {"population": 6}},
+    "enas": {
+        "options": {"samples": 3, "learning_rate": 0.05, "last": 5},
+        "trials": 7,
+        "trials_to_learn": 45,
+        "spaces_to_learn": (NASBENCH201,),  # a cell of DARTS has 32 words, and its policy is held near the uniform one
+    },
     "genetic": {"options": {"population": 10}},
     "hierarchical": {"options": {"first": 10, "mutations": 20, "tournament": 0.1}},
     "reinforce": {"options": {"learning_rate": 0.05}},

@@ -106,7 +106,7 @@ CASES = [
     (Counting, "test_asking_changes_nothing", "asked twice"),
     (Global, "test_proposals_follow_from_the_seed", "the same seed gives other proposals"),
     (Seedless, "test_proposals_follow_from_the_seed", "another seed gives the same proposals"),
-    (RandomSearch, "test_it_learns", "for random cells"),
+    (RandomSearch, "test_it_learns", "where a high score is good"),
     (Forgetful, "test_a_resumed_run_is_the_uninterrupted_one", "resumed, number"),
     (Shared, "test_a_state_stays_when_the_searcher_goes_on", "state.numbers"),
     (Inventive, "test_what_is_found_was_told", "never told"),
