@@ -18,7 +18,7 @@ from adarts.errors import CheckpointError, ConfigError, DataError
 from adarts.searching import SearchTask
 from adarts.searching.finished import learned_batches, load_search
 from adarts.spaces import DARTS, Genotype, random_genotype
-from adarts.supernet import ArchWeights
+from adarts.supernet import ArchWeights, only
 from adarts.truth import all_truths, best, estimate_of, truth_of
 from adarts.truth.correlation import (
     Correlation,
@@ -26,7 +26,6 @@ from adarts.truth.correlation import (
     SampleOfCells,
     agreement,
     correlate,
-    only,
     picture,
 )
 from adarts.truth.judge import judge_of
@@ -93,7 +92,7 @@ def test_a_cell_is_measured_alone(finished_search: Path) -> None:
 
     with torch.no_grad():
         for arch in (CONV, best("cifar10").arch, NONE):
-            alone = only(Genotype.from_text(arch), task.supernet.space, None, 0.5, task.device)
+            alone = only(task.supernet, Genotype.from_text(arch), 0.5)
             among_all = ArchWeights(alone.operations)  # all are computed, and all but one of an edge weigh nothing
             assert seen(alone) == pytest.approx(seen(among_all))
 
@@ -223,7 +222,7 @@ def test_edges_outside_a_cell_weigh_nothing(darts_task: SearchTask) -> None:
     supernet, cell = darts_task.supernet, random_genotype(DARTS, 1)
     learned = darts_task.method.edge_weights(supernet)
     assert learned is not None
-    alone = only(cell, DARTS, learned, 1.0, darts_task.device)
+    alone = only(supernet, cell, edges=learned)
     assert alone.edges is not None and alone.active is not None
     kept = [edge in cell.by_edge("normal") for edge in DARTS.edges]
     assert (alone.edges["normal"] > 0).tolist() == kept == alone.active["normal"].any(1).tolist()

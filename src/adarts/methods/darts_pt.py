@@ -18,7 +18,7 @@ from adarts.methods.schedule import Phase, Progress
 from adarts.methods.stages import WithNone, leave_out_none
 from adarts.seeding import generator
 from adarts.spaces import Space
-from adarts.supernet import ArchWeights, Supernet
+from adarts.supernet import ArchWeights, Supernet, without_bypass
 
 Result = tuple[float, float]
 """(accuracy, negative loss); larger is better, and the loss breaks ties."""
@@ -88,7 +88,7 @@ class DartsPt(Method):
 
     def edge_weights(self, supernet: Supernet) -> Mapping[str, Tensor] | None:
         """Those of the supernet, and 0 for an edge that was taken away."""
-        return self._edge_weights(supernet, supernet.active)
+        return without_bypass(supernet, supernet.active, super().edge_weights(supernet))
 
     def on_epoch_end(self, search: Search) -> dict[str, Any]:
         """Decide for an edge or a node, where that is due."""
@@ -159,15 +159,10 @@ class DartsPt(Method):
         net, operations = search.supernet, dict(self.operation_weights(search.supernet))
         active = {**net.active, kind: active_eo}
         operations[kind] = operations[kind] * active_eo
-        loss, accuracy = search.measure(ArchWeights(operations, self._edge_weights(net, active), active))
+        loss, accuracy = search.measure(
+            ArchWeights(operations, without_bypass(net, active, super().edge_weights(net)), active)
+        )
         return accuracy, -loss
-
-    def _edge_weights(self, supernet: Supernet, active: Mapping[str, Tensor]) -> Mapping[str, Tensor] | None:
-        weights = super().edge_weights(supernet)
-        if supernet.design.k == 1:
-            return weights  # without a bypass, an edge without operations is zero anyway
-        there = {kind: active_eo.any(-1).float() for kind, active_eo in active.items()}
-        return there if weights is None else {kind: weights[kind] * there_e for kind, there_e in there.items()}
 
 
 def _nodes(space: Space) -> list[int]:

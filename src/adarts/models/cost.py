@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -21,7 +22,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from adarts.errors import ConfigError
 from adarts.models.network import Network
 from adarts.models.operations import build_operation
-from adarts.spaces import Genotype, Space
+from adarts.spaces import Genotype, Space, get_space, random_genotype
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,29 @@ def operation_sizes(space: Space, channels: int, cells: int) -> Tensor:
             stride = space.stride(kind, source)
             sizes_o += torch.tensor([_operation_size(name, channels, stride) for name in space.operations])
     return sizes_keo
+
+
+def network_sizes(genotypes: Sequence[Genotype], channels: int, cells: int) -> Tensor:
+    """Parameters of the networks of cells of one space, float64 (genotypes,), with 10 classes and no auxiliary head.
+
+    Args:
+        genotypes: the cells; at least one.
+        channels, cells: width and depth of the networks.
+    """
+    space = get_space(genotypes[0].space)
+    masks_gkeo = torch.tensor([[cell.mask(kind) for kind in space.cell_kinds] for cell in genotypes])
+    in_operations_g = (masks_gkeo * operation_sizes(space, channels, cells)).sum((1, 2, 3))
+    return in_operations_g + _other_sizes(space, channels, cells)
+
+
+@cache
+def _other_sizes(space: Space, channels: int, cells: int) -> int:
+    """Parameters outside the operations, the same for all cells."""
+    cell = random_genotype(space, 0)
+    with torch.device("meta"):
+        network = Network(cell, num_classes=10, channels=channels, cells=cells)
+    mask_keo = torch.tensor([cell.mask(kind) for kind in space.cell_kinds])
+    return count_parameters(network) - int((mask_keo * operation_sizes(space, channels, cells)).sum())
 
 
 @cache

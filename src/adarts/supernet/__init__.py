@@ -4,6 +4,7 @@ from adarts.supernet.cell import require_k
 from adarts.supernet.network import Supernet, is_alpha
 from adarts.supernet.plan import ArchWeights, masked_mean, masked_softmax
 from adarts.supernet.selection import AttentionSource, Selection
+from adarts.supernet.single import only, without_bypass
 
 __all__ = [
     "ArchWeights",
@@ -13,5 +14,7 @@ __all__ = [
     "is_alpha",
     "masked_mean",
     "masked_softmax",
+    "only",
     "require_k",
+    "without_bypass",
 ]

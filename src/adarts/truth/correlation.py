@@ -2,8 +2,6 @@
 
 A seeded sample of cells, including the derived cell, is measured with the supernet's weights. The ranks are compared by
 Spearman's rho and Kendall's tau.
-
-Shape suffixes: e edges, o operations.
 """
 
 from __future__ import annotations
@@ -15,7 +13,6 @@ from functools import partial
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from adarts.engine.update import measure
@@ -23,7 +20,7 @@ from adarts.errors import ConfigError
 from adarts.report.charts import Dot, scatter
 from adarts.seeding import generator
 from adarts.spaces import Genotype, Space
-from adarts.supernet import ArchWeights, Supernet
+from adarts.supernet import Supernet, only
 from adarts.truth.judge import Active, Answer, Judge, judge_of
 from adarts.truth.ranks import kendall, spearman
 
@@ -155,7 +152,7 @@ def correlate(
     measured = []
     with torch.no_grad():
         for cell in watch(chosen):
-            alone = only(cell, space, edges, cells.weight, next(supernet.parameters()).device)
+            alone = only(supernet, cell, cells.weight, edges)
             draws = generator(0, "channels of a sample of cells")
             network = partial(supernet, arch_weights=alone, update_statistics=False, generator=draws)
             measured.append(MeasuredCell(judge.of(cell), *measure(network, batches(), lambda: None)))
@@ -206,34 +203,13 @@ def in_words(correlation: float | None) -> str:
     return "–" if correlation is None else f"{correlation:.2f}"
 
 
-def only(
-    genotype: Genotype, space: Space, edges: Mapping[str, Tensor] | None, weight: float, device: torch.device
-) -> ArchWeights:
-    """The weights of a pass that computes only this cell; its operations have this weight, and edges outside it none."""
-    operations, active, kept = {}, {}, {}
-    for kind in space.cell_kinds:
-        chosen = _operation_indices(genotype, space, kind)
-        kept_e = torch.tensor([index is not None for index in chosen], device=device)
-        of_kept_eo = F.one_hot(torch.tensor([index or 0 for index in chosen], device=device), len(space.operations))
-        chosen_eo = of_kept_eo * kept_e[:, None]
-        operations[kind], active[kind] = weight * chosen_eo.float(), chosen_eo.bool()
-        kept[kind] = kept_e * (1.0 if edges is None else edges[kind])
-    # A space that keeps every edge needs no edge weights of its own.
-    return ArchWeights(operations, edges if space.kept_edges is None else kept, active)
-
-
 def _contains(active: Active, genotype: Genotype, space: Space) -> bool:
-    """Whether all operations of a cell are active."""
+    """Whether all operations of a cell are active, including `none` if the space keeps every edge."""
+    outside = "none" if space.kept_edges is None else None
+    kept = {kind: genotype.by_edge(kind) for kind in space.cell_kinds}
+    names = {kind: [kept[kind].get(edge, outside) for edge in space.edges] for kind in space.cell_kinds}
     return all(
-        index is None or row[index]
+        name is None or row[space.operations.index(name)]
         for kind in space.cell_kinds
-        for index, row in zip(_operation_indices(genotype, space, kind), active[kind], strict=True)
+        for name, row in zip(names[kind], active[kind], strict=True)
     )
-
-
-def _operation_indices(genotype: Genotype, space: Space, kind: str) -> list[int | None]:
-    """The index of the operation on every edge, including `none` if the space keeps every edge; else None for a left-out edge."""
-    kept = genotype.by_edge(kind)
-    if space.kept_edges is None:
-        return [space.operations.index(kept.get(edge, "none")) for edge in space.edges]
-    return [space.operations.index(kept[edge]) if edge in kept else None for edge in space.edges]
