@@ -21,9 +21,12 @@ PARTICULARS: Mapping[str, Mapping[str, Any]] = {
     "darts-pt": {"settings": {"space": "s3", "images": {"per_class": 2, "size": 8}}},
     # One short trial for every edge, in a network as small as that of the search.
     "adarts-trials": {"settings": {"options": {"cells": 3, "epochs": 1}, "images": {"per_class": 2, "size": 8}}},
-    "trials": {"learns_alphas": False, "settings": {"search": {"steps": 4}, "options": {"steps": 1, "drawn": 2}}},
+    "trials": {"settings": {"search": {"steps": 4}, "options": {"steps": 1, "drawn": 2}}},
     "gdas": {"steps_to_every_alpha": 6},  # an edge that draws `none` learns nothing in that pass
 }
+
+#: the space and the images of methods that score single cells, whose trainings and measurements are many
+FEW: Mapping[str, Any] = {"space": "s3", "images": {"per_class": 2, "size": 8}}
 
 
 class TextbookContract(MethodContract):
@@ -63,6 +66,9 @@ class TextbookContract(MethodContract):
 
 for _info in list_methods():
     _name = f"Test_{_info.name.replace('-', '_')}"
+    _needs = {} if _info.family == "gradient" else {"settings": FEW}
     globals()[_name] = type(
-        _name, (TextbookContract,), {"method": get_method(_info.name), **PARTICULARS.get(_info.name, {})}
+        _name,
+        (TextbookContract,),
+        {"method": get_method(_info.name), **PARTICULARS.get(_info.name, _needs)},
     )

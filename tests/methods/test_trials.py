@@ -27,7 +27,7 @@ def test_the_size_is_that_of_the_network(name):
     cells = [random_genotype(space, seed) for seed in range(3)]
     with torch.device("meta"):
         counted = [count_parameters(Network(cell, 10, CHANNELS, CELLS)) for cell in cells]
-    assert log_parameters(space, cells).exp().round().tolist() == counted
+    assert log_parameters(cells).exp().round().tolist() == counted
 
 
 def test_the_expected_score_is_that_of_ridge_regression():
@@ -39,8 +39,8 @@ def test_the_expected_score_is_that_of_ridge_regression():
     x = features(DARTS, [trial.genotype for trial in known]).numpy()
     rows = np.concatenate([x - x.mean(0), np.sqrt(PRIOR) * np.eye(x.shape[1])])
     slopes = np.linalg.lstsq(rows, np.concatenate([speeds - speeds.mean(), np.zeros(x.shape[1])]), rcond=None)[0]
-    sizes = log_parameters(DARTS, [trial.genotype for trial in known[:drawn]]).numpy()
-    z = (log_parameters(DARTS, asked).numpy() - sizes.mean()) / sizes.std()
+    sizes = log_parameters([trial.genotype for trial in known[:drawn]]).numpy()
+    z = (log_parameters(asked).numpy() - sizes.mean()) / sizes.std()
     expected = weight * z + speeds.mean() + (features(DARTS, asked).numpy() - x.mean(0)) @ slopes
     assert Scores(DARTS, known, drawn, weight).mean(asked).numpy() == pytest.approx(expected, abs=1e-9)
 

@@ -4,6 +4,7 @@ import json
 import math
 import os
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -377,3 +378,17 @@ def test_estimated_accuracies_and_what_they_are_held_against(search_run) -> None
     drawings = "".join(curves.common_charts([("A", runs), ("B", [third])], "search"))
     assert "CIFAR-10: estimated accuracy (%): A 94.00, B 92.50" in drawings
     assert "points below the best cell" not in drawings
+
+
+def test_the_cells_that_a_search_tried_are_drawn(search_run: Callable[..., Path]) -> None:
+    run = search_run()
+    path = run / "metrics.jsonl"
+    records = [json.loads(line) for line in path.read_text().splitlines()]
+    for number, record in enumerate(records):
+        for name in ("entropy", "operation_margin", "edge_margin", "operation_weights", "channel_stability"):
+            record.pop(name)
+        record["method"] = {"finished": [{"cells": record["genotype"]["cells"], "accuracy": 40.0 + number}]}
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    page = write_report([run]).read_text()
+    assert "<h3>Trials" in page and "accuracy on held-out images (%)" in page and "the found cell" in page
+    assert "How clearly the search decides" not in page and "weights of the operations" not in page

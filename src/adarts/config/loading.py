@@ -3,7 +3,8 @@
     defaults < published values of the method or the network < scale < data set < configuration file < explicit settings
 
 The published values of a method include those for the search space. A scale overrides them, e.g. with a smaller network.
-Where the budget of a method has another form, as that of `trials`, the scale has further settings for this method.
+Where the budget of a family of methods has another form, as that of cells trained alone, the scale has further settings for
+this family, or for a single method.
 
 Each layer is a partial, nested mapping of settings. Names and single values are checked layer by layer, so that an error
 names the layer it comes from. Rules that involve several settings are checked once, after merging.
@@ -57,10 +58,14 @@ class Scale(Settings):
     """Further settings for CIFAR only."""
     spaces: dict[str, dict[Stage, dict[str, Any]]] = {}
     """Further settings by space. Spaces without an entry use the entry of darts."""
+    families: dict[str, dict[str, Any]] = {}
+    """Further settings of a search by family of methods, for families whose budget has another form."""
     methods: dict[str, dict[str, Any]] = {}
-    """Further settings of a search by method, for methods whose budget has another form."""
+    """Further settings of a search by method, in place of those of its family."""
 
-    def layer(self, stage: Stage, data: str, space: str | None = "darts", method: str | None = None) -> Values:
+    def layer(
+        self, stage: Stage, data: str, space: str | None = "darts", method: str | None = None, family: str | None = None
+    ) -> Values:
         """The settings that the scale changes.
 
         Args:
@@ -68,10 +73,11 @@ class Scale(Settings):
             data: name of the data set.
             space: name of the space; None for hand-designed networks.
             method: name of the search method; None for a training.
+            family: family of the method.
         """
         of_data = self.cifar if data in ("cifar10", "cifar100") else {}
         of_space = {} if space is None else self.spaces.get(space, self.spaces.get("darts", {}))
-        of_method = {} if method is None else self.methods.get(method, {})
+        of_method = self.methods.get(method or "", self.families.get(family or "", {}))
         return merged(getattr(self, stage), of_data.get(stage, {}), of_space.get(stage, {}), of_method)
 
 
@@ -115,7 +121,12 @@ class Layers:
         self.scale = load_scale(self.chosen["scale"])
 
     def put_together(
-        self, space: str | None, published: Values, source: str, of_data: Callable[[str], Values]
+        self,
+        space: str | None,
+        published: Values,
+        source: str,
+        of_data: Callable[[str], Values],
+        family: str | None = None,
     ) -> dict[str, Any]:
         """Merge all layers. The result is complete, but rules that involve several settings are not checked yet.
 
@@ -124,6 +135,7 @@ class Layers:
             published: published settings of the method in this space, of the cells, or of the network.
             source: their owner, for messages.
             of_data: from a data set's name to the settings registered with it.
+            family: family of the method of a search.
 
         Raises:
             ConfigError: the file holds such settings of another data set.
@@ -133,7 +145,7 @@ class Layers:
         scale, data = self.chosen["scale"], self.chosen["data"]
         below = [
             (source, published),
-            (f"scale '{scale}'", self.scale.layer(stage, data, space, self.chosen.get("method"))),
+            (f"scale '{scale}'", self.scale.layer(stage, data, space, self.chosen.get("method"), family)),
             (f"data set '{data}'", of_data(data)),
         ]
         layers = [checked(self.model, layer, f"{owner}: ".__add__) for owner, layer in below]

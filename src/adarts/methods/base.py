@@ -19,12 +19,16 @@ from adarts.config.settings import SearchConfig, Settings
 from adarts.engine.update import Gradient, Sums
 from adarts.errors import ConfigError
 from adarts.methods.schedule import Phase, Progress
+from adarts.searchers import Trial
 from adarts.spaces import Genotype, Space, derive, strongest_edges
 from adarts.spaces.derivation import Candidate, decided_edges, never_none, strongest_pairs
 from adarts.supernet import ArchWeights, AttentionSource, Selection, Supernet, masked_softmax
 
 Purpose = Literal["weights", "alphas", "both"]
 """What an update trains."""
+Family = Literal["gradient", "paths", "alone"]
+"""How a method learns which cells are good: the gradient of alphas; scores of single paths of the supernet, i.e. of cells with
+shared weights; or scores of cells that are trained alone."""
 Weighed = Tensor | tuple[Tensor, Tensor]
 """Operation weights (edges, operations), optionally with a bool tensor of the same shape that marks what to compute."""
 
@@ -45,6 +49,8 @@ class MethodInfo:
         spaces: hyper-parameters that differ in a search space, by its name, in the same form; they override `defaults`. They
             are what the method's authors publish for this space, or the protocol of the space's benchmark
             (:data:`~adarts.methods.protocols.NASBENCH201`).
+        family: how the method learns which cells are good; methods other than ``gradient`` have no alphas, and the scales have
+            budgets of their own for each family.
         replay: how long a GPU may replay a recorded update: ``never``; ``epoch``, if a schedule changes the computation from
             epoch to epoch; or ``run``. Only a method with ``never`` may draw from torch's generator, which is then seeded for
             every pass. The method contract tests this claim.
@@ -58,6 +64,7 @@ class MethodInfo:
     cost: str
     defaults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     spaces: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
+    family: Family = "gradient"
     replay: Literal["never", "epoch", "run"] = "never"
 
 
@@ -100,8 +107,14 @@ class Search(Protocol):
             precise: compute in float32 regardless of the run's precision; for differences of nearly equal values.
         """
 
-    def measure(self, arch_weights: ArchWeights) -> tuple[float, float]:
-        """Mean loss and accuracy of the supernet on the images for the alphas, normalized with batch statistics."""
+    def measure(self, arch_weights: ArchWeights, images: int | None = None, number: int = 0) -> tuple[float, float]:
+        """Mean loss and accuracy of the supernet on the images for the alphas, normalized with batch statistics.
+
+        Args:
+            arch_weights: weights of operations and edges.
+            images: how many images to use, rounded up to whole batches; None uses all.
+            number: chooses the batches; consecutive numbers use one batch after the other, again from the first after the last.
+        """
 
     def momentum(self) -> dict[str, Tensor]:
         """SGD's momentum buffers of the weights, by parameter name; empty before the first step."""
@@ -322,6 +335,13 @@ class Method:
         known = Method.rule, strongest_edges, never_none, strongest_pairs, decided_edges
         own_rule = type(self).derive is not Method.derive or type(self).rule not in known
         return "a rule of its own" if own_rule else None
+
+    def front(self) -> Sequence[Trial]:
+        """The cells of a search for several goals with their scores, smallest cells first; empty for a search for one goal.
+
+        Called at the end of the search, for ``front.json``. :meth:`derive` returns one of them.
+        """
+        return ()
 
     # -------------------------------------------------------------------------------------------------------- the memory
 

@@ -13,12 +13,12 @@ from pydantic_core import to_jsonable_python
 from adarts.config.loading import checked, merge, validated
 from adarts.config.settings import SearchConfig, Settings
 from adarts.errors import ConfigError, nearest
-from adarts.methods.base import HOOKS, Method, MethodInfo, weighs_auxiliary
+from adarts.methods.base import HOOKS, Family, Method, MethodInfo, weighs_auxiliary
 from adarts.registry import Registry
 
 M = TypeVar("M", bound=type[Method])
 
-_REPLAY = get_args(get_type_hints(MethodInfo)["replay"])
+_REPLAY, _FAMILIES = get_args(get_type_hints(MethodInfo)["replay"]), get_args(Family)
 
 
 def register(method: M) -> M:
@@ -59,6 +59,7 @@ def _check_record(who: str, info: MethodInfo) -> None:
             "year": None if type(value) is int else "a whole number",
             "defaults": None if isinstance(value, Mapping) else "a mapping of sections of settings",
             "spaces": None if _by_space(value) else "a mapping of spaces to sections of settings",
+            "family": None if value in _FAMILIES else f"one of {', '.join(map(repr, _FAMILIES))}",
             "replay": None if value in _REPLAY else f"one of {', '.join(map(repr, _REPLAY))}",
         }.get(name, None if isinstance(value, str) else "a text")
         if wanted:

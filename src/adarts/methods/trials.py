@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import torch
@@ -16,8 +15,7 @@ from adarts.engine.update import Sums
 from adarts.methods.base import Method, MethodInfo, Purpose, Search
 from adarts.methods.registry import register
 from adarts.methods.schedule import Progress
-from adarts.models import Network
-from adarts.models.cost import count_parameters, operation_sizes
+from adarts.models.cost import network_sizes
 from adarts.seeding import derive_seed, generator
 from adarts.spaces import Genotype, Space, neighbors, random_genotype
 from adarts.supernet import Supernet
@@ -79,6 +77,7 @@ class Trials(Method):
             },
             "images": {"size": 16},
         },
+        family="alone",
         replay="run",
     )
 
@@ -142,7 +141,6 @@ class Trials(Method):
         """Record the trials that have finished since the last epoch."""
         new = self.trials[search.progress.epoch * search.progress.steps // self.options.steps :]
         return {
-            "trials": len(self.trials),
             "finished": [{"cells": trial.genotype.to_dict()["cells"], "loss": trial.loss} for trial in new],
         }
 
@@ -162,11 +160,6 @@ class Trials(Method):
             return self.trials[0].genotype if self.trials else self.current
         tried = self._tried()
         return tried[int(self._scores(supernet.space).mean(tried).argmax())]
-
-    def operation_weights(self, supernet: Supernet) -> Mapping[str, Tensor]:
-        """1 for the operations of the cells that :meth:`derive` returns."""
-        space, found_ko = supernet.space, cell_masks(supernet.space, [self.derive(supernet)])[0]
-        return dict(zip(space.cell_kinds, found_ko.float().to(next(supernet.parameters()).device), strict=True))
 
     def chosen_by(self) -> str:
         return "the sizes and the training speeds of cells"
@@ -198,7 +191,7 @@ class Scores:
         self.space, self._size_weight = space, size_weight
         cells = [trial.genotype for trial in trials]
         speeds_t = torch.tensor([-trial.loss for trial in trials], dtype=torch.float64)
-        self._sizes = _Standard(log_parameters(space, cells[:drawn]))
+        self._sizes = _Standard(log_parameters(cells[:drawn]))
         speeds_t = _Standard(speeds_t[:drawn])(speeds_t)
         features_tf = features(space, cells)
         self._center_f, self._level = features_tf.mean(0), speeds_t.mean()
@@ -221,7 +214,7 @@ class Scores:
 
     def _scored(self, cells: Sequence[Genotype], slopes_f: Tensor) -> Tensor:
         speeds_c = self._level + (features(self.space, cells) - self._center_f) @ slopes_f
-        return self._size_weight * self._sizes(log_parameters(self.space, cells)) + speeds_c
+        return self._size_weight * self._sizes(log_parameters(cells)) + speeds_c
 
 
 class _Standard:
@@ -245,19 +238,6 @@ def features(space: Space, cells: Sequence[Genotype]) -> Tensor:
     return torch.cat([part.flatten(1) for part in (masks_ckeo, masks_ckeo.sum(2), masks_ckeo.sum(3))], 1)
 
 
-def log_parameters(space: Space, cells: Sequence[Genotype]) -> Tensor:
+def log_parameters(cells: Sequence[Genotype]) -> Tensor:
     """The logarithm of the number of parameters of the network of each cell, with `CELLS` cells and `CHANNELS` channels."""
-    return (_in_operations(space, cells) + _others(space)).log()
-
-
-def _in_operations(space: Space, cells: Sequence[Genotype]) -> Tensor:
-    return (cell_masks(space, cells) * operation_sizes(space, CHANNELS, CELLS)).sum((1, 2, 3))
-
-
-@cache
-def _others(space: Space) -> int:
-    """Parameters outside the operations, the same for all cells."""
-    cell = random_genotype(space, 0)
-    with torch.device("meta"):
-        network = Network(cell, num_classes=10, channels=CHANNELS, cells=CELLS)
-    return count_parameters(network) - int(_in_operations(space, [cell]))
+    return network_sizes(cells, CHANNELS, CELLS).log()

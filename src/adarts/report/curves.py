@@ -7,12 +7,12 @@ import statistics
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from markupsafe import Markup
 
 from adarts.report.cells import node_text
-from adarts.report.charts import Chart, Rule, Series, Value, draw, inline, percent
+from adarts.report.charts import Chart, Dot, Rule, Series, Value, draw, inline, percent, scatter
 from adarts.report.palette import MUTED, look, series_look
 from adarts.report.reading import RunRecord
 from adarts.spaces import Space
@@ -20,6 +20,9 @@ from adarts.spaces import Space
 Runs = Sequence[RunRecord]
 
 _ESTIMATED = "CIFAR-10: estimated accuracy (%)"
+TRIED = {"accuracy": "accuracy on held-out images (%)", "loss": "mean loss of its training"}
+"""What a search measured of the cells that it tried, and its name in charts."""
+FOUND = "the found cell"
 _LOW, _HIGH = 91.5, 95.0  # range of the estimates in charts; nearly all cells are within
 
 
@@ -43,10 +46,12 @@ def column(run: RunRecord, name: str, kind: str | None = None) -> list[Value]:
     values = [record.get(name) for record in run.metrics]
     if kind is not None:
         values = [value.get(kind) if isinstance(value, dict) else None for value in values]
-    return [
-        value if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) else None
-        for value in values
-    ]
+    return [value if is_number(value) else None for value in values]
+
+
+def is_number(value: object) -> TypeGuard[float | int]:
+    """Whether a value of a file is a finite number."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _series(curves: Iterable[tuple[str, Runs, str, str | None]]) -> list[Series]:
@@ -62,10 +67,27 @@ def chart_groups(runs: Runs) -> list[ChartGroup]:
     run, space = runs[0], runs[0].space
     groups = [ChartGroup.of("Learning", "", _learning(runs))]
     if run.kind == "search" and space is not None:
+        groups += _trials(runs)
         groups += _of_a_search(runs, space, run.setting("search", "warmup_epochs") or 0)
         if run.genotype is not None:
             groups += [*_operation_weights(runs, space), *_edge_weights(runs, space)]
     return [group for group in groups if group.drawings]
+
+
+def _trials(runs: Runs) -> list[ChartGroup]:
+    """One scatter plot for each seed: what the search measured of the cells that it tried."""
+    drawings = []
+    for run in runs:
+        found = None if run.genotype is None else run.genotype.to_dict()["cells"]
+        for name, words in TRIED.items():
+            values = [(trial[name], trial.get("cells") == found) for trial in run.tried if is_number(trial.get(name))]
+            if values:
+                dots = [
+                    Dot(at, value, FOUND if is_found else "tried cell") for at, (value, is_found) in enumerate(values)
+                ]
+                seed = "" if len(runs) == 1 else f", seed {run.config.get('seed')}"
+                drawings.append(inline(scatter(f"The cells that were tried{seed}", "number of the cell", words, dots)))
+    return [ChartGroup("Trials", "What the search measured of each cell, in order. Such a figure is noisy.", drawings)]
 
 
 def _learning(runs: Runs) -> Iterable[Chart]:

@@ -134,6 +134,13 @@ class RunRecord:
         return get_space(name) if self.kind == "search" and not names_code(name) else None
 
     @property
+    def tried(self) -> list[dict[str, Any]]:
+        """The cells that a search tried one by one, in order, each with what it measured; empty for other methods."""
+        records = [record.get("method") for record in self.metrics]
+        finished = [record.get("finished") for record in records if isinstance(record, dict)]
+        return [trial for trials in finished if isinstance(trials, list) for trial in trials if isinstance(trial, dict)]
+
+    @property
     def data_facts(self) -> list[tuple[str, str]]:
         """Facts about the images as pairs of name and value; empty for an unfinished run."""
         return [(what, value) for what, value in self.summary.get("data_facts", [])]

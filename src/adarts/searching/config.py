@@ -9,7 +9,7 @@ from adarts.config.loading import Layers, Values, validated
 from adarts.config.settings import SearchConfig
 from adarts.data import settings_of
 from adarts.engine import parse_time_limit, scale_of_machine
-from adarts.methods import create, published, resolve_options
+from adarts.methods import create, get_method, published, resolve_options
 from adarts.searching.phases import checked_phases
 from adarts.spaces import NASBENCH201
 
@@ -32,7 +32,8 @@ def search_layers(given: Values, config_file: Path | str | None = None) -> dict[
     """Merge all layers into a complete configuration; rules between settings are not checked yet."""
     layers = Layers(SearchConfig, given, {"scale": scale_of_machine, "method": _method_for_space}, config_file)
     method, space = layers.chosen["method"], layers.chosen["space"]
-    return layers.put_together(space, published(method, space), f"method '{method}'", settings_of)
+    family = get_method(method).info.family
+    return layers.put_together(space, published(method, space), f"method '{method}'", settings_of, family)
 
 
 def _method_for_space(settings: Values) -> str:

@@ -18,16 +18,22 @@ from adarts.truth.judge import find_judge
 def monitor(
     space: Space,
     genotype: Genotype,
-    operation_weights: Mapping[str, Tensor],
+    operation_weights: Mapping[str, Tensor] | None,
     edge_weights: Mapping[str, Tensor] | None,
 ) -> dict[str, Any]:
-    """The part of the metrics record that describes the current architecture, by cell kind."""
+    """The part of the metrics record that describes the current architecture, by cell kind; no weights without alphas."""
     kinds = space.cell_kinds
-    weights = {kind: operation_weights[kind].detach().double().cpu() for kind in kinds}
-    edges = None if edge_weights is None else {kind: edge_weights[kind].detach().double().cpu() for kind in kinds}
     record: dict[str, Any] = {
         "skips": {kind: genotype.num_operations(kind, "skip_connect") for kind in kinds},
         "weight_free": {kind: genotype.num_weight_free(kind) for kind in kinds},
+    }
+    if (known := truth(genotype)) is not None:
+        record["truth"] = known
+    if operation_weights is None:
+        return record
+    weights = {kind: operation_weights[kind].detach().double().cpu() for kind in kinds}
+    edges = None if edge_weights is None else {kind: edge_weights[kind].detach().double().cpu() for kind in kinds}
+    record |= {
         "entropy": {kind: entropy(weights[kind]) for kind in kinds},
         "operation_margin": {kind: operation_margin(weights[kind]) for kind in kinds},
         "operation_weights": {kind: weights[kind].tolist() for kind in kinds},
@@ -36,8 +42,6 @@ def monitor(
         record["edge_margin"] = {
             kind: edge_margin(space, weights[kind], None if edges is None else edges[kind]) for kind in kinds
         }
-    if (known := truth(genotype)) is not None:
-        record["truth"] = known
     if edges is not None:
         record["edge_weights"] = {kind: edges[kind].tolist() for kind in kinds}
     return record

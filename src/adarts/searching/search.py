@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -110,10 +111,10 @@ def _description(task: SearchTask) -> str:
         ("method", f"{task.method.info.title}, 1/{phase.edge.k} of the channels"),
         ("space", net.space.title),
         ("supernet", f"{phase.supernet.cells} cells, {phase.supernet.channels} channels{strided(net.stem_stride)}"),
-        ("weights", f"{sum(weights):,} parameters, {sum(alphas)} alphas"),
+        ("weights", f"{sum(weights):,} parameters" + (f", {sum(alphas)} alphas" if task.learns_alphas else "")),
         ("MACs", f"{count_macs(net, shape) / 1e6:,.0f} million an image"),
         ("steps", f"{task.epochs} epochs of {steps} steps, {sum(p.warmup_epochs for p in task.phases)} warm-up"),
-        ("updates", f"{sum(_alpha_updates(task)):,} of the alphas"),
+        *([("updates", f"{sum(_alpha_updates(task)):,} of the alphas")] if task.learns_alphas else []),
         ("predicted", forecast(task, task.device, _plan(task))),
     ]
     return f"{titled_rows('data', data.facts())}\n{titled_rows('search', rows)}"
@@ -141,17 +142,19 @@ def _guessing(task: SearchTask) -> float:
 
 
 def _plan(task: SearchTask) -> Iterator[tuple[int, int]]:
-    """Pairs of a typical epoch and the number of steps like it, for all phases; the task enters each phase in turn.
+    """Pairs of a typical epoch and the number of steps like it, for all phases; of equal phases in a row, one stands for all.
 
-    A later phase starts here from the present state, so its operations may differ from those it will have in the search.
+    The task enters each of these phases in turn. A later phase starts here from the present state, so its operations may differ
+    from those it will have in the search.
     """
-    begin = 0
-    for index, phase in enumerate(task.phases):
+    index = begin = 0
+    for phase, equal in groupby(task.phases):
         if index:
             task.enter(index)
-        yield begin, phase.warmup_epochs * task.steps(begin)
-        yield begin + phase.warmup_epochs, (phase.epochs - phase.warmup_epochs) * task.steps(begin)
-        begin += phase.epochs
+        number = len(list(equal))
+        yield begin, number * phase.warmup_epochs * task.steps(begin)
+        yield begin + phase.warmup_epochs, number * (phase.epochs - phase.warmup_epochs) * task.steps(begin)
+        index, begin = index + number, begin + number * phase.epochs
 
 
 def _write_results(run: RunFolder, task: SearchTask, genotype: Genotype) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import chain
@@ -183,17 +183,25 @@ class BilevelStep:
 
     # ------------------------------------------------------------------------------------------- other services for methods
 
-    def measure(self, arch_weights: ArchWeights) -> tuple[float, float]:
+    def measure(self, arch_weights: ArchWeights, images: int | None = None, number: int = 0) -> tuple[float, float]:
         """Mean loss and accuracy on the half for the alphas, normalized with the statistics of the batches."""
         self.supernet.train()
-        return self._measured(arch_weights, update_statistics=False)
+        return self._measured(arch_weights, self._sample(images, number), update_statistics=False)
+
+    def _sample(self, images: int | None, number: int) -> Sequence[int]:
+        """The batches of a measurement on some images; all of them are whole, if there are whole ones."""
+        there = self.validation
+        if images is None or images >= len(there.indices):
+            return range(len(there))
+        whole, count = max(1, len(there.indices) // there.batch_size), -(-images // there.batch_size)
+        return [step % whole for step in range(number * count, (number + 1) * count)]
 
     def validate(self) -> tuple[float, float]:
         """Mean loss and accuracy on the same images with running statistics, without random draws or perturbations."""
         self.supernet.eval()
         with torch.no_grad():
             arch_weights = self.method.expected_arch_weights(self)
-        return self._measured(arch_weights, selection="average")
+        return self._measured(arch_weights, range(len(self.validation)), selection="average")
 
     def momentum(self) -> dict[str, Tensor]:
         """SGD's momentum buffers by parameter name in the supernet; empty before the first step."""
@@ -260,11 +268,11 @@ class BilevelStep:
             for update in self.updates.values():
                 update.check()
 
-    def _measured(self, arch_weights: ArchWeights, **how: object) -> tuple[float, float]:
+    def _measured(self, arch_weights: ArchWeights, steps: Iterable[int], **how: object) -> tuple[float, float]:
         # Only the selector `random` draws; it selects the same channels in every measurement.
         draws = generator(self.config.seed, "validation channels")
         logits = partial(self.supernet, arch_weights=arch_weights, generator=draws, **how)
-        batches = (self.validation.batch(0, step) for step in range(len(self.validation)))
+        batches = (self.validation.batch(0, step) for step in steps)
         return measure(logits, batches, self.check_stop)
 
     @property

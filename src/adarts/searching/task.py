@@ -31,6 +31,8 @@ class SearchTask(BilevelStep):
         super().__init__(config, data, method, device)
         #: whether to validate the supernet; a single-level method trains on all images and leaves none for it
         self.validates = config.search.validate_supernet and not method.single_level
+        #: whether the method has alphas
+        self.learns_alphas = method.info.family == "gradient"
         self.fingerprint = data.fingerprint
         self.enter(0)
         self.initial_genotype = self.genotype()
@@ -78,10 +80,11 @@ class SearchTask(BilevelStep):
             own = self.method.on_epoch_end(self)
         net, genotype = self.supernet, self.genotype()
         with torch.no_grad():
-            record |= monitor(net.space, genotype, self.method.operation_weights(net), self.method.edge_weights(net))
+            weights = self.method.operation_weights(net) if self.learns_alphas else None
+            record |= monitor(net.space, genotype, weights, self.method.edge_weights(net))
         record["channel_stability"] = (
             channel_stability(net.kinds, self.selection_before, self.selection, net.cell_channels)
-            if self.selection_before.cells
+            if self.selection_before.cells and self.learns_alphas
             else None
         )
         record["genotype"] = genotype.to_dict()

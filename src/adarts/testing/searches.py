@@ -24,6 +24,8 @@ SMALL: Mapping[str, Any] = {
     "images": {"per_class": 4, "size": 16},
 }
 """The budget of every search here."""
+SMALL_OPTIONS: Mapping[str, Any] = {"cells": 3, "images": 8}
+"""The same for the options of methods that score single cells, as far as they have them."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,9 @@ def small_search(method: type[Method], *changes: Mapping[str, Any], device: torc
         changes: changes of the configuration by section; later ones override earlier ones.
         device: device of the search.
     """
-    asked = merged({"method": method.info.name, "space": "darts"}, SMALL, *changes)
+    own = {} if method.info.family == "gradient" else method.Options.model_fields
+    few = {name: value for name, value in SMALL_OPTIONS.items() if name in own}
+    asked = merged({"method": method.info.name, "space": "darts", "options": few}, SMALL, *changes)
     config = SearchConfig.model_validate(merged(published_by(method, asked["space"]), asked))
     options = method.Options.model_validate(config.options)
     return SearchTask(config, _images(config.images, config.seed), method(options), device)
