@@ -174,6 +174,7 @@ def test_published_recipes(name: str) -> None:
     assert config.network.model_dump() == {
         "name": name,
         "stem_stride": None,
+        "pretrained": None,
         "channels": None,
         "cells": None,
         "drop_path": 0.0,

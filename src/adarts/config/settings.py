@@ -238,7 +238,10 @@ class NetworkSettings(Settings):
     """The network to train: built from a genotype, or hand-designed."""
 
     name: Annotated[str, AfterValidator(folded)] | None = None
-    """Train a hand-designed network instead: resnet110, resnet1202, densenet_bc_190_40, vgg19_bn or mobilenet_v2."""
+    """Train a hand-designed network instead: resnet110, resnet1202, densenet_bc_190_40, vgg19_bn or mobilenet_v2; or one of
+    the package timm, e.g. timm:mobilenetv3_small_050."""
+    pretrained: Path | None = None
+    """A file of weights from which a network of timm starts; its classifier starts anew."""
     channels: PositiveInt | None = 36
     """Channels of the first cells (C); doubled at each reduction; none for a hand-designed network."""
     cells: int | None = Field(default=20, ge=3)
@@ -254,6 +257,8 @@ class NetworkSettings(Settings):
     @model_validator(mode="after")
     def _with_or_without_cells(self) -> NetworkSettings:
         of_cells = (self.channels, self.cells, self.stem_stride)
+        if self.pretrained is not None and not (self.name or "").startswith("timm:"):
+            raise ValueError("network.pretrained is for networks of timm, e.g. --network timm:mobilenetv3_small_050")
         if self.name is None and None in of_cells[:2]:
             raise ValueError("a network built from a genotype needs network.channels and network.cells")
         if self.name is not None and (of_cells != (None, None, None) or self.drop_path or self.auxiliary_weight):

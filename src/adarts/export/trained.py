@@ -21,8 +21,6 @@ from adarts.engine.run_dirs import SUMMARY
 from adarts.errors import CheckpointError
 from adarts.export.facts import Facts
 from adarts.export.loaded import Logits, Pixels
-from adarts.models import Network
-from adarts.models.baselines import Classifier
 from adarts.training import load_model
 
 
@@ -37,7 +35,7 @@ class Deployed(nn.Module):
     shift: Tensor
     scale: Tensor
 
-    def __init__(self, network: Network | Classifier, facts: Facts) -> None:
+    def __init__(self, network: nn.Module, facts: Facts) -> None:
         super().__init__()
         self.network = network
         shift_c, scale_c = normalizing(facts.mean, facts.std)
@@ -64,7 +62,7 @@ class Trained:
     """
 
     path: Path
-    network: Network | Classifier
+    network: nn.Module
     facts: Facts
     summary: dict[str, Any]
     details: dict[str, Any]

@@ -14,7 +14,7 @@ from adarts.data import settings_of
 from adarts.engine import GENOTYPE_FILE, scale_of_machine
 from adarts.errors import AdartsError, ConfigError, DataError
 from adarts.training.model import resolve_genotype
-from adarts.zoo.baselines import get_baseline
+from adarts.zoo.baselines import recipe_of
 
 OF_SPACES: Mapping[str, Values] = {
     # Dong, Yang: NAS-Bench-201, ICLR 2020, section 2: the recipe behind the accuracies in the benchmark's table.
@@ -67,7 +67,7 @@ def usual_layers(config: TrainConfig, space: str | None) -> dict[str, Any]:
 
 def _recipe(space: str | None, network: str | None) -> Values:
     """The published recipe of a space's cells, or of a hand-designed network."""
-    return OF_SPACES.get(str(space), {}) if network is None else get_baseline(network).recipe
+    return OF_SPACES.get(str(space), {}) if network is None else recipe_of(network)
 
 
 def kept_genotype(run_dir: Path | None) -> str | None:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
-from torch import Tensor
+from torch import Tensor, nn
 
 from adarts import zoo
 from adarts.config.settings import NetworkSettings, TrainConfig
@@ -19,12 +19,11 @@ from adarts.data import Augmentation, ImageData
 from adarts.data.decode import Unreadable, decode
 from adarts.engine import GENOTYPE_FILE
 from adarts.errors import ConfigError, DataError
-from adarts.models import Network, baselines
-from adarts.models.baselines import Classifier
+from adarts.models import Network
 from adarts.models.stem import stride_for
 from adarts.seeding import fresh_weights
 from adarts.spaces import Genotype, get_space, load_genotype, random_genotype
-from adarts.zoo.baselines import BASELINES, get_baseline
+from adarts.zoo.baselines import BASELINES, title_of
 from adarts.zoo.create import create_model
 
 MODEL_WEIGHTS, MODEL_FACTS = "model.safetensors", "model.json"
@@ -58,17 +57,18 @@ def build(
         return Network(found, num_classes, channels, cells, in_channels, auxiliary, stem_stride)
 
 
-def network_of(
-    settings: NetworkSettings, genotype: Genotype | None, data: ImageData, seed: int
-) -> Network | Classifier:
+def network_of(settings: NetworkSettings, genotype: Genotype | None, data: ImageData, seed: int) -> nn.Module:
     """Build the network of a training for its images: from the genotype, or the hand-designed one in the settings."""
     if settings.name is not None:
-        get_baseline(settings.name)  # refuses names of published cells
-        network = create_model(
-            settings.name, data.num_classes, in_channels=data.in_channels, image_size=data.image_size, seed=seed
+        title_of(settings.name)  # refuses names of published cells
+        return create_model(
+            settings.name,
+            data.num_classes,
+            in_channels=data.in_channels,
+            image_size=data.image_size,
+            seed=seed,
+            pretrained=settings.pretrained,
         )
-        assert isinstance(network, Classifier)
-        return network
     # The rules of the settings guarantee this.
     assert genotype is not None and settings.channels is not None and settings.cells is not None
     auxiliary = settings.auxiliary_weight > 0
@@ -132,9 +132,7 @@ def _published(name: str) -> Genotype:
     raise DataError(f"no genotype at {name[:200]}; {what}")
 
 
-def model_files(
-    network: Network | Classifier, settings: NetworkSettings, data: ImageData
-) -> tuple[bytes, dict[str, Any]]:
+def model_files(network: nn.Module, settings: NetworkSettings, data: ImageData) -> tuple[bytes, dict[str, Any]]:
     """The files of a trained network: its weights without the auxiliary head, and the facts needed to use them."""
     weights: dict[str, Tensor] = {
         name: tensor.detach().cpu().contiguous()
@@ -172,7 +170,7 @@ def read_facts(folder: str | Path) -> dict[str, Any]:
     return facts
 
 
-def load_model(folder: str | Path) -> tuple[Network | Classifier, dict[str, Any]]:
+def load_model(folder: str | Path) -> tuple[nn.Module, dict[str, Any]]:
     """Load a trained network in evaluation mode, and its facts (classes, image size, normalization).
 
     Raises:
@@ -181,9 +179,9 @@ def load_model(folder: str | Path) -> tuple[Network | Classifier, dict[str, Any]
     folder, facts = Path(folder), read_facts(folder)
     try:
         shape = len(facts["classes"]), facts["in_channels"]
-        network: Network | Classifier
+        network: nn.Module
         if "network" in facts:
-            network = baselines.build(facts["network"], *shape)
+            network = create_model(facts["network"], shape[0], in_channels=shape[1], image_size=facts["image_size"])
         else:
             genotype = load_genotype(folder / GENOTYPE_FILE)
             sizes = facts["channels"], facts["cells"], shape[1]

@@ -36,14 +36,12 @@ class TrainTask:
         device: device of the run.
     """
 
-    def __init__(
-        self, config: TrainConfig, data: ImageData, network: Network | Classifier, device: torch.device
-    ) -> None:
+    def __init__(self, config: TrainConfig, data: ImageData, network: nn.Module, device: torch.device) -> None:
         self.config, self.data, self.network, self.device = config, data, network, device
         self.check_stop: Callable[[], None] = lambda: None
         self.epochs = config.training.epochs
-        #: whether the network draws random numbers in a forward pass
-        self.draws = isinstance(network, Network) and network.draws
+        #: whether the network may draw random numbers in a forward pass
+        self.draws = network.draws if isinstance(network, Network) else not isinstance(network, Classifier)
         fix_arithmetic(device)
         self.optimizer = sgd(list(network.parameters()), config.weights)
         self.update = Update(
@@ -191,7 +189,7 @@ def measured(
     return measure(network, (batches.batch(0, step) for step in range(len(batches))), check_stop)
 
 
-def _fitting_batch(config: TrainConfig, network: Network | Classifier, images: int) -> int:
+def _fitting_batch(config: TrainConfig, network: nn.Module, images: int) -> int:
     """The batch size, reduced to the number of images if a scale or recipe chose it; an explicit size is kept."""
     batch = config.training.batch_size
     if not 2 <= images < batch:

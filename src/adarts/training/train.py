@@ -39,7 +39,7 @@ from adarts.training.model import (
     source_of,
 )
 from adarts.training.task import TrainTask, measured
-from adarts.zoo.baselines import get_baseline
+from adarts.zoo.baselines import title_of
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ def _description(task: TrainTask) -> str:
     steps = config.training.epochs * task.steps(0)
     plan = [(config.training.epochs - 1, steps)]
     if config.network.name is not None:
-        what = [("network", get_baseline(config.network.name).title)]
+        what = [("network", title_of(config.network.name))]
     else:
         shape = f"{config.network.cells} cells, {config.network.channels} channels"
         shape += strided(config.network.stem_stride or stride_for(data.image_size))

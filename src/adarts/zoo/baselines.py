@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from adarts.config.settings import folded
@@ -105,7 +106,23 @@ _RECORDS = (
     ),
 )
 
+TIMM = "timm:"
+"""Prefix of the networks of the package timm, e.g. ``timm:mobilenetv3_small_050``."""
+
+# timm publishes no recipe for small images, so its networks get that of MobileNetV2.
+_TIMM_RECIPE = _recipe(epochs=200, batch_size=128, weight_decay=5e-4, in_steps=False)
+
 BASELINES: dict[str, Baseline] = {record.name: record for record in _RECORDS}
+
+
+def recipe_of(name: str) -> Mapping[str, Mapping[str, Any]]:
+    """The training settings of a hand-designed network or a network of timm; raises as :func:`get_baseline`."""
+    return _TIMM_RECIPE if name.startswith(TIMM) else get_baseline(name).recipe
+
+
+def title_of(name: str) -> str:
+    """The usual name of a hand-designed network or a network of timm; raises as :func:`get_baseline`."""
+    return f"{name.removeprefix(TIMM)} of timm" if name.startswith(TIMM) else get_baseline(name).title
 
 
 def get_baseline(name: str) -> Baseline:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from numbers import Integral
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
-from adarts.errors import ConfigError
+from adarts.errors import ConfigError, DataError, nearest
 from adarts.models import Network, baselines, cost
 from adarts.models.stem import stride_for
 from adarts.seeding import fresh_weights
 from adarts.spaces import Genotype
+from adarts.zoo.baselines import TIMM
 from adarts.zoo.catalog import CELLS, CHANNELS, record
 from adarts.zoo.records import Entry
 
@@ -29,12 +32,13 @@ def create_model(
     image_size: int | tuple[int, int] = 32,
     auxiliary: bool = False,
     seed: int | None = None,
+    pretrained: str | Path | None = None,
 ) -> nn.Module:
     """Create a network of the zoo with new weights.
 
     Args:
         name: published cells, by their name here or in their source, or a hand-designed network; case does not matter. `adarts
-            zoo` lists them.
+            zoo` lists them. Or a network of timm, as ``timm:mobilenetv3_small_050``.
         num_classes: number of classes.
         channels: channels C of the first cells, 36 if not given. Hand-designed networks have their own widths.
         cells: number of cells, 20 if not given.
@@ -43,15 +47,25 @@ def create_model(
             (:func:`adarts.models.stem.stride_for`); apart from that, a network takes images of any size.
         auxiliary: add the auxiliary head, which is used only in training.
         seed: seed of the weights; None uses torch's global random state.
+        pretrained: a file of weights for a network of timm; its classifier has new weights all the same.
 
     Raises:
-        ConfigError: the network is unknown, or cannot have this size.
+        ConfigError: the network is unknown, cannot have this size, or belongs to timm, which is not installed.
+        DataError: `pretrained` cannot be read, or belongs to another network.
     """
     sides = tuple(image_size) if isinstance(image_size, Sequence) else (image_size, image_size)
     if len(sides) != 2 or not all(isinstance(side, Integral) for side in sides):
         raise ConfigError(
             f"image_size must be (height, width) or one side, in whole pixels, not {repr(image_size)[:60]}"
         )
+    own_sizes = channels is not None or cells is not None or auxiliary
+    if name.startswith(TIMM):
+        if own_sizes:
+            raise ConfigError(f"{name} is a network of timm, without cells of this package and without auxiliary head")
+        with fresh_weights(seed):
+            return _of_timm(name.removeprefix(TIMM), num_classes, in_channels, pretrained)
+    if pretrained is not None:
+        raise ConfigError(f"only networks of timm start from a file of weights, not {name[:60]}")
     found = record(name)
     smallest = 1 if isinstance(found, Entry) else SMALLEST_DESIGNED
     if min(sides) < smallest:
@@ -64,11 +78,34 @@ def create_model(
             return Network(
                 found.genotype, num_classes, *sizes, in_channels, auxiliary, stride_for((sides[0], sides[1]))
             )
-        if channels is not None or cells is not None or auxiliary:
+        if own_sizes:
             raise ConfigError(
                 f"{found.name} is designed by hand: it has its own widths and depth, no cells and no auxiliary head"
             )
         return baselines.build(found.name, num_classes, in_channels)
+
+
+def _of_timm(name: str, num_classes: int, in_channels: int, pretrained: str | Path | None) -> nn.Module:
+    try:
+        import timm
+    except ImportError:
+        raise ConfigError(f"{TIMM}{name[:60]} needs timm: pip install 'adarts[timm]'") from None
+    known = timm.list_models()
+    if name not in known:  # other names would read folders, or weights from the network
+        raise ConfigError(f"timm has no network '{name[:60]}'{nearest(name[:60], known)}")
+    start: dict[str, Any] = {}
+    if pretrained is not None:
+        if not Path(pretrained).is_file():
+            raise DataError(f"no file {pretrained}")
+        start = {"pretrained": True, "pretrained_cfg_overlay": {"file": str(pretrained)}}
+    try:
+        network: nn.Module = timm.create_model(name, num_classes=num_classes, in_chans=in_channels, **start)
+    except Exception as error:  # timm and torch have many ways to refuse a file
+        if pretrained is None:
+            raise
+        reason = str(error).splitlines()[0][:200]
+        raise DataError(f"{pretrained}: not weights of timm's {name}: {reason}") from error
+    return network
 
 
 def count(
