@@ -73,6 +73,7 @@ def create_searcher(name: str, space: Space, seed: int, options: Mapping[str, An
             hint = nearest(option, known) if known else ", it has none"
             raise ConfigError(f"searcher '{name}' has no option {option[:40]!r}{hint}")
     try:
-        return searcher(space, seed, validated(searcher.Options, given))
+        checked = validated(searcher.Options, given)
     except ConfigError as error:
         raise ConfigError(f"searcher '{name}': option {error}") from None
+    return searcher(space, seed, checked)
