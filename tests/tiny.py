@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -19,11 +20,11 @@ def tiny_search(method: str = "adarts", device: torch.device = CPU, **changes: A
     return small_search(get_method(method), {"search": {"epochs": 4}}, changes, device=device)
 
 
-def tiny_training(device: torch.device = CPU, **run: object) -> TrainTask:
+def tiny_training(device: torch.device = CPU, training: Mapping[str, object] | None = None, **run: object) -> TrainTask:
     config = TrainConfig.model_validate(
         {
             "network": {"channels": 8, "cells": 3, "drop_path": 0.5},
-            "training": {"epochs": 4, "batch_size": 8},
+            "training": {"epochs": 4, "batch_size": 8, **(training or {})},
             "images": {"per_class": 4, "size": 16},
             "run": run,
         }

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+from adarts.data import Images
 from adarts.engine.capture import WARM_UP
 from adarts.errors import NotFiniteError
 from adarts.training.task import TrainTask
@@ -81,6 +84,55 @@ def test_bfloat16_stays_close_to_float32() -> None:
     (a,), (b,) = carry_out(exact, step), carry_out(rounded, step)
     assert b["loss"] == pytest.approx(a["loss"], rel=0.02) and b["loss"] != a["loss"]
     assert all(p.dtype == torch.float32 and torch.isfinite(p).all() for p in rounded.network.parameters())
+
+
+def test_the_average_of_the_weights_is_the_result_also_after_a_resume() -> None:
+    task, resumed = (tiny_training(training={"average": 0.75}) for _ in range(2))
+    assert task.averaged is not None
+    carry_out(task, range(1))
+    expected = {name: tensor.clone() for name, tensor in task.network.state_dict().items()}
+    for number in range(1, 4):
+        carry_out(task, range(number, number + 1))
+        for name, tensor in task.network.state_dict().items():
+            if tensor.is_floating_point():
+                expected[name] = 0.75 * expected[name] + 0.25 * tensor
+        if number == 2:
+            resumed.load_state_dict(copy.deepcopy(task.state_dict()))
+    carry_out(resumed, range(3, 4))
+    found, again = task.result.state_dict(), resumed.result.state_dict()
+    for name, tensor in expected.items():
+        if tensor.is_floating_point():
+            torch.testing.assert_close(found[name], tensor)
+        assert torch.equal(found[name], again[name])
+    assert not torch.equal(found["classifier.weight"], task.network.state_dict()["classifier.weight"])
+    images = torch.arange(10)
+    assert task.measure(task.data.test, images) == resumed.measure(task.data.test, images)
+    task.network.load_state_dict(found)
+    plain = tiny_training()
+    plain.network.load_state_dict(found)
+    assert plain.measure(task.data.test, images) == task.measure(task.data.test, images)
+
+
+def test_balanced_classes_weigh_the_same_in_the_loss() -> None:
+    task = tiny_training(training={"class_weights": "balanced"})
+    labels = task.data.train.labels
+    assert task.class_weights is not None and torch.equal(task.class_weights, torch.ones(10))  # 4 images of each class
+    kept = torch.cat([torch.nonzero(labels == label)[: 1 + 3 * (label % 2)] for label in range(10)]).flatten()
+    data = dataclasses.replace(task.data, train=Images(task.data.train.pixels[kept], labels[kept]))
+    unequal = TrainTask(task.config, data, task.network, torch.device("cpu"))
+    weights = unequal.class_weights
+    assert weights is not None
+    shares = weights * torch.bincount(data.train.labels)
+    torch.testing.assert_close(shares, shares.mean().expand(10))
+    x, y = data.train.pixels.float() / 255, data.train.labels
+    with torch.no_grad():
+        loss, logits = unequal._loss(x, y)
+        head = unequal.network(x)[1]
+        own = [
+            (weights[y] * F.cross_entropy(part, y, reduction="none")).sum() / weights[y].sum()
+            for part in (logits, head)
+        ]
+    torch.testing.assert_close(loss, own[0] + 0.4 * own[1])
 
 
 @pytest.mark.parametrize("steps", [2, 7])

@@ -279,6 +279,10 @@ class TrainingSettings(Settings):
     """Steps per epoch; each epoch continues in the images where the previous one ended. None: one pass through the images."""
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     """Probability mass spread over all classes."""
+    class_weights: Literal["equal", "balanced"] = "equal"
+    """balanced: in the loss, all classes weigh the same, however many images they have. equal: all images weigh the same."""
+    average: float = Field(default=0.0, ge=0, lt=1)
+    """Decay per step of a moving average of the weights, which is measured and saved in place of the last weights; 0 is off."""
     learning_rate_warmup: NonNegativeFloat = 0.0
     """Epochs over which the learning rate grows linearly from 0, before the cosine."""
     warmup_learning_rate: PositiveFloat | None = None

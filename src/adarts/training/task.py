@@ -6,11 +6,13 @@ Hand-designed networks are trained in the same way, without auxiliary head and d
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from adarts.config.settings import TrainConfig
 from adarts.data import Augmentation, Batches, ImageData, Images, hold_out
@@ -60,6 +62,15 @@ class TrainTask:
             device=device,
             drop_last=True,  # batch normalization cannot use a last batch of one image
         )
+        #: weights of the classes in the loss (classes,), or None
+        self.class_weights = None
+        if config.training.class_weights == "balanced":
+            counts_k = torch.bincount(data.train.labels[kept], minlength=data.num_classes).clamp(min=1)
+            self.class_weights = (len(kept) / (data.num_classes * counts_k)).to(device)
+        #: moving average of the network, or None
+        self.averaged: AveragedModel | None = None
+        if decay := config.training.average:
+            self.averaged = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
         #: number of micro-batches whose gradients are added, to save memory
         self.accumulation = 1
         self.warm = config.training.warmup_learning_rate is None
@@ -80,7 +91,10 @@ class TrainTask:
         with torch.random.fork_rng([self.device] if self.device.type == "cuda" else [], enabled=self.draws):
             if self.draws:
                 torch.manual_seed(derive_seed(self.config.seed, "noise", epoch, step))
-            return self.update(*batch, rate=rate, accumulation=self.accumulation)
+            sums = self.update(*batch, rate=rate, accumulation=self.accumulation)
+        if self.averaged is not None:
+            self.averaged.update_parameters(self.network)
+        return sums
 
     def _path_scales(self, x_bchw: Tensor, epoch: int, step: int) -> tuple[Tensor, ...]:
         """Drop path's factors of every image (batch, paths, 1, 1, 1), or nothing while no path is left out."""
@@ -97,10 +111,10 @@ class TrainTask:
             output = self.network(x_bchw, *(scales.transpose(0, 1) for scales in scales_bp111))
         logits, auxiliary = output if isinstance(output, tuple) else (output, None)
         logits, smoothing = logits.float(), config.training.label_smoothing
-        loss = F.cross_entropy(logits, y_b, label_smoothing=smoothing)
+        cross_entropy = partial(F.cross_entropy, target=y_b, weight=self.class_weights, label_smoothing=smoothing)
+        loss = cross_entropy(logits)
         if auxiliary is not None:
-            extra = F.cross_entropy(auxiliary.float(), y_b, label_smoothing=smoothing)
-            loss = loss + config.network.auxiliary_weight * extra
+            loss = loss + config.network.auxiliary_weight * cross_entropy(auxiliary.float())
         return loss, logits
 
     def end_epoch(self, epoch: int, totals: dict[str, float]) -> dict[str, Any]:
@@ -128,6 +142,7 @@ class TrainTask:
         self.update.check()
         return {
             "network": dict(self.network.state_dict()),
+            "averaged": None if self.averaged is None else dict(self.averaged.state_dict()),
             "optimizer": self.optimizer.state_dict(),
             "accumulation": self.accumulation,
             "warm": self.warm,
@@ -138,6 +153,8 @@ class TrainTask:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         require_same_images(self.data.fingerprint, state["data"])
         self.network.load_state_dict(state["network"])
+        if self.averaged is not None:
+            self.averaged.load_state_dict(state["averaged"])
         load_optimizer(self.optimizer, state["optimizer"])
         self.update.forget()
         self.accumulation, self.warm, self.last_record = state["accumulation"], state["warm"], state["last_record"]
@@ -148,11 +165,16 @@ class TrainTask:
         self.accumulation *= 2
         return True
 
+    @property
+    def result(self) -> nn.Module:
+        """The network that is measured and saved: the average if there is one, else the trained one."""
+        return self.network if self.averaged is None else self.averaged.module
+
     def measure(self, images: Images, indices: Tensor) -> tuple[float, float]:
         """Mean loss and accuracy on images that are normalized but not augmented."""
         size = max(1, 2 * self.batches.batch_size // self.accumulation)
-        self.network.eval()
-        return measured(self.network, images, indices, self.data, size, self.device, self.check_stop)
+        network = self.result.eval()
+        return measured(network, images, indices, self.data, size, self.device, self.check_stop)
 
     def _learning_rate(self, time: float, epoch: int) -> float:
         """The learning rate. It changes per epoch, as in the code of DARTS; only the linear warm-up changes per step."""

@@ -173,7 +173,7 @@ def _description(task: TrainTask) -> str:
 
 def _write_results(run: RunFolder, task: TrainTask) -> dict[str, Any]:
     """Test and save the network; write and return the summary."""
-    config, data, network = task.config, task.data, task.network
+    config, data, network = task.config, task.data, task.result
     loss, accuracy = task.measure(data.test, torch.arange(len(data.test.labels)))
     size = cost(network, data.image_size)
     weights, facts = model_files(network, config.network, data)
