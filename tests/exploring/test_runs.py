@@ -73,6 +73,7 @@ def test_options_reach_the_searchers(tmp_path: Path) -> None:
         return [run["found"] for run in run_exploration(setup, tmp_path / str(options)).records["rea"]]
 
     assert found() == found(population=10) != found(population=2)
+    assert found(population=2) == found(**{"rea.population": 2})
 
 
 def test_a_searcher_on_the_estimate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -98,6 +99,7 @@ def test_a_searcher_on_the_estimate(tmp_path: Path, capsys: pytest.CaptureFixtur
         (["--searcher", "rea", "--evaluator", "darts"], "'darts' counts no seconds; give a number of evaluations"),
         (["--searcher", "rea", "--options", "populaton=3"], "has no option 'populaton'; did you mean 'population'?"),
         (["--searcher", "rea", "random", "--options", "population=3"], "searcher 'random' has no option 'population'"),
+        (["--searcher", "rea", "--options", "cars.population=3"], "is of no searcher in this exploration: rea"),
         (["--searcher", "rea", "--data", "cifar100", "--noise"], "there is no noise to put back"),
         (["--searcher", "rea", "--data", "digits"], "knows no accuracies on 'digits'"),
     ],

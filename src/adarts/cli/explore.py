@@ -39,7 +39,7 @@ class Explore:
     noise: bool = False
     """Let a searcher see a single training, not the table's mean of two."""
     options: Annotated[dict[str, bool | int | float | str], BeforeValidator(assignments)] = field(default_factory=dict)
-    """Options of the searchers; each must know them."""
+    """Options of the searchers: population=50 for all of them, which must know it, or cars.population=32 for one."""
     run_dir: Path | None = None
     """Folder of the results; an exploration in it is continued, and its finished runs are kept. None makes a new one in
     runs/explore."""

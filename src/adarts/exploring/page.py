@@ -13,7 +13,7 @@ from adarts.exploring.setup import Outcome
 from adarts.report import Lead
 from adarts.report.charts import Chart, Rule, Series
 from adarts.report.numbers import Spread
-from adarts.report.palette import series_look
+from adarts.report.palette import MUTED, series_look
 
 _MIDDLE = 0.5  # share of the runs within a band
 _EXACT = "random, exact"
@@ -122,9 +122,9 @@ def _chart(outcome: Outcome) -> Chart:
     setup = outcome.setup
     evaluator = setup.evaluate(0)
     runs = {name: [run["curve"] for run in records] for name, records in outcome.records.items()}
-    if outcome.exact is not None:
-        runs[_EXACT] = [[mean for mean, _ in outcome.exact]]
     series = [Series(name, series_look(index), curves, _MIDDLE) for index, (name, curves) in enumerate(runs.items())]
+    if outcome.exact is not None:
+        series.append(Series(_EXACT, MUTED._replace(dash=(1, 2)), [[mean for mean, _ in outcome.exact]]))
     early = len(setup.amounts) // 10  # the steep beginning is cut
     low = min(float(np.quantile([curve[early] for curve in curves], 0.25)) for curves in runs.values())
     judge = evaluator.judge

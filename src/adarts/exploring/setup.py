@@ -10,7 +10,7 @@ from typing import Any
 from adarts.errors import ConfigError
 from adarts.exploring.explore import Budget, explore
 from adarts.exploring.measures import hypervolume, trace
-from adarts.searchers import create_searcher
+from adarts.searchers import Searcher, create_searcher
 from adarts.seeding import derive_seed
 from adarts.spaces import get_space
 from adarts.truth.evaluators import TableEvaluator, get_evaluator
@@ -33,7 +33,7 @@ class Exploration:
         seed: seed of the first run; each run derives its own.
         data: data set of the accuracies.
         noise: put the noise of a single training back into the scores.
-        options: options of the searchers; each must know them.
+        options: options of the searchers: ``population`` for all of them, which must know it, or ``cars.population`` for one.
 
     Raises:
         ConfigError: an unknown name, a searcher that does not support the space, or settings that do not fit together.
@@ -57,12 +57,24 @@ class Exploration:
                 f"the evaluator '{self.evaluator}' counts no seconds; give a number of evaluations, such as --budget 200"
             )
         self.evaluate(0)
+        for option in self.options:
+            if "." in option and not option.startswith(tuple(f"{name}." for name in self.searchers)):
+                raise ConfigError(
+                    f"option {option[:60]!r} is of no searcher in this exploration: {', '.join(self.searchers)}"
+                )
         for name in self.searchers:
-            create_searcher(name, get_space(evaluator.space), 0, self.options)
+            self.searcher(name, 0)
 
     def evaluate(self, seed: int) -> TableEvaluator:
         """The evaluator of a run."""
         return get_evaluator(self.evaluator)(self.data, seed if self.noise else None)
+
+    def searcher(self, name: str, seed: int) -> Searcher:
+        """The searcher of a run, with its options."""
+        mine, given = f"{name}.", self.options.items()
+        shared = {option: value for option, value in given if "." not in option}
+        own = {option.removeprefix(mine): value for option, value in given if option.startswith(mine)}
+        return create_searcher(name, get_space(get_evaluator(self.evaluator).space), seed, shared | own)
 
     @property
     def amounts(self) -> list[float]:
@@ -75,17 +87,15 @@ class Exploration:
         kept = {name: value for name, value in asdict(self).items() if name not in ("searchers", "runs")}
         return {"format": "adarts-explore", "version": 1, **kept}
 
-    def run(self, searcher: str, number: int) -> Record:
+    def run(self, name: str, number: int) -> Record:
         """One run of a searcher; all its random numbers follow from the seed and its number, the same for all searchers."""
         seed = derive_seed(self.seed, "explore", number)
         evaluate = self.evaluate(seed)
-        trials = explore(
-            create_searcher(searcher, get_space(evaluate.space), seed, self.options), evaluate, self.budget
-        )
+        trials = explore(self.searcher(name, seed), evaluate, self.budget)
         best = evaluate.judge.of(max(trials, key=lambda trial: trial.score.value).genotype)
         curve = trace(trials, evaluate.accuracy, self.budget).at(self.amounts)
         return {
-            "searcher": searcher,
+            "searcher": name,
             "run": number,
             "evaluations": len(trials),
             "accuracy": round(curve[-1], 4),
