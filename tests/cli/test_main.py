@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -105,3 +106,16 @@ def test_a_reader_that_has_enough_is_no_error() -> None:
         assert process.wait() == 0
         assert process.stderr is not None
         assert process.stderr.read() == b""
+
+
+def test_what_a_terminal_cannot_show_is_replaced() -> None:
+    code = "from adarts.cli.main import main; assert main(['--version']) == 0; print('caf\\xe9', '\\udce9')"
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[1] == r"caf\xe9 \udce9"
+
+
+def test_a_closed_output_is_no_error() -> None:
+    command = f"'{sys.executable}' -c 'import sys, adarts.cli.main as m; sys.exit(m.main([\"--help\"]))' >&-"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)
+    assert done.stderr == ""

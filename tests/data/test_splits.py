@@ -8,7 +8,7 @@ from torch import Tensor
 
 from adarts.config.settings import ImageSettings
 from adarts.data import Images, hold_out, search_split
-from adarts.data.splits import subset
+from adarts.data.splits import hold_out_by_content, subset
 from adarts.errors import ConfigError
 
 LABELS = st.lists(st.integers(0, 4), min_size=1, max_size=60)
@@ -50,6 +50,20 @@ def test_hold_out_keeps_a_share_of_every_class(labels: list[int], fraction: floa
         assert (kept[total >= 2] >= 1).all()
     else:
         assert not len(out)
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.binary(min_size=32, max_size=32)), min_size=1, max_size=40), FRACTIONS)
+def test_hold_out_by_content_depends_on_each_image_alone(pairs: list[tuple[int, bytes]], fraction: float) -> None:
+    labels, digests = torch.tensor([label for label, _ in pairs]), [digest for _, digest in pairs]
+    images = make_images(labels.tolist())
+    stay, out = hold_out_by_content(labels, digests, fraction)
+    assert_divided(images, stay, out)
+    total, held = torch.bincount(labels, minlength=5), counts(images, out)
+    assert ((held >= 1) & (held < total))[total > 1].all()
+    again, _ = hold_out_by_content(labels.flip(0), digests[::-1], fraction)
+    assert sorted(digests[n] for n in stay) == sorted(digests[::-1][n] for n in again) or len(set(digests)) < len(
+        digests
+    )
 
 
 @given(LABELS, st.integers(1, 20), SEEDS)

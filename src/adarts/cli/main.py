@@ -6,6 +6,7 @@ Nothing heavy is imported here: ``adarts --help`` answers at once.
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 import traceback
@@ -56,6 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: the words after ``adarts``; those of the process if not given.
     """
+    _prepare_output()
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
@@ -89,6 +91,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"adarts: {place_of(error) or 'a bug'}: {what}; run again with --debug for the traceback", file=sys.stderr
         )
         return 1
+
+
+def _prepare_output() -> None:
+    """Let the output replace what the terminal cannot show, and go nowhere if it is closed."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123 - open until the process ends
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _dispatch(words: list[str]) -> int:

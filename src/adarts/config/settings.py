@@ -215,12 +215,14 @@ class ImageSettings(Settings):
     download: bool = False
     """Download a named data set if it is missing."""
     size: PositiveInt | None = None
-    """Resize the images to this side in pixels. none: keep the common size; a folder's images are resized to 64 pixels
+    """Resize the images to this side in pixels. none: keep the common size; a folder's images are resized to at most 64 pixels
     unless all are squares of one size up to 96."""
     per_class: PositiveInt | None = None
     """Use only this many training images of each class (seeded); none uses all. The test set is never reduced."""
     test_fraction: float = Field(default=0.2, gt=0, lt=1)
     """Share of the images held out as the test set if the data has none, such as a folder without train/ and test/."""
+    validation: Literal["train", "omit"] = "train"
+    """Images of a validation folder beside a test folder. train: add them to the training images; omit: leave them out."""
     max_broken: NonNegativeInt = 0
     """Largest number of unreadable images to leave out; a folder with more is refused."""
     split: Literal["stratified", "index"] = "stratified"

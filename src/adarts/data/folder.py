@@ -1,17 +1,20 @@
-"""Load a folder of images with one subfolder per class: list the files first, then read them.
+"""Read a folder of images, or a table of labels beside one: find the files, read their headers, decode them.
 
-The notes name everything that is left out or changed.
+Training, `adarts data check` and `adarts doctor` all read through :func:`read_folder`. It collects what is wrong instead of
+stopping at the first problem, so that all of it can be told at once.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import warnings
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import TypeVar
 
 import numpy as np
@@ -19,8 +22,10 @@ import torch
 from numpy.typing import NDArray
 
 from adarts.config.settings import ImageSettings
-from adarts.data.decode import SUFFIXES, Unreadable, decode, measure
+from adarts.data.decode import Header, Unreadable, fitted, read_header, upright
 from adarts.data.images import Images
+from adarts.data.labels import ENDINGS, find_table, table_in
+from adarts.data.layout import Layout, Photo, counted, find_folder, is_system, listed, part_of, printable
 from adarts.data.memory import require_memory
 from adarts.data.source import Source
 from adarts.errors import DataError
@@ -28,7 +33,9 @@ from adarts.errors import DataError
 KEPT_SIZE = 96
 """Square images of one size keep it up to this side."""
 DEFAULT_SIZE = 64
-"""Side of all other images after resizing."""
+"""Largest side of all other images after resizing."""
+SMALLEST_SIZE = 8
+"""Smallest one."""
 
 _LISTED = 50  # broken images listed in one message
 
@@ -37,120 +44,168 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class _Photo:
-    """An image file, its part ("train", "test", or "" in a folder without the two) and its class."""
+class Reading:
+    """The images of a folder, and what is wrong with it.
 
-    path: Path
-    part: str
-    label: int
+    Attributes:
+        layout: classes and files.
+        headers: what the files say of themselves, for all with a readable header.
+        broken: the files that cannot be used, with the reason.
+        photos: the files that can, in the order of the next two.
+        pixels: uint8 (n, size, size, 3).
+        digests: sha256 of the decoded pixels in the image's own size.
+        problems: reasons to refuse the folder.
+        notes: what was passed over, left out or changed.
+    """
 
+    layout: Layout
+    headers: Mapping[Path, Header]
+    broken: Mapping[Path, str]
+    photos: Sequence[Photo]
+    pixels: NDArray[np.uint8]
+    digests: Sequence[bytes]
+    problems: Sequence[str]
+    notes: Sequence[str]
 
-@dataclass(frozen=True)
-class _Layout:
-    """The classes and image files of a folder; `photos` has a fixed order."""
+    @property
+    def duplicates(self) -> list[list[Photo]]:
+        """Groups of files whose pixels are equal."""
+        groups: dict[bytes, list[Photo]] = {}
+        for photo, digest in zip(self.photos, self.digests, strict=True):
+            groups.setdefault(digest, []).append(photo)
+        return [group for group in groups.values() if len(group) > 1]
 
-    root: Path
-    parts: dict[str, Path]
-    classes: tuple[str, ...]
-    photos: list[_Photo]
-    notes: list[str]
+    def source(self) -> Source:
+        """The images for a search or a training.
+
+        Raises:
+            DataError: there are problems.
+        """
+        root, layout = self.layout.root, self.layout
+        if self.problems:
+            raise DataError(f"{root}: {'; '.join(self.problems)}")
+        images = Images(torch.from_numpy(self.pixels).permute(0, 3, 1, 2), torch.tensor([p.label for p in self.photos]))
+        places = {part: [n for n, photo in enumerate(self.photos) if photo.part == part] for part in layout.parts}
+        train, *test = (images.select(torch.tensor(those)) for those in places.values())
+        return Source(
+            printable(root.resolve().name) or "folder",
+            layout.classes,
+            train,
+            test[0] if test else None,
+            tuple(self.notes),
+            digests=tuple(self.digests[n] for n in places[layout.parts[0]]),
+            left_out=tuple((layout.place(path), reason) for path, reason in self.broken.items()),
+            duplicates=tuple(tuple(layout.place(photo.path) for photo in group) for group in self.duplicates),
+        )
 
 
 def load_folder(root: Path, settings: ImageSettings) -> Source:
-    """Read a folder of images.
-
-    Args:
-        root: contains train/ and test/ with a folder for each class, or only the folders of the classes. In the second case,
-            a fixed share of every class becomes the test set.
-        settings: size, share of the test set, and number of broken images to tolerate.
+    """Read a folder of images or a table of labels; see :func:`read_folder`.
 
     Raises:
         DataError: the folder or a class is unusable, too many images are broken, or the images do not fit into memory.
     """
+    return read_folder(root, settings).source()
+
+
+def read_folder(root: Path, settings: ImageSettings) -> Reading:
+    """Read a folder of images or a table of labels.
+
+    Args:
+        root: a folder in one of the layouts of docs/data.md, or a table (CSV).
+        settings: size, use of validation images, and number of broken images to tolerate.
+
+    Raises:
+        DataError: no classes can be found, or the images do not fit into memory. Other problems are in the result.
+    """
     try:
-        layout = _find(root)
+        layout = _find(root, settings)
     except OSError as error:
         raise DataError(f"{root} cannot be listed: {error}") from error
-    sizes, broken = _read([photo.path for photo in layout.photos], measure)
-    _usable(layout, broken, settings)
-    size, notes = _choose_size(Counter(sizes.values()), settings)
-    require_memory(len(sizes), size)
+    headers, broken = _read([photo.path for photo in layout.photos], read_header)
+    size, notes = _choose_size(Counter(header.size for header in headers.values()), settings)
+    require_memory(len(headers), size)
+    pixels = np.empty((len(headers), size, size, 3), np.uint8)
+    places = {path: place for place, path in enumerate(headers)}
 
-    pixels, damaged = _decode(list(sizes), size)
+    def fill(path: Path) -> bytes:
+        image = upright(path)
+        pixels[places[path]] = np.asarray(fitted(image, (size, size)))
+        return hashlib.sha256(f"{image.size}".encode() + image.tobytes()).digest()
+
+    digests, damaged = _read(list(headers), fill)
     broken |= damaged
-    photos = _usable(layout, broken, settings)
-    images = Images(torch.from_numpy(pixels).permute(0, 3, 1, 2), torch.tensor([photo.label for photo in photos]))
-    notes += [f"left out {path.relative_to(root)}: {reason}" for path, reason in broken.items()]
-    name, notes = root.resolve().name or "folder", [*layout.notes, *notes]
-    if "" in layout.parts:
-        return Source(name, layout.classes, images, None, ("no train/ and test/ folders", *notes))
-    parts = [[place for place, photo in enumerate(photos) if photo.part == part] for part in ("train", "test")]
-    train, test = (images.select(torch.tensor(places)) for places in parts)
-    return Source(name, layout.classes, train, test, tuple(notes))
+    if damaged:
+        pixels = np.delete(pixels, [places[path] for path in damaged], axis=0)
+    photos = [photo for photo in layout.photos if photo.path in digests]
+    notes = [*layout.notes, *notes, *(f"left out {layout.place(path)}: {reason}" for path, reason in broken.items())]
+    problems = _problems(layout, broken, photos, settings)
+    found = Reading(layout, headers, broken, photos, pixels, [digests[p.path] for p in photos], problems, notes)
+    notes += _remarks(found)
+    return found
 
 
-def _find(root: Path) -> _Layout:
+def _find(root: Path, settings: ImageSettings) -> Layout:
+    if root.is_file() and root.suffix.lower() in ENDINGS:
+        return find_table(root, settings.validation)
     if not root.is_dir():
         raise DataError(f"{root} is a file, not a folder of images" if root.exists() else f"no folder {root}")
-    folders = _folders(root)
-    found = [part for part in ("train", "test") if part in folders]
-    if len(found) == 1:
-        raise DataError(f"{root} has {found[0]}/ only; it needs both train/ and test/, or neither")
-    parts: dict[str, Path] = {part: folders[part] for part in found} if found else {"": root}
-    notes = [f"ignored folder beside train/ and test/: {name}/" for name in folders if found and name not in found]
-
-    classes, *others = (tuple(_folders(path)) for path in parts.values())
-    for other in others:
-        if unlike := sorted(set(classes) ^ set(other)):
-            where = ", ".join(f"{name} (only in {'train' if name in classes else 'test'}/)" for name in unlike)
-            raise DataError(f"{root}: train/ and test/ must have the same classes: {where}")
-    if len(classes) < 2:
-        what = f"only one class, {classes[0]}" if classes else "no class folders"
-        raise DataError(f"{root} has {what}; a classifier needs at least two classes")
-
-    files = [
-        _Photo(file, part, label)
-        for part, path in parts.items()
-        for label, name in enumerate(classes)
-        for file in _files(path / name)
-    ]
-    photos = [file for file in files if file.path.suffix.lower() in SUFFIXES]
-    if strangers := [file.path for file in files if file.path.suffix.lower() not in SUFFIXES]:
-        notes.append(f"ignored {len(strangers)} files that are not images, such as {strangers[0].relative_to(root)}")
-    return _Layout(root, parts, classes, photos, notes)
+    folders = [entry for entry in root.iterdir() if entry.is_dir() and not is_system(entry.name)]
+    loose = len(folders) <= 1 or all(part_of(entry.name) for entry in folders)
+    deep = any(entry.is_dir() and not is_system(entry.name) for folder in folders for entry in folder.iterdir())
+    if loose and not deep and (table := table_in(root)):
+        return find_table(table, settings.validation)
+    return find_folder(root, settings.validation)
 
 
-def _folders(path: Path) -> dict[str, Path]:
-    return {entry.name: entry for entry in sorted(path.iterdir()) if entry.is_dir() and not entry.name.startswith(".")}
-
-
-def _files(path: Path) -> list[Path]:
-    """All files below a folder, except hidden ones (such as copies in .ipynb_checkpoints)."""
-    return sorted(
-        file
-        for file in path.rglob("*")
-        if (file.is_file() or not file.exists())  # includes dangling links, which are reported as broken
-        and not any(part.startswith(".") for part in file.relative_to(path).parts)
-    )
-
-
-def _usable(layout: _Layout, broken: dict[Path, str], settings: ImageSettings) -> list[_Photo]:
-    """The usable images. Every class needs one in train/ and one in test/, or two in a folder without the two."""
+def _problems(
+    layout: Layout, broken: Mapping[Path, str], photos: Sequence[Photo], settings: ImageSettings
+) -> list[str]:
+    """Reasons to refuse the images: too many broken ones, and classes without enough images."""
+    found = []
     if len(broken) > settings.max_broken:
-        listed = [f"{path.relative_to(layout.root)} ({reason})" for path, reason in list(broken.items())[:_LISTED]]
-        rest = [f"and {len(broken) - _LISTED} more"] if len(broken) > _LISTED else []
-        raise DataError(
-            f"{layout.root}: {len(broken)} of {len(layout.photos)} images cannot be read, "
-            f"more than --images.max-broken {settings.max_broken}: " + ", ".join(listed + rest)
+        names = [f"{layout.place(path)} ({reason})" for path, reason in list(broken.items())[:_LISTED]]
+        rest = f" and {len(broken) - _LISTED} more" if len(broken) > _LISTED else ""
+        found.append(
+            f"{len(broken)} of {counted(len(layout.photos), 'image')} cannot be read, more than --images.max-broken "
+            f"{settings.max_broken} ({len(broken)} would leave them out): {', '.join(names)}{rest}"
         )
-    photos = [photo for photo in layout.photos if photo.path not in broken]
     counts = Counter((photo.part, photo.label) for photo in photos)
-    for part, path in layout.parts.items():
-        poor = [name for label, name in enumerate(layout.classes) if counts[part, label] < (1 if part else 2)]
+    for part in layout.parts:
+        least = 1 if part else 2
+        poor = [label for label in range(len(layout.classes)) if counts[part, label] < least]
         if poor:
             few = "no usable image" if part else "fewer than two usable images"
-            raise DataError(f"{path}: {few} in the class{'es' if len(poor) > 1 else ''} {', '.join(poor)}")
-    return photos
+            which = listed(_with_strangers(layout, part, label) for label in poor)
+            where = f"{part}/: " if part else ""
+            found.append(
+                f"{where}{few} in the class{'es' if len(poor) > 1 else ''} {which}; add images or remove the folder"
+            )
+    return found
+
+
+def _with_strangers(layout: Layout, part: str, label: int) -> str:
+    """The name of a class and the files in it that are not read as images."""
+    strangers = layout.strangers.get((part, label), Counter())
+    held = ", ".join(f"{counted(n, 'file')} {ending}" for ending, n in strangers.most_common(3))
+    return layout.classes[label] + (f" ({held})" if held else "")
+
+
+def _remarks(reading: Reading) -> list[str]:
+    """What to know about equal images."""
+    found, place = [], reading.layout.place
+    groups = reading.duplicates
+    if groups:
+        more, first = sum(map(len, groups)) - len(groups), groups[0]
+        found.append(
+            f"{counted(more, 'image')} equal to another one, such as {place(first[1].path)} to {place(first[0].path)}"
+        )
+    if mixed := [group for group in groups if len({photo.label for photo in group}) > 1]:
+        one, other = mixed[0][0], next(photo for photo in mixed[0] if photo.label != mixed[0][0].label)
+        found.append(
+            f"{counted(len(mixed), 'image')} in two classes at once, such as {place(one.path)} and {place(other.path)}"
+        )
+    return found
 
 
 def _read(paths: list[Path], read: Callable[[Path], T]) -> tuple[dict[Path, T], dict[Path, str]]:
@@ -179,23 +234,16 @@ def _read(paths: list[Path], read: Callable[[Path], T]) -> tuple[dict[Path, T], 
     return results, broken
 
 
-def _decode(paths: list[Path], size: int) -> tuple[NDArray[np.uint8], dict[Path, str]]:
-    """The pixels of all readable files, (n, size, size, 3), and the reasons for broken ones."""
-    pixels = np.empty((len(paths), size, size, 3), np.uint8)
-    places = {path: place for place, path in enumerate(paths)}
-
-    def fill(path: Path) -> None:
-        pixels[places[path]] = decode(path, (size, size))
-
-    _, broken = _read(paths, fill)
-    return (np.delete(pixels, [places[path] for path in broken], axis=0) if broken else pixels), broken
-
-
 def _choose_size(sizes: Counter[Size], settings: ImageSettings) -> tuple[int, list[str]]:
     """The side to which all images are resized, and notes about it."""
+    if not sizes:
+        return settings.size or DEFAULT_SIZE, []
     width, height = next(iter(sizes))
     agree = len(sizes) == 1
-    size = settings.size or (width if agree and width == height <= KEPT_SIZE else DEFAULT_SIZE)
+    if settings.size or (agree and width == height <= KEPT_SIZE):
+        size = settings.size or width
+    else:  # small images are not enlarged
+        size = max(SMALLEST_SIZE, min(DEFAULT_SIZE, int(median(min(one) for one in sizes.elements()))))
     if agree and width == height == size:
         return size, []
     had = f"{width}x{height}" if agree else f"{len(sizes)} different sizes"

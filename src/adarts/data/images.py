@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -72,6 +73,8 @@ class ImageData:
         mean: mean of each channel of the training images, on a scale from 0 to 1.
         std: standard deviation, likewise.
         notes: what was left out, reduced or changed.
+        left_out: broken files with the reason.
+        duplicates: groups of files whose pixels are equal.
     """
 
     name: str
@@ -81,6 +84,8 @@ class ImageData:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     notes: tuple[str, ...] = ()
+    left_out: tuple[tuple[str, str], ...] = ()
+    duplicates: tuple[tuple[str, ...], ...] = ()
     fingerprint: str = field(init=False)
     """sha256 over the pixels and labels of both parts."""
 
@@ -100,6 +105,29 @@ class ImageData:
     @property
     def num_classes(self) -> int:
         return len(self.classes)
+
+    @property
+    def class_counts(self) -> list[tuple[str, int, int]]:
+        """Name, training images and test images of every class."""
+        train, test = (
+            torch.bincount(part.labels, minlength=self.num_classes).tolist() for part in (self.train, self.test)
+        )
+        return list(zip(self.classes, train, test, strict=True))
+
+    def record(self) -> dict[str, Any]:
+        """All that is known about the images, as plain JSON for a run folder."""
+        height, width = self.image_size
+        return {
+            "name": self.name,
+            "fingerprint": self.fingerprint,
+            "height": height,
+            "width": width,
+            "channels": self.in_channels,
+            "classes": [{"name": name, "train": train, "test": test} for name, train, test in self.class_counts],
+            "left_out": [{"file": file, "reason": reason} for file, reason in self.left_out],
+            "duplicates": [list(group) for group in self.duplicates],
+            "notes": list(self.notes),
+        }
 
     def facts(self) -> list[tuple[str, str]]:
         """Rows of (name, value) to show before a run starts."""
@@ -146,5 +174,10 @@ def statistics(images: Images) -> tuple[tuple[float, ...], tuple[float, ...]]:
 
 def shared_images(train: Images, test: Images) -> int:
     """Number of test images that are also training images, byte for byte."""
-    known = {hashlib.blake2b(image, digest_size=16).digest() for image in train.rows.numpy()}
-    return sum(hashlib.blake2b(image, digest_size=16).digest() in known for image in test.rows.numpy())
+    known = set(digests(train))
+    return sum(digest in known for digest in digests(test))
+
+
+def digests(images: Images) -> list[bytes]:
+    """The sha256 of the pixels of each image."""
+    return [hashlib.sha256(image).digest() for image in images.rows.numpy()]

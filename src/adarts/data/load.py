@@ -14,20 +14,17 @@ from adarts.config.settings import ImageSettings, names_code
 from adarts.data.digits import load_digits
 from adarts.data.folder import load_folder
 from adarts.data.given import as_source
-from adarts.data.images import ImageData, Images, shared_images, statistics
+from adarts.data.images import ImageData, Images, digests, shared_images, statistics
 from adarts.data.memory import require_memory
 from adarts.data.named import CIFAR, load_cifar
 from adarts.data.source import Source
-from adarts.data.splits import hold_out, subset
+from adarts.data.splits import hold_out_by_content, subset
 from adarts.errors import AdartsError, ConfigError, DataError
 from adarts.registry import Registry
 from adarts.source_file import in_one_line
 
 Loader = Callable[..., Any]
 """(image settings[, text after the colon of the name]) -> a Source, or an input of :func:`as_source`."""
-
-# Constant, so that all runs share one test set: with a seed per run, a search would learn from a training's test images.
-_SPLIT_SEED = 0
 
 
 def _check(loader: object) -> None:
@@ -89,9 +86,12 @@ def load_images(source: str | Source, settings: ImageSettings, seed: int) -> Ima
     found = source if isinstance(source, Source) else _read(source, settings)
     train, test, notes = found.train, found.test, list(found.notes)
     if test is None:
-        stay, out = hold_out(train, settings.test_fraction, _SPLIT_SEED)
+        own = found.digests or digests(train)
+        stay, out = hold_out_by_content(train.labels, own, settings.test_fraction)
         train, test = train.select(stay), train.select(out)
-        notes.append(f"{len(test):,} images held out as the test set, the same ones in every run")
+        notes.append(
+            f"{len(test):,} images held out as the test set, the same ones in every run; images added later move none"
+        )
     if settings.per_class is not None:
         whole = len(train)
         train = train.select(subset(train, settings.per_class, seed))
@@ -102,9 +102,9 @@ def load_images(source: str | Source, settings: ImageSettings, seed: int) -> Ima
     if settings.size is not None:
         train, test = (_scaled(part, settings.size, notes) for part in (train, test))
     if shared := shared_images(train, test):
-        notes.append(f"{shared} of the test images are also training images")
+        notes.append(f"{shared} of the test images stand in the training part, too")
     mean, std = found.normalization or statistics(train)
-    return ImageData(found.name, found.classes, train, test, mean, std, tuple(notes))
+    return ImageData(found.name, found.classes, train, test, mean, std, tuple(notes), found.left_out, found.duplicates)
 
 
 def _read(source: str, settings: ImageSettings) -> Source:

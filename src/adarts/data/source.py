@@ -18,6 +18,9 @@ class Source:
         test: test images; if None, a share of every class of the training images becomes the test set.
         notes: what was left out or changed.
         normalization: published mean and standard deviation by channel; if None, they are computed from the training images.
+        digests: sha256 of every training image in its own size, which decides the split; if empty, of the pixels in `train`.
+        left_out: broken files with the reason.
+        duplicates: groups of files whose pixels are equal.
     """
 
     name: str
@@ -26,6 +29,9 @@ class Source:
     test: Images | None
     notes: tuple[str, ...] = ()
     normalization: tuple[tuple[float, ...], tuple[float, ...]] | None = None
+    digests: tuple[bytes, ...] = ()
+    left_out: tuple[tuple[str, str], ...] = ()
+    duplicates: tuple[tuple[str, ...], ...] = ()
 
     @property
     def reference(self) -> str:

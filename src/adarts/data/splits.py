@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -51,6 +51,30 @@ def hold_out(images: Images, fraction: float, seed: int) -> tuple[Tensor, Tensor
         out.append(members[:count])
         stay.append(members[count:])
     return _joined(stay), _joined(out)
+
+
+def hold_out_by_content(labels: Tensor, digests: Sequence[bytes], fraction: float) -> tuple[Tensor, Tensor]:
+    """Hold out a share of every class so that each image's own content decides: images added later move no other one.
+
+    An image is held out if its digest, read as a number from 0 to 1, is below the share. So equal images stay together, and the
+    share varies around `fraction` as in a random draw. A class of two or more keeps at least one image on each side.
+
+    Args:
+        labels: classes of the images.
+        digests: sha256 of the images.
+        fraction: the share, between 0 and 1.
+
+    Returns:
+        The indices that stay, and the indices held out.
+    """
+    places = torch.tensor([int.from_bytes(digest[:6]) / 2**48 for digest in digests], dtype=torch.float64)
+    out = places < fraction
+    for label in labels.unique():
+        members = (labels == label).nonzero().squeeze(1)
+        if len(members) > 1:
+            by_place = members[places[members].argsort(stable=True)]
+            out[by_place[0]], out[by_place[-1]] = True, False
+    return (~out).nonzero().squeeze(1), out.nonzero().squeeze(1)
 
 
 def subset(images: Images, per_class: int, seed: int) -> Tensor:
