@@ -22,16 +22,18 @@ ONE = {"threads": 1}
 
 
 def two_classes(root: Path, images: int) -> str:
+    """So many training images of each class, and two for the test."""
     for kind, name in enumerate(("cat", "dog")):
-        (root / name).mkdir(parents=True)
-        for number in range(images):
+        for part in ("train", "test"):
+            (root / part / name).mkdir(parents=True)
+        for number in range(images + 2):
             pixels = np.random.default_rng(100 * kind + number).integers(0, 256, (16, 16, 3), dtype=np.uint8)
-            Image.fromarray(pixels).save(root / name / f"{number}.png")
+            Image.fromarray(pixels).save(root / ("train" if number < images else "test") / name / f"{number}.png")
     return f"folder:{root}"
 
 
 def test_a_scale_adapts_its_batch_to_the_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    data, run = two_classes(tmp_path / "photos", 8), {**ONE, "runs": tmp_path / "runs"}
+    data, run = two_classes(tmp_path / "photos", 6), {**ONE, "runs": tmp_path / "runs"}
     found = adarts.search(data=data, scale="smoke", run=run)
     said = capsys.readouterr().out
     assert "warning: a batch of 16 is larger than the number of images for an update; using 6 instead" in said
