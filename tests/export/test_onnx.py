@@ -85,7 +85,7 @@ def test_int8(run: Path, tmp_path: Path, copied: None) -> None:
     images = images_of(run)
     model = OnnxModel(result.path)
     right = (model.logits(images.test.pixels.numpy()).argmax(1) == images.test.labels.numpy()).mean()
-    assert rows["int8 accuracy"].startswith(f"{right:.2%} of 12 test images; float32")
+    assert rows["int8 accuracy"].startswith(f"{right:.2%} of {len(images.test)} test images; float32")
     assert model.facts.test_accuracy == pytest.approx(right)
 
 

@@ -28,7 +28,7 @@ def test_the_pixels_are_those_of_the_training(run: Path, photos: Path) -> None:
     images, facts = images_of(run), load(run).facts
     known = {image.tobytes() for part in (images.train, images.test) for image in part.pixels.contiguous().numpy()}
     found = {np.ascontiguousarray(pixels_of(file, facts)).tobytes() for file in photos.rglob("*.jpg")}
-    assert known < found and len(known) == 42
+    assert known < found and len(known) > 30
 
 
 def test_run_and_file_agree(run: Path, onnx_file: Path, photos: Path) -> None:

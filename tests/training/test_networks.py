@@ -146,6 +146,7 @@ def test_images_that_are_too_small_are_refused_before_training(tmp_path: Path) -
 
 def test_a_model_whose_network_is_unknown_is_damaged(tmp_path: Path) -> None:
     facts = {"format": "adarts-model", "version": 1, "network": "resnet111", "classes": ["a", "b"], "in_channels": 3}
+    facts["image_size"] = [16, 16]
     (tmp_path / "model.json").write_text(json.dumps(facts))
     with pytest.raises(DataError, match="no usable trained model: unknown network 'resnet111'"):
         load_model(tmp_path)

@@ -16,8 +16,9 @@ class Export:
 
     run: Annotated[str, Positional("RUN")]
     """A training run: its folder, its name, or latest."""
-    to: Literal["onnx"] = "onnx"
-    """The format."""
+    to: Literal["onnx", "pt2", "python", "safetensors", "timm", "hub"] = "onnx"
+    """onnx: for onnxruntime and most other tools. pt2: a graph for torch.export.load. python: one readable module that needs
+    torch alone. safetensors: one file that adarts loads again. timm: a folder for timm. hub: one for the Hugging Face Hub."""
     out: Path | None = None
     """The file, or for timm and hub the folder; none: in the folder export of the run."""
     int8: bool = False

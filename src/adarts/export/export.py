@@ -17,11 +17,14 @@ from adarts.errors import AdartsError, ConfigError, DataError, nearest
 from adarts.export import onnx_file
 from adarts.export.loaded import OnnxModel, Pixels
 from adarts.export.parity import Answer, accuracy, check, some
+from adarts.export.source_code import write_module
+from adarts.export.tensors import write_pt2, write_safetensors
+from adarts.export.timm_folder import write_timm
 from adarts.export.trained import Trained
 from adarts.models import Network
 from adarts.training import images_of
 
-Target = Literal["onnx"]
+Target = Literal["onnx", "pt2", "python", "safetensors", "timm", "hub"]
 
 Write = Callable[[Trained, Path], Answer]
 """(network, path) -> the written network, loaded again; with more files than one, they lie beside the path."""
@@ -77,8 +80,9 @@ def export(
         raise ConfigError(f"{run}: its cells have noise, so the network has no fixed answer that a file could give")
     write, name = _FORMATS[to]
     path = trained.path / "export" / name if out is None else Path(out)
-    if path.suffix != Path(name).suffix:
-        raise ConfigError(f"--out {path}: a file of this format ends in {Path(name).suffix}")
+    suffix = Path(name).suffix
+    if suffix and path.suffix != suffix:
+        raise ConfigError(f"--out {path}: a file of this format ends in {suffix}")
     images, without = _images(trained, data, needed=int8)
     rows = [] if images is not None else [("images", f"not at hand, compared on random pixels: {without}")]
     try:
@@ -94,8 +98,10 @@ def export(
                 small = new.with_suffix(".int8.onnx")
                 warning = _add_int8(new, small, images, rows)
                 path = path.with_suffix(".int8.onnx")
-            for file in Path(folder).iterdir():
-                file.replace(path.parent / file.name)
+            for file in new.iterdir() if new.is_dir() else Path(folder).iterdir():
+                place = path if new.is_dir() else path.parent
+                place.mkdir(exist_ok=True)
+                file.replace(place / file.name)
     except OSError as error:
         raise DataError(f"cannot write {path}: {error.strerror or error}") from error
     return Exported(path, rows, warning)
@@ -133,7 +139,8 @@ def _images(trained: Trained, data: Data | None, needed: bool) -> tuple[ImageDat
 
 
 def _size(path: Path) -> str:
-    return f"{path.stat().st_size:,} bytes"
+    files = [file for file in path.parent.rglob("*") if file.is_file()]
+    return f"{sum(file.stat().st_size for file in files):,} bytes"
 
 
 def _latency(path: Path) -> str:
@@ -156,7 +163,18 @@ def _onnx(trained: Trained, path: Path) -> Answer:
     return OnnxModel(path).logits
 
 
+def _hub(trained: Trained, path: Path) -> Answer:
+    from adarts.export.hub import write_hub  # needs huggingface_hub
+
+    return write_hub(trained, path)
+
+
 _FORMATS: dict[str, tuple[Write, str]] = {
     "onnx": (_onnx, "model.onnx"),
+    "pt2": (write_pt2, "model.pt2"),
+    "python": (write_module, "model.py"),
+    "safetensors": (write_safetensors, "model.safetensors"),
+    "timm": (write_timm, "timm"),
+    "hub": (_hub, "hub"),
 }
 """Format -> how it is written, and the default name of its file or folder."""

@@ -27,7 +27,7 @@ class Facts:
         in_channels: 3 for RGB, 1 for gray.
         mean: mean of each channel of the training images on a scale from 0 to 1.
         std: standard deviation, likewise.
-        data: the training's data set.
+        data: name of the training's data set.
         data_fingerprint: sha256 of its images and labels.
         test_accuracy: share of the test images whose class is found, in [0, 1].
         test_images: number of test images.
@@ -60,12 +60,16 @@ class Facts:
         return dataclasses.replace(self, test_accuracy=test_accuracy)
 
     def to_dict(self) -> dict[str, Any]:
-        """The facts as plain JSON, with the form of input and output, and the version of adarts."""
-        return {**dataclasses.asdict(self), "input": _INPUT, "output": _OUTPUT, "adarts": adarts.__version__}
+        """The facts as plain JSON, and the version of adarts."""
+        return {**dataclasses.asdict(self), "adarts": adarts.__version__}
+
+    def of_graph(self) -> dict[str, Any]:
+        """The facts with the form of input and output, for files that hold the whole way from pixels to logits."""
+        return {**self.to_dict(), "input": _INPUT, "output": _OUTPUT}
 
     def to_texts(self) -> dict[str, str]:
-        """Each fact as JSON text, for formats whose metadata are texts."""
-        return {name: json.dumps(value, ensure_ascii=False) for name, value in self.to_dict().items()}
+        """Each entry of :meth:`of_graph` as JSON text, for formats whose metadata are texts."""
+        return {name: json.dumps(value, ensure_ascii=False) for name, value in self.of_graph().items()}
 
     @classmethod
     def from_texts(cls, texts: Mapping[str, str], source: object) -> Facts:

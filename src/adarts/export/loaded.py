@@ -65,10 +65,10 @@ class OnnxModel:
 
 
 def load(reference: str | Path, threads: int | None = None) -> Model:
-    """Load an ONNX file, or a training run by its folder, its name or ``latest``.
+    """Load an exported ONNX or safetensors file, or a training run by its folder, its name or ``latest``.
 
     Args:
-        reference: the file, whose name ends in ``.onnx``, or the run.
+        reference: the file, whose name ends in ``.onnx`` or ``.safetensors``, or the run.
         threads: threads of one call; None uses all cores.
 
     Raises:
@@ -76,6 +76,11 @@ def load(reference: str | Path, threads: int | None = None) -> Model:
     """
     if str(reference).lower().endswith(".onnx"):
         return OnnxModel(reference, threads)
-    from adarts.export.trained import Trained  # loads torch
+    # All others load torch.
+    if str(reference).lower().endswith(".safetensors"):
+        from adarts.export.tensors import read_safetensors
+
+        return read_safetensors(reference)
+    from adarts.export.trained import Trained
 
     return Trained.load(reference, threads)

@@ -21,6 +21,8 @@ from adarts.engine.run_dirs import SUMMARY
 from adarts.errors import CheckpointError
 from adarts.export.facts import Facts
 from adarts.export.loaded import Logits, Pixels
+from adarts.models import Network
+from adarts.spaces import Genotype
 from adarts.training import load_model
 
 
@@ -86,7 +88,13 @@ class Trained:
         except OSError:
             raise CheckpointError(f"{path}: this training is not finished") from None
         network, details = load_model(path)
-        return cls(path, network, Facts.of(details, summary), summary, details)
+        named = {"data": dict(summary["data_facts"])["data set"]}  # without the path of a folder
+        return cls(path, network, Facts.of(details, summary, named), summary, details)
+
+    @property
+    def genotype(self) -> Genotype | None:
+        """The cells; None for a network that has a name."""
+        return self.network.genotype if isinstance(self.network, Network) else None
 
     @cached_property
     def module(self) -> Deployed:

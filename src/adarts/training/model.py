@@ -178,18 +178,29 @@ def load_model(folder: str | Path) -> tuple[nn.Module, dict[str, Any]]:
     """
     folder, facts = Path(folder), read_facts(folder)
     try:
-        shape = len(facts["classes"]), facts["in_channels"]
-        network: nn.Module
-        if "network" in facts:
-            network = create_model(facts["network"], shape[0], in_channels=shape[1], image_size=facts["image_size"])
-        else:
-            genotype = load_genotype(folder / GENOTYPE_FILE)
-            sizes = facts["channels"], facts["cells"], shape[1]
-            network = Network(genotype, shape[0], *sizes, stem_stride=facts["stem_stride"])
+        genotype = None if "network" in facts else load_genotype(folder / GENOTYPE_FILE)
+        network = network_from(facts, genotype)
         network.load_state_dict(load_file(folder / MODEL_WEIGHTS))
     except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError, ConfigError) as error:
         raise DataError(f"{folder}: no usable trained model: {str(error).splitlines()[0]}") from error
     return network.eval(), facts
+
+
+def network_from(facts: Mapping[str, Any], genotype: Genotype | None) -> nn.Module:
+    """Build a network with new weights from the facts of a trained one.
+
+    Args:
+        facts: content of ``model.json``.
+        genotype: the cells; None for a network that has a name.
+
+    Raises:
+        KeyError, TypeError, ConfigError: the facts are damaged.
+    """
+    shape = len(facts["classes"]), facts["in_channels"]
+    if genotype is None:
+        return create_model(facts["network"], shape[0], in_channels=shape[1], image_size=facts["image_size"])
+    sizes = facts["channels"], facts["cells"], shape[1]
+    return Network(genotype, shape[0], *sizes, stem_stride=facts["stem_stride"])
 
 
 def prepare(photo: str | Path, facts: Mapping[str, Any]) -> Tensor:

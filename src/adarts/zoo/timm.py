@@ -5,11 +5,15 @@ contains ``cifar`` already. They support timm's usual interface: `num_classes` (
 (``"avg"``, or ``""`` for none), `drop_rate`, `forward_features`, `forward_head`, `get_classifier`, `reset_classifier`,
 `num_features`, `default_cfg`; cells also take `channels`, `cells` and `drop_path_rate`. There are no pretrained weights and no
 `features_only`. The networks cannot be scripted; export or trace them instead.
+
+Cells of your own are the model ``adarts_cells`` with an argument `genotype`. ``adarts export --to timm`` writes a trained network
+as a folder that `timm.create_model("local-dir:FOLDER", pretrained=True)` loads.
 """
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 import torch
@@ -25,10 +29,14 @@ except ImportError:
 from adarts.errors import ConfigError
 from adarts.models import DropPath, Network, baselines
 from adarts.models.baselines import Classifier
+from adarts.spaces import Genotype
 from adarts.zoo.baselines import BASELINES
 from adarts.zoo.catalog import CELLS, CHANNELS, entries, get
 
 __all__: list[str] = []  # timm adds the registered names
+
+OWN_CELLS = "adarts_cells"
+"""The network of any cells, which it gets as the argument `genotype`, their JSON form as an object."""
 
 _POOLS = ("avg", "")
 # Statistics of CIFAR-10, as in the codes of the field.
@@ -95,11 +103,18 @@ class _Model(nn.Module):
 
 
 class CellModel(_Model, Network):
-    """A network of published cells; its weights have the same names as in :class:`adarts.models.Network`."""
+    """A network of cells; its weights have the same names as in :class:`adarts.models.Network`.
+
+    Args:
+        genotype: the cells, their JSON form as an object, or their name in the zoo.
+        num_classes, in_chans, global_pool, drop_rate, drop_path_rate: as usual in timm.
+        channels, cells: width and depth.
+        stem_stride: 1, or for large images 2, 4 or 8.
+    """
 
     def __init__(
         self,
-        name: str,
+        genotype: Genotype | Mapping[str, Any] | str,
         num_classes: int = 10,
         in_chans: int = 3,
         global_pool: str = "avg",
@@ -107,10 +122,15 @@ class CellModel(_Model, Network):
         drop_path_rate: float = 0.0,
         channels: int = CHANNELS,
         cells: int = CELLS,
+        stem_stride: int = 1,
     ) -> None:
         if not 0 <= drop_path_rate < 1:
             raise ConfigError(f"drop_path_rate must be in [0, 1), not {drop_path_rate}")
-        Network.__init__(self, get(name).genotype, max(num_classes, 1), channels, cells, in_chans)
+        if isinstance(genotype, str):
+            genotype = get(genotype).genotype
+        elif not isinstance(genotype, Genotype):
+            genotype = Genotype.from_dict(genotype)
+        Network.__init__(self, genotype, max(num_classes, 1), channels, cells, in_chans, stem_stride=stem_stride)
         self._take_over(num_classes, in_chans, global_pool, drop_rate)
         self.drop_path_rate = drop_path_rate
 
@@ -149,15 +169,14 @@ def timm_name(name: str) -> str:
     return small if "cifar" in small else f"{small}_cifar"
 
 
-def _register(name: str, model: type[_Model], **more: Any) -> None:
-    known = timm_name(name)
+def _register(known: str, model: Callable[..., _Model], **more: Any) -> None:
 
     def entrypoint(pretrained: bool = False, **kwargs: Any) -> nn.Module:
         if is_scriptable():  # type: ignore[no-untyped-call]
             _refuse_script()
         if kwargs.get("features_only"):
             raise ConfigError(f"{known} does not support features_only; use its forward_features")
-        built: nn.Module = build_model_with_cfg(functools.partial(model, name), known, pretrained, **kwargs)
+        built: nn.Module = build_model_with_cfg(model, known, pretrained, **kwargs)
         return built
 
     entrypoint.__name__ = entrypoint.__qualname__ = known
@@ -168,7 +187,9 @@ def _register(name: str, model: type[_Model], **more: Any) -> None:
 
 
 default_cfgs: dict[str, Any] = {}
+_CELLS = {"first_conv": "stem.conv", "pool_size": (8, 8)}
 for _entry in entries():
-    _register(_entry.name, CellModel, first_conv="stem.conv", pool_size=(8, 8))
+    _register(timm_name(_entry.name), functools.partial(CellModel, _entry.name), **_CELLS)
 for _name in BASELINES:
-    _register(_name, HandDesignedModel)
+    _register(timm_name(_name), functools.partial(HandDesignedModel, _name))
+_register(OWN_CELLS, CellModel, **_CELLS)
