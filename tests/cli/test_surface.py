@@ -12,14 +12,16 @@ import re
 from pathlib import Path
 from unittest import mock
 
-from adarts.cli import truth, zoo
+from adarts.cli import data, truth, zoo
 from adarts.cli.main import VERBS, main
+
+NESTED = {"data": data.FORMS, "truth": truth.FORMS, "zoo": zoo.FORMS}
 
 
 def surface() -> str:
     """One line per option, with its command and value, read from the parser's help."""
     lines = []
-    deeper = [[verb, what] for verb, forms in (("truth", truth.FORMS), ("zoo", zoo.FORMS)) for what in forms]
+    deeper = [[verb, what] for verb, forms in NESTED.items() for what in forms]
     for words in [[verb] for verb in VERBS] + deeper:
         said = io.StringIO()
         with mock.patch.dict(os.environ, {"COLUMNS": "100"}), contextlib.redirect_stdout(said):

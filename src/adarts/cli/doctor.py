@@ -8,13 +8,15 @@ import shutil
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
+from typing import Annotated
 
+from pydantic import AfterValidator
 from pydantic.dataclasses import dataclass
 
 from adarts.cli.options import FORM, parse
 from adarts.cli.output import print_table
+from adarts.config.settings import with_folder
 
-_CIFAR = {"cifar10": "cifar-10-batches-py", "cifar100": "cifar-100-python"}
 _GIB = 1 << 30
 Check = tuple[str, bool, str, str]
 """(name, passed, what was found, advice if it failed)"""
@@ -28,6 +30,8 @@ class Doctor:
     """Folder of the named data sets."""
     runs: Path = Path("runs")
     """Parent of new run folders."""
+    data: Annotated[str, AfterValidator(with_folder)] | None = None
+    """Images to check as well, as --data of a search."""
 
 
 def run(words: list[str]) -> int:
@@ -35,7 +39,7 @@ def run(words: list[str]) -> int:
     form = parse(Doctor, words, "adarts doctor")
     rows = [
         [name, "ok" if fine else "warn", found if fine else f"{found}: {advice}"]
-        for name, fine, found, advice in (*_machine(), *_disk(form.runs), *_data(form.root))
+        for name, fine, found, advice in (*_machine(), *_disk(form.runs), *_data(form.root, form.data))
     ]
     print_table(["check", "", "found"], rows)
     return 0
@@ -78,8 +82,17 @@ def _disk(runs: Path) -> Iterator[Check]:
     yield "runs", writable, f"{runs} is {'' if writable else 'not '}writable", "choose another --runs"
 
 
-def _data(root: Path) -> Iterator[Check]:
-    for name, folder in _CIFAR.items():
-        there = (root / folder).is_dir()
-        found = f"in {root / folder}" if there else f"not in {root}"
-        yield f"data {name}", there, found, "set its folder with --images.root, or use --download"
+def _data(root: Path, data: str | None) -> Iterator[Check]:
+    try:
+        from adarts.config.settings import ImageSettings
+        from adarts.data.check import check_data
+        from adarts.data.named import CIFAR, trouble_with
+    except (ImportError, OSError):  # without torch; said above
+        return
+    for name in CIFAR:
+        trouble = trouble_with(name, root)
+        advice = "set its folder with --images.root, or use --download"
+        yield f"data {name}", trouble is None, trouble or f"in {root}", advice
+    if data is not None:
+        found = check_data(data, ImageSettings(root=root))
+        yield "images", found.images is not None, found.verdict.rstrip("."), "; ".join(found.problems)

@@ -25,6 +25,7 @@ VERBS = {
     "evaluate": "measure a trained network on the test images",
     "predict": "tell the classes of image files, from a training or an exported file",
     "export": "write a trained network as a file for other programs, and check it",
+    "data": "check images before a search",
     "report": "write one offline HTML page that shows runs",
     "methods": "list the search methods, or show one",
     "zoo": "list the published cells and hand-designed networks, or show one",

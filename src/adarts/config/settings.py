@@ -58,6 +58,17 @@ def names_code(text: str) -> bool:
     return re.fullmatch(r".+\.py:[A-Za-z_]\w*", text) is not None
 
 
+def with_folder(data: str) -> str:
+    """``folder:PATH`` for a path of images, which has a slash or begins with a dot or ``~``; any other text unchanged."""
+    if re.match(r"\w[\w.-]*:", data) or names_code(data) or data.endswith(".py"):
+        return data
+    return f"folder:{data}" if "/" in data or data[:1] in (".", "~") else data
+
+
+Images = Annotated[str, AfterValidator(with_folder)]
+"""The name of a data set, or a path of images."""
+
+
 def code_in(values: Mapping[str, Any] | Settings) -> dict[str, str]:
     """The settings of a run that refer to code in a file: setting name -> ``path/to/file.py:NAME``."""
     chosen = {name: value for name, value in dict(values).items() if name in ("method", "space", "data")}
@@ -338,8 +349,8 @@ class RunSettings(Settings):
 class SearchConfig(Settings):
     """Search for cells."""
 
-    data: str = "digits"
-    """digits (embedded), cifar10, cifar100, folder:PATH, or your own loader: path/to/file.py:NAME."""
+    data: Images = "digits"
+    """digits (embedded), cifar10, cifar100, folder:PATH (or ./PATH), or your own loader: path/to/file.py:NAME."""
     method: str = "auto"
     """Search method; `adarts methods` lists them, adarts is the paper's. auto is trials; in nasbench201 it is adarts-trials.
     Your own class: path/to/file.py:Class."""
@@ -367,8 +378,8 @@ class TrainConfig(Settings):
     genotype: str | None = "runs/search/latest"
     """The cells: a search run's folder, a genotype file or its text, a name in the zoo, random:SEED or random:SPACE:SEED.
     If not given, the latest search in runs."""
-    data: str = "digits"
-    """digits (embedded), cifar10, cifar100, folder:PATH, or your own loader: path/to/file.py:NAME."""
+    data: Images = "digits"
+    """digits (embedded), cifar10, cifar100, folder:PATH (or ./PATH), or your own loader: path/to/file.py:NAME."""
     scale: str = "auto"
     """Budget; `adarts configs` lists them. auto is gpu if a GPU is available, else cpu."""
     seed: NonNegativeInt = 0

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from statistics import median
 from typing import TypeVar
@@ -67,13 +68,23 @@ class Reading:
     problems: Sequence[str]
     notes: Sequence[str]
 
-    @property
-    def duplicates(self) -> list[list[Photo]]:
+    @cached_property
+    def equal(self) -> list[list[Photo]]:
         """Groups of files whose pixels are equal."""
         groups: dict[bytes, list[Photo]] = {}
         for photo, digest in zip(self.photos, self.digests, strict=True):
             groups.setdefault(digest, []).append(photo)
         return [group for group in groups.values() if len(group) > 1]
+
+    @property
+    def duplicates(self) -> tuple[tuple[str, ...], ...]:
+        """Paths of the files whose pixels are equal, by group."""
+        return tuple(tuple(self.layout.place(photo.path) for photo in group) for group in self.equal)
+
+    @property
+    def left_out(self) -> tuple[tuple[str, str], ...]:
+        """Paths of the broken files with the reason."""
+        return tuple((self.layout.place(path), reason) for path, reason in self.broken.items())
 
     def source(self) -> Source:
         """The images for a search or a training.
@@ -94,8 +105,8 @@ class Reading:
             test[0] if test else None,
             tuple(self.notes),
             digests=tuple(self.digests[n] for n in places[layout.parts[0]]),
-            left_out=tuple((layout.place(path), reason) for path, reason in self.broken.items()),
-            duplicates=tuple(tuple(layout.place(photo.path) for photo in group) for group in self.duplicates),
+            left_out=self.left_out,
+            duplicates=self.duplicates,
         )
 
 
@@ -138,7 +149,9 @@ def read_folder(root: Path, settings: ImageSettings) -> Reading:
     if damaged:
         pixels = np.delete(pixels, [places[path] for path in damaged], axis=0)
     photos = [photo for photo in layout.photos if photo.path in digests]
-    notes = [*layout.notes, *notes, *(f"left out {layout.place(path)}: {reason}" for path, reason in broken.items())]
+    notes = [*layout.notes, *notes]
+    if len(broken) <= settings.max_broken:
+        notes += [f"left out {layout.place(path)}: {reason}" for path, reason in broken.items()]
     problems = _problems(layout, broken, photos, settings)
     found = Reading(layout, headers, broken, photos, pixels, [digests[p.path] for p in photos], problems, notes)
     notes += _remarks(found)
@@ -194,7 +207,7 @@ def _with_strangers(layout: Layout, part: str, label: int) -> str:
 def _remarks(reading: Reading) -> list[str]:
     """What to know about equal images."""
     found, place = [], reading.layout.place
-    groups = reading.duplicates
+    groups = reading.equal
     if groups:
         more, first = sum(map(len, groups)) - len(groups), groups[0]
         found.append(
@@ -242,8 +255,9 @@ def _choose_size(sizes: Counter[Size], settings: ImageSettings) -> tuple[int, li
     agree = len(sizes) == 1
     if settings.size or (agree and width == height <= KEPT_SIZE):
         size = settings.size or width
-    else:  # small images are not enlarged
-        size = max(SMALLEST_SIZE, min(DEFAULT_SIZE, int(median(min(one) for one in sizes.elements()))))
+    else:  # small images are not enlarged; a multiple of 4 is halved twice without a rest
+        side = int(median(min(one) for one in sizes.elements()))
+        size = max(SMALLEST_SIZE, min(DEFAULT_SIZE, side // 4 * 4))
     if agree and width == height == size:
         return size, []
     had = f"{width}x{height}" if agree else f"{len(sizes)} different sizes"

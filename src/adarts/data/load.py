@@ -10,6 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from adarts.config.settings import ImageSettings, names_code
 from adarts.data.digits import load_digits
 from adarts.data.folder import load_folder
@@ -25,6 +27,8 @@ from adarts.source_file import in_one_line
 
 Loader = Callable[..., Any]
 """(image settings[, text after the colon of the name]) -> a Source, or an input of :func:`as_source`."""
+
+_UNEQUAL = 10  # times as many images in the largest class as in the smallest are worth a note
 
 
 def _check(loader: object) -> None:
@@ -103,6 +107,10 @@ def load_images(source: str | Source, settings: ImageSettings, seed: int) -> Ima
         train, test = (_scaled(part, settings.size, notes) for part in (train, test))
     if shared := shared_images(train, test):
         notes.append(f"{shared} of the test images stand in the training part, too")
+    counts = torch.bincount(train.labels, minlength=len(found.classes))
+    if (most := int(counts.max())) >= _UNEQUAL * (least := int(counts.min())):
+        large, small = found.classes[int(counts.argmax())], found.classes[int(counts.argmin())]
+        notes.append(f"unequal classes: {most:,} training images of {large}, {least:,} of {small}")
     mean, std = found.normalization or statistics(train)
     return ImageData(found.name, found.classes, train, test, mean, std, tuple(notes), found.left_out, found.duplicates)
 
@@ -112,6 +120,8 @@ def _read(source: str, settings: ImageSettings) -> Source:
     if name == "dataset":
         what = "adarts.search or adarts.train with the same data=, config_file= and run={'run_dir': ...}"
         raise ConfigError(f"data '{source[:60]}' was given as an object in Python; continue there with {what}")
+    if source and not argument and name not in DATA.known and not names_code(source) and Path(source).exists():
+        raise ConfigError(f"unknown data set {source[:60]!r}; did you mean 'folder:{source[:60]}'?")
     loader = DATA.get(name)
     try:
         inspect.signature(loader).bind(settings, *argument)
@@ -127,13 +137,27 @@ def _read(source: str, settings: ImageSettings) -> Source:
     return found if isinstance(found, Source) else as_source(found, name.rpartition(":")[2])
 
 
-def _load_folder(settings: ImageSettings, path: str = "") -> Source:
+def folder_in(data: str) -> Path | None:
+    """The path in ``folder:PATH``; None for other data sets.
+
+    Raises:
+        ConfigError: the path is missing.
+        DataError: the path cannot be used.
+    """
+    name, _, path = data.partition(":")
+    if name != "folder":
+        return None
     if not path:
         raise ConfigError("folder: needs a path, as in folder:photos")
     try:
-        folder = Path(path).expanduser()
+        return Path(path).expanduser()
     except RuntimeError as error:  # ~NAME of an unknown user
         raise DataError(f"folder:{path}: {error}") from error
+
+
+def _load_folder(settings: ImageSettings, path: str = "") -> Source:
+    folder = folder_in(f"folder:{path}")
+    assert folder is not None
     return load_folder(folder, settings)
 
 

@@ -39,11 +39,8 @@ def load_cifar(name: str, settings: ImageSettings) -> Source:
     Raises:
         DataError: files are missing or damaged, and downloading is not allowed or fails.
     """
-    from torchvision import datasets  # a slow import, needed only here
-
-    facts = CIFAR[name]
-    reader = getattr(datasets, facts.reader)
-    trouble = _trouble(reader, settings.root)
+    facts, reader = CIFAR[name], _reader(name)
+    trouble = trouble_with(name, settings.root)
     if trouble:
         if not settings.download:
             how = "set its folder with --images.root, or allow the download with --download"
@@ -61,15 +58,25 @@ def load_cifar(name: str, settings: ImageSettings) -> Source:
     return Source(name, tuple(train.classes), first, second, normalization=(facts.mean, facts.std))
 
 
-def _trouble(reader: Any, root: Path) -> str | None:
-    """The problem with the first missing or damaged file, or None. Only files with the published checksum are unpickled."""
+def trouble_with(name: str, root: Path) -> str | None:
+    """The problem with the first missing or damaged file of a data set in :data:`CIFAR`; None if all are as published.
+
+    Only files with the published checksum are unpickled.
+    """
     from torchvision.datasets.utils import check_integrity
 
-    folder = root / reader.base_folder
-    for name, md5 in [*reader.train_list, *reader.test_list, (reader.meta["filename"], reader.meta["md5"])]:
-        path = folder / name
+    reader = _reader(name)
+    for file, md5 in [*reader.train_list, *reader.test_list, (reader.meta["filename"], reader.meta["md5"])]:
+        path = root / reader.base_folder / file
         if not path.is_file():
             return f"{path} is missing"
         if not check_integrity(path, md5):
             return f"{path} is damaged (its md5 differs from the published one)"
     return None
+
+
+def _reader(name: str) -> Any:
+    """The class of torchvision."""
+    from torchvision import datasets  # a slow import, needed only here
+
+    return getattr(datasets, CIFAR[name].reader)

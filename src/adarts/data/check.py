@@ -1,0 +1,136 @@
+"""Check images without a search: read them exactly as a search does, and tell all that was seen."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from adarts.config.settings import ImageSettings
+from adarts.data.decode import Header
+from adarts.data.folder import Reading, read_folder
+from adarts.data.images import ImageData
+from adarts.data.layout import counted
+from adarts.data.load import folder_in, load_images
+from adarts.errors import DataError
+
+_GRAY = {"1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "F"}
+_MODES = {
+    "1": "black and white",
+    "L": "gray",
+    "LA": "gray, transparent",
+    "P": "palette",
+    "PA": "palette, transparent",
+    "RGBA": "RGB, transparent",
+    "I": "gray, 32 bits",
+    "F": "gray, floating point",
+}
+
+
+@dataclass(frozen=True)
+class DataCheck:
+    """What a check saw.
+
+    Attributes:
+        source: the data set, as given.
+        problems: reasons why a search would refuse the images.
+        images: the images as a search gets them; None if there are problems.
+        reading: the files of a folder; None for other data sets, and if no classes were found.
+    """
+
+    source: str
+    problems: tuple[str, ...]
+    images: ImageData | None
+    reading: Reading | None
+
+    @property
+    def verdict(self) -> str:
+        """One sentence: whether a search would run on these images."""
+        if self.images is None:
+            return f"A search would refuse {self.source}: {counted(len(self.problems), 'problem')}."
+        count, classes = len(self.images.train) + len(self.images.test), self.images.num_classes
+        noted = f", with {counted(len(self.images.notes), 'remark')}" if self.images.notes else ""
+        return f"A search would run on {self.source}: {count:,} images in {classes} classes{noted}."
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Remarks: what is passed over, left out, changed or unusual."""
+        return self.images.notes if self.images else tuple(self.reading.notes if self.reading else ())
+
+    @property
+    def class_counts(self) -> list[tuple[str, int, int]]:
+        """Name, training images and test images of every class; images that are not divided yet count as training images."""
+        if self.images is not None:
+            return self.images.class_counts
+        if self.reading is None:
+            return []
+        counts = Counter((photo.label, photo.part == "test") for photo in self.reading.photos)
+        classes = self.reading.layout.classes
+        return [(name, counts[label, False], counts[label, True]) for label, name in enumerate(classes)]
+
+    @property
+    def files(self) -> dict[str, Any]:
+        """Facts about the files of a folder: formats, pixel formats, sizes, turned and animated ones."""
+        headers = list(self.reading.headers.values()) if self.reading else []
+        if not headers:
+            return {}
+        return {
+            "formats": _shares(header.format for header in headers),
+            "pixels": _shares(_MODES.get(header.mode, header.mode) for header in headers),
+            "gray": sum(header.mode in _GRAY for header in headers),
+            "sizes": _sizes(headers),
+            "turned": sum(header.turned for header in headers),
+            "animated": sum(header.animated for header in headers),
+        }
+
+    def record(self) -> dict[str, Any]:
+        """All of it as plain JSON."""
+        return {
+            "source": self.source,
+            "usable": self.images is not None,
+            "verdict": self.verdict,
+            "problems": list(self.problems),
+            "notes": list(self.notes),
+            "files": self.files,
+            "classes": [{"name": name, "train": train, "test": test} for name, train, test in self.class_counts],
+            "left_out": [] if self.reading is None else [{"file": f, "reason": r} for f, r in self.reading.left_out],
+            "duplicates": [] if self.reading is None else [list(group) for group in self.reading.duplicates],
+            "fingerprint": self.images and self.images.fingerprint,
+        }
+
+
+def check_data(source: str, settings: ImageSettings) -> DataCheck:
+    """Read images as a search does, and tell what was seen.
+
+    Args:
+        source: as for ``--data``.
+        settings: size, broken images to tolerate, and the others that decide which images are used.
+
+    Raises:
+        ConfigError: there is no data set of this name.
+    """
+    reading = None
+    try:
+        folder = folder_in(source)
+        if folder is None:
+            return DataCheck(source, (), load_images(source, settings, seed=0), None)
+        reading = read_folder(folder, settings)
+        if reading.problems:
+            return DataCheck(source, tuple(reading.problems), None, reading)
+        return DataCheck(source, (), load_images(reading.source(), settings, seed=0), reading)
+    except DataError as error:
+        return DataCheck(source, (str(error),), None, reading)
+
+
+def _shares(values: Iterable[str]) -> dict[str, int]:
+    """How many of each kind, the most frequent first."""
+    return dict(Counter(values).most_common())
+
+
+def _sizes(headers: list[Header]) -> dict[str, Any]:
+    """Width and height of the smallest, the median and the largest image, and how many different sizes there are."""
+    sizes = sorted((header.size for header in headers), key=lambda size: (size[0] * size[1], size))
+    middle = [int(median(side)) for side in zip(*sizes, strict=True)]
+    return {"smallest": list(sizes[0]), "median": middle, "largest": list(sizes[-1]), "different": len(set(sizes))}
