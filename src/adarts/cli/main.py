@@ -24,6 +24,7 @@ VERBS = {
     "train": "train the network of found, given or random cells, or a hand-designed one",
     "evaluate": "measure a trained network on the test images",
     "predict": "tell the classes of image files, from a training or an exported file",
+    "serve": "serve a network: a page to drop a picture on, and a JSON endpoint",
     "export": "write a trained network as a file for other programs, and check it",
     "data": "check images before a search",
     "report": "write one offline HTML page that shows runs",
