@@ -22,7 +22,7 @@ PARTICULARS: Mapping[str, Mapping[str, Any]] = {
     "genetic": {"options": {"population": 10}},
     "hierarchical": {"options": {"first": 10, "mutations": 20, "tournament": 0.1}},
     "reinforce": {"options": {"learning_rate": 0.05}},
-    "tpe": {"options": {"first": 5}, "trials": 12, "trials_to_learn": 30},
+    "tpe": {"options": {"first": 5}, "trials": 12, "trials_to_learn": 40, "spaces_to_learn": (NASBENCH201,)},
 }
 
 for _name, _searcher in SEARCHERS.known.items():

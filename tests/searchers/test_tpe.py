@@ -19,7 +19,10 @@ def test_a_proposal_is_that_of_a_new_study_with_the_same_history():
     history = []
     for number in range(12):
         sampler = optuna.samplers.TPESampler(
-            n_startup_trials=4, multivariate=False, constant_liar=False, seed=derive_seed(5, "proposal", number) % 2**32
+            n_startup_trials=4,
+            multivariate=True,
+            constant_liar=False,
+            seed=derive_seed(5, "proposal", number) % 2**32,
         )
         study = optuna.create_study(sampler=sampler, direction="maximize")
         study.add_trials(history)

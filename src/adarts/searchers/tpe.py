@@ -25,11 +25,13 @@ class TpeOptions(Settings):
 
 @register
 class Tpe(BestOfAll):
-    """Draws every decision by the ratio of its densities among good and other trials.
+    """Draws decisions by the ratio of their densities among good and other trials.
 
-    The decisions are the operations of the edges and, in spaces of the DARTS kind, the set of sources of every node. Each has its
-    own densities, as published; everything else is Optuna's default. Optuna, which this searcher needs, is asked and told. Each
-    proposal has a new sampler with a seed of its own, which reads the whole history, so the time of a proposal grows with it.
+    The decisions are the operations of the edges and, in spaces of the DARTS kind, the set of sources of every node. In spaces
+    that keep every edge, all decisions are drawn together (multivariate), which is Optuna's default. Elsewhere a cell takes only
+    some of the decisions, so each is drawn on its own, as in the paper.
+    Optuna, which this searcher needs, is asked and told. Each proposal has a new sampler with a seed of its own, which reads the
+    whole history, so the time of a proposal grows with it.
     """
 
     info = SearcherInfo(
@@ -57,7 +59,7 @@ class Tpe(BestOfAll):
     def ask(self, number: int) -> Genotype:
         self.study.sampler = self.optuna.samplers.TPESampler(
             n_startup_trials=self.options.first,
-            multivariate=False,
+            multivariate=self.space.kept_edges is None,
             constant_liar=False,
             seed=derive_seed(self.seed, "proposal", number) % 2**32,
         )
