@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from adarts.methods import MethodInfo, list_methods
+from adarts.zoo.table1 import TABLE, Row
 
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "methods-cpu"
 
@@ -76,6 +77,33 @@ There are no alphas. `adarts methods NAME` says what is as published and what di
 
 """
 
+PUBLISHED = """
+### Published figures of these systems
+
+These rows of the paper's Table I have a search here. No figure is one of a search in this package: each belongs to the protocol
+in the last column. Cells that are found here must be trained, and held against random cells ([protocol.md](protocol.md)).
+
+| system | CIFAR-10 error | parameters | GPU days | method here | protocol of the figure |
+| --- | --- | --- | --- | --- | --- |
+"""
+
+PROTOCOLS = {
+    "Genetic CNN": (
+        "genetic-cnn",
+        "a network of its own space: three stages of convolutions, without cells that repeat",
+    ),
+    "AmoebaNet-B": ("amoebanet", "cells of NASNet's space, in its network; every cell of the search is trained alone"),
+    "Hierarchical Evolution": ("hierarchical", "a cell of the full hierarchy; here is its flat variant"),
+    "CARS": ("cars", "CARS-A, the smallest cell of its front, trained as DARTS trains, with cutout"),
+    "ENAS": (
+        "enas",
+        "cells of its micro space, in its network, with cutout; a rerun of its code without cutout gives 3.88 %",
+    ),
+    "NASNet-A": ("nasnet", "cells of NASNet's space, in its network; without cutout"),
+    "NASNet-A + cutout": ("nasnet", "the same with cutout"),
+}
+"""System of Table I -> its method here, and what its figures belong to. The rerun: melodyguan/enas, issue 39."""
+
 
 def page() -> str:
     """The whole page."""
@@ -97,6 +125,7 @@ def page() -> str:
     text += SCORED + "| method | year | family | how it searches |\n| --- | --- | --- | --- |\n"
     scored = (info for info in list_methods() if info.family != "gradient")
     text += "".join(f"| `{info.name}` | {info.year} | {info.family} | {info.changes} |\n" for info in scored)
+    text += PUBLISHED + "".join(map(_published, (row for row in TABLE if row.system in PROTOCOLS)))
     text += "\n## Papers\n\n| method | paper |\n| --- | --- |\n"
     text += "".join(f"| {info.title} | {info.paper} |\n" for info in list_methods())
     return text
@@ -110,6 +139,13 @@ def _row(info: MethodInfo, record: dict[str, Any] | None) -> str:
             f"{record['memory_ratio']:.2f}" if "memory_ratio" in record else "not measured"
         )
     return f"| `{info.name}` | {info.year} | {info.changes} | {figures} |\n"
+
+
+def _published(row: Row) -> str:
+    """The figures of Table I for a system that has a search here."""
+    size = "" if row.size is None else f"{row.size:g} M"
+    method, protocol = PROTOCOLS[row.system]
+    return f"| {row.system} | {row.cifar10_error:.2f} % | {size} | {row.gpu_days:g} | `{method}` | {protocol} |\n"
 
 
 def _ratios(record: dict[str, Any]) -> str:

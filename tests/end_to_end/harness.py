@@ -48,13 +48,14 @@ def fingerprint(run: Path) -> str:
 
 
 def _feed(digest: "hashlib._Hash", value: object) -> int:
-    """Hash a nested state; the number of tensors in it."""
+    """Hash a nested state without the settings of optimizers, which every update sets; the number of tensors in it."""
     if isinstance(value, torch.Tensor):
         digest.update(value.detach().contiguous().numpy().tobytes())
         return 1
     if isinstance(value, dict):
-        digest.update(repr(list(value)).encode())
-        return sum(_feed(digest, item) for item in value.values())
+        kept = {key: item for key, item in value.items() if key != "param_groups"}
+        digest.update(repr(list(kept)).encode())
+        return sum(_feed(digest, item) for item in kept.values())
     if isinstance(value, list | tuple):
         return sum(_feed(digest, item) for item in value)
     digest.update(repr(value).encode())

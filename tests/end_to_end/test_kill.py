@@ -20,7 +20,16 @@ from .harness import SMALL, adarts, fingerprint, finish
 OFTEN = ["--checkpoint-minutes", "0.00001"]
 
 
+#: An evolutionary system that trains its cells alone, and a controller on shared weights; kills meet generations and rounds.
+SYSTEMS = {
+    "amoebanet": ["--options", "cells=6,population=3,sample=2,images=32"],
+    "enas": ["--options", "cells=20,samples=5,images=32", "--search.epochs", "3"],
+}
+
+
 def words(kind: str, run: Path) -> list[object]:
+    if kind in SYSTEMS:
+        return ["search", *SMALL, *OFTEN, "--method", kind, *SYSTEMS[kind], "--run-dir", run]
     if kind == "search":
         return ["search", *SMALL, *OFTEN, "--run-dir", run]
     return ["train", *SMALL, *OFTEN, "--training.epochs", "3", "--genotype", "random:3", "--run-dir", run]
@@ -55,7 +64,7 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], t
     return run
 
 
-@pytest.mark.parametrize("kind", ["search", "train"])
+@pytest.mark.parametrize("kind", ["search", "train", *(pytest.param(kind, marks=pytest.mark.full) for kind in SYSTEMS)])
 @pytest.mark.timeout(3000)
 def test_killed_runs_end_as_the_uninterrupted_one(
     kind: str,

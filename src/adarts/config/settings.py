@@ -376,8 +376,8 @@ class TrainConfig(Settings):
     """Train a fixed network: from a genotype, or hand-designed."""
 
     genotype: str | None = "runs/search/latest"
-    """The cells: a search run's folder, a genotype file or its text, a name in the zoo, random:SEED or random:SPACE:SEED.
-    If not given, the latest search in runs."""
+    """The cells: a search run's folder, RUN:NUMBER for one of a front, a genotype file or its text, a name in the zoo,
+    random:SEED or random:SPACE:SEED. If not given, the latest search in runs."""
     data: Images = "digits"
     """digits (embedded), cifar10, cifar100, folder:PATH (or ./PATH), or your own loader: path/to/file.py:NAME."""
     scale: str = "auto"

@@ -15,10 +15,11 @@ from adarts.engine.environment import environment, prepare_device, scale_of_mach
 from adarts.engine.files import write_atomically
 from adarts.engine.folder import RunFolder
 from adarts.engine.metrics import Metrics
-from adarts.engine.run_dirs import GENOTYPE_FILE, Kind, existing_run_dir
+from adarts.engine.run_dirs import FRONT_FILE, GENOTYPE_FILE, Kind, existing_run_dir
 from adarts.engine.signals import StopSignals, parse_time_limit
 
 __all__ = [
+    "FRONT_FILE",
     "GENOTYPE_FILE",
     "Kind",
     "Metrics",

@@ -21,6 +21,8 @@ Kind = Literal["search", "train"]
 CHECKPOINTS, ENVIRONMENT, SUMMARY = "checkpoints", "environment.json", "summary.json"
 GENOTYPE_FILE = "genotype.json"
 """The genotype found by a search or used by a training."""
+FRONT_FILE = "front.json"
+"""The cells found by a search for several goals, smallest first."""
 
 _NO_MORE_EPOCHS = (
     "; the learning rate schedule covers all epochs, so a run cannot be extended: start a new one in another folder"

@@ -53,11 +53,16 @@ class Rsps(SinglePaths):
     )
 
     class Options(SinglePaths.Options):
+        cells: PositiveInt = 1000
+        """Random cells that are measured at the end."""
         finalists: PositiveInt = 10
-        """The best cells of the round, which are measured again on all images for the alphas."""
+        """The best of these cells, which are measured again on all images for the alphas."""
 
     options: Options
     searcher_class = RandomSearch
+
+    def num_cells(self) -> int:
+        return self.options.cells
 
     def choose(self, search: Search, searcher: Searcher, trials: Sequence[Trial]) -> Genotype:
         evaluate = Accuracy(search, images=None)

@@ -136,15 +136,10 @@ class Alone(Scored):
 class SinglePaths(Scored):
     """The base of methods that train a single path of the supernet in every step, and score cells with these shared weights.
 
-    A round asks the searcher for `options.cells` cells, measures them, and tells it the accuracies. It works on a copy of the
-    searcher, so that an interrupted round leaves nothing behind.
+    A round asks the searcher for cells, measures them, and tells it the accuracies. It works on a copy of the searcher, so that
+    an interrupted round leaves nothing behind.
     """
 
-    class Options(Scored.Options):
-        cells: PositiveInt = 1000
-        """Cells that are measured in a round."""
-
-    options: Options
     #: the trials of the last round, and the cells that it chose; empty and None before the first round
     trials: Sequence[Trial]
     chosen: Genotype | None
@@ -162,6 +157,10 @@ class SinglePaths(Scored):
     def due(self, progress: Progress) -> bool:
         """Whether a round follows this epoch."""
         return progress.is_last
+
+    def num_cells(self) -> int:
+        """How many cells the next round measures."""
+        raise NotImplementedError
 
     def choose(self, search: Search, searcher: Searcher, trials: Sequence[Trial]) -> Genotype:
         """The result of a round, which may measure further; the searcher has learned from all trials of the round."""
@@ -183,7 +182,7 @@ class SinglePaths(Scored):
             return None
         searcher, evaluate = copy.deepcopy(self.searcher), Accuracy(search, self.options.images)
         trials = []
-        for number in range(self.asked, self.asked + self.options.cells):
+        for number in range(self.asked, self.asked + self.num_cells()):
             genotype = searcher.ask(number)
             trials.append(Trial(number, genotype, evaluate(genotype, number)))
             searcher.tell(trials[-1])

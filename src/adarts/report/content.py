@@ -130,6 +130,16 @@ def floors(runs: Runs) -> list[tuple[str, str]]:
     return [("found by the search", f"{found}{several}"), *rows]
 
 
+def front(run: RunRecord) -> list[tuple[str, str]]:
+    """Rows of a table of the front: the number of each cell and its size, and what is known of it."""
+    rows = []
+    for number, entry in enumerate(run.front):
+        truth = entry.get("truth")
+        known = "" if truth is None else f", {word_of(run).lower()} accuracy {truth['cifar10']:.2f} %"
+        rows.append((f"{number}: {count(entry['parameters'])}", f"{entry['accuracy']:.2f} % on held-out images{known}"))
+    return rows
+
+
 def skip_counts(run: RunRecord) -> dict[str, int]:
     """Number of skip connections in each cell."""
     if run.genotype is None:

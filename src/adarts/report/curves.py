@@ -67,7 +67,7 @@ def chart_groups(runs: Runs) -> list[ChartGroup]:
     run, space = runs[0], runs[0].space
     groups = [ChartGroup.of("Learning", "", _learning(runs))]
     if run.kind == "search" and space is not None:
-        groups += _trials(runs)
+        groups += [*_fronts(runs), *_trials(runs)]
         groups += _of_a_search(runs, space, run.setting("search", "warmup_epochs") or 0)
         if run.genotype is not None:
             groups += [*_operation_weights(runs, space), *_edge_weights(runs, space)]
@@ -80,7 +80,8 @@ def _trials(runs: Runs) -> list[ChartGroup]:
     for run in runs:
         found = None if run.genotype is None else run.genotype.to_dict()["cells"]
         for name, words in TRIED.items():
-            values = [(trial[name], trial.get("cells") == found) for trial in run.tried if is_number(trial.get(name))]
+            tried = (trial for trials in run.rounds for trial in trials)
+            values = [(trial[name], trial.get("cells") == found) for trial in tried if is_number(trial.get(name))]
             if values:
                 dots = [
                     Dot(at, value, FOUND if is_found else "tried cell") for at, (value, is_found) in enumerate(values)
@@ -88,6 +89,26 @@ def _trials(runs: Runs) -> list[ChartGroup]:
                 seed = "" if len(runs) == 1 else f", seed {run.config.get('seed')}"
                 drawings.append(inline(scatter(f"The cells that were tried{seed}", "number of the cell", words, dots)))
     return [ChartGroup("Trials", "What the search measured of each cell, in order. Such a figure is noisy.", drawings)]
+
+
+def _fronts(runs: Runs) -> list[ChartGroup]:
+    """One scatter plot for each seed: the front and the other cells that were measured last."""
+    drawings = []
+    for run in runs:
+        if not run.front:
+            continue
+        last = (
+            [[trial.get(name) for name in ("parameters", "accuracy")] for trial in run.rounds[-1]] if run.rounds else []
+        )
+        points = [(size, value) for size, value in last if is_number(size) and is_number(value)]
+        front = [(entry["parameters"], entry["accuracy"]) for entry in run.front]
+        dots = [Dot(size / 1e6, value, "other cells") for size, value in points if (size, value) not in front]
+        dots += [Dot(size / 1e6, value, "the front") for size, value in front]
+        seed = "" if len(runs) == 1 else f", seed {run.config.get('seed')}"
+        axes = "parameters (millions)", TRIED["accuracy"]
+        drawings.append(inline(scatter(f"Accuracy and size{seed}", *axes, dots)))
+    text = "The cells of the last generation. No other cell is both smaller and more accurate than one of the front."
+    return [ChartGroup("The front", text, drawings)]
 
 
 def _learning(runs: Runs) -> Iterable[Chart]:

@@ -128,6 +128,7 @@ def _view(runs: Sequence[RunRecord], letter: str) -> dict[str, Any]:
         "cells": content.cells(runs),
         "charts": curves.chart_groups(runs),
         "tables": [
+            ("The front: parameters and accuracy of each cell", [] if several else content.front(run)),
             (
                 f"{content.word_of(run)} accuracy on CIFAR-10, held against cells that need no search",
                 content.floors(runs),

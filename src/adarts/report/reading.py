@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError,
 
 from adarts.config.loading import read_config_file
 from adarts.config.settings import names_code
-from adarts.engine import GENOTYPE_FILE, Kind, Metrics
+from adarts.engine import FRONT_FILE, GENOTYPE_FILE, Kind, Metrics
 from adarts.errors import CheckpointError, ConfigError, DataError
 from adarts.report.numbers import Spread
 from adarts.spaces import Genotype, Space, get_space
@@ -56,6 +56,16 @@ class _Floor(_Checked):
 class _Verdict(_Checked):
     word: str
     text: str
+
+
+class _InFront(_Checked):
+    accuracy: FiniteFloat
+    parameters: int
+    truth: _Truth | None = None
+
+
+class _Front(_Checked):
+    cells: list[_InFront] = []
 
 
 class _Config(_Checked):
@@ -106,6 +116,7 @@ class RunRecord:
         metrics: one record for each finished epoch.
         summary: summary of a finished run; empty for an unfinished one.
         genotype: the cells found or trained; in an unfinished search, the cells of its last epoch.
+        front: the cells found by a search for several goals, smallest first.
     """
 
     path: Path
@@ -116,6 +127,7 @@ class RunRecord:
     metrics: list[dict[str, Any]]
     summary: dict[str, Any]
     genotype: Genotype | None
+    front: list[dict[str, Any]]
 
     @property
     def num_epochs(self) -> int:
@@ -134,11 +146,13 @@ class RunRecord:
         return get_space(name) if self.kind == "search" and not names_code(name) else None
 
     @property
-    def tried(self) -> list[dict[str, Any]]:
-        """The cells that a search tried one by one, in order, each with what it measured; empty for other methods."""
+    def rounds(self) -> list[list[dict[str, Any]]]:
+        """The cells that a search tried one by one, each with what it measured, for every epoch in which it tried some."""
         records = [record.get("method") for record in self.metrics]
         finished = [record.get("finished") for record in records if isinstance(record, dict)]
-        return [trial for trials in finished if isinstance(trials, list) for trial in trials if isinstance(trial, dict)]
+        return [
+            [trial for trial in trials if isinstance(trial, dict)] for trials in finished if isinstance(trials, list)
+        ]
 
     @property
     def data_facts(self) -> list[tuple[str, str]]:
@@ -180,6 +194,8 @@ def read_run(path: Path) -> RunRecord:
         _check(_Epoch, record, metrics_path)
     summary = _read_json(summary_path)
     _check(_Summary, summary, summary_path)
+    front = _read_json(path / FRONT_FILE)
+    _check(_Front, front, path / FRONT_FILE)
     return RunRecord(
         path=path,
         kind=summary.get("kind", "train" if "training" in config else "search"),
@@ -189,6 +205,7 @@ def read_run(path: Path) -> RunRecord:
         metrics=metrics,
         summary=summary,
         genotype=_genotype(path, metrics),
+        front=front.get("cells", []),
     )
 
 

@@ -13,12 +13,13 @@ import torch
 
 from adarts.config.settings import SearchConfig
 from adarts.data import Source, load_images
-from adarts.engine import GENOTYPE_FILE, RunFolder, carry_out, whole_run
+from adarts.engine import FRONT_FILE, GENOTYPE_FILE, RunFolder, carry_out, whole_run
 from adarts.engine.forecast import forecast, titled_rows
 from adarts.methods import create, resolve_options
 from adarts.models import count_macs
 from adarts.models.stem import strided
 from adarts.report import cell_svg, write_report
+from adarts.searchers import Trial
 from adarts.searching.budget import alpha_updates, too_few_updates
 from adarts.searching.monitors import collapse_warning, truth
 from adarts.searching.phases import checked_phases
@@ -157,6 +158,13 @@ def _plan(task: SearchTask) -> Iterator[tuple[int, int]]:
         index, begin = index + number, begin + number * phase.epochs
 
 
+def _of_front(trial: Trial) -> dict[str, Any]:
+    """A trial as an entry of ``front.json``."""
+    score, genotype = trial.score, trial.genotype
+    known = {"accuracy": score.value, "parameters": score.size, "truth": truth(genotype)}
+    return {**known, "genotype": genotype.to_dict()}
+
+
 def _write_results(run: RunFolder, task: SearchTask, genotype: Genotype) -> dict[str, Any]:
     """Write the result files and the summary; return the summary."""
     config = task.config
@@ -168,6 +176,11 @@ def _write_results(run: RunFolder, task: SearchTask, genotype: Genotype) -> dict
         run.write("genotype.txt", genotype.to_text() + "\n")
     for kind in genotype.cells:
         run.write(f"cell_{kind}.svg", cell_svg(genotype, kind))
+    if front := task.method.front():
+        run.write_json(FRONT_FILE, {"cells": [_of_front(trial) for trial in front]})
+        run.log(
+            f"front: {len(front)} cells in {FRONT_FILE}; train one with --genotype {run.path}:NUMBER, from 0, the smallest"
+        )
     run.log(f"found: {genotype.to_text() if genotype.has_text else genotype.to_dict()['cells']}")
     guessing = _guessing(task)
     verdict = _verdict(task, run.metrics.read(), guessing)

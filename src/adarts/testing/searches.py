@@ -24,7 +24,7 @@ SMALL: Mapping[str, Any] = {
     "images": {"per_class": 4, "size": 16},
 }
 """The budget of every search here."""
-SMALL_OPTIONS: Mapping[str, Any] = {"cells": 3, "images": 8}
+SMALL_OPTIONS: Mapping[str, Any] = {"cells": 3, "images": 8, "population": 2, "samples": 2, "first": 2}
 """The same for the options of methods that score single cells, as far as they have them."""
 
 

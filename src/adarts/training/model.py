@@ -17,12 +17,13 @@ from adarts import zoo
 from adarts.config.settings import NetworkSettings, TrainConfig
 from adarts.data import Augmentation, ImageData
 from adarts.data.decode import Unreadable, decode
-from adarts.engine import GENOTYPE_FILE
+from adarts.engine import FRONT_FILE, GENOTYPE_FILE
 from adarts.errors import ConfigError, DataError
 from adarts.models import Network
 from adarts.models.stem import stride_for
 from adarts.seeding import fresh_weights
 from adarts.spaces import Genotype, get_space, load_genotype, random_genotype
+from adarts.spaces.limits import short
 from adarts.zoo.baselines import BASELINES, title_of
 from adarts.zoo.create import create_model
 
@@ -80,6 +81,8 @@ def network_of(settings: NetworkSettings, genotype: Genotype | None, data: Image
 def resolve_genotype(reference: str) -> Genotype:
     """Read a genotype from ``random:SEED``, a search run's folder, a genotype file, its text, or a name in the zoo.
 
+    ``RUN:NUMBER`` is one of the cells in the front of a search for several goals; 0 is the smallest.
+
     Raises:
         DataError: the reference is unknown, or not a genotype.
     """
@@ -108,7 +111,24 @@ def resolve_genotype(reference: str) -> Genotype:
             raise DataError(f"{path}: not a run folder; it contains neither genotype.json nor config.yaml")
         command = f"adarts search --config {path / 'config.yaml'} --run-dir {path}"
         raise DataError(f"{path}: this search is not finished; continue it with: {command}")
+    folder, _, number = reference.rpartition(":")
+    if not exists and re.fullmatch("[0-9]{1,6}", number) and (Path(folder) / "config.yaml").exists():
+        return _of_front(Path(folder), int(number))
     return load_genotype(path) if exists else _published(reference)
+
+
+def _of_front(run: Path, number: int) -> Genotype:
+    """One of the cells in the front of a search."""
+    path = run / FRONT_FILE
+    if not path.exists():
+        raise DataError(f"{run} has no {FRONT_FILE}: its method has one goal, or it is not finished")
+    try:
+        cells = [entry["genotype"] for entry in json.loads(path.read_bytes())["cells"]]
+    except (OSError, ValueError, RecursionError, KeyError, TypeError) as error:
+        raise DataError(f"{path} is damaged: {short(str(error))}") from None
+    if number >= len(cells):
+        raise DataError(f"{path} has {len(cells)} cells, with the numbers 0 to {len(cells) - 1}")
+    return Genotype.from_dict(cells[number])
 
 
 def source_of(config: TrainConfig) -> str:
