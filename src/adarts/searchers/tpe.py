@@ -51,13 +51,14 @@ class Tpe(BestOfAll):
         except ImportError:
             raise ConfigError("searcher 'tpe' needs optuna: pip install 'adarts[sweeps]'") from None
         optuna.logging.set_verbosity(optuna.logging.WARNING)  # it announces every study
-        self.optuna = optuna
         self.decisions = Decisions(space)
         self.choices = [optuna.distributions.CategoricalDistribution(range(size)) for size in self.decisions.sizes]
         self.study = optuna.create_study(direction="maximize")
 
     def ask(self, number: int) -> Genotype:
-        self.study.sampler = self.optuna.samplers.TPESampler(
+        import optuna
+
+        self.study.sampler = optuna.samplers.TPESampler(
             n_startup_trials=self.options.first,
             multivariate=self.space.kept_edges is None,
             constant_liar=False,
@@ -69,15 +70,17 @@ class Tpe(BestOfAll):
             return int(trial.suggest_categorical(names[decision], self.choices[decision].choices))  # type: ignore[arg-type]
 
         genotype = self.decisions.build(decide)
-        self.study.tell(trial, state=self.optuna.trial.TrialState.FAIL)  # the sampler does not read what is only asked
+        self.study.tell(trial, state=optuna.trial.TrialState.FAIL)  # the sampler does not read what is only asked
         return genotype
 
     def tell(self, trial: Trial) -> None:
+        import optuna
+
         super().tell(trial)
         taken = self.decisions.taken(trial.genotype)
         names = {decision: self.decisions.names[decision] for decision in taken}
         self.study.add_trial(
-            self.optuna.trial.create_trial(
+            optuna.trial.create_trial(
                 value=trial.score.value,
                 params={names[decision]: option for decision, option in taken.items()},
                 distributions={names[decision]: self.choices[decision] for decision in taken},
@@ -85,7 +88,8 @@ class Tpe(BestOfAll):
         )
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self.trials = []
-        self.study = self.optuna.create_study(direction="maximize")
+        import optuna
+
+        self.trials, self.study = [], optuna.create_study(direction="maximize")
         for trial in state["trials"]:
             self.tell(Trial.from_dict(trial))

@@ -148,6 +148,16 @@ class SearcherContract:
             assert [trial.genotype for trial in self._run(other, space, numbers)] == expected
             assert_equal_states(before, state)
 
+    def test_a_copy_goes_its_own_way(self) -> None:
+        for space in self._spaces(DARTS, NASBENCH201):
+            searcher, half = self.create(space), range(self.trials // 2)
+            list(self._run(searcher, space, half))
+            before = copy.deepcopy(searcher.state_dict())
+            rest = range(len(half), self.trials)
+            of_copy = [trial.genotype for trial in self._run(copy.deepcopy(searcher), space, rest)]
+            assert_equal_states(before, searcher.state_dict())
+            assert [trial.genotype for trial in self._run(searcher, space, rest)] == of_copy
+
     def test_what_is_found_was_told(self) -> None:
         for space in self._spaces():
             searcher = self.create(space)
