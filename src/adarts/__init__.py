@@ -6,6 +6,7 @@
     model = adarts.create_model("ADARTS_V1", num_classes=10)
     model, facts = adarts.load_model(trained.run_dir)
     predictions = adarts.predict(trained.run_dir, "photos")
+    delivered = adarts.run("photos", max_params=100_000)
 
 Importing the package is cheap: torch is loaded on the first call.
 """
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from adarts.config import settings
     from adarts.data import Data, Source
     from adarts.export.predict import predict
+    from adarts.pipeline import run
     from adarts.searching import SearchResult
     from adarts.spaces import Genotype
     from adarts.sweeping import SweepResult
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from adarts.zoo.create import create_model
 
 __version__ = "0.1.0"
-__all__ = ["build", "create_model", "load_model", "predict", "prepare", "search", "sweep", "train"]
+__all__ = ["build", "create_model", "load_model", "predict", "prepare", "run", "search", "sweep", "train"]
 
 
 def search(
@@ -176,6 +178,7 @@ _LAZY = {
     "prepare": "adarts.training",
     "create_model": "adarts.zoo.create",
     "predict": "adarts.export.predict",
+    "run": "adarts.pipeline",
 }
 
 

@@ -18,6 +18,7 @@ from adarts.experiments.next_steps import in_lines
 
 VERBS = {
     "demo": "search on the embedded digits and see what the found cell is worth, in a few minutes",
+    "run": "from a folder of images to a network to deploy: plan, search, train, compare, export",
     "search": "search for cells",
     "sweep": "search over a grid of seeds, methods and settings, and sum up over the seeds",
     "explore": "compare searchers in spaces whose cells are known, in seconds",

@@ -21,6 +21,26 @@ def titled_rows(title: str, rows: Sequence[tuple[str, str]]) -> str:
     return "\n".join([title, *(f"  {name:<{width}}  {value}" for name, value in rows)])
 
 
+def seconds_per_step(task: Task, device: torch.device, epoch: int = 0, timed: int = 1) -> float:
+    """Seconds of a typical step, the fastest of several, after steps that prepare it. All of them change the task.
+
+    Args:
+        task: the task.
+        device: its device.
+        epoch: an epoch with typical steps.
+        timed: number of steps that are timed.
+    """
+    untimed = WARM_UP + 1 if device.type == "cuda" else 1  # on a GPU, typical steps come after the capture
+    seconds: list[float] = []
+    for _ in range(untimed + timed):
+        begin = time.perf_counter()
+        task.step(epoch, 0)
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        seconds.append(time.perf_counter() - begin)
+    return min(seconds[untimed:])
+
+
 def forecast(task: Task, device: torch.device, plan: Iterable[tuple[int, int]]) -> str:
     """Predict the time of the whole run from a few steps, which are undone, and report the peak memory so far.
 
@@ -33,17 +53,8 @@ def forecast(task: Task, device: torch.device, plan: Iterable[tuple[int, int]]) 
         The prediction, or "not known" if a step fails. The run will meet and handle the same failure.
     """
     before = copy.deepcopy(task.state_dict())
-    seconds = 0.0
-    untimed = WARM_UP + 1 if device.type == "cuda" else 1  # on a GPU, typical steps come after the capture
     try:
-        for epoch, count in plan:
-            for number in range(untimed + 1 if count else 0):
-                begin = time.perf_counter()
-                task.step(epoch, 0)
-                if device.type == "cuda":
-                    torch.cuda.synchronize(device)
-                if number == untimed:
-                    seconds += count * (time.perf_counter() - begin)
+        seconds = sum(count * seconds_per_step(task, device, epoch) for epoch, count in plan if count)
     except (RuntimeError, MemoryError, NotFiniteError):
         return "not known"
     finally:

@@ -19,7 +19,7 @@ _TIME_LIMIT = re.compile(r"(?:([0-9]{1,9})h)?(?:([0-9]{1,9})m)?(?:([0-9]{1,9})s)
 _NOTE = b"\nstopping at a checkpoint after this step; Ctrl-C again stops at once\n"
 
 
-def parse_time_limit(text: str | None) -> float | None:
+def parse_time_limit(text: str | None, option: str = "--time-limit") -> float | None:
     """Convert a time like ``90s``, ``9m``, ``2h`` or ``1h30m`` to seconds; None means no limit.
 
     Raises:
@@ -31,7 +31,7 @@ def parse_time_limit(text: str | None) -> float | None:
     hours, minutes, seconds = (int(part or 0) for part in match.groups()) if match else (0, 0, 0)
     total = 3600 * hours + 60 * minutes + seconds
     if total == 0:
-        raise ConfigError(f"--time-limit {text!r} (run.time_limit) is not a time; write it like 90s, 9m, 2h or 1h30m")
+        raise ConfigError(f"{option} {text!r} is not a time; write it like 90s, 9m, 2h or 1h30m")
     return float(total)
 
 

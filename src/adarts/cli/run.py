@@ -1,0 +1,86 @@
+"""``adarts run``: from a folder of images to a network that can be deployed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic.dataclasses import dataclass
+
+from adarts.cli.options import FORM, Positional, parse
+
+
+@dataclass(frozen=True, config=FORM)
+class Run:
+    """From a folder of images to a network that can be deployed: choose a plan, search, train, compare, export, report.
+
+    The plan is written to the run folder first, with the reason of every choice. The same command continues an interrupted run
+    if it has --run-dir.
+    """
+
+    path: Annotated[str | None, Positional("PATH")] = None
+    """A folder of images, or a name as for `adarts train --data`."""
+    time_budget: str = "30m"
+    """Time for everything, e.g. 12m or 2h."""
+    max_params: PositiveInt | None = None
+    """Largest number of parameters of the network."""
+    max_macs: PositiveFloat | None = None
+    """Most multiply-accumulate operations per image, e.g. 5e6."""
+    max_latency: str | None = None
+    """Longest time for one image, e.g. 2ms, with onnxruntime and one thread on this machine."""
+    compare: bool = True
+    """Train random cells, published cells and a network of timm as well, each for the same time."""
+    seed: NonNegativeInt = 0
+    """Seed of all random numbers."""
+    plan: Path | None = None
+    """Run this plan instead of choosing one."""
+    plan_only: bool = False
+    """Write the plan, and stop."""
+    run_dir: Path | None = None
+    """Folder of everything. Finished parts in it are kept. None makes a new folder in runs/run."""
+    device: str = "auto"
+    """auto, cpu, cuda or cuda:N."""
+    threads: PositiveInt | None = None
+    """CPU threads; none uses torch's default."""
+
+
+def run(words: list[str]) -> int:
+    """Carry out the verb."""
+    form = parse(Run, words, "adarts run")
+    from adarts.config.settings import RunSettings
+    from adarts.pipeline import read_plan, run_pipeline
+    from adarts.pipeline.deliver import write_plan
+    from adarts.pipeline.plan import LimitSettings
+
+    settings = RunSettings(device=form.device, threads=form.threads)
+    limits = LimitSettings(
+        max_params=form.max_params,
+        max_macs=None if form.max_macs is None else round(form.max_macs),
+        max_latency=_milliseconds(form.max_latency),
+    )
+    given = form.path, limits, form.time_budget, form.compare, form.seed, form.plan, form.run_dir
+    file = write_plan(*given, settings)
+    print(f"{file.read_text(encoding='utf-8')}\nplan: {file}", flush=True)
+    if form.plan_only:
+        print(f"next: adarts run --run-dir {file.parent}")
+        return 0
+    result = run_pipeline(read_plan(file), file.parent, settings)
+    print(f"\n{result.summary['verdict']}")
+    print(f"test accuracy {result.test_accuracy:.2%}, {result.summary['delivered']['parameters']:,} parameters")
+    print(f"model: {result.model}\nreport: {result.page}\nnext: adarts predict {result.model} PHOTO.jpg")
+    return 0
+
+
+def _milliseconds(text: str | None) -> float | None:
+    from adarts.errors import ConfigError
+
+    if text is None:
+        return None
+    try:
+        found = float(text.strip().removesuffix("ms"))
+    except ValueError:
+        found = 0.0
+    if not found > 0:
+        raise ConfigError(f"--max-latency {text!r:.40} is not a time in milliseconds; write it like 2ms or 0.5ms")
+    return found

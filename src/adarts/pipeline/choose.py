@@ -1,0 +1,319 @@
+"""Choose a plan from the images, the machine, the limits and the time; a few real steps tell how fast the machine is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any
+
+import torch
+
+from adarts.config.settings import RunSettings
+from adarts.data import ImageData, Images
+from adarts.engine import prepare_device
+from adarts.engine.forecast import seconds_per_step
+from adarts.errors import ConfigError
+from adarts.methods import create
+from adarts.models import count_parameters
+from adarts.models.limits import Limits, Shape, widest
+from adarts.models.stem import stride_for
+from adarts.pipeline.plan import LimitSettings, NetworkPlan, Plan, SearchPlan, TrainingPlan
+from adarts.searching import SearchTask, search_config
+from adarts.spaces import DARTS, CellGenotype, Genotype
+from adarts.training import train_config
+from adarts.training.model import network_of, resolve_genotype
+from adarts.training.task import TrainTask
+from adarts.zoo.create import create_model
+
+CELLS, WIDTH = 5, 16
+"""Cells of a network, and channels of its first cells if no limit asks for fewer."""
+SIZES = 16, 32, 48, 64, 96, 128, 192, 256
+"""Sides of images that are tried, besides the size that the images have."""
+FEWEST_EPOCHS, MOST_EPOCHS = 20, 100
+"""With fewer epochs, smaller images or a narrower network are taken; more are not trained."""
+SEARCH, TRAININGS = 0.3, 0.55
+"""Shares of the time for the search and for all trainings; the rest is for reading, measuring, exporting."""
+FEWEST_TRIALS, MOST_TRIALS = 20, 200
+"""Cells that are tried in a search."""
+STEPS: int = SearchPlan.model_fields["steps"].default
+"""Steps of a trial."""
+UNEQUAL = 3
+"""The loss is balanced if the largest class has this many times as many images as the smallest."""
+_TIMM = "timm:mobilenetv3_small_100", "timm:mobilenetv3_small_050"
+_BEST = SearchPlan.model_fields["without"].default
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A plan, and the reasons of its settings by dotted name."""
+
+    plan: Plan
+    reasons: Mapping[str, str]
+
+
+def choose(
+    source: str,
+    images: ImageData,
+    limits: LimitSettings,
+    seconds: float,
+    seed: int = 0,
+    run: RunSettings | None = None,
+    compare: bool = True,
+) -> Choice:
+    """Choose a plan.
+
+    Args:
+        source: the images by name, as in a configuration.
+        images: the images, in the size that they have without further settings.
+        limits: the limits on the network.
+        seconds: time for everything.
+        seed: seed of the run.
+        run: device and threads.
+        compare: train other networks beside the delivered one.
+
+    Raises:
+        ConfigError: no network meets the limits.
+    """
+    run = run or RunSettings()
+    prepare_device(run)
+    reasons: dict[str, str] = {}
+    rivals = _rivals(images, limits.limits(), seed, reasons) if compare else ()
+    if not compare:
+        reasons["rivals"] = "no comparison was asked for"
+    share = TRAININGS * seconds / (1 + len(rivals))
+    batch = 64 if len(images.train) >= 1280 else 32 if len(images.train) >= 320 else 16
+    reasons["training.batch_size"] = f"{len(images.train):,} training images"
+    steps = max(1, len(images.train) // batch)
+    size, channels, cells, epochs = _network(source, images, limits.limits(), share, batch, steps, run, reasons)
+    counts = torch.bincount(images.train.labels, minlength=images.num_classes)
+    unequal = int(counts.max()) >= UNEQUAL * max(1, int(counts.min()))
+    reasons["training.class_weights"] = f"classes have {int(counts.min()):,} to {int(counts.max()):,} training images"
+    reasons["training.seconds"] = (
+        f"{TRAININGS:.0%} of {_minutes(seconds)} for {1 + len(rivals)} trainings of equal time"
+    )
+    reasons["training.learning_rate"] = "proportional to the batch, 0.08 for 64 images"
+    training = TrainingPlan(
+        seconds=round(share, 1),
+        epochs=epochs,
+        batch_size=batch,
+        learning_rate=0.08 * batch / 64,
+        class_weights="balanced" if unequal else "equal",
+    )
+    search = _search(source, images, SEARCH * seconds, size, run, reasons)
+    network = NetworkPlan(cells=cells, channels=channels)
+    plan = Plan(
+        data=source,
+        seed=seed,
+        size=size,
+        limits=limits,
+        search=search,
+        network=network,
+        training=training,
+        rivals=rivals,
+    )
+    return Choice(plan, reasons)
+
+
+def shape_of(images: ImageData, size: int) -> Shape:
+    """What the images demand of a network at this size."""
+    return Shape(images.num_classes, images.in_channels, (size, size), stride_for((size, size)))
+
+
+def training_settings(
+    plan: Plan, run: RunSettings, network: Mapping[str, Any], genotype: str | None, epochs: int
+) -> dict[str, Any]:
+    """The settings of a training of the plan.
+
+    Args:
+        plan: the plan.
+        run: device, threads and folder.
+        network: settings of the network: `channels` for cells, else `name`.
+        genotype: the cells, or None.
+        epochs: the epochs.
+    """
+    of_cells = {"cells": plan.network.cells, "drop_path": 0.0, "auxiliary_weight": 0.0}
+    training = plan.training
+    return {
+        "data": plan.data,
+        "scale": "cpu",
+        "seed": plan.seed,
+        "network": dict(network) if genotype is None else {**of_cells, **network},
+        **({} if genotype is None else {"genotype": genotype}),
+        "images": {"size": plan.size, "per_class": None, "crop_padding": max(1, plan.size // 16)},
+        "weights": {"learning_rate": training.learning_rate},
+        "training": {
+            "epochs": epochs,
+            "steps": None,
+            "batch_size": training.batch_size,
+            "learning_rate_warmup": min(1.0, 0.1 * epochs),
+            "class_weights": training.class_weights,
+        },
+        "run": run,
+    }
+
+
+def search_settings(plan: Plan, run: RunSettings) -> dict[str, Any]:
+    """The settings of the search of the plan."""
+    trials = plan.search.trials
+    epochs = max(1, min(10, trials // 2))
+    return {
+        "data": plan.data,
+        "scale": "cpu",
+        "method": "trials",
+        "seed": plan.seed,
+        "search": {
+            "epochs": epochs,
+            "steps": plan.search.steps * -(-trials // epochs),
+            "batch_size": plan.training.batch_size,
+        },
+        "images": {"size": plan.search.size, "per_class": None},
+        "options": {"steps": plan.search.steps, "drawn": max(2, min(50, trials // 3))},
+        "run": run,
+    }
+
+
+def heaviest() -> Genotype:
+    """The cells of the DARTS space with the most parameters and MACs."""
+    nodes = tuple((("sep_conv_5x5", 0), ("sep_conv_5x5", 1)) for _ in DARTS.targets)
+    cells = {kind: CellGenotype(nodes, DARTS.outputs) for kind in DARTS.cell_kinds}
+    return Genotype(cells, DARTS.name)
+
+
+def _network(
+    source: str,
+    images: ImageData,
+    limits: Limits,
+    share: float,
+    batch: int,
+    steps: int,
+    run: RunSettings,
+    reasons: dict[str, str],
+) -> tuple[int, int, int, int]:
+    """The size of the images, and channels, cells and epochs of the network."""
+    native = max(images.image_size)
+    sizes = sorted({native, *(size for size in SIZES if size < native)}, reverse=True)
+    counted = Limits(limits.parameters, limits.macs)
+    refusal: ConfigError | None = None
+    tried: list[str] = []
+    for size in sizes:
+        try:
+            cells, widest_channels = _fitting(shape_of(images, size), counted)
+        except ConfigError as error:  # smaller images need fewer MACs
+            refusal = error
+            continue
+        channels = min(WIDTH, widest_channels)
+        seconds = _probe(source, images, size, channels, cells, batch, run)
+        epochs = int(share / (seconds * steps))
+        tried.append(f"{size} pixels: {1000 * seconds:.0f} ms a step, {epochs} epochs")
+        if epochs >= FEWEST_EPOCHS or size == sizes[-1]:
+            break
+    else:
+        assert refusal is not None
+        raise refusal
+    while epochs < FEWEST_EPOCHS and channels > 4:
+        channels -= 2
+        epochs = int(share / (_probe(source, images, size, channels, cells, batch, run) * steps))
+    few = f"; fewer than {FEWEST_EPOCHS}, give more time" if epochs < FEWEST_EPOCHS else ""
+    reasons["size"] = f"the images have {native} pixels; " + "; ".join(tried)
+    reasons["network.cells"] = "two of them halve the image" + (
+        "" if cells == CELLS else "; more do not meet the limits"
+    )
+    reasons["network.channels"] = (
+        f"the usual width is {WIDTH}; the limits may ask for fewer"
+        if channels == WIDTH
+        else "as the limits and the time allow"
+    )
+    reasons["training.epochs"] = f"what fits into {_minutes(share)}, {MOST_EPOCHS} at most{few}"
+    return size, channels, cells, max(1, min(MOST_EPOCHS, epochs))
+
+
+def _fitting(shape: Shape, limits: Limits) -> tuple[int, int]:
+    """Cells and channels at which any cells of the space meet the limits on parameters and MACs."""
+    for cells in range(CELLS, 2, -1):
+        try:
+            return cells, widest(heaviest(), cells, shape, limits)
+        except ConfigError as error:
+            refusal = error
+    raise refusal
+
+
+def _probe(source: str, images: ImageData, size: int, channels: int, cells: int, batch: int, run: RunSettings) -> float:
+    """Seconds of a training step with published cells, measured on made-up images of this shape."""
+    drafted = Plan(
+        data=source,
+        size=size,
+        search=SearchPlan(trials=0, size=size),
+        network=NetworkPlan(cells=cells, channels=channels),
+        training=TrainingPlan(seconds=1, epochs=2, batch_size=batch, learning_rate=0.05, class_weights="equal"),
+        rivals=(),
+    )
+    settings = training_settings(drafted, run, {"channels": channels}, _BEST, epochs=2)
+    return probe(settings, made_up(images, size, batch), run)
+
+
+def probe(settings: Mapping[str, Any], images: ImageData, run: RunSettings) -> float:
+    """Seconds of a training step with these settings, on these images."""
+    device = prepare_device(run)
+    config = train_config(**settings)
+    cells = None if config.network.name else resolve_genotype(str(config.genotype))
+    network = network_of(config.network, cells, images, config.seed)
+    return seconds_per_step(TrainTask(config, images, network.to(device), device), device, timed=3)
+
+
+def made_up(images: ImageData, size: int, batch: int) -> ImageData:
+    """Gray images of another size, two batches of them with the same classes, to measure the time of steps."""
+    number = max(2 * batch, 2 * images.num_classes)
+    pixels = torch.full((number, images.in_channels, size, size), 128, dtype=torch.uint8)
+    part = Images(pixels, torch.arange(number) % images.num_classes)
+    return ImageData(images.name, images.classes, part, part, images.mean, images.std)
+
+
+def _search(
+    source: str, images: ImageData, seconds: float, size: int, run: RunSettings, reasons: dict[str, str]
+) -> SearchPlan:
+    device = prepare_device(run)
+    batch = 64 if len(images.train) >= 256 else 16
+    found: list[str] = []
+    for side in (32, 16):
+        if side > size and side != 16:
+            continue
+        side = min(side, size)
+        config = search_config(
+            data=source,
+            scale="cpu",
+            method="trials",
+            images={"size": side, "per_class": None},
+            search={"epochs": 1, "steps": STEPS, "batch_size": batch},
+            run=run,
+        )
+        task = SearchTask(config, made_up(images, side, 2 * batch), create(config), device)
+        trials = int(seconds / (STEPS * seconds_per_step(task, device, timed=5)))
+        found.append(f"{trials} at {side} pixels")
+        if trials >= 2 * FEWEST_TRIALS or side <= 16:
+            break
+    reasons["search.trials"] = (
+        f"cells that can be tried in {_minutes(seconds)}: {', '.join(found)}; fewer than {FEWEST_TRIALS} are not worth a search"
+    )
+    return SearchPlan(trials=min(trials, MOST_TRIALS) if trials >= FEWEST_TRIALS else 0, size=side)
+
+
+def _rivals(images: ImageData, limits: Limits, seed: int, reasons: dict[str, str]) -> tuple[str, ...]:
+    rivals = [f"random:darts:{seed}", str(_BEST)]
+    reason = "random cells and the published cells with the best estimate, as large as the delivered network"
+    if find_spec("timm") is None:
+        reasons["rivals"] = f"{reason}; timm is not installed"
+        return tuple(rivals)
+    for name in _TIMM:
+        with torch.device("meta"):
+            size = count_parameters(create_model(name, images.num_classes, in_channels=images.in_channels))
+        if limits.parameters is None or size <= limits.parameters:
+            break
+    else:
+        reason += f"; no small network of timm meets the limit, so its {size:,} parameters are too many"
+    reasons["rivals"] = f"{reason}; a small network of timm"
+    return (*rivals, name)
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds / 60:.1f} minutes" if seconds >= 60 else f"{seconds:.0f} seconds"

@@ -1,0 +1,129 @@
+"""The plan of a run: every choice as a setting, with its reason as a comment, in a file that can be edited."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+
+from adarts.config.loading import checked, read_yaml, validated
+from adarts.config.settings import Settings
+from adarts.errors import ConfigError
+from adarts.models.limits import Limits
+
+FORMAT = 1
+
+
+class LimitSettings(Settings):
+    """Limits on the delivered network; none sets no limit."""
+
+    max_params: PositiveInt | None = None
+    """Largest number of parameters."""
+    max_macs: PositiveInt | None = None
+    """Most multiply-accumulate operations per image."""
+    max_latency: PositiveFloat | None = None
+    """Longest time for one image, in milliseconds, with onnxruntime and one thread on this machine."""
+
+    def limits(self) -> Limits:
+        """The limits in the form of :mod:`adarts.models.limits`."""
+        return Limits(self.max_params, self.max_macs, self.max_latency)
+
+
+class SearchPlan(Settings):
+    """The search for cells."""
+
+    trials: NonNegativeInt
+    """Cells that are tried; 0 searches nothing and takes the cells `without`."""
+    steps: PositiveInt = 40
+    """Steps of a trial."""
+    size: PositiveInt
+    """Side of the images in the search, in pixels."""
+    without: str = "PC_DARTS_cifar"
+    """Published cells that are taken if nothing is searched; `adarts zoo` lists them."""
+
+
+class NetworkPlan(Settings):
+    """The network that is delivered."""
+
+    cells: int = Field(ge=3)
+    """Number of cells."""
+    channels: PositiveInt
+    """Largest number of channels of the first cells; the limits may ask for fewer."""
+
+
+class TrainingPlan(Settings):
+    """Its training."""
+
+    seconds: PositiveFloat
+    """Time of every training that is compared; sets the epochs of networks with other speeds."""
+    epochs: PositiveInt
+    """Epochs of the delivered network."""
+    batch_size: int = Field(ge=2)
+    """Images per update."""
+    learning_rate: PositiveFloat
+    """Learning rate after the warm-up."""
+    class_weights: Literal["equal", "balanced"]
+    """equal: all images weigh the same in the loss; balanced: all classes do."""
+
+
+class Plan(Settings):
+    """What `adarts run` does."""
+
+    data: str
+    """The images, as for `adarts train --data`."""
+    seed: NonNegativeInt = 0
+    """Seed of all random numbers."""
+    size: PositiveInt
+    """Side of the images in pixels."""
+    limits: LimitSettings = LimitSettings()
+    search: SearchPlan
+    network: NetworkPlan
+    training: TrainingPlan
+    rivals: tuple[str, ...]
+    """Networks that the result is compared with: random:SEED, names of the zoo, timm:NAME."""
+
+
+def written(plan: Plan, reasons: Mapping[str, str]) -> str:
+    """The plan as YAML, each setting with its reason in a comment above it.
+
+    Args:
+        plan: the plan.
+        reasons: setting, by dotted name -> reason in one line.
+    """
+    lines = [
+        "# The plan of `adarts run`, with the reason of every choice. Edit it, and run it with: adarts run --plan FILE",
+        f"format: {FORMAT}",
+    ]
+
+    def write(values: Mapping[str, Any], prefix: str, indent: str) -> None:
+        for name, value in values.items():
+            if reason := reasons.get(prefix + name):
+                lines.append(f"{indent}# {' '.join(reason.split())}")
+            if isinstance(value, Mapping):
+                lines.append(f"{indent}{name}:")
+                write(value, f"{prefix}{name}.", indent + "  ")
+            else:
+                text = yaml.safe_dump(value, default_flow_style=True, width=10**6, allow_unicode=True)
+                lines.append(f"{indent}{name}: {text.removesuffix('...' + chr(10)).strip()}")
+
+    write(plan.model_dump(mode="json"), "", "")
+    return "\n".join(lines) + "\n"
+
+
+def read_plan(path: Path) -> Plan:
+    """Read a plan.
+
+    Raises:
+        ConfigError: the file cannot be read, or is not a plan.
+    """
+    content = read_yaml(path)
+    if content.pop("format", None) != FORMAT:
+        raise ConfigError(f"{path}: not a plan of this version of adarts; it needs 'format: {FORMAT}'")
+    content = checked(Plan, content, f"{path}: ".__add__)
+    try:
+        return validated(Plan, content)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
