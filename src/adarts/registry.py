@@ -7,7 +7,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from adarts.config.settings import names_code
+from adarts.config.values import names_code
 from adarts.errors import ConfigError, nearest
 from adarts.source_file import defined_in, execute, in_one_line
 

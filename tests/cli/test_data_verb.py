@@ -11,7 +11,8 @@ from PIL import Image
 
 from adarts.cli import doctor
 from adarts.cli.main import main
-from adarts.config.settings import ImageSettings, SearchConfig, with_folder
+from adarts.config.settings import ImageSettings, SearchConfig
+from adarts.config.values import with_folder
 from adarts.data import load_images
 from adarts.data.check import check_data
 from adarts.errors import DataError

@@ -15,7 +15,7 @@ from pydantic.dataclasses import dataclass
 
 from adarts.cli.options import FORM, parse
 from adarts.cli.output import print_table
-from adarts.config.settings import with_folder
+from adarts.config.values import with_folder
 
 _GIB = 1 << 30
 Check = tuple[str, bool, str, str]

@@ -127,7 +127,7 @@ def _without_space(words: list[str]) -> list[str]:
     words = [part for word in words for part in (word.split("=", 1) if word.startswith("--space=") else [word])]
     if "--space" not in words[:-1]:
         return words
-    from adarts.config.settings import names_code
+    from adarts.config.values import names_code
     from adarts.spaces import get_space
 
     place = words.index("--space")

@@ -7,7 +7,6 @@ follow the ADARTS paper (section IV-B); `docs/method.md` explains the values tha
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -28,7 +27,7 @@ from pydantic import (
     model_validator,
 )
 
-from adarts.config.values import assignments, no_flag_for_a_number
+from adarts.config.values import Images, assignments, folded, names_code, no_flag_for_a_number
 
 VALUES = ConfigDict(allow_inf_nan=False)
 """Validation of single values: numbers must be finite unless the field allows otherwise."""
@@ -46,27 +45,6 @@ class Settings(BaseModel):
     def _no_flag_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
         assert info.field_name is not None
         return no_flag_for_a_number(cls.model_fields[info.field_name].annotation, value)
-
-
-def folded(name: str) -> str:
-    """Normalize a network's name for lookup: lower case, ``_`` instead of ``-``."""
-    return name.strip().lower().replace("-", "_")
-
-
-def names_code(text: str) -> bool:
-    """Whether a name refers to code in a file, ``path/to/file.py:NAME``. Loading it executes the file."""
-    return re.fullmatch(r".+\.py:[A-Za-z_]\w*", text) is not None
-
-
-def with_folder(data: str) -> str:
-    """``folder:PATH`` for a path of images, which has a slash or begins with a dot or ``~``; any other text unchanged."""
-    if re.match(r"\w[\w.-]*:", data) or names_code(data) or data.endswith(".py"):
-        return data
-    return f"folder:{data}" if "/" in data or data[:1] in (".", "~") else data
-
-
-Images = Annotated[str, AfterValidator(with_folder)]
-"""The name of a data set, or a path of images."""
 
 
 def code_in(values: Mapping[str, Any] | Settings) -> dict[str, str]:

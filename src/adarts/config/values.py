@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import AfterValidator
 
 
 def no_flag_for_a_number(annotation: Any, value: Any) -> Any:
@@ -54,3 +57,24 @@ def _plain(text: str) -> bool | int | float | str:
         with suppress(ValueError):
             return number(text)
     return text
+
+
+def folded(name: str) -> str:
+    """Normalize a network's name for lookup: lower case, ``_`` instead of ``-``."""
+    return name.strip().lower().replace("-", "_")
+
+
+def names_code(text: str) -> bool:
+    """Whether a name refers to code in a file, ``path/to/file.py:NAME``. Loading it executes the file."""
+    return re.fullmatch(r".+\.py:[A-Za-z_]\w*", text) is not None
+
+
+def with_folder(data: str) -> str:
+    """``folder:PATH`` for a path of images, which has a slash or begins with a dot or ``~``; any other text unchanged."""
+    if re.match(r"\w[\w.-]*:", data) or names_code(data) or data.endswith(".py"):
+        return data
+    return f"folder:{data}" if "/" in data or data[:1] in (".", "~") else data
+
+
+Images = Annotated[str, AfterValidator(with_folder)]
+"""The name of a data set, or a path of images."""

@@ -12,7 +12,8 @@ from typing import Any
 
 import torch
 
-from adarts.config.settings import ImageSettings, names_code
+from adarts.config.settings import ImageSettings
+from adarts.config.values import names_code
 from adarts.data.digits import load_digits
 from adarts.data.folder import load_folder
 from adarts.data.given import as_source

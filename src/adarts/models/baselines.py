@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.models import MobileNetV2
 
-from adarts.config.settings import folded
+from adarts.config.values import folded
 from adarts.errors import ConfigError, nearest
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
 
 from adarts.config.loading import read_config_file
-from adarts.config.settings import names_code
+from adarts.config.values import names_code
 from adarts.engine import FRONT_FILE, GENOTYPE_FILE, Kind, Metrics
 from adarts.errors import CheckpointError, ConfigError, DataError
 from adarts.report.numbers import Spread

@@ -16,7 +16,7 @@ from itertools import compress
 from pathlib import Path
 from typing import Any
 
-from adarts.config.settings import names_code
+from adarts.config.values import names_code
 from adarts.errors import ConfigError, DataError
 from adarts.spaces import arch_string, classical, nasbench301
 from adarts.spaces.description import Space

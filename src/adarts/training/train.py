@@ -10,7 +10,8 @@ from typing import Any
 
 import torch
 
-from adarts.config.settings import RunSettings, TrainConfig, names_code
+from adarts.config.settings import RunSettings, TrainConfig
+from adarts.config.values import names_code
 from adarts.data import Data, ImageData, Source, as_source, load_images
 from adarts.engine import (
     GENOTYPE_FILE,

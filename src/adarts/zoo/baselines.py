@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from adarts.config.settings import folded
+from adarts.config.values import folded
 from adarts.errors import ConfigError, nearest
 from adarts.zoo.records import Baseline
 

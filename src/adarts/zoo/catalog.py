@@ -13,7 +13,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
 
-from adarts.config.settings import folded
+from adarts.config.values import folded
 from adarts.errors import ConfigError
 from adarts.zoo.baselines import BASELINES
 from adarts.zoo.records import Entry, Record
