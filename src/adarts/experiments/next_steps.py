@@ -41,13 +41,17 @@ def after_search(config: SearchConfig, run_dir: Path) -> str:
 
 
 def after_training(config: TrainConfig, run_dir: Path) -> str:
-    """How to load the trained model and, after a search, how to train a random cell with the same budget."""
+    """How to use the trained model and, after a search, how to train a random cell with the same budget."""
     from adarts.config.settings import code_options
     from adarts.engine import GENOTYPE_FILE
     from adarts.spaces import load_genotype
     from adarts.spaces.spaces import OWN
 
-    lines = [f"next: use it in Python: model, facts = adarts.load_model({str(run_dir)!r})"]
+    lines = [
+        f"next: the classes of your pictures: {shlex.join(['adarts', 'predict', str(run_dir)])} photos",
+        f"next: a file for other programs: {shlex.join(['adarts', 'export', str(run_dir), '--to', 'onnx'])}",
+        f"next: use it in Python: model, facts = adarts.load_model({str(run_dir)!r})",
+    ]
     if config.genotype is not None and os.path.isdir(config.genotype):  # noqa: PTH112 - never raises, even for a long text
         space = load_genotype(run_dir / GENOTYPE_FILE).space
         words = ["adarts", "train", "--config", str(run_dir / "config.yaml"), *code_options(config)]
