@@ -87,6 +87,7 @@ class Enas(Searcher):
     score / 100 plus the entropy, which has no gradient. The baseline takes in a reward before it is subtracted from it.
     Spaces that keep every edge have the controller of NAS-Bench-201's code, which writes one operation for each edge. Two of its
     faults are not copied: the sign of the entropy's gradient, and a baseline that stands still during an epoch.
+    All its weights start in [-0.1, 0.1]; there, those of the second layer and the biases start as torch's do.
     Lost in spaces of the DARTS kind: nodes that read a source twice, a fifth node, and loose ends as the only outputs.
     """
 

@@ -44,7 +44,7 @@ class SearcherContract:
 
     searcher: ClassVar[type[Searcher]]
     options: ClassVar[Mapping[str, Any]] = {}
-    trials: ClassVar[int] = 25
+    trials: ClassVar[int] = 16
     learns: ClassVar[bool] = True
     trials_to_learn: ClassVar[int] = 150
     spaces_to_learn: ClassVar[tuple[Space, ...]] = (DARTS, NASBENCH201)
