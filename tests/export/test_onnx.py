@@ -82,6 +82,7 @@ def test_int8(run: Path, tmp_path: Path, copied: None) -> None:
         assert weight.data_type == onnx.TensorProto.INT8
         assert list(scale.dims) == [weight.dims[0]]  # one scale a channel
     rows = dict(result.rows)
+    assert rows["int8 size"] == f"{result.path.stat().st_size:,} bytes"
     images = images_of(run)
     model = OnnxModel(result.path)
     right = (model.logits(images.test.pixels.numpy()).argmax(1) == images.test.labels.numpy()).mean()
@@ -155,3 +156,11 @@ def test_an_unfinished_training(tmp_path: Path, capsys: pytest.CaptureFixture[st
     (tmp_path / "config.yaml").write_text("format: 1\n")
     assert main(["export", str(tmp_path)]) == 3
     assert "not finished" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("summary", ["", "{}", '{"data_facts": 7}', "[]"])
+def test_a_damaged_summary(run: Path, tmp_path: Path, summary: str) -> None:
+    shutil.copytree(run, tmp_path / "run", ignore=shutil.ignore_patterns("checkpoints", "export"))
+    (tmp_path / "run" / "summary.json").write_text(summary)
+    with pytest.raises(DataError, match=r"its summary\.json is damaged"):
+        Trained.load(tmp_path / "run")

@@ -158,11 +158,12 @@ def test_broken_requests(server: Server, request_: bytes, status: bytes) -> None
     assert ask(server, "POST", "/predict", image())[0] == 200
 
 
-def test_many_at_once(server: Server, photos: Path, onnx_file: Path) -> None:
+@pytest.mark.parametrize("kind", ["run", "onnx_file"])
+def test_many_at_once(kind: str, photos: Path, request: pytest.FixtureRequest) -> None:
     """None is lost, and none gets the answer of another."""
-    files = sorted(photos.rglob("*.jpg"))
-    expected = [one.guesses[0].probability for one in adarts.predict(onnx_file, files, top=1, threads=1)]
-    with ThreadPoolExecutor(8) as pool:
+    files, model = sorted(photos.rglob("*.jpg")), load(request.getfixturevalue(kind), 1)
+    expected = [one.guesses[0].probability for one in adarts.predict(model, files, top=1, threads=1)]
+    with serving(model) as server, ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda file: ask(server, "POST", "/predict", file.read_bytes()), files))
     assert [status for status, _ in found] == [200] * 60
     shares = [answer["guesses"][0]["probability"] for _, answer in found]

@@ -90,9 +90,12 @@ def export(
         with TemporaryDirectory(prefix=".export-", dir=path.parent) as folder, _quiet():
             new = Path(folder, path.name)
             answer = write(trained, new)
-            rows += [("parity", str(check(trained, answer, some(trained, images)))), ("size", _size(new))]
+            rows += [
+                ("parity", str(check(trained, answer, some(trained, images)))),
+                ("size", _size(*Path(folder).rglob("*"))),
+            ]
             if to == "onnx":
-                rows.append(("latency", _latency(new)))
+                rows.append(("latency", _milliseconds(new)))
             warning = None
             if images is not None and int8:
                 small = new.with_suffix(".int8.onnx")
@@ -114,7 +117,7 @@ def _add_int8(float_file: Path, small: Path, images: ImageData, rows: list[tuple
     onnx_file.set_accuracy(small, after)
     rows += [
         ("int8 size", _size(small)),
-        ("int8 latency", _latency(small)),
+        ("int8 latency", _milliseconds(small)),
         ("int8 accuracy", f"{after:.2%} of {len(images.test):,} test images; float32 {before:.2%}"),
     ]
     if before - after <= WORST_DROP:
@@ -138,12 +141,11 @@ def _images(trained: Trained, data: Data | None, needed: bool) -> tuple[ImageDat
         return None, str(error)
 
 
-def _size(path: Path) -> str:
-    files = [file for file in path.parent.rglob("*") if file.is_file()]
-    return f"{sum(file.stat().st_size for file in files):,} bytes"
+def _size(*paths: Path) -> str:
+    return f"{sum(path.stat().st_size for path in paths if path.is_file()):,} bytes"
 
 
-def _latency(path: Path) -> str:
+def _milliseconds(path: Path) -> str:
     return f"{onnx_file.latency(path):.2f} ms for one image (median; onnxruntime, one CPU thread)"
 
 

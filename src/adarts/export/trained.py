@@ -18,7 +18,7 @@ from adarts.config.settings import RunSettings
 from adarts.data.augmentation import normalizing
 from adarts.engine import RunFolder, prepare_device
 from adarts.engine.run_dirs import SUMMARY
-from adarts.errors import CheckpointError
+from adarts.errors import CheckpointError, DataError
 from adarts.export.facts import Facts
 from adarts.export.loaded import Logits, Pixels
 from adarts.models import Network
@@ -83,13 +83,15 @@ class Trained:
         """
         path = RunFolder.find(reference, "train")
         prepare_device(RunSettings(device="cpu", threads=threads))
+        if not (path / SUMMARY).is_file():
+            raise CheckpointError(f"{path}: this training is not finished")
+        network, details = load_model(path)
         try:
             summary = json.loads((path / SUMMARY).read_text())
-        except OSError:
-            raise CheckpointError(f"{path}: this training is not finished") from None
-        network, details = load_model(path)
-        named = {"data": dict(summary["data_facts"])["data set"]}  # without the path of a folder
-        return cls(path, network, Facts.of(details, summary, named), summary, details)
+            named = {"data": dict(summary["data_facts"])["data set"]}  # without the path of a folder
+            return cls(path, network, Facts.of(details, summary, named), summary, details)
+        except (OSError, KeyError, TypeError, ValueError) as error:
+            raise DataError(f"{path}: its {SUMMARY} is damaged: {error}") from error
 
     @property
     def genotype(self) -> Genotype | None:
