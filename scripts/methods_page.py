@@ -101,6 +101,7 @@ PROTOCOLS = {
     ),
     "NASNet-A": ("nasnet", "cells of NASNet's space, in its network; without cutout"),
     "NASNet-A + cutout": ("nasnet", "the same with cutout"),
+    "SMASH": ("smash", "a network of its own space, without cells that repeat"),
 }
 """System of Table I -> its method here, and what its figures belong to. The rerun: melodyguan/enas, issue 39."""
 

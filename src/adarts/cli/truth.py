@@ -149,9 +149,10 @@ def _correlation(form: Correlation) -> int:
         task.supernet,
         genotype,
         lambda: (batches.batch(0, step) for step in range(len(batches))),
-        task.method.expected_arch_weights(task).edges,
+        task.method.edge_weights(task.supernet),
         cells,
         lambda found: track(found, "measuring cells", console=console, disable=not console.is_terminal),
+        task.logits,
     )
     config, title = task.config, task.method.info.name
     facts = {"format": "adarts-correlation", "version": 1, "method": title, "data": config.data, "scale": config.scale}

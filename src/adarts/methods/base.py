@@ -146,6 +146,7 @@ class Method:
                     order                         which updates, in which order
                     for each update:
                         sample, auxiliary, skip_dropout     the weights of a pass (all by arch_weights)
+                        generated           parameters of the supernet that another network predicts
                         penalty                   if alphas are updated
                     observe                       results of the step
                 on_epoch_end                      measure, drop operations, stop
@@ -293,6 +294,10 @@ class Method:
             if not isinstance(value, float | int):
                 raise self._wrong(f"{hook} must return", "a number", value)
         return ArchWeights(weights, self.edge_weights(net), computed or None, auxiliary, skip_dropout)
+
+    def generated(self, supernet: Supernet, arch_weights: ArchWeights) -> Mapping[str, Tensor] | None:
+        """Tensors that replace parameters of the supernet in a pass, by name; None replaces nothing. Called in every pass."""
+        return None
 
     def penalty_of(self, search: Search, arch_weights: ArchWeights) -> Tensor | None:
         """:meth:`penalty` of a pass."""

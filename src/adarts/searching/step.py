@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import chain
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -164,7 +165,7 @@ class BilevelStep:
         precise: bool = False,
     ) -> tuple[Tensor, Tensor]:
         """Mean cross-entropy and logits of a pass; see :meth:`adarts.methods.Search.loss`."""
-        arguments = {
+        arguments: dict[str, Any] = {
             "arch_weights": arch_weights,
             "selection": selection,
             "update_statistics": update_statistics,
@@ -174,12 +175,27 @@ class BilevelStep:
             # All passes of an update use the same noise, because methods compare them.
             torch.manual_seed(derive_seed(self._seed, "noise"))
         with autocast("float32" if precise else self.config.run.precision, x_bchw.device):
-            if parameters is None:
-                logits = self.supernet(x_bchw, **arguments)
-            else:
-                logits = functional_call(self.supernet, dict(parameters), (x_bchw,), arguments)
+            logits = self.logits(x_bchw, parameters=parameters, **arguments)
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
         return F.cross_entropy(logits, y_b), logits
+
+    def logits(
+        self, x_bchw: Tensor, *, arch_weights: ArchWeights, parameters: Mapping[str, Tensor] | None = None, **how: Any
+    ) -> Tensor:
+        """The logits of the supernet, whose parameters may be replaced: by these, or else by those that the method generates.
+
+        Args:
+            x_bchw: images.
+            arch_weights: weights of operations and edges.
+            parameters: tensors that replace parameters, by name.
+            how: further arguments of :meth:`adarts.supernet.Supernet.forward`.
+        """
+        if parameters is None:
+            parameters = self.method.generated(self.supernet, arch_weights)
+        arguments = {"arch_weights": arch_weights, **how}
+        if parameters is None:
+            return self.supernet(x_bchw, **arguments)  # type: ignore[no-any-return]
+        return functional_call(self.supernet, dict(parameters), (x_bchw,), arguments)  # type: ignore[no-any-return]
 
     # ------------------------------------------------------------------------------------------- other services for methods
 
@@ -268,10 +284,10 @@ class BilevelStep:
             for update in self.updates.values():
                 update.check()
 
-    def _measured(self, arch_weights: ArchWeights, steps: Iterable[int], **how: object) -> tuple[float, float]:
+    def _measured(self, arch_weights: ArchWeights, steps: Iterable[int], **how: Any) -> tuple[float, float]:
         # Only the selector `random` draws; it selects the same channels in every measurement.
         draws = generator(self.config.seed, "validation channels")
-        logits = partial(self.supernet, arch_weights=arch_weights, generator=draws, **how)
+        logits = partial(self.logits, arch_weights=arch_weights, generator=draws, **how)
         batches = (self.validation.batch(0, step) for step in steps)
         return measure(logits, batches, self.check_stop)
 

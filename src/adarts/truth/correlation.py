@@ -123,6 +123,7 @@ def correlate(
     edges: Mapping[str, Tensor] | None = None,
     cells: SampleOfCells | None = None,
     watch: Watch = iter,
+    logits: Callable[..., Tensor] | None = None,
 ) -> Correlation:
     """Compare a supernet with the judge of its space.
 
@@ -134,6 +135,7 @@ def correlate(
         edges: edge weights (edges,) by kind, if the search has them.
         cells: the sample.
         watch: wraps the iteration over the cells, e.g. to show progress.
+        logits: computes the logits in place of the supernet, with the same arguments, e.g. with predicted weights.
 
     Raises:
         ConfigError: a space without a judge, or a supernet that contains no other cell, or does not contain the derived one.
@@ -154,7 +156,7 @@ def correlate(
         for cell in watch(chosen):
             alone = only(supernet, cell, cells.weight, edges)
             draws = generator(0, "channels of a sample of cells")
-            network = partial(supernet, arch_weights=alone, update_statistics=False, generator=draws)
+            network = partial(logits or supernet, arch_weights=alone, update_statistics=False, generator=draws)
             measured.append(MeasuredCell(judge.of(cell), *measure(network, batches(), lambda: None)))
     return Correlation(judge, measured, {name: agreement(measured, judge, name) for name in judge.data_sets}, held)
 
