@@ -29,7 +29,7 @@ from adarts.config.settings import (
     SearchConfig,
     TrainConfig,
 )
-from adarts.engine import RunFolder, environment, prepare_device, read_config
+from adarts.engine import RunFolder, environment, images_again, prepare_device, read_config
 from adarts.engine.lock import Lock
 from adarts.errors import CheckpointError, ConfigError
 
@@ -242,6 +242,44 @@ def test_a_read_only_folder_is_refused_before_work(read_only: Path) -> None:
             RunFolder.open("search", "x", SearchConfig(run=run))
         with pytest.raises(CheckpointError, match=r"cannot write .*: Permission denied"):
             RunFolder.check("search", SearchConfig(run=run))
+
+
+def test_a_folder_of_images_may_move_if_the_images_are_the_same(tmp_path: Path) -> None:
+    def opened(data: str, fingerprint: str, place: str = "a", resume: bool = False) -> RunFolder:
+        run = {"runs": tmp_path, "resume": True} if resume else {"run_dir": tmp_path / place / "run"}
+        config = SearchConfig(data=data, run=RunSettings(device="cpu", **run))
+        return RunFolder.open("search", "x", config, images={"fingerprint": fingerprint})
+
+    before, after = (f"folder:{tmp_path}/{place}/photos" for place in "ab")
+    (tmp_path / "a/photos").mkdir(parents=True)
+    opened(before, "1234").close()
+    assert images_again(before, tmp_path / "a/run") == before
+    (tmp_path / "a").rename(tmp_path / "b")
+    assert images_again(before, tmp_path / "b/run") == after
+    for data in (before, after, f"folder:{tmp_path}/elsewhere"):
+        with pytest.raises(CheckpointError, match="the images have changed since the run began"):
+            opened(data, "5678", "b")
+    assert read_config(tmp_path / "b/run", SearchConfig).data == before
+    opened(after, "1234", "b").close()
+    assert read_config(tmp_path / "b/run", SearchConfig).data == after
+    with pytest.raises(CheckpointError, match="another configuration: data differ"):
+        opened("digits", "1234", "b")
+    (tmp_path / "b/run").rename(tmp_path / "search")
+    (tmp_path / "search/data.json").write_text("[]")
+    with pytest.raises(CheckpointError, match=r"data\.json is missing or damaged"):
+        images_again("folder:gone", tmp_path / "search")
+
+
+def test_resume_takes_a_run_of_the_same_folder(tmp_path: Path) -> None:
+    def opened(data: str, **run: Any) -> RunFolder:
+        return RunFolder.open(
+            "search", "x", SearchConfig(data=data, run=RunSettings(runs=tmp_path, device="cpu", **run))
+        )
+
+    with opened("folder:a") as first, opened("folder:b"):
+        pass
+    with opened("folder:a", resume=True) as again:
+        assert again.path == first.path
 
 
 def test_the_check_makes_nothing_and_gives_the_device(tmp_path: Path) -> None:

@@ -329,6 +329,32 @@ def test_data_and_other_images_are_told(train_run) -> None:
     assert "The trainings used different images" in Page(write_report(runs)).text
 
 
+def test_the_images_of_a_run_are_shown(train_run) -> None:
+    run = train_run("a")
+    images = {
+        "classes": [{"name": "cat <1>", "train": 30, "test": 8}, {"name": "dog", "train": 3, "test": 2}],
+        "left_out": [{"file": "cat/broken.jpg", "reason": "an empty file"}],
+        "duplicates": [["cat/1.png", "cat/2.png", "dog/2.png"]],
+    }
+    (run / "data.json").write_text(json.dumps(images))
+    tested = [{"name": "cat <1>", "images": 8, "accuracy": 0.75}, {"name": "dog", "images": 2, "accuracy": 0.5}]
+    more = {"test_classes": tested, "balanced_accuracy": 0.625, "largest_class": {"name": "cat <1>", "share": 0.8}}
+    summary = json.loads((run / "summary.json").read_text())
+    (run / "summary.json").write_text(json.dumps({**summary, **more}))
+    text = "".join(Page(write_report([run])).text.split())  # cells of a table stand without a space between them
+    for said in (
+        "always answering cat <1> gives 80 %",
+        "mean over the classes 62.50%",
+        "2 classes cat <1> 30 training and 8 test images, 75 % of them answered correctly dog 3 training",
+        "1 files left out cat/broken.jpg an empty file",
+        "1 groups of equal images cat/1.png cat/2.png, dog/2.png",
+    ):
+        assert said.replace(" ", "") in text, said
+    (run / "data.json").write_text('{"classes": 3}')
+    with pytest.raises(CheckpointError, match=r"data\.json is damaged: classes"):
+        write_report([run])
+
+
 def test_seeds_that_decided_are_counted(search_run) -> None:
     runs = [search_run(f"run{seed}", seed=seed) for seed in range(3)]
     for run, word in zip(runs, ("leaning", "undecided", "leaning"), strict=True):

@@ -8,14 +8,12 @@ import shutil
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
 
-from pydantic import AfterValidator
 from pydantic.dataclasses import dataclass
 
 from adarts.cli.options import FORM, parse
 from adarts.cli.output import print_table
-from adarts.config.values import with_folder
+from adarts.config.values import Images
 
 _GIB = 1 << 30
 Check = tuple[str, bool, str, str]
@@ -30,7 +28,7 @@ class Doctor:
     """Folder of the named data sets."""
     runs: Path = Path("runs")
     """Parent of new run folders."""
-    data: Annotated[str, AfterValidator(with_folder)] | None = None
+    data: Images | None = None
     """Images to check as well, as --data of a search."""
 
 

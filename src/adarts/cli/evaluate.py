@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from typing import Annotated
 
 from pydantic import PositiveInt
 from pydantic.dataclasses import dataclass
 
 from adarts.cli.options import FORM, Positional, parse
+from adarts.cli.output import print_table
+from adarts.config.values import Images
+
+_SHOWN = 40  # classes in the table
 
 
 @dataclass(frozen=True, config=FORM)
@@ -20,8 +26,11 @@ class Evaluate:
     """auto, cpu, cuda or cuda:N."""
     threads: PositiveInt | None = None
     """CPU threads; none uses torch's default."""
-    data: str | None = None
-    """The data of the training once more, path/to/file.py:NAME, if it was loaded by your own file; the file is executed."""
+    data: Images | None = None
+    """Other images with the same classes, or the moved ones of the training. If your own file, path/to/file.py:NAME, loaded the
+    images, name it again; it is executed."""
+    json: bool = False
+    """Print all figures as JSON."""
 
 
 def run(words: list[str]) -> int:
@@ -30,10 +39,25 @@ def run(words: list[str]) -> int:
     from adarts.config.settings import RunSettings
     from adarts.engine import RunFolder
     from adarts.training import evaluate
+    from adarts.training.results import beside
 
     how = RunSettings(device=form.device, threads=form.threads)
     result = evaluate(RunFolder.find(form.run, "train"), how, form.data)
+    if form.json:
+        print(json.dumps(result, indent=2))
+        return 0
     print(
         f"test accuracy {result['test_accuracy']:.2%} of {result['test_images']:,} images, loss {result['test_loss']:.4f}"
     )
+    print(beside(result))
+    rows = [
+        [one["name"], f"{one['images']}", f"{one['accuracy']:.2%}"] for one in result["test_classes"] if one["images"]
+    ]
+    print_table(["class", "images", "correct"], rows[:_SHOWN])
+    if len(rows) > _SHOWN:
+        print(f"and {len(rows) - _SHOWN} more classes; --json shows all")
+    if not result["same_images"]:
+        print(
+            "warning: these are not the images of the training; some of them may have been trained on", file=sys.stderr
+        )
     return 0

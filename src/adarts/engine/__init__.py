@@ -15,7 +15,7 @@ from adarts.engine.environment import environment, prepare_device, scale_of_mach
 from adarts.engine.files import write_atomically
 from adarts.engine.folder import RunFolder
 from adarts.engine.metrics import Metrics
-from adarts.engine.run_dirs import FRONT_FILE, GENOTYPE_FILE, Kind, existing_run_dir
+from adarts.engine.run_dirs import FRONT_FILE, GENOTYPE_FILE, Kind, existing_run_dir, images_again
 from adarts.engine.signals import StopSignals, parse_time_limit
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "carry_out",
     "environment",
     "existing_run_dir",
+    "images_again",
     "parse_time_limit",
     "prepare_device",
     "read_config",

@@ -39,11 +39,14 @@ def compared_settings(config: Settings) -> dict[str, Any]:
     """The settings that must be equal to continue a run.
 
     These are all settings except the section `run`, `images.root`, `images.download` and `supernet.recompute`. From `run`,
-    only the precision is compared, because it changes more than the last bits of a result.
+    only the precision is compared, because it changes more than the last bits of a result. The path of a folder of images is
+    left out, because the folder may have moved; a run folder keeps the fingerprint of its images.
     """
     circumstances = set(RunSettings.model_fields) - {"precision"}
     left_out = {"run": circumstances, "images": {"download", "root"}, "supernet": {"recompute"}}
     content = config.model_dump(mode="json", exclude=left_out)
+    if str(content.get("data")).startswith("folder:"):
+        content["data"] = "folder"
     return dict(content)
 
 

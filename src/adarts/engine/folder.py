@@ -17,8 +17,8 @@ from rich.console import Console
 
 from adarts.config.loading import to_yaml
 from adarts.config.settings import SearchConfig, TrainConfig, code_options
-from adarts.engine.checkpoints import Checkpoints
-from adarts.engine.config_file import CONFIG_FILE, compared_settings
+from adarts.engine.checkpoints import Checkpoints, require_same_images
+from adarts.engine.config_file import CONFIG_FILE, compared_settings, read_config
 from adarts.engine.environment import changed_sources, changes, environment, prepare_device
 from adarts.engine.files import refuse, remove_leftovers, to_json, write_atomically
 from adarts.engine.lock import Lock
@@ -26,10 +26,13 @@ from adarts.engine.metrics import Metrics
 from adarts.engine.run_dirs import (
     CHECKPOINTS,
     ENVIRONMENT,
+    IMAGES_FILE,
     SUMMARY,
     Kind,
+    images_from,
     list_run_dirs,
     make_run_dir,
+    read_images_file,
     require_same_config,
     require_usable,
 )
@@ -88,7 +91,12 @@ class RunFolder:
 
     @classmethod
     def open(
-        cls, kind: Kind, label: str, config: SearchConfig | TrainConfig, facts: Mapping[str, Any] | None = None
+        cls,
+        kind: Kind,
+        label: str,
+        config: SearchConfig | TrainConfig,
+        facts: Mapping[str, Any] | None = None,
+        images: Mapping[str, Any] | None = None,
     ) -> RunFolder:
         """Create a run folder, or continue an unfinished one according to `config.run`; calls :meth:`check` first.
 
@@ -97,11 +105,12 @@ class RunFolder:
             label: end of a new folder's name, e.g. ``cifar10-adarts``.
             config: the complete configuration.
             facts: further facts for ``environment.json``, such as ``method_source``, the sha256 of a method's file.
+            images: facts about the images for ``data.json``; a run continues only with the same ``fingerprint``.
         """
         device = cls.check(kind, config)
         run = cls(make_run_dir(kind, label, config), config, device)
         try:
-            run._prepare(config, facts or {})
+            run._prepare(config, facts or {}, images)
             run._point_latest(config.run.runs / kind)
             run.signals.install()
         except BaseException:
@@ -192,7 +201,9 @@ class RunFolder:
             self.log(f"unfinished: {self.path}")
         self.close()
 
-    def _prepare(self, config: SearchConfig | TrainConfig, facts: Mapping[str, Any]) -> None:
+    def _prepare(
+        self, config: SearchConfig | TrainConfig, facts: Mapping[str, Any], images: Mapping[str, Any] | None
+    ) -> None:
         """Write configuration and environment of a new run, or compare them with those of the continued run."""
         checkpoints = self.checkpoints.folder
         try:
@@ -202,12 +213,20 @@ class RunFolder:
         except OSError as error:
             refuse(checkpoints, error, 0)
         now = {**environment(self.device, config.run.precision), **facts}
+        known = {**(images or {}), "folder": images_from(config.data, self.path)}
         if not (self.path / CONFIG_FILE).exists():
             self.write_json(ENVIRONMENT, {**now, "continued": []})
+            self.write_json(IMAGES_FILE, known)
             self.write(CONFIG_FILE, to_yaml(config))  # last: this file makes the folder a run folder
             self.log(f"run folder: {self.path}")
             return
         require_same_config(self.path, config)  # checked again under the lock
+        if images is not None:
+            require_same_images(images["fingerprint"], read_images_file(self.path)["fingerprint"])
+        kept = read_config(self.path, type(config))
+        if kept.data != config.data:
+            self.write_json(IMAGES_FILE, known)
+            self.write(CONFIG_FILE, to_yaml(kept.model_copy(update={"data": config.data})))
         self.log(f"run folder: {self.path} ({'finished' if self.finished else 'continued'})")
         if not self.finished:
             before = self.read_json(ENVIRONMENT)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import json
+import os
 import re
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Literal
+from typing import Any, Literal
 
 from adarts.config.settings import SearchConfig, TrainConfig
 from adarts.engine.config_file import CONFIG_FILE, compared_settings, differing_keys, read_config
@@ -19,6 +21,8 @@ from adarts.errors import CheckpointError
 Kind = Literal["search", "train"]
 
 CHECKPOINTS, ENVIRONMENT, SUMMARY = "checkpoints", "environment.json", "summary.json"
+IMAGES_FILE = "data.json"
+"""What a run knows about its images: fingerprint, classes, files left out, equal images, and their folder."""
 GENOTYPE_FILE = "genotype.json"
 """The genotype found by a search or used by a training."""
 FRONT_FILE = "front.json"
@@ -86,9 +90,45 @@ def existing_run_dir(kind: Kind, config: SearchConfig | TrainConfig) -> Path | N
         return None
     inside = {entry.name for entry in path.iterdir() if not entry.name.startswith(".")}
     # A run that was killed right at its start has no config.yaml yet, but also no files of anybody else.
-    if CONFIG_FILE not in inside and inside - {CHECKPOINTS, ENVIRONMENT}:
+    if CONFIG_FILE not in inside and inside - {CHECKPOINTS, ENVIRONMENT, IMAGES_FILE}:
         raise CheckpointError(f"{path} is neither empty nor a run folder; choose another --run-dir")
     return path
+
+
+def images_from(data: str, run_dir: Path) -> str | None:
+    """The path of a folder of images, seen from a run folder; None for other data sets."""
+    return os.path.relpath(_folder(data).resolve(), run_dir.resolve()) if data.startswith("folder:") else None
+
+
+def images_again(data: str, run_dir: Path) -> str:
+    """The images of a run: ``folder:PATH`` is found again if it was moved together with the run folder.
+
+    Args:
+        data: the data set in the run's configuration.
+        run_dir: the run folder.
+    """
+    if not data.startswith("folder:") or _folder(data).exists():
+        return data
+    moved = run_dir / read_images_file(run_dir)["folder"]
+    return f"folder:{moved.resolve()}" if moved.exists() else data
+
+
+def read_images_file(run_dir: Path) -> dict[str, Any]:
+    """What a run knows about its images.
+
+    Raises:
+        CheckpointError: the file is missing or damaged.
+    """
+    path = run_dir / IMAGES_FILE
+    try:
+        content = json.loads(path.read_bytes())
+        return {**content, "fingerprint": str(content["fingerprint"]), "folder": str(content["folder"])}
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise CheckpointError(f"{path} is missing or damaged: {error}") from error
+
+
+def _folder(data: str) -> Path:
+    return Path(os.path.expanduser(data.removeprefix("folder:")))  # noqa: PTH111 - leaves ~NAME of an unknown user alone
 
 
 def _newest(parent: Path, config: SearchConfig | TrainConfig) -> Path:
@@ -97,7 +137,8 @@ def _newest(parent: Path, config: SearchConfig | TrainConfig) -> Path:
     for path in reversed(list_run_dirs(parent)):
         with suppress(CheckpointError):  # skip unreadable runs and other configurations
             require_same_config(path, config)
-            same.append(path)
+            if read_config(path, type(config)).data == config.data:
+                same.append(path)
     same.sort(key=lambda path: (path / SUMMARY).exists())
     if not same:
         raise CheckpointError(f"no run of this configuration under {parent} to resume; leave out --resume to start one")

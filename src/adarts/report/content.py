@@ -174,8 +174,10 @@ def tiles(runs: Runs) -> list[Tile]:
         return f"{summary.get(name, 0):,}" if not several else ""
 
     if run.kind == "train":
-        images = f"of {summary.get('test_images', 0):,} images, after the last epoch"
-        found.append(("Test accuracy", over(runs, "test_accuracy", "{:.2f}".format, 100, " %"), images))
+        measured = f"of {summary.get('test_images', 0):,} images, after the last epoch"
+        if largest := summary.get("largest_class"):
+            measured += f"; always answering {largest['name']} gives {percent(largest['share'])}"
+        found.append(("Test accuracy", over(runs, "test_accuracy", "{:.2f}".format, 100, " %"), measured))
         if not summary and run.metrics:
             accuracy = percent(run.metrics[-1]["train_accuracy"])
             found.append(("Training accuracy so far", accuracy, "the test set has not been used yet"))
@@ -201,6 +203,24 @@ def tiles(runs: Runs) -> list[Tile]:
     return [Tile(label, value, detail) for label, value, detail in found if value is not None]
 
 
+def images(run: RunRecord) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Tables about the images of a run: the classes, the files left out, and the groups of equal images."""
+    known, tested = run.images, run.summary.get("test_classes", [])
+    accuracies = {one["name"]: one["accuracy"] for one in tested}
+    classes = []
+    for one in known.get("classes", []):
+        accuracy = accuracies.get(one["name"])
+        right = "" if accuracy is None else f", {percent(accuracy)} of them answered correctly"
+        classes.append((one["name"], f"{one['train']:,} training and {one['test']:,} test images{right}"))
+    left_out = [(one["file"], one["reason"]) for one in known.get("left_out", [])]
+    equal = [(group[0], ", ".join(group[1:])) for group in known.get("duplicates", [])]
+    return [
+        (f"{len(rows):,} {what}", rows)
+        for what, rows in (("classes", classes), ("files left out", left_out), ("groups of equal images", equal))
+        if rows
+    ]
+
+
 def costs(run: RunRecord) -> list[tuple[str, str]]:
     """Rows of the table of costs and checks, in addition to the tiles."""
     summary = run.summary
@@ -208,6 +228,7 @@ def costs(run: RunRecord) -> list[tuple[str, str]]:
         ("auxiliary_parameters", "Parameters of the auxiliary head (training only)", "{:,}".format),
         ("macs", "Multiply-adds (MACs) for one image", "{:,}".format),
         ("training_accuracy", "Training accuracy of the last epoch", "{:.2%}".format),
+        ("balanced_accuracy", "Test accuracy, mean over the classes", "{:.2%}".format),
         ("test_loss", "Test loss", "{:.4f}".format),
         (
             "initial_genotype_differs",

@@ -136,6 +136,7 @@ def _view(runs: Sequence[RunRecord], letter: str) -> dict[str, Any]:
             ("Data", [fact for fact in run.data_facts if fact[0] != "note"]),
             ("Costs and checks", [] if several else content.costs(run)),
         ],
+        "images": content.images(run),
         "genotype": content.genotype_texts(runs),
         "config": run.config_text,
         "environment": json.dumps(run.environment, indent=1, ensure_ascii=False),

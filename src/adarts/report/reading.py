@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError,
 from adarts.config.loading import read_config_file
 from adarts.config.values import names_code
 from adarts.engine import FRONT_FILE, GENOTYPE_FILE, Kind, Metrics
+from adarts.engine.run_dirs import IMAGES_FILE
 from adarts.errors import CheckpointError, ConfigError, DataError
 from adarts.report.numbers import Spread
 from adarts.spaces import Genotype, Space, get_space
@@ -83,6 +84,9 @@ class _Summary(_Checked):
     test_accuracy: FiniteFloat = 0
     test_loss: float = 0
     test_images: int = 0
+    balanced_accuracy: FiniteFloat = 0
+    largest_class: _Largest | None = None
+    test_classes: list[_ClassFigures] = []
     training_accuracy: FiniteFloat = 0
     parameters: int = 0
     auxiliary_parameters: int = 0
@@ -93,6 +97,34 @@ class _Summary(_Checked):
     verdict: _Verdict | None = None
     data_fingerprint: str = ""
     data_facts: list[Annotated[list[str], Field(min_length=2, max_length=2)]] = []
+
+
+class _ClassFigures(_Checked):
+    name: str
+    images: int
+    accuracy: FiniteFloat | None
+
+
+class _Largest(_Checked):
+    name: str
+    share: FiniteFloat
+
+
+class _Class(_Checked):
+    name: str
+    train: int
+    test: int
+
+
+class _LeftOut(_Checked):
+    file: str
+    reason: str
+
+
+class _Images(_Checked):
+    classes: list[_Class] = []
+    left_out: list[_LeftOut] = []
+    duplicates: list[list[str]] = []
 
 
 class _Epoch(_Checked):
@@ -115,6 +147,7 @@ class RunRecord:
         environment: the machine and software of the run; empty if unknown.
         metrics: one record for each finished epoch.
         summary: summary of a finished run; empty for an unfinished one.
+        images: what the run knows about its images; empty if the run knows nothing.
         genotype: the cells found or trained; in an unfinished search, the cells of its last epoch.
         front: the cells found by a search for several goals, smallest first.
     """
@@ -126,6 +159,7 @@ class RunRecord:
     environment: dict[str, Any]
     metrics: list[dict[str, Any]]
     summary: dict[str, Any]
+    images: dict[str, Any]
     genotype: Genotype | None
     front: list[dict[str, Any]]
 
@@ -181,7 +215,8 @@ def read_run(path: Path) -> RunRecord:
     Raises:
         CheckpointError: it is not a run folder, or a file in it is damaged.
     """
-    config_path, metrics_path, summary_path = (path / name for name in ("config.yaml", "metrics.jsonl", "summary.json"))
+    names = ("config.yaml", "metrics.jsonl", "summary.json", IMAGES_FILE)
+    config_path, metrics_path, summary_path, images_path = (path / name for name in names)
     if not config_path.is_file():
         raise CheckpointError(f"{path} is not a run folder: it has no config.yaml")
     try:
@@ -192,8 +227,9 @@ def read_run(path: Path) -> RunRecord:
     metrics = Metrics(metrics_path).read()
     for record in metrics:
         _check(_Epoch, record, metrics_path)
-    summary = _read_json(summary_path)
+    summary, images = _read_json(summary_path), _read_json(images_path)
     _check(_Summary, summary, summary_path)
+    _check(_Images, images, images_path)
     front = _read_json(path / FRONT_FILE)
     _check(_Front, front, path / FRONT_FILE)
     return RunRecord(
@@ -204,6 +240,7 @@ def read_run(path: Path) -> RunRecord:
         environment=_read_json(path / "environment.json"),
         metrics=metrics,
         summary=summary,
+        images=images,
         genotype=_genotype(path, metrics),
         front=front.get("cells", []),
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from adarts.config.settings import RunSettings, SearchConfig, code_in
 from adarts.data import Augmentation, Batches, load_images
-from adarts.engine import GENOTYPE_FILE, prepare_device, read_config
+from adarts.engine import GENOTYPE_FILE, images_again, prepare_device, read_config
 from adarts.engine.checkpoints import Checkpoints
 from adarts.engine.config_file import compared_settings
 from adarts.errors import CheckpointError, ConfigError
@@ -40,7 +40,8 @@ def load_search(
     circumstances = {name: getattr(how, name) for name in ("device", "threads", "kernels")}
     config = config.model_copy(update={"run": config.run.model_copy(update=circumstances)})
     device = prepare_device(config.run)
-    task = SearchTask(config, load_images(config.data, config.images, config.seed), create(config), device)
+    data = load_images(images_again(config.data, run_dir), config.images, config.seed)
+    task = SearchTask(config, data, create(config), device)
     checkpoints = Checkpoints(run_dir / "checkpoints", compared_settings(config), lambda text: None)
     state = checkpoints.load()
     if state is None:

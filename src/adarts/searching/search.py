@@ -75,7 +75,7 @@ def run_search(config: SearchConfig, images: Source | None = None) -> SearchResu
     # Building the task completes all checks, before the run folder is created.
     task = SearchTask(config, data, method, device)
     facts = {**code_hashes(config), "method_source": source_hash(type(method))}
-    with RunFolder.open("search", f"{data.name}-{method.info.name}", config, facts) as run:
+    with RunFolder.open("search", f"{data.name}-{method.info.name}", config, facts, data.record()) as run:
         if run.finished:
             genotype, summary = load_genotype(run.path / GENOTYPE_FILE), run.read_json("summary.json")
         else:

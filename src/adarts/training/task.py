@@ -23,6 +23,7 @@ from adarts.models import DropPath, Network
 from adarts.models.baselines import Classifier
 from adarts.seeding import derive_seed, generator
 from adarts.training.config import usual_layers
+from adarts.training.results import figures
 
 WARM_ERROR = 0.8
 """The warm-up at a small learning rate ends after the first epoch with a training error below this (He et al., section 4.2)."""
@@ -176,6 +177,11 @@ class TrainTask:
         network = self.result.eval()
         return measured(network, images, indices, self.data, size, self.device, self.check_stop)
 
+    def test(self) -> dict[str, Any]:
+        """The figures of the test images, from :func:`adarts.training.results.figures`."""
+        size = max(1, 2 * self.batches.batch_size // self.accumulation)
+        return tested(self.result.eval(), self.data, size, self.device, self.check_stop)
+
     def _learning_rate(self, time: float, epoch: int) -> float:
         """The learning rate. It changes per epoch, as in the code of DARTS; only the linear warm-up changes per step."""
         warmup, small = self.config.training.learning_rate_warmup, self.config.training.warmup_learning_rate
@@ -187,8 +193,28 @@ class TrainTask:
         return self.config.network.drop_path * epoch / self.epochs
 
 
-def measured(
+def tested(
     network: nn.Module,
+    data: ImageData,
+    batch_size: int,
+    device: torch.device,
+    check_stop: Callable[[], None] = lambda: None,
+) -> dict[str, Any]:
+    """The figures of a network in evaluation mode on the test images, from :func:`adarts.training.results.figures`."""
+    predicted: list[Tensor] = []
+
+    def recorded(x_bchw: Tensor) -> Tensor:
+        logits: Tensor = network(x_bchw)
+        predicted.append(logits.argmax(1).cpu())
+        return logits
+
+    indices = torch.arange(len(data.test))
+    loss, accuracy = measured(recorded, data.test, indices, data, batch_size, device, check_stop)
+    return figures(data, loss, accuracy, torch.cat(predicted))
+
+
+def measured(
+    network: Callable[[Tensor], Tensor],
     images: Images,
     indices: Tensor,
     data: ImageData,

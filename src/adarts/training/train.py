@@ -8,8 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from adarts.config.settings import RunSettings, TrainConfig
 from adarts.config.values import names_code
 from adarts.data import Data, ImageData, Source, as_source, load_images
@@ -23,7 +21,8 @@ from adarts.engine import (
     whole_run,
 )
 from adarts.engine.forecast import forecast, titled_rows
-from adarts.errors import ConfigError
+from adarts.engine.run_dirs import images_again, read_images_file
+from adarts.errors import ConfigError, DataError
 from adarts.models import Network, cost
 from adarts.models.stem import stride_for, strided
 from adarts.report import cell_svg, write_report
@@ -39,7 +38,8 @@ from adarts.training.model import (
     resolve_genotype,
     source_of,
 )
-from adarts.training.task import TrainTask, measured
+from adarts.training.results import beside
+from adarts.training.task import TrainTask, tested
 from adarts.zoo.baselines import title_of
 
 
@@ -81,7 +81,7 @@ def run_training(config: TrainConfig, images: Source | None = None) -> TrainResu
     # Errors in the settings must show before the run folder is created.
     network = network_of(config.network, genotype, data, config.seed)
     task = TrainTask(config, data, network.to(device), device)
-    with RunFolder.open("train", data.name, config, code_hashes(config)) as run:
+    with RunFolder.open("train", data.name, config, code_hashes(config), data.record()) as run:
         if run.finished:
             summary = run.read_json("summary.json")
         else:
@@ -102,22 +102,23 @@ def evaluate(run_dir: str | Path, run: RunSettings | None = None, data: Data | N
     Args:
         run_dir: a finished training run.
         run: device and threads.
-        data: the data of the training; required if it was a loader in a file or an object.
+        data: the data of the training, required if it was a loader in a file or an object; or the name of another data set
+            with the same classes.
 
     Returns:
-        ``test_accuracy`` in [0, 1], ``test_loss`` and ``test_images``.
+        The figures of :func:`adarts.training.results.figures`, and ``same_images``: whether these are the images of the training.
 
     Raises:
-        ConfigError: `data` is missing or differs from the data of the training.
+        ConfigError: `data` is missing or does not fit the network.
+        DataError: the images of the training have changed.
     """
     device = prepare_device(run or RunSettings())
     network, _ = load_model(run_dir)
     images = images_of(run_dir, data)
     network.to(device)
-    indices = torch.arange(len(images.test.labels))
     batch = 2 * read_config(Path(run_dir), TrainConfig).training.batch_size
-    loss, accuracy = measured(network, images.test, indices, images, batch, device)
-    return {"test_accuracy": accuracy, "test_loss": loss, "test_images": len(images.test.labels)}
+    found = tested(network, images, batch, device)
+    return {**found, "same_images": images.fingerprint == read_images_file(Path(run_dir))["fingerprint"]}
 
 
 def images_of(run_dir: str | Path, data: Data | None = None) -> ImageData:
@@ -125,27 +126,37 @@ def images_of(run_dir: str | Path, data: Data | None = None) -> ImageData:
 
     Args:
         run_dir: the training run.
-        data: the data of the training; required if it was a loader in a file or an object.
+        data: the data of the training, required if it was a loader in a file or an object; or the name of another data set
+            with the same classes. A folder that moved together with the run is found again without it.
 
     Raises:
-        ConfigError: `data` is missing or differs from the data of the training.
-        DataError: the images are missing or unusable.
+        ConfigError: `data` is missing or does not fit the network.
+        DataError: the images are missing or unusable, or those of the training have changed.
     """
-    config = read_config(Path(run_dir), TrainConfig)
+    run_dir = Path(run_dir)
+    config = read_config(run_dir, TrainConfig)
     facts = read_facts(run_dir)
-    source = config.data if data is None else data if isinstance(data, str) else as_source(data)
-    reference = source.reference if isinstance(source, Source) else source
-    if reference != config.data:
-        raise ConfigError(f"{run_dir}: the model was trained on the data '{config.data}', not on '{reference}'")
     if data is None and names_code(config.data):  # a configuration file alone does not execute code
         raise ConfigError(
             f"{run_dir}: its data is loaded by a file, which is executed only if you add: --data {config.data}"
         )
-    images = load_images(source, config.images, config.seed)
+    source = images_again(config.data, run_dir) if data is None else data if isinstance(data, str) else as_source(data)
+    if isinstance(source, Source) and source.reference != config.data:
+        raise ConfigError(f"{run_dir}: the model was trained on the data '{config.data}', not on '{source.reference}'")
+    settings, (height, width) = config.images, facts["image_size"]
+    if height == width:  # other images may have other sizes
+        settings = settings.model_copy(update={"size": height})
+    images = load_images(source, settings, config.seed)
     if list(images.classes) != facts["classes"]:
-        raise ConfigError(f"{run_dir}: the classes of the data '{config.data}' have changed since the training")
-    if list(images.image_size) != facts["image_size"]:
+        raise ConfigError(f"{run_dir}: the classes differ from those of the training: {', '.join(images.classes[:10])}")
+    if [*images.image_size, images.in_channels] != [height, width, facts["in_channels"]]:
         raise ConfigError(f"{run_dir}: the model was trained on images of another size than {images.image_size}")
+    before = read_images_file(run_dir)["fingerprint"]
+    if images.fingerprint != before and (data is None or names_code(str(data))):
+        raise DataError(
+            f"{run_dir}: its images have changed since the training (fingerprint {before[:12]}, now {images.fingerprint[:12]}), "
+            f"so a measurement could include images that it was trained on; to measure all the same, add --data {source}"
+        )
     return dataclasses.replace(images, mean=tuple(facts["mean"]), std=tuple(facts["std"]))
 
 
@@ -175,7 +186,7 @@ def _description(task: TrainTask) -> str:
 def _write_results(run: RunFolder, task: TrainTask) -> dict[str, Any]:
     """Test and save the network; write and return the summary."""
     config, data, network = task.config, task.data, task.result
-    loss, accuracy = task.measure(data.test, torch.arange(len(data.test.labels)))
+    found = task.test()
     size = cost(network, data.image_size)
     weights, facts = model_files(network, config.network, data)
     run.write(MODEL_WEIGHTS, weights)
@@ -186,7 +197,9 @@ def _write_results(run: RunFolder, task: TrainTask) -> dict[str, Any]:
         what: dict[str, Any] = {"genotype_source": source_of(config)}
     else:
         what = {"network": config.network.name}
-    run.log(f"test accuracy after the last epoch: {accuracy:.2%} of {len(data.test.labels)} images")
+    run.log(
+        f"test accuracy after the last epoch: {found['test_accuracy']:.2%} of {found['test_images']} images; {beside(found)}"
+    )
     return run.finish(
         {
             "data": config.data,
@@ -196,9 +209,7 @@ def _write_results(run: RunFolder, task: TrainTask) -> dict[str, Any]:
             "scale": config.scale,
             "epochs": config.training.epochs,
             **what,
-            "test_accuracy": accuracy,
-            "test_loss": loss,
-            "test_images": len(data.test.labels),
+            **found,
             "training_accuracy": task.last_record["train_accuracy"],
             "parameters": size.parameters,
             "auxiliary_parameters": size.auxiliary_parameters,
