@@ -96,9 +96,10 @@ def one_item(item: Any) -> list[Any]:
     [
         (Stream(), "must be a map-style data set with len() and [index], not a Stream"),
         (7, "must be a map-style data set"),
-        ({"image": 1}, "must be a map-style data set"),
+        ({"image": 1}, "no part is called train, validation or test: image"),
+        ({"train": 1}, "must be a map-style data set"),
         ([], "the data set is empty"),
-        (one_item({"image": PIXELS[0]}), "item 2 must be (image, label), not a dict"),
+        (one_item({"image": PIXELS[0]}), "item 2 has none of the columns label, labels, fine_label; it has image"),
         (one_item((PIXELS[0], 0, 1)), "item 2 must be (image, label), not a tuple of 3"),
         ([Photos(), Photos()], "give two data sets as a tuple (train, test)"),
         (one_item((PIXELS[0], 0.5)), "item 2 has the label 0.5; labels must be whole numbers from 0"),
@@ -136,6 +137,60 @@ def test_what_cannot_be_used_is_said_in_one_line(data: Any, message: str) -> Non
     with pytest.raises(DataError) as caught:
         as_source(data)
     assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+class Encoded:
+    """The names of a label, as Hugging Face's ``ClassLabel`` has them."""
+
+    names = ("cat", "dog")
+
+
+class Rows:
+    """Items as Hugging Face's data sets have them: mappings, and columns described in ``features``."""
+
+    def __init__(self, images: list[Image.Image], label: str = "label") -> None:
+        self.images, self.label = images, label
+        self.features = {"image": object(), label: Encoded()}
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return {"image": self.images[index], self.label: index % 2}
+
+
+def test_rows_of_hugging_face() -> None:
+    images = [pil(x) for x in PIXELS]
+    source = as_source(Rows(images))
+    assert source.classes == ("cat", "dog") and torch.equal(source.train.pixels, PIXELS)
+    source = as_source({"train": Rows(images, "labels"), "validation": Rows(images[:6]), "test": Rows(images[:4])})
+    assert source.test is not None and (len(source.train), len(source.test)) == (54, 4)
+    assert source.notes == ("'validation' is added to the training images; 'test' is the test set",)
+    source = as_source({"train": Rows(images), "validation": Rows(images[:6]), "unsupervised": Rows(images)})
+    assert source.test is not None and len(source.test) == 6
+    assert source.notes == ("passed over the part 'unsupervised'", "'validation' is the test set")
+    for data, message in (
+        ({"a": Rows(images)}, "no part is called train, validation or test: a"),
+        (Rows(images, "kind"), "item 0 has none of the columns label, labels, fine_label; it has image, kind"),
+        ([{"image": images[0], "label": "cat"}], "use class_encode_column"),
+    ):
+        with pytest.raises(DataError, match=message):
+            as_source(data)
+
+
+def test_pil_images_of_different_sizes_are_scaled_as_those_of_a_folder() -> None:
+    sizes = [(80, 40), (70, 90), (64, 64), (100, 100)]
+    images = [Image.new("RGB" if n else "L", size, "white") for n, size in enumerate(sizes)]
+    source = as_source((Rows(images), Rows(images[2:3])))
+    assert (
+        source.test is not None
+        and source.train.pixels.shape == (4, 3, 64, 64)
+        and source.test.pixels.shape[2:] == (64, 64)
+    )
+    assert source.notes == ("images of different sizes scaled and center-cropped to 64x64",)
+    arrays = [(np.zeros((size[1], size[0], 3), np.uint8), n % 2) for n, size in enumerate(sizes)]
+    with pytest.raises(DataError, match="resize them in the data set"):
+        as_source(arrays)
 
 
 def test_a_data_set_is_searched_trained_and_continued_from_python(

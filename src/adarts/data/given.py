@@ -7,7 +7,7 @@ augmentation and normalization. Random transforms of a data set are applied once
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,14 +16,20 @@ from PIL.Image import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from adarts.data.decode import fitted
+from adarts.data.folder import DEFAULT_SIZE
 from adarts.data.images import Images
+from adarts.data.layout import part_of, use_of
 from adarts.data.memory import require_memory
 from adarts.data.source import Source
 from adarts.errors import AdartsError, DataError
 from adarts.source_file import in_one_line
 
-Data = str | Dataset[Any] | tuple[Any, Any]
-"""A name, a map-style data set of (image, label), a pair of arrays (images, labels), or a pair (train, test) of either."""
+Data = str | Dataset[Any] | tuple[Any, Any] | Mapping[str, Any]
+"""A name, a map-style data set of (image, label), a pair of arrays (images, labels), a pair (train, test) of either, or a mapping
+of the names of parts to data sets, as Hugging Face's ``DatasetDict``."""
+
+_IMAGE, _LABEL = ("image", "img"), ("label", "labels", "fine_label")  # columns of Hugging Face's data sets
 
 MOST_CHANNELS = 4
 """An axis of an image up to this length can be the channel axis."""
@@ -33,20 +39,25 @@ def as_source(data: Any, name: str | None = None) -> Source:
     """Read a data set or arrays.
 
     Args:
-        data: a map-style data set with items (image, label), a pair of arrays (images, labels), or a tuple (train, test) of
-            two of these. Without test images, a share of the images becomes the test set. An image is a PIL image, or an array
-            (h, w, c), (c, h, w) or (h, w) of uint8, or of floats from 0 to 1. All images have one size. Labels are whole
-            numbers from 0.
+        data: a map-style data set with items (image, label) or, as Hugging Face's, mappings with an image and a label; a pair of
+            arrays (images, labels); a tuple (train, test) of two of these; or a mapping of parts (train, validation, test) to
+            them. Without test images, a share of the images becomes the test set. An image is a PIL image, or an array
+            (h, w, c), (c, h, w) or (h, w) of uint8, or of floats from 0 to 1. Arrays have one size; PIL images of different
+            sizes are center-cropped and scaled. Labels are whole numbers from 0.
         name: name for files and tables; the class name by default.
 
     Raises:
         DataError: the data have another form; the message says which image is wrong and why.
     """
-    parts = [data] if not isinstance(data, tuple) or (data and _is_array(data[0])) else list(data)
-    if not 1 <= len(parts) <= 2:
-        raise DataError(f"data must be one data set, or a pair (train, test), not {len(parts)}")
-    names = ["the training images", "the test images"] if len(parts) == 2 else ["the images"]
-    train, *others = (_images(part, f"data, {where}") for part, where in zip(parts, names, strict=True))
+    notes: list[str] = []
+    parts = _mapped(data, notes) if isinstance(data, Mapping) else _paired(data)
+    places = ["the training images", "the test images"] if len(parts) == 2 else ["the images"]
+    read = [(part, f"data, {where}") for part, where in zip(parts, places, strict=True)]
+    try:
+        train, *others = (_joined([_images(one, where) for one in part]) for part, where in read)
+    except _DifferentSizes:
+        train, *others = (_joined([_images(one, where, DEFAULT_SIZE) for one in part]) for part, where in read)
+        notes.append(f"images of different sizes scaled and center-cropped to {DEFAULT_SIZE}x{DEFAULT_SIZE}")
     test = others[0] if others else None
     if test is not None and test.pixels.shape[1:] != train.pixels.shape[1:]:
         one, other = (_size(images.pixels[0]) for images in (train, test))
@@ -59,14 +70,57 @@ def as_source(data: Any, name: str | None = None) -> Source:
         )
     if count < 2:
         raise DataError("data: only one class; a classifier needs at least two classes")
-    first = parts[0]
+    first = parts[0][0]
     name = name or ("arrays" if isinstance(first, tuple) else type(first).__name__)
-    return Source(name, _classes(first, count), train, test)
+    return Source(name, _classes(first, count), train, test, tuple(notes))
 
 
-def _images(part: Any, where: str) -> Images:
+class _DifferentSizes(Exception):
+    """PIL images of different sizes, which can be scaled."""
+
+
+def _paired(data: Any) -> list[list[Any]]:
+    """The training and the test images, or the images."""
+    parts = [data] if not isinstance(data, tuple) or (data and _is_array(data[0])) else list(data)
+    if not 1 <= len(parts) <= 2:
+        raise DataError(f"data must be one data set, or a pair (train, test), not {len(parts)}")
+    return [[part] for part in parts]
+
+
+def _mapped(data: Mapping[str, Any], notes: list[str]) -> list[list[Any]]:
+    """The same for named parts; validation images are used as those of a folder are."""
+    names: dict[str, str] = {}
+    for name in data:
+        part = part_of(str(name))
+        if part is None or part in names:
+            notes.append(f"passed over the part {name!r:.60}")
+        else:
+            names[part] = name
+    if not names:
+        raise DataError(f"data: no part is called train, validation or test: {', '.join(map(str, data))}")
+    use, more = use_of({part: repr(name) for part, name in names.items()}, "train", "data")
+    notes += more
+    found: dict[str, list[Any]] = {}
+    for part in ("train", "val", "test"):
+        if part in names:
+            found.setdefault(str(use[part]), []).append(data[names[part]])
+    return list(found.values())
+
+
+def _joined(parts: list[Images]) -> Images:
+    if len(parts) == 1:
+        return parts[0]
+    if len({images.pixels.shape[1:] for images in parts}) > 1:
+        raise DataError(
+            f"data: the parts have images of different sizes: {', '.join(_size(i.pixels[0]) for i in parts)}"
+        )
+    return Images(torch.cat([images.pixels for images in parts]), torch.cat([images.labels for images in parts]))
+
+
+def _images(part: Any, where: str, size: int | None = None) -> Images:
+    """Read one data set or pair of arrays; with a size, PIL images are scaled to it."""
     if not isinstance(part, tuple):
-        return _read(part, where)
+        return _read(part, where, size)
     if len(part) != 2 or not _is_array(part[0]):
         raise DataError(f"{where} must be a data set, or a pair of arrays (images, labels), not {_kind(part)}")
     labels = _tensor(part[1], f"{where}: the labels")
@@ -79,7 +133,7 @@ def _images(part: Any, where: str) -> Images:
     return Images(_pixels(part[0], where), labels)
 
 
-def _read(dataset: Any, where: str) -> Images:
+def _read(dataset: Any, where: str, size: int | None) -> Images:
     if not (hasattr(dataset, "__getitem__") and hasattr(dataset, "__len__")) or isinstance(dataset, dict):
         raise DataError(f"{where} must be a map-style data set with len() and [index], not {_kind(dataset)}")
     count = len(dataset)
@@ -88,11 +142,13 @@ def _read(dataset: Any, where: str) -> Images:
     pixels, labels = torch.empty(0), torch.empty(count, dtype=torch.long)
     for index in range(count):
         here = f"{where}: item {index}"
-        image, label = _item(dataset, index, here)
+        image, label, scalable = _item(dataset, index, here, size)
         if index == 0:
             require_memory(count, max(image.shape[1:]))
             pixels = torch.empty((count, *image.shape), dtype=torch.uint8)
         if image.shape != pixels.shape[1:]:
+            if scalable and size is None:
+                raise _DifferentSizes
             first = _size(pixels[0])
             raise DataError(
                 f"{here} is {_size(image)} (channels x height x width), but item 0 is {first}; resize them in the data set"
@@ -101,13 +157,16 @@ def _read(dataset: Any, where: str) -> Images:
     return Images(pixels, labels)
 
 
-def _item(dataset: Any, index: int, here: str) -> tuple[Tensor, int]:
+def _item(dataset: Any, index: int, here: str, size: int | None) -> tuple[Tensor, int, bool]:
+    """Pixels (c, h, w) and label of an item, and whether its image can be scaled."""
     try:
         item = dataset[index]
     except AdartsError:
         raise
     except Exception as error:  # user code may raise anything
         raise DataError(f"{here} cannot be read: {in_one_line(error)}") from error
+    if isinstance(item, Mapping):
+        item = item[_column(item, _IMAGE, here)], item[_column(item, _LABEL, here)]
     if not isinstance(item, tuple | list) or len(item) != 2:
         raise DataError(
             f"{here} must be (image, label), not {_kind(item)}; give two data sets as a tuple (train, test)"
@@ -118,12 +177,26 @@ def _item(dataset: Any, index: int, here: str) -> tuple[Tensor, int]:
     except TypeError:
         label = -1
     if label < 0:
-        raise DataError(f"{here} has the label {item[1]!r:.60}; labels must be whole numbers from 0")
-    if isinstance(image, Image):
+        hint = "; for Hugging Face's data sets use class_encode_column" if isinstance(item[1], str) else ""
+        raise DataError(f"{here} has the label {item[1]!r:.60}; labels must be whole numbers from 0{hint}")
+    scalable = isinstance(image, Image)
+    if isinstance(image, Image) and size is not None:
+        image = np.array(fitted(image.convert("RGB"), (size, size)))
+    elif isinstance(image, Image):
         image = np.array(image.convert("L" if image.mode in ("1", "L") else "RGB"))
     if not _is_array(image):
         raise DataError(f"{here}: an image must be a PIL image or an array, not {_kind(image)}")
-    return _pixels(image[None], here)[0], label
+    return _pixels(image[None], here)[0], label, scalable
+
+
+def _column(item: Mapping[str, Any], known: Sequence[str], here: str) -> str:
+    """The key of an item's image or label."""
+    found = next((name for name in known if name in item), None)
+    if found is None:
+        raise DataError(
+            f"{here} has none of the columns {', '.join(known)}; it has {', '.join(map(str, item))}; rename them"
+        )
+    return found
 
 
 def _pixels(images: Any, where: str) -> Tensor:
@@ -163,7 +236,9 @@ def _tensor(values: Any, what: str) -> Tensor:
 def _classes(part: Any, count: int) -> tuple[str, ...]:
     """Class names from the attribute `classes` of the data set, or of the data set it is a subset of; else numbers."""
     for owner in (part, getattr(part, "dataset", None)):
-        names = getattr(owner, "classes", None)
+        features = getattr(owner, "features", None)
+        described = [features[name] for name in _LABEL if name in features] if isinstance(features, Mapping) else []
+        names = getattr(described[0], "names", None) if described else getattr(owner, "classes", None)
         if isinstance(names, Sequence) and len(names) >= count:
             return tuple(map(str, names[:count]))
     return tuple(map(str, range(count)))
