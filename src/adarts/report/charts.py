@@ -319,7 +319,7 @@ def _fill(axes: Axes, chart: Chart, low: float, high: float) -> list[Any]:
     axes.set_xlabel(chart.across, color=MUTED.light)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
     axes.set_ylim(low, high)
-    axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10], integer=True))
     axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10], integer=chart.whole))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: chart.words(value)))
     _plain(axes)
