@@ -42,7 +42,8 @@ def run(words: list[str]) -> int:
         print(_page(*methods))
     else:
         infos = [method.info for method in methods]
-        print_table(["method", "year", "what it changes"], [[m.name, str(m.year), m.changes] for m in infos])
+        rows = [[m.name, str(m.year), m.family, m.changes] for m in infos]
+        print_table(["method", "year", "family", "what it changes"], rows)
     return 0
 
 

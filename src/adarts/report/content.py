@@ -86,7 +86,7 @@ def _notes(run: RunRecord) -> list[str]:
     found = []
     if not run.summary:
         state = "The page shows its state after the last finished epoch." if run.metrics else "There are no charts yet."
-        found.append(f"This run is not finished: {len(run.metrics)} of {run.num_epochs} epochs are done. {state}")
+        found.append(f"This run is not finished: {run.progress} epochs are done. {state}")
     if run.summary.get("stopped"):
         planned = run.summary.get("planned_epochs", run.num_epochs)
         found.append(

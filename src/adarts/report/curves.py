@@ -68,7 +68,8 @@ def chart_groups(runs: Runs) -> list[ChartGroup]:
     groups = [ChartGroup.of("Learning", "", _learning(runs))]
     if run.kind == "search" and space is not None:
         groups += [*_fronts(runs), *_trials(runs)]
-        groups += _of_a_search(runs, space, run.setting("search", "warmup_epochs") or 0)
+        has_alphas = any("operation_weights" in record for record in run.metrics)
+        groups += _of_a_search(runs, space, (run.setting("search", "warmup_epochs") or 0) if has_alphas else 0)
         if run.genotype is not None:
             groups += [*_operation_weights(runs, space), *_edge_weights(runs, space)]
     return [group for group in groups if group.drawings]
@@ -88,7 +89,11 @@ def _trials(runs: Runs) -> list[ChartGroup]:
                 ]
                 seed = "" if len(runs) == 1 else f", seed {run.config.get('seed')}"
                 drawings.append(inline(scatter(f"The cells that were tried{seed}", "number of the cell", words, dots)))
-    return [ChartGroup("Trials", "What the search measured of each cell, in order. Such a figure is noisy.", drawings)]
+    return [
+        ChartGroup(
+            "Trials", "What the search measured of each cell, in order. Such a figure is noisy.", drawings, wide=True
+        )
+    ]
 
 
 def _fronts(runs: Runs) -> list[ChartGroup]:
@@ -108,7 +113,7 @@ def _fronts(runs: Runs) -> list[ChartGroup]:
         axes = "parameters (millions)", TRIED["accuracy"]
         drawings.append(inline(scatter(f"Accuracy and size{seed}", *axes, dots)))
     text = "The cells of the last generation. No other cell is both smaller and more accurate than one of the front."
-    return [ChartGroup("The front", text, drawings)]
+    return [ChartGroup("The front", text, drawings, wide=True)]
 
 
 def _learning(runs: Runs) -> Iterable[Chart]:

@@ -172,7 +172,7 @@ def _row(runs: Sequence[RunRecord], letter: str) -> dict[str, Any]:
             content.over(runs, "macs", count),
             None if found is None else f"{content.word_of(run).lower()} {found}",
             content.skips_in_words(runs),
-            str(run.num_epochs) if run.summary else f"{len(run.metrics)} of {run.num_epochs}",
+            str(run.num_epochs) if run.summary else run.progress,
             None if space is None else space.name,
             run.config.get("scale"),
             content.seeds_of(runs),

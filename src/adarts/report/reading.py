@@ -171,6 +171,12 @@ class RunRecord:
         return int(_section(self.config, "search" if self.kind == "search" else "training").get("epochs", 0))
 
     @property
+    def progress(self) -> str:
+        """How many epochs of an unfinished run are done, formatted; of how many, is known for runs of one phase alone."""
+        done = str(len(self.metrics))
+        return done if any("phase" in record for record in self.metrics) else f"{done} of {self.num_epochs}"
+
+    @property
     def space(self) -> Space | None:
         """The space of the cells; None for a training without cells, or if its cells are not known yet."""
         if self.genotype is not None:
