@@ -70,10 +70,13 @@ READING = """
   form.
 - `{{"NetworkSelectorDatasetInfo:darts:edge_normal_0": "sep_conv_3x3", ...}}`: a configuration of NAS-Bench-301, or its result
   files. `Genotype.to_nasbench301` writes this form.
+- `{{"normal/op_2_0": "sep_conv_3x3", "normal/input_2_0": [0], ...}}`: what NNI's hub exports.
+- The fields of `Genotype(...)` as a dictionary in JSON or in Python's notation, or as a list in their order.
 - The text of NAS-Bench-201.
 - Our own JSON, the complete form.
 
-The text is parsed, never evaluated.
+A text may have around it what logs and Python files have: a time, a name, the module, imports, comments, NumPy's integers, a
+list for each node. The text is parsed, never evaluated.
 
 Genotypes may also contain operations that belong to no search space:
 {extra}.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import string
 import time
 
@@ -252,3 +253,89 @@ def test_damaged_configurations_are_a_genotype_or_a_data_error(key, value):
         assert str(error).isprintable() and len(str(error)) < 400
     else:
         assert genotype.to_nasbench301() == CONFIGURATION | {key: value}
+
+
+CELLS = {name: ADARTS_V1.cells[kind] for kind, name in (("normal", "normal"), ("reduction", "reduce"))}
+ROWS = {name: [list(pairs) for pairs in cell.nodes] for name, cell in CELLS.items()}
+FLAT = {name: [pair for pairs in nodes for pair in pairs] for name, nodes in ROWS.items()}
+
+
+def text_of(of: dict[str, object]) -> str:
+    return (
+        f"Genotype(normal={of['normal']}, normal_concat=range(2, 6), reduce={of['reduce']}, reduce_concat=range(2, 6))"
+    )
+
+
+def nni(source: object = int) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for name, nodes in ROWS.items():
+        for node, pairs in enumerate(nodes, 2):
+            for edge, (operation, entered) in enumerate(pairs):
+                found[f"{name}/op_{node}_{edge}"] = operation
+                found[f"{name}/input_{node}_{edge}"] = [entered] if source is list else entered
+    return found
+
+
+FIELDS = {
+    "normal": FLAT["normal"],
+    "normal_concat": [2, 3, 4, 5],
+    "reduce": FLAT["reduce"],
+    "reduce_concat": [2, 3, 4, 5],
+}
+PLAIN = text_of(FLAT)
+SPELLINGS = {
+    "a line of a log": "2024-01-31 08:15:00,123 genotype = " + PLAIN,
+    "another time": "01/31 08:15:00 AM genotype = " + PLAIN,
+    "a list for each node": text_of(ROWS),
+    "a tuple for each node": text_of({name: [tuple(pairs) for pairs in nodes] for name, nodes in ROWS.items()}),
+    "numbers of NumPy": re.sub(r", (\d)\)(?=[,\]])", r", np.int64(\1))", PLAIN),
+    "an export of NNI": json.dumps(nni(list)),
+    "the same with plain numbers": json.dumps(nni()),
+    "fields in JSON": json.dumps(FIELDS),
+    "fields as Python writes them": repr(FIELDS),
+    "fields by their order": json.dumps(list(FIELDS.values())),
+    "a comment": PLAIN + "  # 97.2",
+    "the module": "genotypes.models.Genotype" + PLAIN.removeprefix("Genotype"),
+    "a tuple of a range": PLAIN.replace("range(2, 6)", "tuple(range(2, 6))"),
+    "a file of cells": "from collections import namedtuple\n\n# ours\nGenotype = namedtuple('Genotype', 'normal "
+    f"normal_concat reduce reduce_concat')\nMINE = {PLAIN}\n",
+    "a line that goes on": "MINE = \\\n    " + PLAIN,
+    "a text": repr(PLAIN),
+}
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_what_others_write_around_the_same_cells(spelling, tmp_path):
+    (tmp_path / "cells").write_text(SPELLINGS[spelling])
+    assert load_genotype(tmp_path / "cells") == Genotype.from_text(PLAIN) == ADARTS_V1
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        (
+            json.dumps({**nni(), "normal/op_2_0": 3}),
+            "normal/op_2_0 and normal/input_2_0 must be an operation and a node",
+        ),
+        (json.dumps({**nni(), "normal/input_2_0": [0, 1]}), "must be an operation and a node"),
+        (json.dumps({**nni(), "normal/op_6_0": "none"}), "'normal/op_6_0' is no edge"),
+        (json.dumps({**FIELDS, "more": []}), "expected the fields"),
+        (json.dumps({**FIELDS, "normal": 3}), "must be lists"),
+        (json.dumps([1, 2, 3, 4]), "must be lists"),
+        (text_of({**ROWS, "normal": [ROWS["normal"][0][:1], *ROWS["normal"][1:]]}), "a node without two pairs"),
+        (repr(FIELDS)[:-1] + ", 'normal': []}", "a field is given twice"),
+        ("{'normal': __import__('os')}", 'at "__import__'),
+        ("import os\nos.system('x')", "neither JSON nor"),
+        ("from os import system\n" + PLAIN + "\n" + PLAIN, "expected one"),
+    ],
+)
+def test_other_texts_around_cells_are_refused(text, match, tmp_path):
+    (tmp_path / "cells").write_text(text)
+    refused(load_genotype, tmp_path / "cells", match)
+
+
+def test_long_texts_around_cells_take_no_time():
+    start = time.perf_counter()
+    for text in ("#\n" * 30_000, "\n#" * 30_000, "# " * 30_000, "x." * 30_000, "=" + " " * 60_000 + "\\", "1" * 60_000):
+        refused(Genotype.from_text, text + "!")
+    assert time.perf_counter() - start < 2

@@ -18,7 +18,7 @@ from typing import Any
 
 from adarts.config.values import names_code
 from adarts.errors import ConfigError, DataError
-from adarts.spaces import arch_string, classical, nasbench301
+from adarts.spaces import arch_string, classical, nasbench301, nni
 from adarts.spaces.description import Space
 from adarts.spaces.limits import SIZE_LIMIT, check_size, short
 from adarts.spaces.operation_names import OPERATION_NAMES, unknown_operation
@@ -134,7 +134,8 @@ class Genotype:
 
     @classmethod
     def from_dict(cls, document: object) -> Genotype:
-        """Read the form of :meth:`to_dict`, or a configuration or result of NAS-Bench-301.
+        """Read the form of :meth:`to_dict`, a configuration or result of NAS-Bench-301, an export of NNI, or the fields of the
+        classical text as a mapping or a list.
 
         Raises:
             DataError: the document is not a valid genotype.
@@ -144,6 +145,10 @@ class Genotype:
             if isinstance(configuration, Mapping) and nasbench301.is_configuration(configuration):
                 nodes = nasbench301.read(configuration)
                 return cls({kind: CellGenotype(nodes[kind], DARTS.outputs) for kind in nodes})
+            if nni.is_export(document):
+                return cls({kind: CellGenotype(nodes, DARTS.outputs) for kind, nodes in nni.read(document).items()})
+        if (written := classical.fields_of(document)) is not None:
+            return cls({kind: CellGenotype(*cell) for kind, cell in classical.read_fields(written).items()})
         fields = _fields(document, "genotype", {"format", "version", "space", "cells"})
         if fields["format"] != FORMAT:
             raise DataError(f"genotype: the format is {short(fields['format'])}, not '{FORMAT}'")
@@ -167,12 +172,14 @@ class Genotype:
 
     @classmethod
     def from_json(cls, text: str) -> Genotype:
-        """Read the JSON form, or the form of NAS-Bench-301.
+        """Read JSON with a document of :meth:`from_dict`, or the same as Python writes a dictionary.
 
         Raises:
             DataError: the text is not JSON, or not a genotype.
         """
         check_size(text)
+        if text.lstrip().startswith("{'"):
+            return cls.from_text(text)
         try:
             document = json.loads(text)
         except ValueError as error:
@@ -251,7 +258,7 @@ def load_genotype(path: str | Path) -> Genotype:
         with Path(path).open("rb") as file:
             content = file.read(SIZE_LIMIT + 1)
         text = content.decode("utf-8-sig")
-        return Genotype.from_json(text) if text.lstrip().startswith("{") else Genotype.from_text(text)
+        return Genotype.from_json(text) if text.lstrip()[:1] in ("{", "[") else Genotype.from_text(text)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not a text file"
         raise DataError(f"cannot read the genotype file {str(path)!r}: {reason}") from None

@@ -97,7 +97,7 @@ def resolve_genotype(reference: str) -> Genotype:
         return random_genotype(get_space(*space or ["darts"]), int(seed))
     if reference.lstrip().startswith("{"):
         return Genotype.from_json(reference)
-    if re.match(r"\s*((\w+\s*=\s*)?Genotype\s*\(|\|)", reference):
+    if re.match(r"\s*((\w+\s*=\s*)?(\w+\.)*Genotype\s*\(|\|)", reference):
         return Genotype.from_text(reference)
     path = Path(reference)
     try:
