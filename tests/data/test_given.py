@@ -250,7 +250,7 @@ def test_a_loader_in_a_file_is_executed_for_whoever_says_so(
     assert main(["evaluate", "run"]) == 2
     assert "executed only if you add: --data mine.py:squares" in capsys.readouterr().err
     assert main(["evaluate", "run", "--data", "mine.py:squares"]) == 0
-    assert capsys.readouterr().out.startswith("test accuracy")
+    assert capsys.readouterr().out.splitlines()[-1].startswith("test accuracy")
     with pytest.raises(ConfigError, match=r"data 'mine\.py:squares' is code"):
         adarts.train(config_file="run/config.yaml", run={"run_dir": "run"})
     assert np.unique(load_images("mine.py:squares", ImageSettings(), seed=0).train.labels).tolist() == [0, 1]

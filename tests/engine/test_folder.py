@@ -137,7 +137,7 @@ def test_resume_takes_the_newest_unfinished_run_of_the_same_configuration(tmp_pa
 
 
 def test_find(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="no run at latest"):
+    with pytest.raises(CheckpointError, match=r"no run at latest, nor under .*; there are no runs yet$"):
         RunFolder.find("latest", "search", tmp_path)
     with RunFolder.open("search", "x", config(tmp_path)) as run:
         path = run.path
@@ -351,6 +351,11 @@ def test_the_device(tmp_path: Path) -> None:
 def test_what_is_no_device(device: str) -> None:
     with pytest.raises(ConfigError, match=r"^--device '.*' \(run\.device\) is unknown; "):
         prepare_device(RunSettings(device=device))
+
+
+def test_a_gpu_is_called_cuda() -> None:
+    with pytest.raises(ConfigError, match=r"did you mean 'cuda'\?"):
+        prepare_device(RunSettings(device="GPU"))
 
 
 @pytest.mark.parametrize(

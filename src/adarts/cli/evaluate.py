@@ -46,16 +46,14 @@ def run(words: list[str]) -> int:
     if form.json:
         print(json.dumps(result, indent=2))
         return 0
-    print(
-        f"test accuracy {result['test_accuracy']:.2%} of {result['test_images']:,} images, loss {result['test_loss']:.4f}"
-    )
-    print(beside(result))
     rows = [
         [one["name"], f"{one['images']}", f"{one['accuracy']:.2%}"] for one in result["test_classes"] if one["images"]
     ]
     print_table(["class", "images", "correct"], rows[:_SHOWN])
     if len(rows) > _SHOWN:
         print(f"and {len(rows) - _SHOWN} more classes; --json shows all")
+    measured = f"test accuracy {result['test_accuracy']:.2%} of {result['test_images']:,} images, loss {result['test_loss']:.4f}"
+    print(f"{measured}; {beside(result)}")
     if not result["same_images"]:
         print(
             "warning: these are not the images of the training; some of them may have been trained on", file=sys.stderr

@@ -43,7 +43,7 @@ def prepare_device(settings: RunSettings) -> torch.device:
         )
     match, asked = _DEVICE.fullmatch(settings.device), f"--device {settings.device!r} (run.device)"
     if match is None:
-        raise ConfigError(f"{asked} is unknown{nearest(settings.device, _DEVICES)}")
+        raise ConfigError(f"{asked} is unknown{nearest(settings.device.casefold().replace('gpu', 'cuda'), _DEVICES)}")
     name, index = match.groups()
     if name is not None:
         return torch.device("cuda" if name == "auto" and torch.cuda.is_available() else "cpu")

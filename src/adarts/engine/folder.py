@@ -128,8 +128,9 @@ class RunFolder:
         for path in (Path(reference), runs / kind / reference):
             if (path / CONFIG_FILE).is_file():
                 return path.resolve()
-        names = ["latest", *(path.name for path in list_run_dirs(runs / kind))]
-        raise CheckpointError(f"no run at {reference}, nor under {runs / kind}{nearest(str(reference), names)}")
+        names = [path.name for path in list_run_dirs(runs / kind)]
+        hint = nearest(str(reference), ["latest", *names]) if names else "; there are no runs yet"
+        raise CheckpointError(f"no run at {reference}, nor under {runs / kind}{hint}")
 
     @property
     def finished(self) -> bool:
