@@ -228,6 +228,17 @@ def test_class_names_are_quoted(tmp_path: Path) -> None:
     assert namespace["CLASSES"] == strange
 
 
+def test_a_run_cannot_bring_its_own_code(run: Path, tmp_path: Path) -> None:
+    """The module is executed to check it, so nothing of a run folder may get into it but numbers and quoted names."""
+    shutil.copytree(run, tmp_path / "run", ignore=shutil.ignore_patterns("checkpoints", "export"))
+    file, mark = tmp_path / "run" / "model.json", tmp_path / "executed"
+    code = f'''""" + str(__import__("pathlib").Path({str(mark)!r}).touch()) + """'''
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"image_size": [code, 16]}))
+    with pytest.raises(DataError, match="image_size cannot be right"):
+        export(tmp_path / "run", "python")
+    assert not mark.exists()
+
+
 def test_an_operation_of_somebody_else_has_no_source(tmp_path: Path) -> None:
     if "mine_for_export" not in OPERATIONS:
         register_operation("mine_for_export", lambda channels, stride, affine: nn.AvgPool2d(1, stride))

@@ -162,5 +162,5 @@ def test_an_unfinished_training(tmp_path: Path, capsys: pytest.CaptureFixture[st
 def test_a_damaged_summary(run: Path, tmp_path: Path, summary: str) -> None:
     shutil.copytree(run, tmp_path / "run", ignore=shutil.ignore_patterns("checkpoints", "export"))
     (tmp_path / "run" / "summary.json").write_text(summary)
-    with pytest.raises(DataError, match=r"its summary\.json is damaged"):
+    with pytest.raises(DataError, match=r"its summary\.json or model\.json is damaged"):
         Trained.load(tmp_path / "run")

@@ -104,6 +104,7 @@ def test_a_table(onnx_file: Path, photos: Path, capsys: pytest.CaptureFixture[st
         (["x.png", "--json", "--csv"], 2, "exclude each other"),
         (["x.png", "--top", "0"], 2, "top"),
         (["empty"], 3, "empty has no image files"),
+        ([300 * "x" + ".png"], 3, "cannot be read: File name too long"),
     ],
 )
 def test_refusals(
@@ -136,6 +137,31 @@ def test_files_that_are_no_models(tmp_path: Path) -> None:
         adarts.predict(damaged, "x.png")
     with pytest.raises(DataError, match="no file"):
         adarts.predict(tmp_path / "gone.onnx", "x.png")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("classes", ["a"]),
+        ("classes", [1, 2, 3]),
+        ("classes", 5),
+        ("image_size", "ab"),
+        ("image_size", [0, 5]),
+        ("image_size", [17, 16]),
+        ("in_channels", 1),
+        ("std", [0, 1, 1]),
+        ("test_accuracy", "x"),
+        ("data", None),
+    ],
+)
+def test_metadata_that_cannot_be_right(name: str, value: object, onnx_file: Path, tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    model = onnx.load(onnx_file)
+    (entry,) = [entry for entry in model.metadata_props if entry.key == name]
+    entry.value = json.dumps(value)
+    onnx.save(model, tmp_path / "changed.onnx")
+    with pytest.raises(DataError, match=r"its metadata (are damaged: .*cannot be right|do not fit its graph)"):
+        load(tmp_path / "changed.onnx")
 
 
 def test_top_is_positive_in_python(onnx_file: Path, photos: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +20,7 @@ _OUTPUT = "logits: float32, (batch, classes); their softmax are the probabilitie
 
 @dataclass(frozen=True)
 class Facts:
-    """The facts of a trained network.
+    """The facts of a trained network. They may come from anybody's file, and source code is made of them, so they are checked.
 
     Attributes:
         classes: names of the classes, indexed by output.
@@ -31,6 +32,9 @@ class Facts:
         data_fingerprint: sha256 of its images and labels.
         test_accuracy: share of the test images whose class is found, in [0, 1].
         test_images: number of test images.
+
+    Raises:
+        ValueError: a fact cannot be; the message names it.
     """
 
     classes: tuple[str, ...]
@@ -43,12 +47,28 @@ class Facts:
     test_accuracy: float
     test_images: int
 
+    def __post_init__(self) -> None:
+        channels = self.in_channels
+        right = {
+            "classes": _are(str, self.classes) and len(self.classes) > 0,
+            "image_size": _are(int, self.image_size) and len(self.image_size) == 2 and min(self.image_size) > 0,
+            "in_channels": _are(int, (channels,)) and channels > 0,
+            "mean": _are(float, self.mean) and len(self.mean) == channels,
+            "std": _are(float, self.std) and len(self.std) == channels and min(self.std) > 0,
+            "data": _are(str, (self.data, self.data_fingerprint)),
+            "test_accuracy": _are(float, (self.test_accuracy,)) and 0 <= self.test_accuracy <= 1,
+            "test_images": _are(int, (self.test_images,)) and self.test_images >= 0,
+        }
+        if wrong := [name for name, is_right in right.items() if not is_right]:
+            raise ValueError(f"{', '.join(wrong)} cannot be right")
+
     @classmethod
     def of(cls, *records: Mapping[str, Any]) -> Facts:
-        """Read the facts from records that hold them all together, such as ``model.json`` and ``summary.json``.
+        """Read the facts from records that hold them all together, such as ``summary.json`` and ``model.json``; the last one wins.
 
         Raises:
             KeyError: a fact is missing.
+            ValueError: a fact cannot be.
         """
         every = {name: value for record in records for name, value in record.items()}
         found: dict[str, Any] = {field.name: every[field.name] for field in dataclasses.fields(cls)}
@@ -80,5 +100,16 @@ class Facts:
         """
         try:
             return cls.of({field.name: json.loads(texts[field.name]) for field in dataclasses.fields(cls)})
-        except (KeyError, ValueError) as error:
+        except KeyError as error:
             raise DataError(f"{source}: not a file of `adarts export`; its metadata lack {error}") from error
+        except (TypeError, ValueError) as error:
+            raise DataError(f"{source}: its metadata are damaged: {error}") from error
+
+
+def _are(kind: type, values: Any) -> bool:
+    """Whether these are a tuple of texts, of whole numbers, or of finite numbers."""
+    if not isinstance(values, tuple):
+        return False
+    if kind is float:
+        return all(type(value) in (int, float) and math.isfinite(value) for value in values)
+    return all(type(value) is kind for value in values)

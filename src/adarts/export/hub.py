@@ -39,7 +39,7 @@ class HubModel(Deployed, PyTorchModelHubMixin):
     def __init__(
         self, facts: dict[str, Any], details: dict[str, Any], genotype: dict[str, Any] | None, summary: dict[str, Any]
     ) -> None:
-        found = Facts.of(facts)
+        found = Facts.of(facts, details)
         network = network_from(details, None if genotype is None else Genotype.from_dict(genotype))
         super().__init__(network, found)
         self.facts, self.details, self.summary = found, details, summary

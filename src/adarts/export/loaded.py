@@ -56,6 +56,10 @@ class OnnxModel:
         except Exception as error:  # onnxruntime has an exception class for each kind of damage
             raise DataError(f"{path}: not a usable ONNX file: {str(error).splitlines()[0]}") from error
         self.facts = Facts.from_texts(self._session.get_modelmeta().custom_metadata_map, path)
+        found = [(part.name, part.shape[1:]) for part in (*self._session.get_inputs(), *self._session.get_outputs())]
+        shape = [self.facts.in_channels, *self.facts.image_size]
+        if found != [("pixels", shape), ("logits", [len(self.facts.classes)])]:
+            raise DataError(f"{path}: its metadata do not fit its graph")
 
     def logits(self, pixels_bchw: Pixels) -> Logits:
         """As :meth:`Model.logits`."""

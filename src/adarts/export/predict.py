@@ -126,17 +126,17 @@ def listed(images: Iterable[str | Path]) -> list[Path]:
     """The images in files and folders: a file as it is, of a folder all image files at any depth, except hidden ones.
 
     Raises:
-        DataError: a folder cannot be listed, or has no images.
+        DataError: a file name is impossible, or a folder cannot be listed or has no images.
     """
     found: list[Path] = []
     for path in map(Path, images):
-        if not path.is_dir():
-            found.append(path)  # a missing file is reported like a broken one
-            continue
         try:
+            if not path.is_dir():
+                found.append(path)  # a missing file is reported like a broken one
+                continue
             inside = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
         except OSError as error:
-            raise DataError(f"{path} cannot be listed: {error.strerror}") from error
+            raise DataError(f"{shown(path)[:200]} cannot be read: {error.strerror}") from error
         inside = [file for file in inside if not any(part.startswith(".") for part in file.relative_to(path).parts)]
         if not inside:
             raise DataError(f"{shown(path)} has no image files")

@@ -67,6 +67,6 @@ def read_safetensors(path: str | Path) -> Trained:
         genotype = None if held["genotype"] is None else Genotype.from_dict(held["genotype"])
         network = network_from(held["details"], genotype)
         network.load_state_dict(load_file(path))
-        return Trained(Path(path), network.eval(), Facts.of(held["facts"]), {}, held["details"])
+        return Trained(Path(path), network.eval(), Facts.of(held["facts"], held["details"]), {}, held["details"])
     except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError, ConfigError) as error:
         raise DataError(f"{path}: not a usable file of `adarts export`: {str(error).splitlines()[0]}") from error

@@ -24,6 +24,7 @@ from adarts.export.loaded import Logits, Pixels
 from adarts.models import Network
 from adarts.spaces import Genotype
 from adarts.training import load_model
+from adarts.training.model import MODEL_FACTS
 
 
 class Deployed(nn.Module):
@@ -89,9 +90,9 @@ class Trained:
         try:
             summary = json.loads((path / SUMMARY).read_text())
             named = {"data": dict(summary["data_facts"])["data set"]}  # without the path of a folder
-            return cls(path, network, Facts.of(details, summary, named), summary, details)
+            return cls(path, network, Facts.of(summary, named, details), summary, details)
         except (OSError, KeyError, TypeError, ValueError) as error:
-            raise DataError(f"{path}: its {SUMMARY} is damaged: {error}") from error
+            raise DataError(f"{path}: its {SUMMARY} or {MODEL_FACTS} is damaged: {error}") from error
 
     @property
     def genotype(self) -> Genotype | None:
