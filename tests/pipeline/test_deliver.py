@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,9 @@ from PIL import Image
 import adarts
 from adarts.cli.main import main
 from adarts.config.settings import RunSettings
-from adarts.errors import ConfigError, Stopped
-from adarts.pipeline import Plan, run_pipeline
-from adarts.pipeline.deliver import verdict
+from adarts.errors import ConfigError, DataError, Stopped
+from adarts.pipeline import Plan, read_plan, run_pipeline
+from adarts.pipeline.deliver import _decided, verdict, write_plan
 from adarts.pipeline.plan import LimitSettings, NetworkPlan, SearchPlan, TrainingPlan, written
 from adarts.training import TrainResult
 
@@ -53,12 +54,14 @@ def test_a_plan_ends_in_a_network_within_its_limits_with_a_comparison(photos: Pa
     assert main(words) == 0
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert summary["delivered"]["parameters"] <= 20_000
-    assert summary["rivals"]["random:darts:0"]["parameters"] >= summary["delivered"]["parameters"]
+    assert 0 < summary["rivals"]["random:darts:0"]["parameters"] <= 20_000
     assert summary["rivals"]["timm:mobilenetv3_small_050"]["parameters"] > 20_000
     page = (tmp_path / "run" / "report.html").read_text()
     assert summary["verdict"] in page.replace("&#39;", "'") and "mobilenetv3_small_050 of timm" in page
     model = tmp_path / "run" / "train" / "export" / summary["delivered"]["model"]
-    assert main(["predict", str(model), str(photos / "dark" / "0.png"), "--threads", "1"]) == 0
+    for reference in (model, tmp_path / "run"):
+        assert main(["predict", str(reference), str(photos / "dark" / "0.png"), "--threads", "1"]) == 0
+    assert summary["breaks_limits"].keys() == {"timm:mobilenetv3_small_050"}
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("model.safetensors")}
     assert len(before) == 3
     again = adarts.run(run_dir=tmp_path / "run", threads=1)  # nothing is trained again
@@ -84,19 +87,102 @@ def test_an_interrupted_run_says_how_to_continue(photos: Path, tmp_path: Path) -
         run_pipeline(plan, tmp_path / "run", RunSettings(time_limit="1s", threads=1))
 
 
-def result(accuracy: float, parameters: int = 1000) -> TrainResult:
-    return TrainResult(Path(), accuracy, {"test_images": 400, "parameters": parameters})
+def test_a_wrong_name_of_another_network_is_refused_before_the_search(photos: Path, tmp_path: Path) -> None:
+    for name, kind in (("PC_DART", DataError), ("timm:mobilenet", ConfigError)):
+        with pytest.raises(kind, match="did you mean"):
+            run_pipeline(plan_of(photos, rivals=("random:darts:0", name)), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
-    ("own", "rivals", "words"),
+    ("words", "message"),
     [
-        (0.95, {"random:darts:0": result(0.85)}, "Take the delivered network: it is 10.0 points"),
-        (0.85, {"random:darts:0": result(0.95)}, "Take random cells: it is 10.0 points"),
-        (0.95, {"PC_DARTS_cifar": result(0.94)}, "do not differ clearly: 1.0 points (standard error 1.6)"),
-        (0.95, {"timm:x": result(0.99, 10**6)}, "all others are larger than the limit"),
-        (0.95, {}, "nobody knows whether the search was worth it"),
+        ("{other} --plan {plan}", "data folder:.* contradicts"),
+        ("--plan {plan} --max-params 500", "max-params 500 contradicts .*, which says 20000"),
+        ("--plan {plan} --max-macs 5e6", "max-macs 5000000 contradicts .*, which says None"),
+        ("--plan {plan} --seed 1", "seed 1 contradicts"),
+        ("--plan {plan} --time-budget 2m", "a plan has its own times"),
+        ("--plan {plan} --no-compare", "has networks to compare with"),
+        ("--run-dir {kept} --max-params 500", "max-params 500 contradicts"),
+        ("--run-dir {kept} --plan {changed}", "has another plan"),
+        ("--plan {code}", "is code, which is not executed for a plan alone"),
+        ("{photos} --max-macs 0.3", "max_macs: must be greater than 0"),
+        ("{photos} --max-latency inf", "is not a time in milliseconds"),
+        ("--plan {plan} --run-dir {plan}/x", "Not a directory"),
     ],
 )
-def test_the_verdict_needs_two_standard_errors(own: float, rivals: dict[str, TrainResult], words: str) -> None:
-    assert words in verdict(result(own), rivals, LimitSettings(max_params=2000).limits())
+def test_what_contradicts_a_plan_is_refused(
+    words: str, message: str, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan, (mark, module) = plan_of(photos), (tmp_path / "executed", tmp_path / "code.py")
+    module.write_text(f"open({str(mark)!r}, 'w')\nDATA = None\n")
+    plans = {"plan": plan, "changed": plan_of(photos, seed=3), "code": plan_of(photos, data=f"{module}:DATA")}
+    names = {"photos": photos, "other": tmp_path, "kept": tmp_path / "kept"}
+    for name, one in plans.items():
+        names[name] = tmp_path / f"{name}.yaml"
+        names[name].write_text(written(one, {}))
+    names["kept"].mkdir()
+    (names["kept"] / "plan.yaml").write_text(written(plan, {}))
+    assert main(["run", *(word.format(**names) for word in words.split())]) in (2, 3)
+    error = capsys.readouterr().err
+    assert re.search(message, error) and "a bug" not in error
+    assert not mark.exists() and not (tmp_path / "kept" / "search").exists()
+
+
+def test_the_same_command_continues(photos: Path, tmp_path: Path) -> None:
+    """What it says agrees with the plan in the folder."""
+    (tmp_path / "plan.yaml").write_text(written(plan_of(photos), {}))
+    given = LimitSettings(max_params=20_000), "12m", True, None, None, tmp_path, RunSettings()
+    assert write_plan(f"{photos}/", *given) == tmp_path / "plan.yaml"
+
+
+def test_a_number_that_was_measured_is_kept_for_the_same_question(tmp_path: Path) -> None:
+    answers = iter([8, 10, 12])
+    file = tmp_path / "rival" / "width.json"
+    for about, expected in (("a", 8), ("a", 8), ("b", 10), ("b", 10)):
+        assert _decided(file, {"cells": about}, lambda: next(answers)) == expected
+    file.write_text("{")
+    assert _decided(file, {"cells": "b"}, lambda: next(answers)) == 12
+
+
+def test_what_is_chosen_for_a_folder(photos: Path, tmp_path: Path) -> None:
+    words = ["run", str(photos), "--max-params", "100000", "--threads", "1", "--plan-only", "--run-dir"]
+    assert main([*words, str(tmp_path / "long"), "--time-budget", "200h", "--no-compare"]) == 0
+    plan = read_plan(tmp_path / "long" / "plan.yaml")
+    assert plan.size == 20 and plan.training.epochs == 100 and plan.search.trials == 200 and plan.rivals == ()
+    # The heaviest cells meet the limit with 6 channels; others may have more.
+    assert plan.network.channels == 16
+    assert main([*words, str(tmp_path / "short"), "--time-budget", "1s"]) == 0
+    plan = read_plan(tmp_path / "short" / "plan.yaml")
+    assert plan.training.epochs == 1 and plan.network.channels == 4
+    assert plan.search.trials == 0 and plan.search.without not in plan.rivals and len(plan.rivals) == 2
+
+
+def result(accuracy: float) -> TrainResult:
+    return TrainResult(Path(), accuracy, {"test_images": 400})
+
+
+@pytest.mark.parametrize(
+    ("own", "rivals", "searched", "words"),
+    [
+        (0.95, {"random:darts:0": 0.85}, True, "Take the delivered network: it is 10.0 points"),
+        (0.85, {"random:darts:0": 0.95}, True, "delivered network; the search was not worth it here."),
+        (
+            0.85,
+            {"random:darts:0": 0.95},
+            False,
+            "Take random cells: it is 10.0 points (standard error 2.1) ahead of the delive",
+        ),
+        (0.95, {"PC_DARTS_cifar": 0.94}, True, "do not differ clearly: 1.0 points (standard error 1.6)"),
+        (0.95, {}, True, "all others break a limit"),
+    ],
+)
+def test_the_verdict_needs_two_standard_errors(
+    own: float, rivals: dict[str, float], searched: bool, words: str
+) -> None:
+    found = verdict(result(own), {name: result(accuracy) for name, accuracy in rivals.items()}, 2, searched)
+    assert words in found and ("search was" in found) <= searched
+
+
+def test_without_others_there_is_no_verdict() -> None:
+    assert "nobody knows whether another one is better" in verdict(result(0.9), {}, 0, True)

@@ -1,4 +1,4 @@
-"""Plans: their file, and what is chosen."""
+"""The file of a plan."""
 
 from __future__ import annotations
 
@@ -45,6 +45,7 @@ def test_any_name_of_images_survives_the_file(data: str) -> None:
     [
         (("format: 1", "format: 2"), "not a plan of this version"),
         (("size: 32", "size: 0"), "size must be greater than 0"),
+        (("channels: 12", "channels: 5"), "channels must be a multiple of 2"),
         (("trials: 40", "trails: 40"), "trails"),
         (("data: ", "data_: "), "data"),
     ],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -16,25 +18,25 @@ class Run:
     """From a folder of images to a network that can be deployed: choose a plan, search, train, compare, export, report.
 
     The plan is written to the run folder first, with the reason of every choice. The same command continues an interrupted run
-    if it has --run-dir.
+    if it has --run-dir. Options that contradict the plan are refused.
     """
 
     path: Annotated[str | None, Positional("PATH")] = None
     """A folder of images, or a name as for `adarts train --data`."""
-    time_budget: str = "30m"
-    """Time for everything, e.g. 12m or 2h."""
+    time_budget: str | None = None
+    """Time for everything, e.g. 12m or 2h; none means 30m."""
     max_params: PositiveInt | None = None
     """Largest number of parameters of the network."""
     max_macs: PositiveFloat | None = None
     """Most multiply-accumulate operations per image, e.g. 5e6."""
     max_latency: str | None = None
     """Longest time for one image, e.g. 2ms, with onnxruntime and one thread on this machine."""
-    compare: bool = True
-    """Train random cells, published cells and a network of timm as well, each for the same time."""
-    seed: NonNegativeInt = 0
-    """Seed of all random numbers."""
+    no_compare: bool = False
+    """Do not train random cells, published cells and a network of timm as well, each for the same time."""
+    seed: NonNegativeInt | None = None
+    """Seed of all random numbers; none means 0."""
     plan: Path | None = None
-    """Run this plan instead of choosing one."""
+    """Run this plan instead of choosing one. It has its own limits and times."""
     plan_only: bool = False
     """Write the plan, and stop."""
     run_dir: Path | None = None
@@ -48,27 +50,32 @@ class Run:
 def run(words: list[str]) -> int:
     """Carry out the verb."""
     form = parse(Run, words, "adarts run")
+    from adarts.config.loading import validated
     from adarts.config.settings import RunSettings
     from adarts.pipeline import read_plan, run_pipeline
     from adarts.pipeline.deliver import write_plan
     from adarts.pipeline.plan import LimitSettings
 
     settings = RunSettings(device=form.device, threads=form.threads)
-    limits = LimitSettings(
-        max_params=form.max_params,
-        max_macs=None if form.max_macs is None else round(form.max_macs),
-        max_latency=_milliseconds(form.max_latency),
-    )
-    given = form.path, limits, form.time_budget, form.compare, form.seed, form.plan, form.run_dir
+    limits = {
+        "max_params": form.max_params,
+        "max_macs": None if form.max_macs is None else int(form.max_macs),
+        "max_latency": _milliseconds(form.max_latency),
+    }
+    compare, found = not form.no_compare, validated(LimitSettings, limits)
+    given = form.path, found, form.time_budget, compare, form.seed, form.plan, form.run_dir
     file = write_plan(*given, settings)
     print(f"{file.read_text(encoding='utf-8')}\nplan: {file}", flush=True)
     if form.plan_only:
-        print(f"next: adarts run --run-dir {file.parent}")
+        print(f"next: adarts run --run-dir {shlex.quote(str(file.parent))}")
         return 0
     result = run_pipeline(read_plan(file), file.parent, settings)
     print(f"\n{result.summary['verdict']}")
     print(f"test accuracy {result.test_accuracy:.2%}, {result.summary['delivered']['parameters']:,} parameters")
-    print(f"model: {result.model}\nreport: {result.page}\nnext: adarts predict {result.model} PHOTO.jpg")
+    if problems := result.summary["breaks_limits"].get("delivered"):
+        print(f"warning: it breaks a limit: {'; '.join(problems)}")
+    command = shlex.join(["adarts", "predict", str(result.model)])
+    print(f"model: {result.model}\nreport: {result.page}\nnext: {command} PHOTO.jpg")
     return 0
 
 
@@ -81,6 +88,6 @@ def _milliseconds(text: str | None) -> float | None:
         found = float(text.strip().removesuffix("ms"))
     except ValueError:
         found = 0.0
-    if not found > 0:
+    if not 0 < found < math.inf:
         raise ConfigError(f"--max-latency {text!r:.40} is not a time in milliseconds; write it like 2ms or 0.5ms")
     return found

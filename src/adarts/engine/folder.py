@@ -120,12 +120,12 @@ class RunFolder:
 
     @staticmethod
     def find(reference: str | Path, kind: Kind, runs: Path = Path("runs")) -> Path:
-        """Find a run folder by path, by the run's name, or by ``latest``.
+        """Find a run folder by path, by the run's name, or by ``latest``; in a folder of `adarts run`, its search or training.
 
         Raises:
             CheckpointError: there is no such run.
         """
-        for path in (Path(reference), runs / kind / reference):
+        for path in (Path(reference), runs / kind / reference, Path(reference, kind)):
             if (path / CONFIG_FILE).is_file():
                 return path.resolve()
         names = [path.name for path in list_run_dirs(runs / kind)]

@@ -65,7 +65,7 @@ def make_run_dir(kind: Kind, label: str, config: SearchConfig | TrainConfig) -> 
             path.mkdir(parents=True, exist_ok=True)
             return path
         parent.mkdir(parents=True, exist_ok=True)
-        return _new(parent, label)
+        return new_folder(parent, label)
     except OSError as error:
         refuse(settings.run_dir or parent, error, 0)
 
@@ -151,7 +151,8 @@ def _require_writable(path: Path) -> None:
     TemporaryFile(dir=folder, prefix=".").close()  # only trying detects every reason: permissions, a full drive
 
 
-def _new(parent: Path, label: str) -> Path:
+def new_folder(parent: Path, label: str) -> Path:
+    """Create a folder with the time and a label as its name, and a number if there is one of this name."""
     label = re.sub(r"[^A-Za-z0-9._-]+", "-", label).strip("-.")
     name = f"{datetime.now():%Y%m%d-%H%M%S}-{label}"
     for number in itertools.count(1):

@@ -64,7 +64,7 @@ class Facts:
 
     @classmethod
     def of(cls, *records: Mapping[str, Any]) -> Facts:
-        """Read the facts from records that hold them all together, such as ``summary.json`` and ``model.json``; the last one wins.
+        """Read the facts from records that hold them all together, e.g. ``summary.json`` and ``model.json``; the last one wins.
 
         Raises:
             KeyError: a fact is missing.

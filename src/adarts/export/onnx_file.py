@@ -120,10 +120,20 @@ def _save(onnx: Any, proto: Any, facts: Facts, path: Path) -> None:
     onnx.save(proto, path)
 
 
+def require_packages() -> None:
+    """Refuse early, before a training, if files cannot be written or measured here.
+
+    Raises:
+        ConfigError: onnx, onnxscript or onnxruntime is not installed.
+    """
+    _onnx()
+
+
 def _onnx() -> Any:
     try:
         import onnx
+        import onnxruntime  # noqa: F401  files are compared and measured with it
         import onnxscript  # noqa: F401  torch.onnx needs it
     except ImportError:
-        raise ConfigError("ONNX files are written with onnx and onnxscript: pip install 'adarts[export]'") from None
+        raise ConfigError("ONNX files need onnx, onnxruntime and onnxscript: pip install 'adarts[export]'") from None
     return onnx

@@ -14,7 +14,7 @@ from adarts.models.network import Network
 from adarts.spaces import Genotype
 
 WIDEST = 256
-"""Largest width that is considered."""
+"""Largest width that is considered, unless the caller says less."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,9 @@ def widest(
     shape: Shape,
     limits: Limits,
     latency: Callable[[nn.Module], float] | None = None,
+    most: int = WIDEST,
 ) -> int:
-    """The largest even width, up to :data:`WIDEST`, at which the network of a genotype meets all limits.
+    """The largest even width, up to `most`, at which the network of a genotype meets all limits.
 
     Parameters and MACs are quadratic in the width, so three widths tell them all. The latency is taken to grow with the width
     and measured for a few; the width that is returned was measured.
@@ -82,6 +83,7 @@ def widest(
         shape: what the images demand.
         limits: the limits.
         latency: network on the CPU -> measured milliseconds for one image; needed if the latency is limited.
+        most: the largest width that is considered.
 
     Raises:
         ConfigError: no width meets the limits; the message has what the narrowest network needs.
@@ -104,7 +106,7 @@ def widest(
             return found
         return limits.broken(counted, latency(shape.network(genotype, channels, cells).eval()))
 
-    low, high = 1, WIDEST // 2 + 1  # half the width that fits, half the first that does not
+    low, high = 1, most // 2 + 1  # half the width that fits, half the first that does not
     if found := problems(2 * low):
         raise ConfigError(f"with {cells} cells, even the narrowest network has {' and '.join(found)}")
     while high - low > 1:

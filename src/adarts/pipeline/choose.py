@@ -86,6 +86,7 @@ def choose(
     reasons["training.batch_size"] = f"{len(images.train):,} training images"
     steps = max(1, len(images.train) // batch)
     size, channels, cells, epochs = _network(source, images, limits.limits(), share, batch, steps, run, reasons)
+    search = _search(source, images, SEARCH * seconds, size, run, reasons)
     counts = torch.bincount(images.train.labels, minlength=images.num_classes)
     unequal = int(counts.max()) >= UNEQUAL * max(1, int(counts.min()))
     reasons["training.class_weights"] = f"classes have {int(counts.min()):,} to {int(counts.max()):,} training images"
@@ -100,7 +101,9 @@ def choose(
         learning_rate=0.08 * batch / 64,
         class_weights="balanced" if unequal else "equal",
     )
-    search = _search(source, images, SEARCH * seconds, size, run, reasons)
+    if not search.trials and _BEST in rivals:
+        rivals = tuple(name for name in rivals if name != _BEST)
+        reasons["rivals"] += f"; {_BEST} is what is delivered without a search"
     network = NetworkPlan(cells=cells, channels=channels)
     plan = Plan(
         data=source,
@@ -194,15 +197,17 @@ def _network(
     native = max(images.image_size)
     sizes = sorted({native, *(size for size in SIZES if size < native)}, reverse=True)
     counted = Limits(limits.parameters, limits.macs)
+    usual = resolve_genotype(_BEST)
     refusal: ConfigError | None = None
     tried: list[str] = []
     for size in sizes:
+        shape = shape_of(images, size)
         try:
-            cells, widest_channels = _fitting(shape_of(images, size), counted)
+            cells = _fitting(shape, counted)
         except ConfigError as error:  # smaller images need fewer MACs
             refusal = error
             continue
-        channels = min(WIDTH, widest_channels)
+        first = channels = widest(usual, cells, shape, counted, most=WIDTH)
         seconds = _probe(source, images, size, channels, cells, batch, run)
         epochs = int(share / (seconds * steps))
         tried.append(f"{size} pixels: {1000 * seconds:.0f} ms a step, {epochs} epochs")
@@ -220,19 +225,18 @@ def _network(
         "" if cells == CELLS else "; more do not meet the limits"
     )
     reasons["network.channels"] = (
-        f"the usual width is {WIDTH}; the limits may ask for fewer"
-        if channels == WIDTH
-        else "as the limits and the time allow"
+        "the usual width; the limits may ask for fewer" if channels == first else "the time is short"
     )
     reasons["training.epochs"] = f"what fits into {_minutes(share)}, {MOST_EPOCHS} at most{few}"
-    return size, channels, cells, max(1, min(MOST_EPOCHS, epochs))
+    return size, WIDTH if channels == first else channels, cells, max(1, min(MOST_EPOCHS, epochs))
 
 
-def _fitting(shape: Shape, limits: Limits) -> tuple[int, int]:
-    """Cells and channels at which any cells of the space meet the limits on parameters and MACs."""
+def _fitting(shape: Shape, limits: Limits) -> int:
+    """The number of cells at which any cells of the space have a width that meets the limits on parameters and MACs."""
     for cells in range(CELLS, 2, -1):
         try:
-            return cells, widest(heaviest(), cells, shape, limits)
+            widest(heaviest(), cells, shape, limits, most=2)
+            return cells
         except ConfigError as error:
             refusal = error
     raise refusal

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import math
 import shlex
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,8 +17,10 @@ from torch import nn
 
 from adarts.config.loading import validated
 from adarts.config.settings import RunSettings
+from adarts.config.values import names_code
 from adarts.data import ImageData, load_images
-from adarts.engine.files import to_json, write_atomically
+from adarts.engine.files import refuse, to_json, write_atomically
+from adarts.engine.run_dirs import new_folder
 from adarts.engine.signals import parse_time_limit
 from adarts.errors import ConfigError, Stopped
 from adarts.export import onnx_file
@@ -26,17 +28,19 @@ from adarts.export.export import Exported, export
 from adarts.export.facts import Facts
 from adarts.export.trained import Trained
 from adarts.models import width_for
-from adarts.models.limits import Limits, widest
+from adarts.models.cost import Cost
+from adarts.models.limits import widest
 from adarts.pipeline.choose import choose, heaviest, made_up, probe, search_settings, shape_of, training_settings
 from adarts.pipeline.plan import LimitSettings, Plan, read_plan, written
 from adarts.report import Lead, write_report
 from adarts.searching import run_search, search_config
 from adarts.spaces import Genotype
-from adarts.training import TrainResult, run_training, train_config
+from adarts.training import TrainResult, load_model, run_training, train_config
 from adarts.training.model import resolve_genotype
 from adarts.zoo.baselines import TIMM, title_of
+from adarts.zoo.create import create_model
 
-PLAN, SUMMARY, PAGE = "plan.yaml", "summary.json", "report.html"
+PLAN, WIDTH, SUMMARY, PAGE = "plan.yaml", "width.json", "summary.json", "report.html"
 """Files of a run, beside the folders of its search and trainings."""
 
 
@@ -65,7 +69,7 @@ def require_feasible(plan: Plan, images: ImageData) -> None:
     Raises:
         ConfigError: the narrowest network does not; the message has what it needs.
     """
-    _fitted(heaviest(), plan, images)
+    _fitted(heaviest(), plan, images, most=2)
 
 
 def run_pipeline(plan: Plan, folder: Path, run: RunSettings | None = None) -> Delivered:
@@ -77,42 +81,58 @@ def run_pipeline(plan: Plan, folder: Path, run: RunSettings | None = None) -> De
         run: device and threads.
 
     Raises:
-        ConfigError: the limits cannot be met, or a setting is wrong.
+        ConfigError: the limits cannot be met, a setting is wrong, or a package is missing.
         DataError: the images cannot be used.
         Stopped: a signal stopped a part at a checkpoint; the message has the command that continues.
     """
     run = run or RunSettings()
+    onnx_file.require_packages()
     settings = train_config(**training_settings(plan, run, {"channels": 2}, "random:darts:0", 1))
     images = load_images(plan.data, settings.images, plan.seed)
-    require_feasible(plan, images)
-    parts = 4 if plan.rivals else 3
+    if not (folder / WIDTH).exists():
+        require_feasible(plan, images)
+    others = {name: _rival_cells(name, images) for name in plan.rivals}  # refused now rather than after hours
+    parts = 4 if others else 3
     try:
         genotype, search_dir = _search(plan, folder, run, f"1 of {parts}: ")
-        channels = _fitted(genotype, plan, images)
+        told = plan.model_dump(mode="json", include={"limits", "network", "size"})
+        channels = _decided(
+            folder / WIDTH, {"genotype": genotype.to_text(), **told}, lambda: _fitted(genotype, plan, images)
+        )
         print(f"\n2 of {parts}: training the network, {channels} channels", flush=True)
         own = {"channels": channels}
         delivered = _trained(plan, folder / "train", run, own, genotype.to_text(), plan.training.epochs)
         rivals: dict[str, TrainResult] = {}
-        if plan.rivals:
-            print(f"\n3 of {parts}: training {len(plan.rivals)} other networks for as long", flush=True)
-        for number, name in enumerate(plan.rivals):
-            place = folder / f"rival-{number + 1}"
-            rivals[name] = _rival(plan, place, run, name, images, delivered.summary["parameters"])
+        if others:
+            print(f"\n3 of {parts}: training {len(others)} other networks for as long", flush=True)
+        for number, (name, cells) in enumerate(others.items(), start=1):
+            place = folder / f"rival-{number}"
+            rivals[name] = _rival(plan, place, run, name, cells, images, delivered.summary["parameters"])
         print(f"\n{parts} of {parts}: exporting", flush=True)
         exported = export(delivered.run_dir)
     except Stopped as stopped:
-        command = shlex.join(["adarts", "run", "--run-dir", str(folder)])
+        data = [plan.data] if names_code(plan.data) else []
+        command = shlex.join(["adarts", "run", *data, "--run-dir", str(folder)])
         said = str(stopped).split("; continue with")[0]
         raise Stopped(f"{said}; continue with: {command}", stopped.exit_code) from None
-    latency = onnx_file.latency(exported.path)
     limits = plan.limits.limits()
+    latencies = {"delivered": onnx_file.latency(exported.path)}
+    if limits.latency is not None:
+        latency = _latency(plan, images)
+        latencies |= {name: latency(load_model(result.run_dir)[0]) for name, result in rivals.items()}
+    broken = {
+        name: limits.broken(Cost(one.summary["parameters"], 0, one.summary["macs"]), latencies.get(name))
+        for name, one in {"delivered": delivered, **rivals}.items()
+    }
+    allowed = {name: result for name, result in rivals.items() if not broken[name]}
     summary = {
         "plan": plan.model_dump(mode="json"),
         "genotype": genotype.to_text(),
         "channels": channels,
-        "delivered": _facts(delivered) | {"latency_ms": latency, "model": exported.path.name},
+        "delivered": _facts(delivered) | {"latency_ms": latencies["delivered"], "model": exported.path.name},
         "rivals": {name: _facts(result) for name, result in rivals.items()},
-        "verdict": verdict(delivered, rivals, limits),
+        "breaks_limits": {name: problems for name, problems in broken.items() if problems},
+        "verdict": verdict(delivered, allowed, len(rivals), search_dir is not None),
     }
     write_atomically(folder / SUMMARY, to_json(summary))
     runs = [*([search_dir] if search_dir else []), delivered.run_dir, *(one.run_dir for one in rivals.values())]
@@ -120,24 +140,27 @@ def run_pipeline(plan: Plan, folder: Path, run: RunSettings | None = None) -> De
     return Delivered(folder, exported.path, delivered.test_accuracy, page, summary)
 
 
-def verdict(delivered: TrainResult, rivals: dict[str, TrainResult], limits: Limits) -> str:
-    """One sentence: which network to take. A lead of less than two standard errors of the difference is no lead."""
-    if not rivals:
-        return "No other network was trained, so nobody knows whether the search was worth it."
-    allowed = {
-        name: result
-        for name, result in rivals.items()
-        if limits.parameters is None or result.summary["parameters"] <= limits.parameters
-    }
+def verdict(delivered: TrainResult, allowed: Mapping[str, TrainResult], trained: int, searched: bool) -> str:
+    """One sentence: which network to take. A lead of less than two standard errors of the difference is no lead.
+
+    Args:
+        delivered: the delivered network.
+        allowed: the other networks that meet the limits, by name.
+        trained: number of other networks, whether or not they meet the limits.
+        searched: whether the cells of the delivered network were searched.
+    """
+    if not trained:
+        return "No other network was trained, so nobody knows whether another one is better."
     if not allowed:
-        return "Take the delivered network: all others are larger than the limit."
+        return "Take the delivered network: all others break a limit."
     name, best = max(allowed.items(), key=lambda pair: pair[1].test_accuracy)
     lead, error = delivered.test_accuracy - best.test_accuracy, _error(delivered, best)
     points = f"{100 * abs(lead):.1f} points (standard error {100 * error:.1f})"
     if lead > 2 * error:
         return f"Take the delivered network: it is {points} ahead of the best other one, {said(name)}."
     if lead < -2 * error:
-        return f"Take {said(name)}: it is {points} ahead of the delivered network; the search was not worth it here."
+        so = "; the search was not worth it here" if searched else ""
+        return f"Take {said(name)}: it is {points} ahead of the delivered network{so}."
     return (
         f"The delivered network and the best other one, {said(name)}, do not differ clearly: {points}. "
         "Take the smaller or faster one."
@@ -178,35 +201,59 @@ def _trained(
     return run_training(train_config(**training_settings(plan, where, network, genotype, epochs)))
 
 
-def _rival(plan: Plan, place: Path, run: RunSettings, name: str, images: ImageData, parameters: int) -> TrainResult:
-    """Train another network for the same time; cells get as many parameters as the delivered network."""
-    genotype: str | None = None
-    network: dict[str, Any] = {"name": name}
+def _rival_cells(name: str, images: ImageData) -> Genotype | None:
+    """The cells of another network; None for a network of timm. Raises if there is none of this name."""
     if not name.startswith(TIMM):
-        cells, shape = resolve_genotype(name), shape_of(images, plan.size)
+        return resolve_genotype(name)
+    with torch.device("meta"):
+        create_model(name, images.num_classes, in_channels=images.in_channels)
+    return None
+
+
+def _rival(
+    plan: Plan, place: Path, run: RunSettings, name: str, cells: Genotype | None, images: ImageData, parameters: int
+) -> TrainResult:
+    """Train another network for the same time; cells get as many parameters as the delivered network, within the limits."""
+    told = {"name": name, "parameters": parameters, **plan.model_dump(mode="json", exclude={"rivals", "search"})}
+    network: dict[str, Any] = {"name": name}
+    if cells is not None:
+        shape, found = shape_of(images, plan.size), cells
         sizes = shape.num_classes, plan.network.cells, shape.in_channels, shape.stem_stride
-        genotype, network = name, {"channels": width_for(cells, parameters, *sizes)}
-    known = place / "epochs.json"
-    if known.exists():
-        epochs = int(json.loads(known.read_text()))
-    else:
+
+        def width() -> int:
+            return _fitted(found, plan, images, most=max(2, width_for(found, parameters, *sizes) // 2 * 2))
+
+        network = {"channels": _decided(place / WIDTH, told, width)}
+    genotype = None if cells is None else name
+
+    def fitting_epochs() -> int:
         batch = plan.training.batch_size
         settings = training_settings(plan, run, network, genotype, 2)
         seconds = probe(settings, made_up(images, plan.size, batch), run)
         steps = max(1, len(images.train) // batch)
-        epochs = max(1, min(plan.training.epochs * 3, int(plan.training.seconds / (seconds * steps))))
-        place.mkdir(parents=True, exist_ok=True)
-        write_atomically(known, to_json(epochs))
+        return max(1, min(plan.training.epochs * 3, int(plan.training.seconds / (seconds * steps))))
+
+    epochs = _decided(place / "epochs.json", told, fitting_epochs)
     return _trained(plan, place / "train", run, network, genotype, epochs)
 
 
-def _fitted(genotype: Genotype, plan: Plan, images: ImageData) -> int:
-    """The width of the network of these cells within the limits, at most that of the plan."""
+def _decided(file: Path, about: Mapping[str, Any], decide: Callable[[], int]) -> int:
+    """A number that depends on measured times. It is kept in a file, so that a run that continues has the same."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        known = json.loads(file.read_text(encoding="utf-8"))
+        if known["about"] == about:
+            return int(known["number"])
+    number = decide()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(file, to_json({"number": number, "about": about}))
+    return number
+
+
+def _fitted(genotype: Genotype, plan: Plan, images: ImageData, most: int | None = None) -> int:
+    """The width of the network of these cells within the limits; at most that of the plan, unless another is given."""
+    latency = None if plan.limits.max_latency is None else _latency(plan, images)
     shape = shape_of(images, plan.size)
-    latency: Callable[[nn.Module], float] | None = None
-    if plan.limits.max_latency is not None:
-        latency = _latency(plan, images)
-    return min(plan.network.channels, widest(genotype, plan.network.cells, shape, plan.limits.limits(), latency))
+    return widest(genotype, plan.network.cells, shape, plan.limits.limits(), latency, most or plan.network.channels)
 
 
 def _latency(plan: Plan, images: ImageData) -> Callable[[nn.Module], float]:
@@ -233,11 +280,8 @@ def _facts(result: TrainResult) -> dict[str, Any]:
 def _lead(
     plan: Plan, delivered: TrainResult, rivals: dict[str, TrainResult], exported: Exported, summary: dict[str, Any]
 ) -> Lead:
-    runs = {
-        "delivered: "
-        + ("searched cells" if plan.search.trials else f"published cells {plan.search.without}"): delivered
-    }
-    runs |= {said(name): result for name, result in rivals.items()}
+    cells = "searched cells" if plan.search.trials else f"published cells {plan.search.without}"
+    runs = [(f"delivered: {cells}", delivered), *((said(name), result) for name, result in rivals.items())]
     rows = [
         (
             name,
@@ -245,25 +289,29 @@ def _lead(
             f"{run.summary['parameters']:,}",
             f"{run.summary['macs'] / 1e6:,.1f} M",
             str(run.summary["epochs"]),
+            f"{run.summary['seconds'] / 60:.1f}",
         )
-        for name, run in runs.items()
+        for name, run in runs
     ]
+    problems = [f"It breaks a limit all the same: it has {'; '.join(summary['breaks_limits'].get('delivered', []))}."]
     latency = summary["delivered"]["latency_ms"]
     return Lead(
         title=f"adarts run: {plan.data[:80]}",
         paragraphs=[
             summary["verdict"],
-            f"Every network was trained for {plan.training.seconds / 60:.1f} minutes with one seed, and measured once on the "
-            "test images. Cells have as many parameters as the delivered network; a network of timm is as it is.",
+            f"Every network had about {plan.training.seconds / 60:.1f} minutes for its epochs, and one seed. It was measured "
+            "once on the test images. Cells have as many parameters as the delivered network, as far as the limits allow; a "
+            "network of timm is as it is.",
             f"The delivered network needs {latency:.2f} ms for one image in onnxruntime with one thread on this machine: "
             f"{exported.path.name}, {exported.path.stat().st_size / 1e6:.2f} MB.",
+            *(problems if "delivered" in summary["breaks_limits"] else []),
         ],
-        head=("Network", "Test accuracy", "Parameters", "MACs per image", "Epochs"),
+        head=("Network", "Test accuracy", "Parameters", "MACs per image", "Epochs", "Minutes"),
         rows=rows,
         charts=[],
         commands=[
-            ("classify images", f"adarts predict {exported.path} PHOTO.jpg"),
-            ("another format", f"adarts export {delivered.run_dir} --int8"),
+            ("classify images", f"{shlex.join(['adarts', 'predict', str(exported.path)])} PHOTO.jpg"),
+            ("another format", shlex.join(["adarts", "export", str(delivered.run_dir), "--int8"])),
         ],
     )
 
@@ -271,12 +319,12 @@ def _lead(
 def run(
     path: str | Path | None = None,
     *,
-    time_budget: str = "30m",
+    time_budget: str | None = None,
     max_params: int | None = None,
     max_macs: int | None = None,
     max_latency: float | None = None,
     compare: bool = True,
-    seed: int = 0,
+    seed: int | None = None,
     plan: Path | str | None = None,
     run_dir: Path | str | None = None,
     device: str = "auto",
@@ -284,21 +332,23 @@ def run(
 ) -> Delivered:
     """From a folder of images to a network that can be deployed, as ``adarts run`` does it.
 
+    Where there is a plan, in `plan` or in `run_dir`, it decides; what is given beside it must not contradict it.
+
     Args:
         path: a folder of images, or the images by name, as for :func:`adarts.train`. Not needed with a plan.
-        time_budget: time for everything, e.g. ``12m`` or ``2h``.
+        time_budget: time for everything, e.g. ``12m`` or ``2h``; None means 30 minutes. A plan has its own times.
         max_params: largest number of parameters of the network.
         max_macs: most multiply-accumulate operations per image.
         max_latency: longest time for one image in milliseconds, with onnxruntime and one thread on this machine.
         compare: train random cells, published cells and a network of timm as well, each for the same time.
-        seed: seed of all random numbers.
+        seed: seed of all random numbers; None means 0.
         plan: a plan to run; None chooses one, unless `run_dir` has one.
         run_dir: folder of everything. Finished parts in it are kept. None makes a new folder in ``runs/run``.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         threads: CPU threads; None uses torch's default.
 
     Raises:
-        ConfigError: a setting is wrong, or the limits cannot be met.
+        ConfigError: a setting is wrong or contradicts the plan, or the limits cannot be met.
         DataError: the images cannot be used.
         Stopped: a signal stopped a part at a checkpoint; the message has the command that continues.
     """
@@ -311,9 +361,9 @@ def run(
 def write_plan(
     path: str | Path | None,
     limits: LimitSettings,
-    time_budget: str,
+    time_budget: str | None,
     compare: bool,
-    seed: int,
+    seed: int | None,
     plan: Path | str | None,
     run_dir: Path | str | None,
     settings: RunSettings,
@@ -323,29 +373,65 @@ def write_plan(
     Returns:
         The file.
     """
-    folder = Path("runs", "run", time.strftime("%Y%m%d-%H%M%S")) if run_dir is None else Path(run_dir)
-    kept = folder / PLAN
-    if kept.exists():
-        if plan is not None and read_plan(Path(plan)) != read_plan(kept):
-            raise ConfigError(f"{folder} has another plan; edit {kept}, or choose another --run-dir")
-        return kept
-    if plan is not None:
-        read_plan(Path(plan))
-        text = Path(plan).read_text(encoding="utf-8")
+    onnx_file.require_packages()
+    kept = None if run_dir is None else Path(run_dir, PLAN)
+    continues = kept is not None and kept.exists()
+    file = kept if continues else plan
+    if file is not None:
+        found = read_plan(Path(file))
+        if plan is not None and continues and read_plan(Path(plan)) != found:
+            raise ConfigError(f"{run_dir} has another plan; edit {file}, or choose another --run-dir")
+        if plan is not None and time_budget is not None:
+            raise ConfigError("a plan has its own times: leave out --time-budget, or --plan")
+        _require_same(found, Path(file), path, limits, compare, seed)
+        if kept is not None and continues:
+            return kept
+        text = Path(file).read_text(encoding="utf-8")
     elif path is None:
         raise ConfigError("adarts run needs a folder of images, or --plan FILE")
     else:
-        text = _chosen(str(path), limits, time_budget, compare, seed, settings)
-    folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(kept, text.encode())
-    return kept
+        text = _chosen(str(path), limits, time_budget or "30m", compare, seed or 0, settings)
+    folder = Path("runs", "run") if run_dir is None else Path(run_dir)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if run_dir is None:
+            folder = new_folder(folder, "plan" if path is None else Path(path).name)
+        write_atomically(folder / PLAN, text.encode())
+    except OSError as error:
+        refuse(folder, error, len(text))
+    return folder / PLAN
+
+
+def _require_same(
+    plan: Plan, file: Path, path: str | Path | None, limits: LimitSettings, compare: bool, seed: int | None
+) -> None:
+    """Refuse what contradicts a plan, and code that the plan alone names: it would be executed."""
+    source = None if path is None else _source(str(path))
+    if names_code(plan.data) and source is None:
+        raise ConfigError(
+            f"{file}: data {plan.data!r} is code, which is not executed for a plan alone; if you trust it, give it as PATH"
+        )
+    given = {"data": source, "seed": seed, **limits.model_dump()}
+    planned = plan.model_dump() | plan.limits.model_dump()
+    for name, value in given.items():
+        if value not in (None, planned[name]):
+            raise ConfigError(
+                f"{name.replace('_', '-')} {value} contradicts {file}, which says {planned[name]}; leave it out, or edit the plan"
+            )
+    if plan.rivals and not compare:
+        raise ConfigError(f"{file} has networks to compare with; remove its rivals instead of a comparison")
+
+
+def _source(path: str) -> str:
+    """The images by name, as in a configuration."""
+    return f"folder:{Path(path)}" if Path(path).is_dir() else path
 
 
 def _chosen(path: str, limits: LimitSettings, time_budget: str, compare: bool, seed: int, settings: RunSettings) -> str:
     """Choose a plan for images, check that its limits can be met, and return it as the text of its file."""
     seconds = parse_time_limit(time_budget, "--time-budget")
     assert seconds is not None
-    source = f"folder:{path}" if Path(path).is_dir() else path
+    source = _source(path)
     defaults = train_config(data=source, genotype="random:darts:0", scale="cpu", images={"per_class": None})
     images = load_images(source, defaults.images, seed)
     choice = choose(source, images, limits, seconds, seed, settings, compare)

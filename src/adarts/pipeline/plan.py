@@ -50,8 +50,8 @@ class NetworkPlan(Settings):
 
     cells: int = Field(ge=3)
     """Number of cells."""
-    channels: PositiveInt
-    """Largest number of channels of the first cells; the limits may ask for fewer."""
+    channels: int = Field(ge=2, le=256, multiple_of=2)
+    """Largest number of channels of the first cells, even; the limits may ask for fewer."""
 
 
 class TrainingPlan(Settings):
@@ -83,7 +83,7 @@ class Plan(Settings):
     network: NetworkPlan
     training: TrainingPlan
     rivals: tuple[str, ...]
-    """Networks that the result is compared with: random:SEED, names of the zoo, timm:NAME."""
+    """Networks that the result is compared with: random:SEED, published cells by name, timm:NAME."""
 
 
 def written(plan: Plan, reasons: Mapping[str, str]) -> str:
