@@ -15,7 +15,8 @@ from adarts.cli.main import main
 from adarts.config.settings import RunSettings
 from adarts.errors import ConfigError, DataError, Stopped
 from adarts.pipeline import Plan, read_plan, run_pipeline
-from adarts.pipeline.deliver import _decided, verdict, write_plan
+from adarts.pipeline.comparison import verdict
+from adarts.pipeline.deliver import _decided, write_plan
 from adarts.pipeline.plan import LimitSettings, NetworkPlan, SearchPlan, TrainingPlan, written
 from adarts.training import TrainResult
 

@@ -1,0 +1,95 @@
+"""What a run says of its networks: which one to take, and a table of all."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from adarts.export.export import Exported
+from adarts.pipeline.plan import Plan
+from adarts.report import Lead
+from adarts.training import TrainResult
+from adarts.zoo.baselines import TIMM, title_of
+
+
+def verdict(delivered: TrainResult, allowed: Mapping[str, TrainResult], trained: int, searched: bool) -> str:
+    """One sentence: which network to take. A lead of less than two standard errors of the difference is no lead.
+
+    Args:
+        delivered: the delivered network.
+        allowed: the other networks that meet the limits, by name.
+        trained: number of other networks, whether or not they meet the limits.
+        searched: whether the cells of the delivered network were searched.
+    """
+    if not trained:
+        return "No other network was trained, so nobody knows whether another one is better."
+    if not allowed:
+        return "Take the delivered network: all others break a limit."
+    name, best = max(allowed.items(), key=lambda pair: pair[1].test_accuracy)
+    lead, error = delivered.test_accuracy - best.test_accuracy, _error(delivered, best)
+    points = f"{100 * abs(lead):.1f} points (standard error {100 * error:.1f})"
+    if lead > 2 * error:
+        return f"Take the delivered network: it is {points} ahead of the best other one, {said(name)}."
+    if lead < -2 * error:
+        so = "; the search was not worth it here" if searched else ""
+        return f"Take {said(name)}: it is {points} ahead of the delivered network{so}."
+    return (
+        f"The delivered network and the best other one, {said(name)}, do not differ clearly: {points}. "
+        "Take the smaller or faster one."
+    )
+
+
+def said(name: str) -> str:
+    """A rival in words."""
+    if name.startswith("random:"):
+        return "random cells"
+    return title_of(name) if name.startswith(TIMM) else f"the published cells {name}"
+
+
+def _error(one: TrainResult, other: TrainResult) -> float:
+    """Standard error of the difference of two accuracies, each measured on the same number of test images."""
+    parts = [run.test_accuracy * (1 - run.test_accuracy) / run.summary["test_images"] for run in (one, other)]
+    images: int = one.summary["test_images"]
+    return max(math.sqrt(sum(parts)), 1 / images)
+
+
+def lead(
+    plan: Plan, delivered: TrainResult, rivals: dict[str, TrainResult], exported: Exported, summary: dict[str, Any]
+) -> Lead:
+    """The introduction of the report: the verdict, and all networks in a table."""
+    cells = "searched cells" if plan.search.trials else f"published cells {plan.search.without}"
+    runs = [(f"delivered: {cells}", delivered), *((said(name), result) for name, result in rivals.items())]
+    rows = [
+        (
+            name,
+            f"{100 * run.test_accuracy:.2f} % of {run.summary['test_images']:,}",
+            f"{run.summary['parameters']:,}",
+            f"{run.summary['macs'] / 1e6:,.1f} M",
+            str(run.summary["epochs"]),
+            f"{run.summary['seconds'] / 60:.1f}",
+        )
+        for name, run in runs
+    ]
+    problems = [f"It breaks a limit all the same: it has {'; '.join(summary['breaks_limits'].get('delivered', []))}."]
+    latency = summary["delivered"]["latency_ms"]
+    return Lead(
+        title=f"adarts run: {plan.data[:80]}",
+        paragraphs=[
+            summary["verdict"],
+            f"Every network had about {plan.training.seconds / 60:.1f} minutes for its epochs, and one seed. It was measured "
+            "once on the test images. Cells have as many parameters as the delivered network, as far as the limits allow; a "
+            "network of timm is as it is.",
+            f"The delivered network needs {latency:.2f} ms for one image in onnxruntime with one thread on this machine: "
+            f"{exported.path.name}, {exported.path.stat().st_size / 1e6:.2f} MB.",
+            *(problems if "delivered" in summary["breaks_limits"] else []),
+        ],
+        head=("Network", "Test accuracy", "Parameters", "MACs per image", "Epochs", "Minutes"),
+        rows=rows,
+        charts=[],
+        commands=[
+            ("classify images", f"{shlex.join(['adarts', 'predict', str(exported.path)])} PHOTO.jpg"),
+            ("another format", shlex.join(["adarts", "export", str(delivered.run_dir), "--int8"])),
+        ],
+    )
