@@ -109,7 +109,7 @@ def test_it_tells_the_facts(server: Server) -> None:
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n", {}, 400, "not an image"),
         (bomb(5_000, 5_000), {}, 400, "a decompression bomb: 5000x5000 pixels"),
         (bomb(2_000_000, 8), {}, 400, "a decompression bomb"),
-        (image(300, 300), {}, 413, "larger than 0 MB"),
+        (image(300, 300), {}, 413, "larger than 0.191 MB"),
         (
             b"--x\r\n\r\n" + image() + b"\r\n--x--",
             {"Content-Type": "multipart/form-data; boundary=x"},
@@ -186,6 +186,25 @@ def test_too_many_connections_and_slow_clients(onnx_file: Path) -> None:
         assert time.monotonic() < end
         time.sleep(0.1)
         assert ask(server, "POST", "/predict", image())[0] == 200
+
+
+def test_a_client_that_sends_byte_by_byte(onnx_file: Path) -> None:
+    """The time is for the whole request, its first lines included."""
+    with serving(load(onnx_file, 1), seconds=0.5) as server:
+        start = time.monotonic()
+        with socket.create_connection(server.server_address[:2], timeout=5) as slow:
+            slow.sendall(b"GET / HTTP/1.1\r\nX-Slow: ")
+            slow.settimeout(0.1)
+            while time.monotonic() < start + 5:
+                try:
+                    slow.sendall(b"x")
+                    if slow.recv(100) == b"":
+                        break
+                except TimeoutError:
+                    continue
+                except ConnectionError:
+                    break
+        assert time.monotonic() < start + 4
 
 
 def test_a_network_that_fails(run: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -16,6 +16,7 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -50,7 +51,7 @@ class Limits:
     Attributes:
         bytes: size of an image file.
         pixels: width times height of an image.
-        seconds: time to send a request.
+        seconds: time to send a whole request.
         connections: at the same time; more are sent away with status 503.
         in_work: images that are decoded and classified at the same time; more wait.
     """
@@ -148,6 +149,23 @@ class Server(ThreadingHTTPServer):
         raise
 
 
+class _Until(io.RawIOBase):
+    """Reads from a connection until a time of the monotonic clock; a client that sends byte by byte gets no longer."""
+
+    def __init__(self, connection: socket.socket, end: Callable[[], float]) -> None:
+        self._connection, self._end = connection, end
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        left = self._end() - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self._connection.settimeout(left)
+        return self._connection.recv_into(buffer)
+
+
 class _Handler(BaseHTTPRequestHandler):
     server: Server
     server_version, sys_version = f"adarts/{adarts.__version__}", ""
@@ -157,6 +175,7 @@ class _Handler(BaseHTTPRequestHandler):
         super().setup()
         self.connection.settimeout(self.server.limits.seconds)
         self._end = time.monotonic() + self.server.limits.seconds
+        self.rfile = io.BufferedReader(_Until(self.connection, lambda: self._end))
 
     def do_GET(self) -> None:
         path = urlsplit(self.path).path
@@ -194,7 +213,7 @@ class _Handler(BaseHTTPRequestHandler):
             raise Refused(411, "the request must say the length of its body")
         most = self.server.limits.bytes
         if len(length) > 15 or int(length) > most:
-            raise Refused(413, f"the image is larger than {most / 2**20:.0f} MB")
+            raise Refused(413, f"the image is larger than {most / 2**20:.3g} MB")
         parts, missing = [], int(length)
         while missing:
             part = self._received(missing)
@@ -206,10 +225,6 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _received(self, most: int) -> bytes:
         """The next bytes of the client; none at its end. A client that takes too long is left."""
-        left = self._end - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        self.connection.settimeout(left)
         return self.rfile.read1(min(most, 2**16))
 
     def _drain(self) -> None:
