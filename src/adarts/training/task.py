@@ -6,7 +6,6 @@ Hand-designed networks are trained in the same way, without auxiliary head and d
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 
 import torch
@@ -111,12 +110,23 @@ class TrainTask:
         with autocast(config.run.precision, x_bchw.device):
             output = self.network(x_bchw, *(scales.transpose(0, 1) for scales in scales_bp111))
         logits, auxiliary = output if isinstance(output, tuple) else (output, None)
-        logits, smoothing = logits.float(), config.training.label_smoothing
-        cross_entropy = partial(F.cross_entropy, target=y_b, weight=self.class_weights, label_smoothing=smoothing)
-        loss = cross_entropy(logits)
+        logits = logits.float()
+        loss = self._cross_entropy(logits, y_b)
         if auxiliary is not None:
-            loss = loss + config.network.auxiliary_weight * cross_entropy(auxiliary.float())
+            loss = loss + config.network.auxiliary_weight * self._cross_entropy(auxiliary.float(), y_b)
         return loss, logits
+
+    def _cross_entropy(self, logits_bk: Tensor, y_b: Tensor) -> Tensor:
+        """The mean over the images.
+
+        With weights it is not torch's weighted mean: that divides by the weights in the batch, so a batch without rare classes
+        would count as much as one with them, and the common classes would weigh more over an epoch.
+        """
+        smoothing = self.config.training.label_smoothing
+        if self.class_weights is None:
+            return F.cross_entropy(logits_bk, y_b, label_smoothing=smoothing)
+        losses_b = F.cross_entropy(logits_bk, y_b, self.class_weights, reduction="none", label_smoothing=smoothing)
+        return losses_b.mean()
 
     def end_epoch(self, epoch: int, totals: dict[str, float]) -> dict[str, Any]:
         self.update.check()
