@@ -344,7 +344,7 @@ def _require_same(
 
 def _source(path: str) -> str:
     """The images by name, as in a configuration."""
-    return f"folder:{Path(path)}" if Path(path).is_dir() else path
+    return f"folder:{Path(path)}" if Path(path).exists() else path
 
 
 def _chosen(path: str, limits: LimitSettings, time_budget: str, compare: bool, seed: int, settings: RunSettings) -> str:
