@@ -159,6 +159,26 @@ def test_what_is_chosen_for_a_folder(photos: Path, tmp_path: Path) -> None:
     assert plan.search.trials == 0 and plan.search.without not in plan.rivals and len(plan.rivals) == 2
 
 
+@pytest.mark.parametrize(("per_class", "side", "refused"), [(8, 8, False), (4, 8, True), (20, 4, True)])
+def test_few_or_small_images(per_class: int, side: int, refused: bool, tmp_path: Path) -> None:
+    """The batch suits few images; fewer are refused."""
+    random, run = np.random.default_rng(0), tmp_path / "run"
+    for place in ("a", "b"):
+        (tmp_path / "few" / place).mkdir(parents=True)
+        for number in range(per_class):
+            pixels = random.integers(0, 256, (side, side), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "few" / place / f"{number}.png")
+    settings = RunSettings(threads=1)
+    given = tmp_path / "few", LimitSettings(max_params=12_000), "1h", False, None, None, run, settings
+    if refused:
+        with pytest.raises(ConfigError, match="a run needs at least 8 of at least 8"):
+            write_plan(*given)
+        return
+    plan = read_plan(write_plan(*given))
+    assert 4 <= 2 * plan.training.batch_size <= 11  # a search trains on half of the 11 images
+    assert plan.size == 8 and plan.search.size == 8
+
+
 def result(accuracy: float) -> TrainResult:
     return TrainResult(Path(), accuracy, {"test_images": 400})
 

@@ -38,6 +38,8 @@ FEWEST_TRIALS, MOST_TRIALS = 20, 200
 """Cells that are tried in a search."""
 STEPS: int = SearchPlan.model_fields["steps"].default
 """Steps of a trial."""
+SMALLEST, FEWEST_IMAGES = 8, 8
+"""Smallest side of the images, and fewest images to train on."""
 UNEQUAL = 3
 """The loss is balanced if the largest class has this many times as many images as the smallest."""
 _TIMM = "timm:mobilenetv3_small_100", "timm:mobilenetv3_small_050"
@@ -73,20 +75,27 @@ def choose(
         compare: train other networks beside the delivered one.
 
     Raises:
-        ConfigError: no network meets the limits.
+        ConfigError: no network meets the limits, or the images are too small or too few.
     """
-    run = run or RunSettings()
+    run, number = run or RunSettings(), len(images.train)
+    if max(images.image_size) < SMALLEST or number < FEWEST_IMAGES:
+        raise ConfigError(
+            f"{source} has {number:,} training images of {max(images.image_size)} pixels; "
+            f"a run needs at least {FEWEST_IMAGES} of at least {SMALLEST}"
+        )
     prepare_device(run)
     reasons: dict[str, str] = {}
     rivals = _rivals(images, limits.limits(), seed, reasons) if compare else ()
     if not compare:
         reasons["rivals"] = "no comparison was asked for"
     share = TRAININGS * seconds / (1 + len(rivals))
-    batch = 64 if len(images.train) >= 1280 else 32 if len(images.train) >= 320 else 16
-    reasons["training.batch_size"] = f"{len(images.train):,} training images"
-    steps = max(1, len(images.train) // batch)
+    batch = (
+        64 if number >= 1280 else 32 if number >= 320 else 16 if number >= 64 else number // 4
+    )  # a search splits them
+    reasons["training.batch_size"] = f"{number:,} training images"
+    steps = number // batch
     size, channels, cells, epochs = _network(source, images, limits.limits(), share, batch, steps, run, reasons)
-    search = _search(source, images, SEARCH * seconds, size, run, reasons)
+    search = _search(source, images, SEARCH * seconds, size, batch, run, reasons)
     counts = torch.bincount(images.train.labels, minlength=images.num_classes)
     unequal = int(counts.max()) >= UNEQUAL * max(1, int(counts.min()))
     reasons["training.class_weights"] = f"classes have {int(counts.min()):,} to {int(counts.max()):,} training images"
@@ -274,10 +283,9 @@ def made_up(images: ImageData, size: int, batch: int) -> ImageData:
 
 
 def _search(
-    source: str, images: ImageData, seconds: float, size: int, run: RunSettings, reasons: dict[str, str]
+    source: str, images: ImageData, seconds: float, size: int, batch: int, run: RunSettings, reasons: dict[str, str]
 ) -> SearchPlan:
     device = prepare_device(run)
-    batch = 64 if len(images.train) >= 256 else 16
     found: list[str] = []
     for side in (32, 16):
         if side > size and side != 16:
