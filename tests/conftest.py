@@ -3,6 +3,7 @@
 import os
 
 os.environ["OMP_NUM_THREADS"] = "1"  # child processes started by tests inherit it
+os.environ["COLUMNS"] = "200"  # pytest's workers would have tables of 80 columns
 
 import hypothesis
 import pytest

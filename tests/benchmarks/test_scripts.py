@@ -28,6 +28,7 @@ def test_ours_against_the_textbook() -> None:
     assert {"command", "cpu", "torch", "git_commit", "threads"} <= found["provenance"].keys()
 
 
+@pytest.mark.full
 def test_what_the_page_of_the_methods_is_made_of(tmp_path: Path) -> None:
     words = ("--methods", "darts", "--active", "1", "--json", str(tmp_path / "active.json"))
     done = run("search_step.py", *words, *TINY)

@@ -146,6 +146,7 @@ def test_a_number_that_was_measured_is_kept_for_the_same_question(tmp_path: Path
     assert _decided(file, {"cells": "b"}, lambda: next(answers)) == 12
 
 
+@pytest.mark.full
 def test_what_is_chosen_for_a_folder(photos: Path, tmp_path: Path) -> None:
     words = ["run", str(photos), "--max-params", "100000", "--threads", "1", "--plan-only", "--run-dir"]
     assert main([*words, str(tmp_path / "long"), "--time-budget", "200h", "--no-compare"]) == 0

@@ -89,6 +89,7 @@ def wait_for(log: Path, said: str) -> None:
         time.sleep(0.02)
 
 
+@pytest.mark.full
 def test_a_sweep_that_was_killed_and_stopped_ends_as_the_uninterrupted_search(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

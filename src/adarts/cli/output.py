@@ -33,7 +33,7 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], wrap: bool =
         column.justify = "right" if numbers else "left"
         column.no_wrap = numbers or longest <= _FIGURE or (column is grid.columns[0] and longest <= _NAME)
     for row in rows:
-        grid.add_row(*(Text(cell, no_wrap=not wrap, overflow="ellipsis") for cell in row))
+        grid.add_row(*(Text(cell, no_wrap=not wrap, overflow="fold" if wrap else "ellipsis") for cell in row))
     console.print(grid)
 
 
