@@ -228,7 +228,8 @@ def test_a_network_that_fails(run: Path, capfd: pytest.CaptureFixture[str]) -> N
 def test_the_verb(onnx_file: Path) -> None:
     """It says where it listens, needs no torch, and ends well with Ctrl-C."""
     code = (
-        "import sys\nfrom adarts.cli.main import main\n"
+        "import signal, sys\nfrom adarts.cli.main import main\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a job in the background begins with Ctrl-C ignored
         f"code = main(['serve', {str(onnx_file)!r}, '--port', '0'])\n"
         "print(code, 'torch' in sys.modules)"
     )

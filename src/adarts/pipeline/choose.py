@@ -30,7 +30,7 @@ CELLS, WIDTH = 5, 16
 """Cells of a network, and channels of its first cells if no limit asks for fewer."""
 SIZES = 16, 32, 48, 64, 96, 128, 192, 256
 """Sides of images that are tried, besides the size that the images have."""
-FEWEST_EPOCHS, MOST_EPOCHS = 20, 100
+FEWEST_EPOCHS, MOST_EPOCHS = 15, 100
 """With fewer epochs, smaller images or a narrower network are taken; more are not trained."""
 SEARCH, TRAININGS = 0.3, 0.55
 """Shares of the time for the search and for all trainings; the rest is for reading, measuring, exporting."""
