@@ -65,6 +65,7 @@ def test_the_hash_is_that_of_what_was_executed(tmp_path: Path) -> None:
     assert source_hash(method) == executed
 
 
+@pytest.mark.full
 def test_a_search_that_goes_on_with_another_file_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file, run = tmp_path / "changing.py", tmp_path / "run"
     file.write_text(TEXT)

@@ -15,7 +15,7 @@ from adarts.truth import estimate_of, truth_of
 from tiny import tiny_search
 
 METHODS = [info.name for info in list_methods()]
-LOOP = {"epochs": 2, "batch_size": 8, "warmup_epochs": 1}
+LOOP = {"epochs": 2, "batch_size": 8, "steps": 3, "warmup_epochs": 1}
 
 
 def defined(method: str, space: str) -> bool:

@@ -28,6 +28,7 @@ def sweep(*words: object) -> int:
     return main(["sweep", *SMALL, *map(str, words)])
 
 
+@pytest.mark.full
 def test_failed_points_do_not_stop_the_others_and_finished_ones_stay(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
