@@ -43,7 +43,8 @@ To write your own method, see [own_method.md](own_method.md). For differences fr
 ## What a step costs
 
 A step of a gradient method updates the alphas and the weights once. All figures are relative to first-order DARTS. Each method
-uses the K of its own paper; everything else is equal: {conditions}.
+uses the K of its own paper; everything else is equal:
+{conditions}.
 
 - **Time**: median over DARTS's median. Each method ran {repeats} times, alternating with the others.
 - **Rounds**: lowest and highest ratio to DARTS within a round.
