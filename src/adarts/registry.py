@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
+from adarts.config.settings import Settings
 from adarts.config.values import names_code
 from adarts.errors import ConfigError, nearest
 from adarts.source_file import defined_in, execute, in_one_line
 
 T = TypeVar("T")
+C = TypeVar("C", bound=type[Any])
 
 
 class Registry(Generic[T]):
@@ -44,6 +46,18 @@ class Registry(Generic[T]):
         if name in self.known:
             raise ValueError(f"a {self.kind} named '{name}' is registered already: {_where(self.known[name])}")
         self.known[name] = thing
+
+    def register(self, cls: C) -> C:
+        """Class decorator that registers a class under its own name.
+
+        Raises:
+            ValueError: the name is taken.
+            TypeError: the class is of another kind.
+        """
+        assert self.name_of is not None
+        self.check(cls)  # before reading its name
+        self.add(self.name_of(cast("T", cls)), cast("T", cls))
+        return cls
 
     def get(self, name: str) -> T:
         """Look up a name, or load ``path/to/file.py:NAME``, which executes the file.
@@ -135,3 +149,28 @@ def _where(thing: object) -> str:
     """Qualified name of a class or function, or the repr of anything else."""
     name = getattr(thing, "__qualname__", None)
     return f"{thing.__module__}.{name}" if name else f"{thing!r:.60}"
+
+
+def require_class(kind: str, thing: object, base: type[Any], info: type[Any]) -> str:
+    """Check that an object is a subclass with a record of facts and settings of its own, as methods and searchers are.
+
+    Args:
+        kind: name of the kind in messages.
+        thing: the object.
+        base: the base class.
+        info: class of its attribute `info`.
+
+    Returns:
+        How messages name the class.
+
+    Raises:
+        TypeError: it is not such a class.
+    """
+    if not (isinstance(thing, type) and issubclass(thing, base)):
+        raise TypeError(f"{thing!r} is not a subclass of {base.__module__.rpartition('.')[0]}.{base.__name__}")
+    who = f"{kind} {thing.__qualname__}"
+    if not isinstance(getattr(thing, "info", None), info):
+        raise TypeError(f"{who} needs a class attribute info = {info.__name__}(name=..., ...)")
+    if not issubclass(thing.Options, Settings):  # type: ignore[attr-defined]
+        raise TypeError(f"{who}: Options must be a subclass of adarts.config.settings.Settings")
+    return who

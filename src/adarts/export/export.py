@@ -161,7 +161,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _onnx(trained: Trained, path: Path) -> Answer:
-    onnx_file.write_onnx(trained, path)
+    onnx_file.write_onnx(trained.module, trained.facts, path)
     return OnnxModel(path).logits
 
 

@@ -16,22 +16,27 @@ import torch
 from adarts.errors import ConfigError
 from adarts.export.facts import Facts
 from adarts.export.loaded import OnnxModel, Pixels
-from adarts.export.trained import Trained
+from adarts.export.trained import Deployed
 
 CALIBRATION = 256
 """Training images from which int8 learns the range of each tensor."""
 
 
-def write_onnx(trained: Trained, path: Path) -> None:
+def write_onnx(module: Deployed, facts: Facts, path: Path) -> None:
     """Write a float32 file. Its input is ``pixels``, uint8 (b, c, h, w) with any b; its output is ``logits``.
+
+    Args:
+        module: the network with its normalization.
+        facts: what the file says of it.
+        path: the new file.
 
     Raises:
         ConfigError: onnx or onnxscript is not installed.
     """
     onnx = _onnx()
     program = torch.onnx.export(
-        trained.module,
-        (torch.from_numpy(_example(trained)),),
+        module,
+        (torch.zeros((2, facts.in_channels, *facts.image_size), dtype=torch.uint8),),
         dynamo=True,
         dynamic_shapes=({0: torch.export.Dim("batch")},),
         input_names=["pixels"],
@@ -42,7 +47,7 @@ def write_onnx(trained: Trained, path: Path) -> None:
     proto = program.model_proto
     for part in (*proto.graph.node, *proto.graph.input, *proto.graph.output, *proto.graph.value_info, proto.graph):
         del part.metadata_props[:]  # torch's notes, with paths of this machine
-    _save(onnx, proto, trained.facts, path)
+    _save(onnx, proto, facts, path)
 
 
 def write_int8(float_file: Path, pixels_bchw: Pixels, path: Path) -> None:
@@ -107,11 +112,6 @@ class _Calibration:
     def get_next(self) -> dict[str, Pixels] | None:
         pixels_chw = next(self._rest, None)
         return None if pixels_chw is None else {"pixels": pixels_chw[None]}
-
-
-def _example(trained: Trained) -> Pixels:
-    facts = trained.facts
-    return torch.zeros((2, facts.in_channels, *facts.image_size), dtype=torch.uint8).numpy()
 
 
 def _save(onnx: Any, proto: Any, facts: Facts, path: Path) -> None:

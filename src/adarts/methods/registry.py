@@ -6,7 +6,7 @@ import difflib
 import inspect
 import warnings
 from collections.abc import Mapping
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 from pydantic_core import to_jsonable_python
 
@@ -14,35 +14,16 @@ from adarts.config.loading import checked, merge, validated
 from adarts.config.settings import SearchConfig, Settings
 from adarts.errors import ConfigError, nearest
 from adarts.methods.base import HOOKS, Family, Method, MethodInfo, weighs_auxiliary
-from adarts.registry import Registry
-
-M = TypeVar("M", bound=type[Method])
+from adarts.registry import Registry, require_class
 
 _REPLAY, _FAMILIES = get_args(get_type_hints(MethodInfo)["replay"]), get_args(Family)
 
 
-def register(method: M) -> M:
-    """Class decorator that registers a method under the name in its `info`.
-
-    Raises:
-        ValueError: the name is taken.
-        TypeError: the class is not a method, has no `info`, or has a hook with wrong arguments.
-    """
-    check(method)  # before reading its name
-    METHODS.add(method.info.name, method)
-    return method
-
-
 def check(method: object) -> None:
     """Raise a TypeError if the loop could not use the method."""
-    if not (isinstance(method, type) and issubclass(method, Method)):
-        raise TypeError(f"{method!r} is not a subclass of adarts.methods.Method")
-    who = f"method {method.__qualname__}"
-    if not isinstance(getattr(method, "info", None), MethodInfo):
-        raise TypeError(f"{who} needs a class attribute info = MethodInfo(name=..., ...)")
+    who = require_class("method", method, Method, MethodInfo)
+    assert isinstance(method, type) and issubclass(method, Method)
     _check_record(who, method.info)
-    if not issubclass(method.Options, Settings):
-        raise TypeError(f"{who}: Options must be a subclass of adarts.config.settings.Settings")
     for cls in method.__mro__[: method.__mro__.index(Method)]:
         for name, member in vars(cls).items():
             if name in HOOKS:
@@ -84,6 +65,7 @@ def _check_hook(who: str, mine: object, base: object) -> None:
 
 
 METHODS: Registry[type[Method]] = Registry("method", "adarts.methods", check, lambda method: method.info.name)
+register = METHODS.register
 
 
 def get_method(name: str) -> type[Method]:

@@ -25,7 +25,7 @@ from adarts.errors import ConfigError, Stopped
 from adarts.export import onnx_file
 from adarts.export.export import export
 from adarts.export.facts import Facts
-from adarts.export.trained import Trained
+from adarts.export.trained import Deployed
 from adarts.models import width_for
 from adarts.models.cost import Cost
 from adarts.models.limits import widest
@@ -225,7 +225,7 @@ def _latency(plan: Plan, images: ImageData) -> Callable[[nn.Module], float]:
     def measured(network: nn.Module) -> float:
         with TemporaryDirectory() as place, torch.no_grad():
             path = Path(place, "network.onnx")
-            onnx_file.write_onnx(Trained(Path(place), network, facts, {}, {}), path)
+            onnx_file.write_onnx(Deployed(network, facts), facts, path)
             return onnx_file.latency(path)
 
     return measured

@@ -3,44 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 from adarts.config.loading import validated
-from adarts.config.settings import Settings
 from adarts.errors import ConfigError, nearest
-from adarts.registry import Registry
+from adarts.registry import Registry, require_class
 from adarts.searchers.base import Searcher, SearcherInfo
 from adarts.spaces import Space
-
-S = TypeVar("S", bound=type[Searcher])
-
-
-def register(searcher: S) -> S:
-    """Class decorator that registers a searcher under the name in its `info`.
-
-    Raises:
-        ValueError: the name is taken.
-        TypeError: the class is not a searcher, or has no `info`.
-    """
-    check(searcher)  # before reading its name
-    SEARCHERS.add(searcher.info.name, searcher)
-    return searcher
 
 
 def check(searcher: object) -> None:
     """Raise a TypeError if the class is not a searcher."""
-    if not (isinstance(searcher, type) and issubclass(searcher, Searcher)):
-        raise TypeError(f"{searcher!r} is not a subclass of adarts.searchers.Searcher")
-    who = f"searcher {searcher.__qualname__}"
-    if not isinstance(getattr(searcher, "info", None), SearcherInfo):
-        raise TypeError(f"{who} needs a class attribute info = SearcherInfo(name=..., ...)")
-    if not issubclass(searcher.Options, Settings):
-        raise TypeError(f"{who}: Options must be a subclass of adarts.config.settings.Settings")
+    require_class("searcher", searcher, Searcher, SearcherInfo)
 
 
 SEARCHERS: Registry[type[Searcher]] = Registry(
     "searcher", "adarts.searchers", check, lambda searcher: searcher.info.name
 )
+register = SEARCHERS.register
 
 
 def get_searcher(name: str) -> type[Searcher]:
