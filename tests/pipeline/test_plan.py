@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from adarts.errors import ConfigError
@@ -34,6 +34,7 @@ def test_a_plan_reads_back_exactly_and_has_its_reasons_as_comments(tmp_path: Pat
 
 
 @given(data=st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), min_size=1, max_size=40))
+@example("\xa0")  # blank to Python, not to YAML
 @settings(max_examples=30, deadline=None)
 def test_any_name_of_images_survives_the_file(data: str) -> None:
     text = written(PLAN.model_copy(update={"data": data}), {})

@@ -107,7 +107,7 @@ def written(plan: Plan, reasons: Mapping[str, str]) -> str:
                 write(value, f"{prefix}{name}.", indent + "  ")
             else:
                 text = yaml.safe_dump(value, default_flow_style=True, width=10**6, allow_unicode=True)
-                lines.append(f"{indent}{name}: {text.removesuffix('...' + chr(10)).strip()}")
+                lines.append(f"{indent}{name}: {text.removesuffix('...' + chr(10)).removesuffix(chr(10))}")
 
     write(plan.model_dump(mode="json"), "", "")
     return "\n".join(lines) + "\n"
