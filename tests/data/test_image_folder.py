@@ -144,7 +144,7 @@ def test_broken_images_are_all_named_and_counted(tmp_path: Path) -> None:
     whole = (tmp_path / "b/000.png").read_bytes()
     (tmp_path / "b/000.png").write_bytes(whole[: len(whole) // 2])
     refused(tmp_path, r"3 of 12 .*a/000\.png \(an empty file\), a/001\.png \(not an image\), b/000\.png \(.*truncated")
-    refused(tmp_path, r"3 of 12 .*more than --images.max-broken 2 \(3 would leave them out\)", max_broken=2)
+    refused(tmp_path, r"3 of 12 .*more than --max-broken 2 \(3 would leave them out\)", max_broken=2)
     data = load(tmp_path, max_broken=3)
     assert len(data.train) + len(data.test) == 9
     left_out = [note for note in data.notes if note.startswith("left out")]

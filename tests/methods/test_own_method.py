@@ -40,7 +40,7 @@ def test_a_file_on_the_command_line_and_its_options(tmp_path: Path, capsys: pyte
     capsys.readouterr()
     for more, code in (([], 2), (method, 0)):
         assert main(["search", "--config", str(config), "--run-dir", run, *more]) == code
-        refused = "is code, which is not executed for a configuration file alone" in capsys.readouterr().err
+        refused = "is code, which is not executed for a file alone" in capsys.readouterr().err
         assert refused == (code == 2)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -50,10 +51,23 @@ def plan_of(photos: Path, **changes: object) -> Plan:
 
 
 def test_a_plan_ends_in_a_network_within_its_limits_with_a_comparison(photos: Path, tmp_path: Path) -> None:
-    (tmp_path / "mine.yaml").write_text(written(plan_of(photos), {}))
-    words = ["run", "--plan", str(tmp_path / "mine.yaml"), "--run-dir", str(tmp_path / "run"), "--threads", "1"]
+    folder, loader, log = shutil.copytree(photos, tmp_path / "photos"), tmp_path / "loader.py", tmp_path / "log"
+    (folder / "dark" / "broken.png").touch()
+    loader.write_text(
+        "from pathlib import Path\n"
+        "from adarts.data.folder import load_folder\n"
+        "def photos(settings):\n"
+        f"    with open({str(log)!r}, 'a') as log:\n"
+        "        print('read', file=log)\n"
+        f"    return load_folder(Path({str(folder)!r}), settings)\n"
+    )
+    data = f"{loader}:photos"
+    (tmp_path / "mine.yaml").write_text(written(plan_of(photos, data=data, max_broken=1), {}))
+    words = ["run", data, "--plan", str(tmp_path / "mine.yaml"), "--run-dir", str(tmp_path / "run"), "--threads", "1"]
     assert main(words) == 0
+    assert log.read_text() == "read\n", "all parts share the images"
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert summary["left_out"] == [{"file": "dark/broken.png", "reason": "an empty file"}]
     assert summary["delivered"]["parameters"] <= 20_000
     assert 0 < summary["rivals"]["random:darts:0"]["parameters"] <= 20_000
     assert summary["rivals"]["timm:mobilenetv3_small_050"]["parameters"] > 20_000
@@ -65,7 +79,7 @@ def test_a_plan_ends_in_a_network_within_its_limits_with_a_comparison(photos: Pa
     assert summary["breaks_limits"].keys() == {"timm:mobilenetv3_small_050"}
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("model.safetensors")}
     assert len(before) == 3
-    again = adarts.run(run_dir=tmp_path / "run", threads=1)  # nothing is trained again
+    again = adarts.run(data, run_dir=tmp_path / "run", threads=1)  # nothing is trained again
     assert again.test_accuracy == summary["delivered"]["test_accuracy"] and again.model == model
     assert before == {path: path.stat().st_mtime_ns for path in before}
 
@@ -98,15 +112,16 @@ def test_a_wrong_name_of_another_network_is_refused_before_the_search(photos: Pa
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("{other} --plan {plan}", "data folder:.* contradicts"),
+        ("{other} --plan {plan}", "data 'folder:.* contradicts"),
         ("--plan {plan} --max-params 500", "max-params 500 contradicts .*, which says 20000"),
         ("--plan {plan} --max-macs 5e6", "max-macs 5000000 contradicts .*, which says None"),
         ("--plan {plan} --seed 1", "seed 1 contradicts"),
+        ("--plan {plan} --max-broken 2", "max-broken 2 contradicts"),
         ("--plan {plan} --time-budget 2m", "a plan has its own times"),
         ("--plan {plan} --no-compare", "has networks to compare with"),
         ("--run-dir {kept} --max-params 500", "max-params 500 contradicts"),
         ("--run-dir {kept} --plan {changed}", "has another plan"),
-        ("--plan {code}", "is code, which is not executed for a plan alone"),
+        ("--plan {code}", "is code, which is not executed for a file alone"),
         ("{photos} --max-macs 0.3", "max_macs: must be greater than 0"),
         ("{photos} --max-latency inf", "is not a time in milliseconds"),
         ("--plan {plan} --run-dir {plan}/x", "Not a directory"),
@@ -133,8 +148,8 @@ def test_what_contradicts_a_plan_is_refused(
 def test_the_same_command_continues(photos: Path, tmp_path: Path) -> None:
     """What it says agrees with the plan in the folder."""
     (tmp_path / "plan.yaml").write_text(written(plan_of(photos), {}))
-    given = LimitSettings(max_params=20_000), "12m", True, None, None, tmp_path, RunSettings()
-    assert write_plan(f"{photos}/", *given) == tmp_path / "plan.yaml"
+    given = LimitSettings(max_params=20_000), "12m", None, True, None, None, tmp_path, RunSettings()
+    assert write_plan(f"{photos}/", *given).file == tmp_path / "plan.yaml"
 
 
 def test_a_number_that_was_measured_is_kept_for_the_same_question(tmp_path: Path) -> None:
@@ -170,12 +185,12 @@ def test_few_or_small_images(per_class: int, side: int, refused: bool, tmp_path:
             pixels = random.integers(0, 256, (side, side), dtype=np.uint8)
             Image.fromarray(pixels).save(tmp_path / "few" / place / f"{number}.png")
     settings = RunSettings(threads=1)
-    given = tmp_path / "few", LimitSettings(max_params=12_000), "1h", False, None, None, run, settings
+    given = tmp_path / "few", LimitSettings(max_params=12_000), "1h", None, False, None, None, run, settings
     if refused:
         with pytest.raises(ConfigError, match="a run needs at least 8 of at least 8"):
             write_plan(*given)
         return
-    plan = read_plan(write_plan(*given))
+    plan = read_plan(write_plan(*given).file)
     assert 4 <= 2 * plan.training.batch_size <= 11  # a search trains on half of the 11 images
     assert plan.size == 8 and plan.search.size == 8
 

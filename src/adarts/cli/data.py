@@ -36,7 +36,7 @@ class Check:
     json: bool = False
     """Print all facts as JSON, with every broken file and every group of equal images."""
     max_broken: NonNegativeInt = 0
-    """Largest number of unreadable images to leave out, as --images.max-broken of a search."""
+    """Largest number of unreadable images to leave out, as for a search."""
     validation: Literal["train", "omit"] = "train"
     """Images of a validation folder beside a test folder, as --images.validation of a search."""
     size: PositiveInt | None = None

@@ -27,7 +27,7 @@ FORM = ConfigDict(use_attribute_docstrings=True)
 """Configuration of the dataclasses with a command's options; the docstring under each field is its help text."""
 
 _UNPREFIXED = "run."  # `--device` instead of `--run.device`
-_SHORT = {"images.download": "--download", "network.name": "--network"}
+_SHORT = {"images.download": "--download", "images.max_broken": "--max-broken", "network.name": "--network"}
 
 
 class ConfigFile(Settings):

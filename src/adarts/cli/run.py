@@ -31,6 +31,8 @@ class Run:
     """Most multiply-accumulate operations per image, e.g. 5e6."""
     max_latency: str | None = None
     """Longest time for one image, e.g. 2ms, with onnxruntime and one thread on this machine."""
+    max_broken: NonNegativeInt | None = None
+    """Largest number of unreadable images to leave out; none means 0."""
     no_compare: bool = False
     """Do not train random cells, published cells and a network of timm as well, each for the same time."""
     seed: NonNegativeInt | None = None
@@ -63,13 +65,13 @@ def run(words: list[str]) -> int:
         "max_latency": _milliseconds(form.max_latency),
     }
     compare, found = not form.no_compare, validated(LimitSettings, limits)
-    given = form.path, found, form.time_budget, compare, form.seed, form.plan, form.run_dir
-    file = write_plan(*given, settings)
+    given = form.path, found, form.time_budget, form.max_broken, compare, form.seed, form.plan, form.run_dir
+    file, source = write_plan(*given, settings)
     print(f"{file.read_text(encoding='utf-8')}\nplan: {file}", flush=True)
     if form.plan_only:
         print(f"next: adarts run --run-dir {shlex.quote(str(file.parent))}")
         return 0
-    result = run_pipeline(read_plan(file), file.parent, settings)
+    result = run_pipeline(read_plan(file), file.parent, settings, source)
     print(f"\n{result.summary['verdict']}")
     print(f"test accuracy {result.test_accuracy:.2%}, {result.summary['delivered']['parameters']:,} parameters")
     if problems := result.summary["breaks_limits"].get("delivered"):

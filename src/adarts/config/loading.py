@@ -114,7 +114,7 @@ class Layers:
             written = checked(model, read_config_file(Path(config_file)), f"{config_file}: ".__add__)
             self.file = _without_auto(written, automatic)
             _refuse_contradiction(self.given, self.file, str(config_file))
-            _refuse_code(self.given, self.file, str(config_file))
+            refuse_code(self.given, self.file, str(config_file))
         self.chosen = merged(model().model_dump(), self.file, self.given)
         self._found = {name: choose(self.chosen) for name, choose in automatic.items() if self.chosen[name] == AUTO}
         self.chosen |= self._found
@@ -181,20 +181,30 @@ def _refuse_contradiction(given: Values, file: Values, config_file: str) -> None
     if all("name" in network for network in networks):
         both.append(("network", *(network["name"] for network in networks)))
     for name, one, other in both:
-        if one != other:
-            raise ConfigError(
-                f"{name} {shown(one)} contradicts {config_file}, which says {shown(other)}; "
-                f"remove one of them (the file's settings override the {name}'s)"
-            )
+        require_same(name, one, other, config_file, f"remove one of them (the file's settings override the {name}'s)")
 
 
-def _refuse_code(given: Values, file: Values, config_file: str) -> None:
-    """Refuse code that only the configuration file names; it must be repeated on the command line."""
+def require_same(name: str, given: Any, written: Any, file: str, cure: str) -> None:
+    """Refuse a setting that a file contradicts.
+
+    Raises:
+        ConfigError: they differ; the message ends with the cure.
+    """
+    if given != written:
+        raise ConfigError(f"{name} {shown(given)} contradicts {file}, which says {shown(written)}; {cure}")
+
+
+def refuse_code(given: Values, file: Values, path: str, option: str = "--{name} ") -> None:
+    """Refuse code that only a file names; its user must repeat it.
+
+    Raises:
+        ConfigError: a setting in the file is code, and `given` does not have it; the message ends with the option that gives it.
+    """
     for name, code in code_in(file).items():
         if given.get(name) != code:
             raise ConfigError(
-                f"{config_file}: {name} {shown(code)} is code, which is not executed for a configuration file alone; "
-                f"if you trust it, add: --{name} {code}"
+                f"{path}: {name} {shown(code)} is code, which is not executed for a file alone; "
+                f"if you trust it, add: {option.format(name=name)}{code}"
             )
 
 

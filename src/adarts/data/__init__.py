@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from adarts.data.batches import Batches
     from adarts.data.given import Data, as_source
     from adarts.data.images import ImageData, Images
-    from adarts.data.load import load_images, register_data, settings_of
+    from adarts.data.load import load_images, read_source, register_data, settings_of
     from adarts.data.source import Source
     from adarts.data.splits import hold_out, search_split
 
@@ -27,6 +27,7 @@ __all__ = [
     "as_source",
     "hold_out",
     "load_images",
+    "read_source",
     "register_data",
     "search_split",
     "settings_of",
@@ -37,7 +38,7 @@ _PLACES = {
     "batches": ("Batches",),
     "given": ("Data", "as_source"),
     "images": ("ImageData", "Images"),
-    "load": ("load_images", "register_data", "settings_of"),
+    "load": ("load_images", "read_source", "register_data", "settings_of"),
     "source": ("Source",),
     "splits": ("hold_out", "search_split"),
 }

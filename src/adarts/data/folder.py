@@ -180,7 +180,7 @@ def _problems(
         names = [f"{layout.place(path)} ({reason})" for path, reason in list(broken.items())[:_LISTED]]
         rest = f" and {len(broken) - _LISTED} more" if len(broken) > _LISTED else ""
         found.append(
-            f"{len(broken)} of {counted(len(layout.photos), 'image')} cannot be read, more than --images.max-broken "
+            f"{len(broken)} of {counted(len(layout.photos), 'image')} cannot be read, more than --max-broken "
             f"{settings.max_broken} ({len(broken)} would leave them out): {', '.join(names)}{rest}"
         )
     counts = Counter((photo.part, photo.label) for photo in photos)

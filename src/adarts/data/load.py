@@ -88,7 +88,7 @@ def load_images(source: str | Source, settings: ImageSettings, seed: int) -> Ima
         ConfigError: the source is unknown.
         DataError: the images are missing or unusable.
     """
-    found = source if isinstance(source, Source) else _read(source, settings)
+    found = source if isinstance(source, Source) else read_source(source, settings)
     train, test, notes = found.train, found.test, list(found.notes)
     if test is None:
         own = found.digests or digests(train)
@@ -116,7 +116,17 @@ def load_images(source: str | Source, settings: ImageSettings, seed: int) -> Ima
     return ImageData(found.name, found.classes, train, test, mean, std, tuple(notes), found.left_out, found.duplicates)
 
 
-def _read(source: str, settings: ImageSettings) -> Source:
+def read_source(source: str, settings: ImageSettings) -> Source:
+    """Read images by name, before :func:`load_images` divides, reduces and scales them.
+
+    Args:
+        source: as for :func:`load_images`.
+        settings: what a loader may use; the images of a folder are decoded to its size.
+
+    Raises:
+        ConfigError: the source is unknown.
+        DataError: the images are missing or unusable.
+    """
     name, *argument = [source] if names_code(source) else source.split(":", 1)
     if name == "dataset":
         what = "adarts.search or adarts.train with the same data=, config_file= and run={'run_dir': ...}"

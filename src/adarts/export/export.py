@@ -53,7 +53,7 @@ def export(
     to: Target = "onnx",
     out: str | Path | None = None,
     int8: bool = False,
-    data: Data | None = None,
+    data: Data | ImageData | None = None,
 ) -> Exported:
     """Export the network of a training run, and compare the file with it on test images.
 
@@ -64,7 +64,7 @@ def export(
         to: the format.
         out: the file or the folder; by default in the folder ``export`` of the run.
         int8: with ``onnx``, write a statically quantized file beside the first, and measure both on the test images.
-        data: the data of the training; needed if it was a loader in a file or an object.
+        data: the data of the training; needed if it was a loader in a file or an object. Or its images, if they are loaded.
 
     Raises:
         ConfigError: the format is unknown or a package is missing; or the format does not fit the network.
@@ -131,8 +131,10 @@ def calibration_images(images: ImageData) -> Pixels:
     return images.train.select(order[: onnx_file.CALIBRATION]).pixels.contiguous().numpy()
 
 
-def _images(trained: Trained, data: Data | None, needed: bool) -> tuple[ImageData | None, str]:
+def _images(trained: Trained, data: Data | ImageData | None, needed: bool) -> tuple[ImageData | None, str]:
     """The images of the training; or None and the reason why they are not at hand."""
+    if isinstance(data, ImageData):
+        return data, ""
     try:
         return images_of(trained.path, data), ""
     except AdartsError as error:

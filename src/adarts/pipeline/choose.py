@@ -62,6 +62,7 @@ def choose(
     seed: int = 0,
     run: RunSettings | None = None,
     compare: bool = True,
+    max_broken: int = 0,
 ) -> Choice:
     """Choose a plan.
 
@@ -73,6 +74,7 @@ def choose(
         seed: seed of the run.
         run: device and threads.
         compare: train other networks beside the delivered one.
+        max_broken: largest number of unreadable images that was allowed.
 
     Raises:
         ConfigError: no network meets the limits, or the images are too small or too few.
@@ -85,6 +87,8 @@ def choose(
         )
     prepare_device(run)
     reasons: dict[str, str] = {}
+    if images.left_out:
+        reasons["max_broken"] = f"{len(images.left_out)} cannot be read and are left out"
     rivals = _rivals(images, limits.limits(), seed, reasons) if compare else ()
     if not compare:
         reasons["rivals"] = "no comparison was asked for"
@@ -116,6 +120,7 @@ def choose(
     network = NetworkPlan(cells=cells, channels=channels)
     plan = Plan(
         data=source,
+        max_broken=max_broken,
         seed=seed,
         size=size,
         limits=limits,
@@ -152,7 +157,12 @@ def training_settings(
         "seed": plan.seed,
         "network": dict(network) if genotype is None else {**of_cells, **network},
         **({} if genotype is None else {"genotype": genotype}),
-        "images": {"size": plan.size, "per_class": None, "crop_padding": max(1, plan.size // 16)},
+        "images": {
+            "size": plan.size,
+            "max_broken": plan.max_broken,
+            "per_class": None,
+            "crop_padding": max(1, plan.size // 16),
+        },
         "weights": {"learning_rate": training.learning_rate},
         "training": {
             "epochs": epochs,
@@ -179,7 +189,7 @@ def search_settings(plan: Plan, run: RunSettings) -> dict[str, Any]:
             "steps": plan.search.steps * -(-trials // epochs),
             "batch_size": plan.training.batch_size,
         },
-        "images": {"size": plan.search.size, "per_class": None},
+        "images": {"size": plan.search.size, "max_broken": plan.max_broken, "per_class": None},
         "options": {"steps": plan.search.steps, "drawn": max(2, min(50, trials // 3))},
         "run": run,
     }

@@ -9,15 +9,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
-from adarts.config.loading import validated
+from adarts.config.loading import refuse_code, require_same, validated
 from adarts.config.settings import RunSettings
 from adarts.config.values import names_code
-from adarts.data import ImageData, load_images
+from adarts.data import ImageData, Source, load_images, read_source
 from adarts.engine.files import refuse, to_json, write_atomically
 from adarts.engine.run_dirs import new_folder
 from adarts.engine.signals import parse_time_limit
@@ -72,13 +72,14 @@ def require_feasible(plan: Plan, images: ImageData) -> None:
     _fitted(heaviest(), plan, images, most=2)
 
 
-def run_pipeline(plan: Plan, folder: Path, run: RunSettings | None = None) -> Delivered:
-    """Carry out a plan.
+def run_pipeline(plan: Plan, folder: Path, run: RunSettings | None = None, source: Source | None = None) -> Delivered:
+    """Carry out a plan. The images are read once for all parts.
 
     Args:
         plan: the plan.
         folder: folder of all parts. Finished parts in it are kept, an unfinished one is continued.
         run: device and threads.
+        source: the images that the plan was just chosen for; its limits were checked then.
 
     Raises:
         ConfigError: the limits cannot be met, a setting is wrong, or a package is missing.
@@ -88,28 +89,31 @@ def run_pipeline(plan: Plan, folder: Path, run: RunSettings | None = None) -> De
     run = run or RunSettings()
     onnx_file.require_packages()
     settings = train_config(**training_settings(plan, run, {"channels": 2}, "random:darts:0", 1))
-    images = load_images(plan.data, settings.images, plan.seed)
-    if not (folder / WIDTH).exists():
+    is_chosen = source is not None
+    if source is None or source.train.pixels.shape[2:] != (plan.size, plan.size):
+        source = read_source(plan.data, settings.images)
+    images = load_images(source, settings.images, plan.seed)
+    if not (is_chosen or (folder / WIDTH).exists()):
         require_feasible(plan, images)
     others = {name: _rival_cells(name, images) for name in plan.rivals}  # refused now rather than after hours
     parts = 4 if others else 3
     try:
-        genotype, search_dir = _search(plan, folder, run, f"1 of {parts}: ")
+        genotype, search_dir = _search(plan, folder, run, source, f"1 of {parts}: ")
         told = plan.model_dump(mode="json", include={"limits", "network", "size"})
         channels = _decided(
             folder / WIDTH, {"genotype": genotype.to_text(), **told}, lambda: _fitted(genotype, plan, images)
         )
         print(f"\n2 of {parts}: training the network, {channels} channels", flush=True)
         own = {"channels": channels}
-        delivered = _trained(plan, folder / "train", run, own, genotype.to_text(), plan.training.epochs)
+        delivered = _trained(plan, folder / "train", run, source, own, genotype.to_text(), plan.training.epochs)
         rivals: dict[str, TrainResult] = {}
         if others:
             print(f"\n3 of {parts}: training {len(others)} other networks for as long", flush=True)
         for number, (name, cells) in enumerate(others.items(), start=1):
             place = folder / f"rival-{number}"
-            rivals[name] = _rival(plan, place, run, name, cells, images, delivered.summary["parameters"])
+            rivals[name] = _rival(plan, place, run, source, name, cells, images, delivered.summary["parameters"])
         print(f"\n{parts} of {parts}: exporting", flush=True)
-        exported = export(delivered.run_dir)
+        exported = export(delivered.run_dir, data=images)
     except Stopped as stopped:
         data = [plan.data] if names_code(plan.data) else []
         command = shlex.join(["adarts", "run", *data, "--run-dir", str(folder)])
@@ -131,6 +135,7 @@ def run_pipeline(plan: Plan, folder: Path, run: RunSettings | None = None) -> De
         "channels": channels,
         "delivered": _facts(delivered) | {"latency_ms": latencies["delivered"], "model": exported.path.name},
         "rivals": {name: _facts(result) for name, result in rivals.items()},
+        "left_out": images.record()["left_out"],
         "breaks_limits": {name: problems for name, problems in broken.items() if problems},
         "verdict": verdict(delivered, allowed, len(rivals), search_dir is not None),
     }
@@ -140,7 +145,7 @@ def run_pipeline(plan: Plan, folder: Path, run: RunSettings | None = None) -> De
     return Delivered(folder, exported.path, delivered.test_accuracy, page, summary)
 
 
-def _search(plan: Plan, folder: Path, run: RunSettings, step: str) -> tuple[Genotype, Path | None]:
+def _search(plan: Plan, folder: Path, run: RunSettings, source: Source, step: str) -> tuple[Genotype, Path | None]:
     """The cells, and the folder of the search if there was one."""
     if not plan.search.trials:
         print(
@@ -149,15 +154,21 @@ def _search(plan: Plan, folder: Path, run: RunSettings, step: str) -> tuple[Geno
         return resolve_genotype(plan.search.without), None
     print(f"{step}searching for cells, {plan.search.trials} trials", flush=True)
     place = run.model_copy(update={"run_dir": folder / "search"})
-    found = run_search(search_config(**search_settings(plan, place)))
+    found = run_search(search_config(**search_settings(plan, place)), source)
     return found.genotype, found.run_dir
 
 
 def _trained(
-    plan: Plan, place: Path, run: RunSettings, network: dict[str, Any], genotype: str | None, epochs: int
+    plan: Plan,
+    place: Path,
+    run: RunSettings,
+    source: Source,
+    network: dict[str, Any],
+    genotype: str | None,
+    epochs: int,
 ) -> TrainResult:
     where = run.model_copy(update={"run_dir": place})
-    return run_training(train_config(**training_settings(plan, where, network, genotype, epochs)))
+    return run_training(train_config(**training_settings(plan, where, network, genotype, epochs)), source)
 
 
 def _rival_cells(name: str, images: ImageData) -> Genotype | None:
@@ -170,7 +181,14 @@ def _rival_cells(name: str, images: ImageData) -> Genotype | None:
 
 
 def _rival(
-    plan: Plan, place: Path, run: RunSettings, name: str, cells: Genotype | None, images: ImageData, parameters: int
+    plan: Plan,
+    place: Path,
+    run: RunSettings,
+    source: Source,
+    name: str,
+    cells: Genotype | None,
+    images: ImageData,
+    parameters: int,
 ) -> TrainResult:
     """Train another network for the same time; cells get as many parameters as the delivered network, within the limits."""
     told = {"name": name, "parameters": parameters, **plan.model_dump(mode="json", exclude={"rivals", "search"})}
@@ -193,7 +211,7 @@ def _rival(
         return max(1, min(plan.training.epochs * 3, int(plan.training.seconds / (seconds * steps))))
 
     epochs = _decided(place / "epochs.json", told, fitting_epochs)
-    return _trained(plan, place / "train", run, network, genotype, epochs)
+    return _trained(plan, place / "train", run, source, network, genotype, epochs)
 
 
 def _decided(file: Path, about: Mapping[str, Any], decide: Callable[[], int]) -> int:
@@ -243,6 +261,7 @@ def run(
     max_params: int | None = None,
     max_macs: int | None = None,
     max_latency: float | None = None,
+    max_broken: int | None = None,
     compare: bool = True,
     seed: int | None = None,
     plan: Path | str | None = None,
@@ -260,6 +279,7 @@ def run(
         max_params: largest number of parameters of the network.
         max_macs: most multiply-accumulate operations per image.
         max_latency: longest time for one image in milliseconds, with onnxruntime and one thread on this machine.
+        max_broken: largest number of unreadable images to leave out; None means 0.
         compare: train random cells, published cells and a network of timm as well, each for the same time.
         seed: seed of all random numbers; None means 0.
         plan: a plan to run; None chooses one, unless `run_dir` has one.
@@ -274,43 +294,49 @@ def run(
     """
     settings = RunSettings(device=device, threads=threads)
     limits = validated(LimitSettings, {"max_params": max_params, "max_macs": max_macs, "max_latency": max_latency})
-    place = write_plan(path, limits, time_budget, compare, seed, plan, run_dir, settings)
-    return run_pipeline(read_plan(place), place.parent, settings)
+    file, source = write_plan(path, limits, time_budget, max_broken, compare, seed, plan, run_dir, settings)
+    return run_pipeline(read_plan(file), file.parent, settings, source)
+
+
+class Planned(NamedTuple):
+    """A plan in its run folder."""
+
+    file: Path
+    source: Source | None
+    """The images that it was just chosen for; None if there was a plan."""
 
 
 def write_plan(
     path: str | Path | None,
     limits: LimitSettings,
     time_budget: str | None,
+    max_broken: int | None,
     compare: bool,
     seed: int | None,
     plan: Path | str | None,
     run_dir: Path | str | None,
     settings: RunSettings,
-) -> Path:
-    """Put a plan into the run folder, unless there is one: the given one, or one that suits the images; see :func:`run`.
-
-    Returns:
-        The file.
-    """
+) -> Planned:
+    """Put a plan into the run folder, unless there is one: the given one, or one that suits the images; see :func:`run`."""
     onnx_file.require_packages()
     kept = None if run_dir is None else Path(run_dir, PLAN)
     continues = kept is not None and kept.exists()
     file = kept if continues else plan
+    source = None
     if file is not None:
         found = read_plan(Path(file))
         if plan is not None and continues and read_plan(Path(plan)) != found:
             raise ConfigError(f"{run_dir} has another plan; edit {file}, or choose another --run-dir")
         if plan is not None and time_budget is not None:
             raise ConfigError("a plan has its own times: leave out --time-budget, or --plan")
-        _require_same(found, Path(file), path, limits, compare, seed)
+        _require_same(found, str(file), path, {"max_broken": max_broken, "seed": seed, **limits.model_dump()}, compare)
         if kept is not None and continues:
-            return kept
+            return Planned(kept, None)
         text = Path(file).read_text(encoding="utf-8")
     elif path is None:
         raise ConfigError("adarts run needs a folder of images, or --plan FILE")
     else:
-        text = _chosen(str(path), limits, time_budget or "30m", compare, seed or 0, settings)
+        text, source = _chosen(str(path), limits, time_budget or "30m", max_broken or 0, compare, seed or 0, settings)
     folder = Path("runs", "run") if run_dir is None else Path(run_dir)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -319,25 +345,18 @@ def write_plan(
         write_atomically(folder / PLAN, text.encode())
     except OSError as error:
         refuse(folder, error, len(text))
-    return folder / PLAN
+    return Planned(folder / PLAN, source)
 
 
-def _require_same(
-    plan: Plan, file: Path, path: str | Path | None, limits: LimitSettings, compare: bool, seed: int | None
-) -> None:
+def _require_same(plan: Plan, file: str, path: str | Path | None, options: Mapping[str, Any], compare: bool) -> None:
     """Refuse what contradicts a plan, and code that the plan alone names: it would be executed."""
-    source = None if path is None else _source(str(path))
-    if names_code(plan.data) and source is None:
-        raise ConfigError(
-            f"{file}: data {plan.data!r} is code, which is not executed for a plan alone; if you trust it, give it as PATH"
-        )
-    given = {"data": source, "seed": seed, **limits.model_dump()}
+    given = {name: value for name, value in options.items() if value is not None}
+    if path is not None:
+        given = {"data": _source(str(path)), **given}
     planned = plan.model_dump() | plan.limits.model_dump()
     for name, value in given.items():
-        if value not in (None, planned[name]):
-            raise ConfigError(
-                f"{name.replace('_', '-')} {value} contradicts {file}, which says {planned[name]}; leave it out, or edit the plan"
-            )
+        require_same(name.replace("_", "-"), value, planned[name], file, "leave it out, or edit the plan")
+    refuse_code(given, planned, file, option="")
     if plan.rivals and not compare:
         raise ConfigError(f"{file} has networks to compare with; remove its rivals instead of a comparison")
 
@@ -347,13 +366,23 @@ def _source(path: str) -> str:
     return f"folder:{Path(path)}" if Path(path).exists() else path
 
 
-def _chosen(path: str, limits: LimitSettings, time_budget: str, compare: bool, seed: int, settings: RunSettings) -> str:
-    """Choose a plan for images, check that its limits can be met, and return it as the text of its file."""
+def _chosen(
+    path: str,
+    limits: LimitSettings,
+    time_budget: str,
+    max_broken: int,
+    compare: bool,
+    seed: int,
+    settings: RunSettings,
+) -> tuple[str, Source]:
+    """Choose a plan for images and check that its limits can be met; return the text of its file, and the images."""
     seconds = parse_time_limit(time_budget, "--time-budget")
     assert seconds is not None
-    source = _source(path)
-    defaults = train_config(data=source, genotype="random:darts:0", scale="cpu", images={"per_class": None})
+    name = _source(path)
+    how = {"per_class": None, "max_broken": max_broken}
+    defaults = train_config(data=name, genotype="random:darts:0", scale="cpu", images=how)
+    source = read_source(name, defaults.images)
     images = load_images(source, defaults.images, seed)
-    choice = choose(source, images, limits, seconds, seed, settings, compare)
+    choice = choose(name, images, limits, seconds, seed, settings, compare, max_broken)
     require_feasible(choice.plan, images)
-    return written(choice.plan, choice.reasons)
+    return written(choice.plan, choice.reasons), source

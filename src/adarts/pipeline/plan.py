@@ -74,6 +74,8 @@ class Plan(Settings):
 
     data: str
     """The images, as for `adarts train --data`."""
+    max_broken: NonNegativeInt = 0
+    """Largest number of unreadable images to leave out; a folder with more is refused."""
     seed: NonNegativeInt = 0
     """Seed of all random numbers."""
     size: PositiveInt
