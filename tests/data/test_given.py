@@ -187,10 +187,24 @@ def test_pil_images_of_different_sizes_are_scaled_as_those_of_a_folder() -> None
         and source.train.pixels.shape == (4, 3, 64, 64)
         and source.test.pixels.shape[2:] == (64, 64)
     )
-    assert source.notes == ("images of different sizes scaled and center-cropped to 64x64",)
+    mixed, scaled = source.notes
+    assert "gray and read as RGB" in mixed and scaled == "images of different sizes scaled and center-cropped to 64x64"
     arrays = [(np.zeros((size[1], size[0], 3), np.uint8), n % 2) for n, size in enumerate(sizes)]
     with pytest.raises(DataError, match="resize them in the data set"):
         as_source(arrays)
+
+
+@pytest.mark.parametrize("mode", ["L", "1", "I;16"])
+def test_gray_pil_images_stay_gray_and_become_rgb_beside_colors(mode: str) -> None:
+    value = 257 * 255 if mode == "I;16" else 255
+    gray = [Image.new(mode, (8, 8), value)] * 4
+    source = as_source(Rows(gray))
+    assert source.train.pixels.shape == (4, 1, 8, 8) and (source.train.pixels == 255).all()
+    assert not source.notes
+    color = Image.new("RGB", (8, 8), (255, 0, 0))
+    for source in (as_source(Rows([*gray, color])), as_source((Rows(gray), Rows([color, color])))):
+        assert source.train.pixels.shape[1] == 3 and (source.train.pixels[0] == 255).all()
+        assert source.notes == ("some images are gray and read as RGB",)
 
 
 def test_a_data_set_is_searched_trained_and_continued_from_python(

@@ -213,6 +213,28 @@ def test_gray(tmp_path: Path) -> None:
     assert (read(tmp_path, Image.new("L", (8, 8), 77)) == 77).all()
 
 
+@pytest.mark.parametrize("mode", ["L", "1", "LA", "I;16"])
+def test_a_folder_of_gray_images_has_one_channel(tmp_path: Path, mode: str) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        for number in range(4):
+            Image.new("L", (8, 8), 60 * number).convert(mode).save(tmp_path / name / f"{number}.png")
+    data = load(tmp_path)
+    assert data.in_channels == 1 and ("images", "8x8, gray") in data.facts()
+    assert load(tmp_path, channels=3).in_channels == 3
+    picture(0, (8, 8)).save(tmp_path / "a" / "color.png")
+    mixed = load(tmp_path)
+    assert mixed.in_channels == 3 and "8 of 9 images are gray and read as RGB" in " ".join(mixed.notes)
+    assert load(tmp_path, channels=1).in_channels == 1
+
+
+def test_colors_are_made_gray_as_pillow_does() -> None:
+    pixels = torch.randint(0, 256, (3, 3, 16, 16), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    gray = Images(pixels, torch.arange(3)).recolored(1).pixels[1, 0]
+    expected = Image.fromarray(pixels[1].permute(1, 2, 0).contiguous().numpy()).convert("L")
+    assert np.array_equal(gray.numpy(), np.asarray(expected))
+
+
 def test_one_channel(tmp_path: Path) -> None:
     """Gray pictures keep their values; colors become their luma."""
     image = Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8) * 4)

@@ -206,6 +206,9 @@ class ImageSettings(Settings):
     size: PositiveInt | None = None
     """Resize the images to this side in pixels. none: keep the common size; a folder's images are resized to at most 64 pixels
     unless all are squares of one size up to 96."""
+    channels: Literal[1, 3] | None = None
+    """Read images as gray (1) or as RGB (3). none: a folder's images are gray if all of them are, else RGB; others stay as they
+    are."""
     per_class: PositiveInt | None = None
     """Use only this many training images of each class (seeded); none uses all. The test set is never reduced."""
     test_fraction: float = Field(default=0.2, gt=0, lt=1)

@@ -16,7 +16,6 @@ from adarts.data.layout import counted
 from adarts.data.load import folder_in, load_images
 from adarts.errors import DataError
 
-_GRAY = {"1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "F"}
 _MODES = {
     "1": "black and white",
     "L": "gray",
@@ -79,7 +78,7 @@ class DataCheck:
         return {
             "formats": _shares(header.format for header in headers),
             "pixels": _shares(_MODES.get(header.mode, header.mode) for header in headers),
-            "gray": sum(header.mode in _GRAY for header in headers),
+            "gray": sum(header.is_gray for header in headers),
             "sizes": _sizes(headers),
             "turned": sum(header.turned for header in headers),
             "animated": sum(header.animated for header in headers),

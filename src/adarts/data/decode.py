@@ -27,6 +27,9 @@ _FORMATS = tuple(_SUFFIXES)
 SUFFIXES = frozenset(" ".join(_SUFFIXES.values()).split())
 """Endings of the files that are read as images, in lower case."""
 
+GRAY_MODES = frozenset(("1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "F"))
+"""Pillow's names of the pixel formats without colors."""
+
 MAX_PIXELS = 89_478_485
 """Larger images are refused as decompression bombs (Pillow warns from this size on)."""
 
@@ -52,6 +55,11 @@ class Header:
     size: tuple[int, int]
     turned: bool
     animated: bool
+
+    @property
+    def is_gray(self) -> bool:
+        """Whether no pixel can have a color."""
+        return self.mode in GRAY_MODES
 
 
 def read_header(path: Path) -> Header:
@@ -82,8 +90,7 @@ def decode(
     """
     if channels not in (1, 3):
         raise Unreadable(f"the pictures of image files have 1 or 3 channels, not {channels}")
-    rgb = fitted(upright(source, max_pixels), size)
-    return np.asarray(rgb) if channels == 3 else np.asarray(rgb.convert("L"))[..., None]
+    return fitted(upright(source, max_pixels), size, channels)
 
 
 def upright(source: Path | BinaryIO, max_pixels: int = MAX_PIXELS) -> Image.Image:
@@ -92,17 +99,22 @@ def upright(source: Path | BinaryIO, max_pixels: int = MAX_PIXELS) -> Image.Imag
         try:
             image.load()
             turn = _TURNS.get(_orientation(image))
-            return _rgb(image if turn is None else image.transpose(turn))
+            return to_rgb(image if turn is None else image.transpose(turn))
         except Unreadable:
             raise
         except Exception as error:  # decoders may raise anything for a broken file
             raise Unreadable(_reason(error)) from error
 
 
-def fitted(rgb: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """The image center-cropped to the shape of the size (height, width), and scaled to it."""
+def fitted(rgb: Image.Image, size: tuple[int, int], channels: int) -> NDArray[np.uint8]:
+    """The pixels (height, width, channels) of an image, center-cropped to the shape of the size and scaled to it.
+
+    With one channel, colors become their luma (ITU-R BT.601).
+    """
     height, width = size
-    return rgb if rgb.size == (width, height) else ImageOps.fit(rgb, (width, height), Image.Resampling.BICUBIC)
+    if rgb.size != (width, height):
+        rgb = ImageOps.fit(rgb, (width, height), Image.Resampling.BICUBIC)
+    return np.asarray(rgb) if channels == 3 else np.asarray(rgb.convert("L"))[..., None]
 
 
 _ORIENTATION = 0x0112
@@ -182,7 +194,12 @@ def _all_of(stream: BinaryIO) -> bytes:
     return stream.read()
 
 
-def _rgb(image: Image.Image) -> Image.Image:
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Convert an image to RGB: transparent parts become white, 16 bits 8.
+
+    Raises:
+        Unreadable: its pixels have more bits, or no known range.
+    """
     if image.mode.startswith("I"):  # 16-bit gray, which convert() would clip to white
         values = np.asarray(image).astype(np.int64)
         if values.min() < 0 or values.max() > 0xFFFF:

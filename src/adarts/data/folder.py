@@ -10,7 +10,7 @@ import hashlib
 import os
 import warnings
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -53,7 +53,7 @@ class Reading:
         headers: what the files say of themselves, for all with a readable header.
         broken: the files that cannot be used, with the reason.
         photos: the files that can, in the order of the next two.
-        pixels: uint8 (n, size, size, 3).
+        pixels: uint8 (n, size, size, channels).
         digests: sha256 of the decoded pixels in the image's own size.
         problems: reasons to refuse the folder.
         notes: what was passed over, left out or changed.
@@ -135,13 +135,14 @@ def read_folder(root: Path, settings: ImageSettings) -> Reading:
         raise DataError(f"{root} cannot be listed: {error}") from error
     headers, broken = _read([photo.path for photo in layout.photos], read_header)
     size, notes = _choose_size(Counter(header.size for header in headers.values()), settings)
-    require_memory(len(headers), size)
-    pixels = np.empty((len(headers), size, size, 3), np.uint8)
+    channels, more = _choose_channels(headers.values(), settings)
+    require_memory(len(headers), size, channels)
+    pixels = np.empty((len(headers), size, size, channels), np.uint8)
     places = {path: place for place, path in enumerate(headers)}
 
     def fill(path: Path) -> bytes:
         image = upright(path)
-        pixels[places[path]] = np.asarray(fitted(image, (size, size)))
+        pixels[places[path]] = fitted(image, (size, size), channels)
         return hashlib.sha256(f"{image.size}".encode() + image.tobytes()).digest()
 
     digests, damaged = _read(list(headers), fill)
@@ -149,7 +150,7 @@ def read_folder(root: Path, settings: ImageSettings) -> Reading:
     if damaged:
         pixels = np.delete(pixels, [places[path] for path in damaged], axis=0)
     photos = [photo for photo in layout.photos if photo.path in digests]
-    notes = [*layout.notes, *notes]
+    notes = [*layout.notes, *notes, *more]
     if len(broken) <= settings.max_broken:
         notes += [f"left out {layout.place(path)}: {reason}" for path, reason in broken.items()]
     problems = _problems(layout, broken, photos, settings)
@@ -263,3 +264,11 @@ def _choose_size(sizes: Counter[Size], settings: ImageSettings) -> tuple[int, li
     had = f"{width}x{height}" if agree else f"{len(sizes)} different sizes"
     chosen = "" if settings.size else " (change with --images.size)"
     return size, [f"images of {had} scaled and center-cropped to {size}x{size}{chosen}"]
+
+
+def _choose_channels(headers: Collection[Header], settings: ImageSettings) -> tuple[int, list[str]]:
+    """The channels of all images, and notes about them."""
+    gray = sum(header.is_gray for header in headers)
+    if settings.channels or gray in (0, len(headers)):
+        return settings.channels or (1 if gray else 3), []
+    return 3, [f"{gray:,} of {counted(len(headers), 'image')} are gray and read as RGB (change with --images.channels)"]

@@ -16,7 +16,7 @@ from PIL.Image import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from adarts.data.decode import fitted
+from adarts.data.decode import GRAY_MODES, Unreadable, fitted, to_rgb
 from adarts.data.folder import DEFAULT_SIZE
 from adarts.data.images import Images
 from adarts.data.layout import part_of, use_of
@@ -30,6 +30,8 @@ Data = str | Dataset[Any] | tuple[Any, Any] | Mapping[str, Any]
 of the names of parts to data sets, as Hugging Face's ``DatasetDict``."""
 
 _IMAGE, _LABEL = ("image", "img"), ("label", "labels", "fine_label")  # columns of Hugging Face's data sets
+
+_MIXED = "some images are gray and read as RGB"
 
 MOST_CHANNELS = 4
 """An axis of an image up to this length can be the channel axis."""
@@ -52,11 +54,18 @@ def as_source(data: Any, name: str | None = None) -> Source:
     notes: list[str] = []
     parts = _mapped(data, notes) if isinstance(data, Mapping) else _paired(data)
     places = ["the training images", "the test images"] if len(parts) == 2 else ["the images"]
-    read = [(part, f"data, {where}") for part, where in zip(parts, places, strict=True)]
+
+    def read(size: int | None = None) -> list[Images]:
+        found = [
+            [_images(one, f"data, {where}", notes, size) for one in part]
+            for part, where in zip(parts, places, strict=True)
+        ]
+        return [_joined(part) for part in _alike(found, notes)]
+
     try:
-        train, *others = (_joined([_images(one, where) for one in part]) for part, where in read)
+        train, *others = read()
     except _DifferentSizes:
-        train, *others = (_joined([_images(one, where, DEFAULT_SIZE) for one in part]) for part, where in read)
+        train, *others = read(DEFAULT_SIZE)
         notes.append(f"images of different sizes scaled and center-cropped to {DEFAULT_SIZE}x{DEFAULT_SIZE}")
     test = others[0] if others else None
     if test is not None and test.pixels.shape[1:] != train.pixels.shape[1:]:
@@ -72,7 +81,7 @@ def as_source(data: Any, name: str | None = None) -> Source:
         raise DataError("data: only one class; a classifier needs at least two classes")
     first = parts[0][0]
     name = name or ("arrays" if isinstance(first, tuple) else type(first).__name__)
-    return Source(name, _classes(first, count), train, test, tuple(notes))
+    return Source(name, _classes(first, count), train, test, tuple(dict.fromkeys(notes)))
 
 
 class _DifferentSizes(Exception):
@@ -107,6 +116,14 @@ def _mapped(data: Mapping[str, Any], notes: list[str]) -> list[list[Any]]:
     return list(found.values())
 
 
+def _alike(parts: list[list[Images]], notes: list[str]) -> list[list[Images]]:
+    """The data sets as RGB if some are gray and some RGB."""
+    if {images.pixels.shape[1] for part in parts for images in part} != {1, 3}:
+        return parts
+    notes.append(_MIXED)
+    return [[images.recolored(3) if images.pixels.shape[1] == 1 else images for images in part] for part in parts]
+
+
 def _joined(parts: list[Images]) -> Images:
     if len(parts) == 1:
         return parts[0]
@@ -117,10 +134,10 @@ def _joined(parts: list[Images]) -> Images:
     return Images(torch.cat([images.pixels for images in parts]), torch.cat([images.labels for images in parts]))
 
 
-def _images(part: Any, where: str, size: int | None = None) -> Images:
+def _images(part: Any, where: str, notes: list[str], size: int | None) -> Images:
     """Read one data set or pair of arrays; with a size, PIL images are scaled to it."""
     if not isinstance(part, tuple):
-        return _read(part, where, size)
+        return _read(part, where, notes, size)
     if len(part) != 2 or not _is_array(part[0]):
         raise DataError(f"{where} must be a data set, or a pair of arrays (images, labels), not {_kind(part)}")
     labels = _tensor(part[1], f"{where}: the labels")
@@ -133,7 +150,7 @@ def _images(part: Any, where: str, size: int | None = None) -> Images:
     return Images(_pixels(part[0], where), labels)
 
 
-def _read(dataset: Any, where: str, size: int | None) -> Images:
+def _read(dataset: Any, where: str, notes: list[str], size: int | None) -> Images:
     if not (hasattr(dataset, "__getitem__") and hasattr(dataset, "__len__")) or isinstance(dataset, dict):
         raise DataError(f"{where} must be a map-style data set with len() and [index], not {_kind(dataset)}")
     count = len(dataset)
@@ -142,12 +159,15 @@ def _read(dataset: Any, where: str, size: int | None) -> Images:
     pixels, labels = torch.empty(0), torch.empty(count, dtype=torch.long)
     for index in range(count):
         here = f"{where}: item {index}"
-        image, label, scalable = _item(dataset, index, here, size)
+        image, label, is_pil = _item(dataset, index, here, size)
         if index == 0:
-            require_memory(count, max(image.shape[1:]))
+            require_memory(count, max(image.shape[1:]), len(image))
             pixels = torch.empty((count, *image.shape), dtype=torch.uint8)
+        if is_pil and {len(image), pixels.shape[1]} == {1, 3}:
+            notes.append(_MIXED)
+            pixels, image = (x if x.shape[-3] == 3 else x.repeat_interleave(3, -3) for x in (pixels, image))
         if image.shape != pixels.shape[1:]:
-            if scalable and size is None:
+            if is_pil and size is None:
                 raise _DifferentSizes
             first = _size(pixels[0])
             raise DataError(
@@ -158,7 +178,7 @@ def _read(dataset: Any, where: str, size: int | None) -> Images:
 
 
 def _item(dataset: Any, index: int, here: str, size: int | None) -> tuple[Tensor, int, bool]:
-    """Pixels (c, h, w) and label of an item, and whether its image can be scaled."""
+    """Pixels (c, h, w) and label of an item, and whether its image is a PIL image."""
     try:
         item = dataset[index]
     except AdartsError:
@@ -179,14 +199,15 @@ def _item(dataset: Any, index: int, here: str, size: int | None) -> tuple[Tensor
     if label < 0:
         hint = "; for Hugging Face's data sets use class_encode_column" if isinstance(item[1], str) else ""
         raise DataError(f"{here} has the label {item[1]!r:.60}; labels must be whole numbers from 0{hint}")
-    scalable = isinstance(image, Image)
-    if isinstance(image, Image) and size is not None:
-        image = np.array(fitted(image.convert("RGB"), (size, size)))
-    elif isinstance(image, Image):
-        image = np.array(image.convert("L" if image.mode in ("1", "L") else "RGB"))
+    if is_pil := isinstance(image, Image):
+        channels, (width, height) = 1 if image.mode in GRAY_MODES else 3, image.size
+        try:
+            image = np.array(fitted(to_rgb(image), (height, width) if size is None else (size, size), channels))
+        except Unreadable as error:
+            raise DataError(f"{here}: {error}") from error
     if not _is_array(image):
         raise DataError(f"{here}: an image must be a PIL image or an array, not {_kind(image)}")
-    return _pixels(image[None], here)[0], label, scalable
+    return _pixels(image[None], here)[0], label, is_pil
 
 
 def _column(item: Mapping[str, Any], known: Sequence[str], here: str) -> str:

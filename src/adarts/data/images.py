@@ -49,6 +49,15 @@ class Images:
         parts = self.pixels.split(1024)  # scaling makes copies in a wider type
         return Images(torch.cat([scale(part) for part in parts]), self.labels)
 
+    def recolored(self, channels: int) -> Images:
+        """Gray images as RGB (3 channels), or RGB images as gray (1): the luma of ITU-R BT.601, rounded as Pillow does."""
+        if channels == 3:
+            return Images(self.pixels.expand(-1, 3, -1, -1), self.labels)
+        factors = torch.tensor([19595, 38470, 7471], dtype=torch.int32)[:, None, None]
+        parts = self.pixels.split(1024)  # the products need a wider type
+        lumas = [((part.int() * factors).sum(1, keepdim=True, dtype=torch.int32) + 0x8000) >> 16 for part in parts]
+        return Images(torch.cat([luma.to(torch.uint8) for luma in lumas]), self.labels)
+
     def on(self, device: torch.device) -> Images:
         """These images on a device if they fit into half of its free memory, else unchanged; keeps one copy per device."""
         if device.type != "cuda" or self.pixels.device == device:
@@ -132,11 +141,11 @@ class ImageData:
     def facts(self) -> list[tuple[str, str]]:
         """Rows of (name, value) to show before a run starts."""
         height, width = self.image_size
-        more = ", ..." if self.num_classes > 10 else ""
+        more, kinds = ", ..." if self.num_classes > 10 else "", {1: "gray", 3: "RGB"}
         return [
             ("data set", self.name),
             ("classes", f"{self.num_classes}: {', '.join(self.classes[:10])}{more}"),
-            ("images", f"{height}x{width}, {self.in_channels} channels"),
+            ("images", f"{height}x{width}, {kinds.get(self.in_channels, f'{self.in_channels} channels')}"),
             ("training part", self._counts(self.train)),
             ("test part", self._counts(self.test)),
             ("fingerprint", self.fingerprint[:12]),

@@ -104,6 +104,8 @@ def load_images(source: str | Source, settings: ImageSettings, seed: int) -> Ima
             notes.append(
                 f"reduced to {len(train):,} of {whole:,} training images, at most {settings.per_class} per class"
             )
+    if settings.channels not in (None, train.pixels.shape[1]):
+        train, test = (_recolored(part, settings.channels, notes) for part in (train, test))
     if settings.size is not None:
         train, test = (_scaled(part, settings.size, notes) for part in (train, test))
     if shared := shared_images(train, test):
@@ -112,7 +114,8 @@ def load_images(source: str | Source, settings: ImageSettings, seed: int) -> Ima
     if (most := int(counts.max())) >= _UNEQUAL * (least := int(counts.min())):
         large, small = found.classes[int(counts.argmax())], found.classes[int(counts.argmin())]
         notes.append(f"unequal classes: {most:,} training images of {large}, {least:,} of {small}")
-    mean, std = found.normalization or statistics(train)
+    published = found.normalization if train.pixels.shape[1] == found.train.pixels.shape[1] else None
+    mean, std = published or statistics(train)
     return ImageData(found.name, found.classes, train, test, mean, std, tuple(notes), found.left_out, found.duplicates)
 
 
@@ -179,11 +182,19 @@ for _name in CIFAR:
     register_data(_name, partial(load_cifar, _name))
 
 
+def _recolored(images: Images, channels: int, notes: list[str]) -> Images:
+    if images.pixels.shape[1] not in (1, 3):
+        raise DataError(f"--images.channels {channels}: the images have {images.pixels.shape[1]} channels, not 1 or 3")
+    if (note := "colors are read as gray" if channels == 1 else "gray is read as RGB") not in notes:
+        notes.append(note)
+    return images.recolored(channels)
+
+
 def _scaled(images: Images, size: int, notes: list[str]) -> Images:
     height, width = images.pixels.shape[2:]
     if (height, width) == (size, size):
         return images
-    require_memory(len(images), size)
+    require_memory(len(images), size, images.pixels.shape[1])
     if (note := f"images of {height}x{width} scaled to {size}x{size}") not in notes:
         notes.append(note)
     return images.resized(size)

@@ -12,13 +12,13 @@ _MEMINFO = Path("/proc/meminfo")
 _GROUP = Path("/sys/fs/cgroup")
 
 
-def require_memory(count: int, size: int) -> None:
+def require_memory(count: int, size: int, channels: int) -> None:
     """Refuse `count` images with side `size` if they do not fit into memory.
 
     Raises:
         DataError: less memory is available than twice the size of the set. Splitting and scaling need two copies.
     """
-    need, available = 2 * count * size * size * 3, available_memory()
+    need, available = 2 * count * size * size * channels, available_memory()
     if available is not None and need > available:
         raise DataError(
             f"{count:,} images of {size}x{size} need {need / 2**30:.1f} GiB of memory, but {available / 2**30:.1f} GiB are free; "

@@ -32,7 +32,13 @@ def after_search(config: SearchConfig, run_dir: Path) -> str:
 
     usual = usual_layers(config)["images"]
     words = ["adarts", "train", "--genotype", str(run_dir), "--data", config.data, "--scale", config.scale]
-    for name in ("root", "size", "test_fraction", "max_broken"):  # they determine the images and the test set
+    for name in (
+        "root",
+        "size",
+        "channels",
+        "test_fraction",
+        "max_broken",
+    ):  # they determine the images and the test set
         if (value := getattr(config.images, name)) != usual[name]:
             words += [f"--images.{name.replace('_', '-')}", str(value)]
     if (space := code_in(config).get("space")) is not None:  # the training needs its operations

@@ -146,6 +146,8 @@ def images_of(run_dir: str | Path, data: Data | None = None) -> ImageData:
     settings, (height, width) = config.images, facts["image_size"]
     if height == width:  # other images may have other sizes
         settings = settings.model_copy(update={"size": height})
+    if (channels := facts["in_channels"]) in (1, 3):  # or colors
+        settings = settings.model_copy(update={"channels": channels})
     images = load_images(source, settings, config.seed)
     if list(images.classes) != facts["classes"]:
         raise ConfigError(f"{run_dir}: the classes differ from those of the training: {', '.join(images.classes[:10])}")
