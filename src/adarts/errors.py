@@ -49,7 +49,7 @@ class ExportError(AdartsError):
 
 
 class Stopped(AdartsError):
-    """The run stopped on request: exit code 130 after Ctrl-C, 143 after SIGTERM, SIGUSR1 or the time limit."""
+    """The run stopped on request: exit code 130 after Ctrl-C, 143 after SIGTERM, SIGUSR1, SIGUSR2 or the time limit."""
 
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)

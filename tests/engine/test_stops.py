@@ -54,7 +54,9 @@ def test_killed_in_the_middle_of_a_write(tmp_path: Path, uninterrupted: str, pla
 
 
 @pytest.mark.parametrize(
-    ("number", "exit_code"), [(signal.SIGTERM, 143), (signal.SIGUSR1, 143), (signal.SIGINT, 130)], ids=lambda v: str(v)
+    ("number", "exit_code"),
+    [(signal.SIGTERM, 143), (signal.SIGUSR1, 143), (signal.SIGUSR2, 143), (signal.SIGINT, 130)],
+    ids=lambda v: str(v),
 )
 def test_a_signal_stops_at_a_checkpoint_within_one_step(
     tmp_path: Path, uninterrupted: str, number: signal.Signals, exit_code: int
@@ -118,7 +120,7 @@ def test_the_time_limit_stops_at_a_checkpoint(tmp_path: Path, uninterrupted: str
 
 
 def test_handlers_are_given_back(tmp_path: Path) -> None:
-    watched = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+    watched = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
     before = [signal.getsignal(number) for number in watched]
     run_tiny(tmp_path / "run")
     with pytest.raises(Stopped):

@@ -11,8 +11,8 @@ import pytest
 
 from adarts.config.settings import SearchConfig
 from adarts.report.numbers import Spread
-from adarts.sweeping.grid import Point
 from adarts.sweeping.pages import content, page, summary
+from adarts.sweeping.points import Point
 from adarts.sweeping.results import PointResult, SeedGroup, accuracies, groups
 from adarts.truth.judge import judge_of
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,8 @@ import adarts
 from adarts.cli.main import main
 from adarts.engine.lock import Lock
 from adarts.errors import CheckpointError, ConfigError
-from adarts.sweeping.sweep import _require_sweep_folder
+from adarts.sweeping.executors import Ended
+from adarts.sweeping.sweep import _goes_on, _require_sweep_folder
 from adarts.truth.stability import DRAWING
 
 SMALL = ["--method", "adarts", "--scale", "smoke", "--images.per-class", "4", "--images.size", "16", "--threads", "1"]
@@ -130,6 +132,34 @@ def test_a_sweep_that_was_killed_and_stopped_ends_as_the_uninterrupted_search(
         run={"run_dir": tmp_path / "alone", "threads": 1},
     )
     assert (point / "metrics.jsonl").read_bytes() == (alone.run_dir / "metrics.jsonl").read_bytes()
+
+
+@pytest.mark.full
+def test_a_search_that_was_killed_or_asked_to_stop_by_somebody_else_is_submitted_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "sweep"
+    run, log = folder / "points" / "adarts-seed0", folder / "logs" / "adarts-seed0.txt"
+
+    def end() -> None:
+        for said, number in (("epoch 1/4", signal.SIGKILL), ("continuing from", signal.SIGTERM)):
+            wait_for(log, said)
+            os.kill(int((run / ".lock").read_text().split()[1]), number)
+
+    thread = threading.Thread(target=end)
+    thread.start()
+    assert sweep("--seed", 0, "--search.epochs", 4, "--sweep-dir", folder) == 0
+    thread.join()
+    said = capsys.readouterr().out
+    assert "queued adarts-seed0 again: ended by SIGKILL" in said
+    assert "queued adarts-seed0 again: stopped by SIGTERM" in said
+    assert log.read_text().count("continuing from") == 2
+
+
+def test_a_lost_search_is_submitted_again_three_times_and_a_failed_one_never() -> None:
+    lost: Counter[str] = Counter()
+    assert [_goes_on(Ended("a", None, "ended by SIGKILL"), lost) for _ in range(4)] == [True, True, True, False]
+    assert [_goes_on(Ended("b", code, ""), lost) for code in (143, 130, *range(5))] == [True, True, *[False] * 5]
 
 
 def test_a_time_limit_is_that_of_the_whole_sweep(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from adarts.config.settings import SearchConfig
-from adarts.sweeping.grid import Point
+from adarts.sweeping.points import Point
 from adarts.sweeping.results import PointResult
 from adarts.sweeping.watch import Watch, points_table
 
@@ -31,6 +31,8 @@ def tell(rows: list[PointResult], terminal: bool) -> str:
     console = Console(file=io.StringIO(), force_terminal=terminal, **plain)  # type: ignore[arg-type]
     with Watch(rows, console) as watch:
         watch.started("a")
+        watch.again("a", "ended by SIGKILL")
+        watch.started("a", "node7")
         watch.started("b")
         watch.ended("a", "failed", "too bad", Path("a.txt"))
         watch.ended("b", "finished")
@@ -41,6 +43,8 @@ def tell(rows: list[PointResult], terminal: bool) -> str:
 def test_one_line_an_event(rows: list[PointResult]) -> None:
     assert tell(rows, terminal=False).splitlines() == [
         "started a",
+        "queued a again: ended by SIGKILL",
+        "started a on node7",
         "started b at epoch 2/3",
         "failed a after 0 s, epoch 0/3: too bad (log: a.txt)",
         "finished b after 0 s, epoch 2/3: train 41.2 %, skips normal 2, skips reduction 1",

@@ -1,4 +1,4 @@
-"""Requests to stop a run: SIGTERM, SIGUSR1 (sent by clusters before a job's time is up), Ctrl-C, or a time limit."""
+"""Requests to stop a run: SIGTERM, SIGUSR1, SIGUSR2 (sent by clusters before a job's time is up), Ctrl-C, or a time limit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 
 from adarts.errors import ConfigError, Stopped
 
-_EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGUSR1: 143}
+_EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGUSR1: 143, signal.SIGUSR2: 143}
 _TIME_LIMIT = re.compile(r"(?:([0-9]{1,9})h)?(?:([0-9]{1,9})m)?(?:([0-9]{1,9})s)?")
 _NOTE = b"\nstopping at a checkpoint after this step; Ctrl-C again stops at once\n"
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from adarts.engine import Metrics
 from adarts.report.numbers import Spread
 from adarts.report.reading import read_run
-from adarts.sweeping.grid import Point
+from adarts.sweeping.points import Point
 
 State = Literal["waiting", "running", "finished", "failed", "stopped"]
 

@@ -12,10 +12,11 @@ ended.
 
 from __future__ import annotations
 
-import signal
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -29,10 +30,11 @@ from adarts.engine import RunFolder, StopSignals, environment, parse_time_limit,
 from adarts.engine.files import refuse, to_json
 from adarts.engine.lock import Lock, require_free
 from adarts.errors import AdartsError, CheckpointError, ConfigError, Stopped
-from adarts.sweeping.grid import Point, require_possible
+from adarts.sweeping.executors import INTERRUPTED, Ended, Executor, Job, Queued, Started
+from adarts.sweeping.executors.local import LocalExecutor
 from adarts.sweeping.pages import content, page, summary
+from adarts.sweeping.points import Point, require_possible
 from adarts.sweeping.results import PointResult, groups
-from adarts.sweeping.slots import Job, Slots, usable_cores
 from adarts.sweeping.watch import Watch
 from adarts.truth.judge import find_judge
 
@@ -44,7 +46,7 @@ _FILES = (
     "stability.json",
     "stability.svg",
 )  # the last three by other commands
-_STOPPED = (143, -signal.SIGTERM)  # exit codes of a search that stopped on request
+_MOST_LOST = 3  # times that a search is submitted again after it was killed or its node was lost
 _POLL_SECONDS = 0.1
 _ORPHAN_SECONDS = 60.0  # time for searches of a killed sweep to reach a checkpoint
 
@@ -83,15 +85,13 @@ def run_sweep(points: Sequence[Point], slots: int = 1, sweep_dir: Path | None = 
         raise ConfigError(f"a sweep needs at least one point and one slot, not {len(points)} and {slots}")
     run = points[0].config.run
     with StopSignals(parse_time_limit(run.time_limit)) as signals:
-        return _Sweep(points, slots, sweep_dir).carry_out(signals)
+        return _Sweep(points, LocalExecutor(slots, run.threads), sweep_dir).carry_out(signals)
 
 
 class _Sweep:
-    def __init__(self, points: Sequence[Point], slots: int, sweep_dir: Path | None) -> None:
-        run = points[0].config.run
-        self.points, self.slots, self.named = points, slots, sweep_dir is not None
-        self.threads = run.threads or max(1, len(usable_cores()) // slots)
-        self.folder = sweep_dir or run.runs / "sweep" / f"{datetime.now():%Y%m%d-%H%M%S}"
+    def __init__(self, points: Sequence[Point], executor: Executor, sweep_dir: Path | None) -> None:
+        self.points, self.executor, self.named = points, executor, sweep_dir is not None
+        self.folder = sweep_dir or points[0].config.run.runs / "sweep" / f"{datetime.now():%Y%m%d-%H%M%S}"
         self.console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
         self.rows = [PointResult(point, self.folder / "points" / point.name) for point in points]
 
@@ -107,7 +107,9 @@ class _Sweep:
             self.environment = environment(self.device, self.points[0].config.run.precision)
             done = len(self.rows) - len(waiting)
             self.console.print(f"sweep folder: {self.folder}")
-            self.console.print(f"{len(self.rows)} points, {done} already finished; running {self.slots} at once")
+            self.console.print(
+                f"{len(self.rows)} points, {done} already finished; running {self.executor.places} at once"
+            )
             with signals.deferred():
                 asked = self._run(waiting, signals)
                 result = self._write()
@@ -133,30 +135,35 @@ class _Sweep:
 
     def _config(self, row: PointResult) -> SearchConfig:
         """The configuration for the process of a point."""
-        changes = {"run_dir": row.folder, "resume": False, "threads": self.threads, "time_limit": None}
+        changes = {"run_dir": row.folder, "resume": False, "threads": self.executor.threads, "time_limit": None}
         config = row.point.config
         return config.model_copy(update={"run": config.run.model_copy(update=changes)})
 
     def _run(self, waiting: Sequence[PointResult], signals: StopSignals) -> Stopped | None:
         """Run the points; return the request to stop, if there was one."""
         asked: Stopped | None = None
-        with (
-            Watch(self.rows, self.console) as watch,
-            Slots([self._job(row) for row in waiting], self.slots, self.threads) as slots,
-        ):
-            while slots.busy:
+        jobs = {row.point.name: self._job(row) for row in waiting}
+        lost: Counter[str] = Counter()
+        with Watch(self.rows, self.console) as watch, closing(self.executor) as executor:
+            executor.submit(list(jobs.values()))
+            while executor.alive():
                 if asked is None and (asked := signals.asked()):
                     self.console.print(f"{asked}; waiting for the searches to reach a checkpoint")
-                    slots.stop()
-                for name in slots.fill():
-                    watch.started(name)
-                for ended in slots.ended():
-                    if ended.code == 0:
-                        watch.ended(ended.name, "finished")
+                    executor.stop()
+                for event in executor.poll():
+                    if isinstance(event, Started):
+                        watch.started(event.name, event.where)
+                    elif isinstance(event, Queued):
+                        watch.again(event.name, event.words)
+                    elif asked is None and _goes_on(event, lost):
+                        watch.again(event.name, event.words)
+                        executor.submit([jobs[event.name]])
+                    elif event.code == 0:
+                        watch.ended(event.name, "finished")
                     else:
-                        error = None if asked and ended.code in _STOPPED else ended.said
-                        watch.ended(ended.name, "stopped" if asked else "failed", error, self._log(ended.name))
-                time.sleep(_POLL_SECONDS)
+                        error = None if asked and event.code in INTERRUPTED else event.words
+                        watch.ended(event.name, "stopped" if asked else "failed", error, self._log(event.name))
+                time.sleep(executor.pause)
         return asked
 
     def _job(self, row: PointResult) -> Job:
@@ -174,7 +181,7 @@ class _Sweep:
             if row.state == "finished":
                 row.finish()
         found = groups(self.rows)
-        facts = {"environment": self.environment, "slots": self.slots, "threads": self.threads}
+        facts = {"environment": self.environment, "slots": self.executor.places, "threads": self.executor.threads}
         searched = dict.fromkeys(row.point.config.space for row in self.rows if row.state == "finished")
         floors = {space: judge.floors() for space in searched if (judge := find_judge(space))}
         whole = content(self.rows, found, facts, floors)
@@ -199,6 +206,14 @@ class _Sweep:
         if failed := [row.point.name for row in self.rows if row.state == "failed"]:
             which = f"{', '.join(failed)} (logs in {self.folder / 'logs'})"
             raise AdartsError(f"{len(failed)} of {len(self.rows)} points failed: {which}; retry them with: {again}")
+
+
+def _goes_on(event: Ended, lost: Counter[str]) -> bool:
+    """Whether a search is submitted again: always if something asked it to stop, three times if it was lost; `lost` counts."""
+    if event.code is not None:
+        return event.code in INTERRUPTED
+    lost[event.name] += 1
+    return lost[event.name] <= _MOST_LOST
 
 
 def _require_sweep_folder(folder: Path) -> None:

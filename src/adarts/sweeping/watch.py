@@ -32,12 +32,18 @@ class Watch(AbstractContextManager["Watch"]):
         self.console = console
         self._live = Live(console=console, get_renderable=self._table, refresh_per_second=1)
 
-    def started(self, name: str) -> None:
-        """Report that a point was started."""
+    def started(self, name: str, where: str = "") -> None:
+        """Report that a point was started, on this node."""
         row = self.rows[name]
         row.state, row.began = "running", time.monotonic()
         row.look()
-        self._tell(f"started {name}" + (f" at epoch {_progress(row)}" if row.epochs else ""))
+        place, epoch = f" on {where}" if where else "", f" at epoch {_progress(row)}" if row.epochs else ""
+        self._tell(f"started {name}{place}{epoch}")
+
+    def again(self, name: str, reason: str) -> None:
+        """Report that an unfinished point waits again."""
+        self.rows[name].state = "waiting"
+        self._tell(f"queued {name} again: {reason}")
 
     def ended(self, name: str, state: State, error: str | None = None, log: Path | None = None) -> None:
         """Report that a point ended."""

@@ -10,7 +10,7 @@ import pytest
 from adarts.errors import ConfigError, DataError
 from adarts.searching import search_config
 from adarts.sweeping import grid
-from adarts.sweeping.grid import require_possible
+from adarts.sweeping.points import require_possible
 
 SMOKE = {"scale": "smoke"}
 ADARTS = {"method": "adarts"}

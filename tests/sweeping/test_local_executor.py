@@ -7,11 +7,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
-from adarts.sweeping.slots import Ended, Job, Slots, bindings, usable_cores
+from adarts.sweeping.executors import Ended, Job, Started
+from adarts.sweeping.executors.local import LocalExecutor, bindings, usable_cores
 
 #: Says when it began, ends at a file or a signal.
 PATIENT = """
@@ -37,35 +40,40 @@ def wait_for(path: Path) -> None:
         time.sleep(0.01)
 
 
-def all_ended(slots: Slots) -> list[Ended]:
-    gone = []
-    while slots.busy:
-        slots.fill()
-        gone += slots.ended()
+@contextmanager
+def running(jobs: list[Job], slots: int) -> Iterator[LocalExecutor]:
+    with closing(LocalExecutor(slots, 1)) as executor:
+        executor.submit(jobs)
+        yield executor
+
+
+def all_ended(executor: LocalExecutor) -> list[Ended]:
+    gone: list[Ended] = []
+    while executor.alive():
+        gone += [event for event in executor.poll() if isinstance(event, Ended)]
         time.sleep(0.01)
     return gone
 
 
 def test_no_more_than_there_are_slots(tmp_path: Path) -> None:
-    with Slots([job(tmp_path, name, PATIENT) for name in "abc"], 2, 1) as slots:
-        assert slots.fill() == ["a", "b"]
+    with running([job(tmp_path, name, PATIENT) for name in "abc"], 2) as executor:
+        assert executor.poll() == [Started("a"), Started("b")]
         wait_for(tmp_path / "b.began")
-        assert (slots.fill(), slots.ended()) == ([], [])
+        assert (executor.poll(), executor.alive()) == ([], set("abc"))
         (tmp_path / "b.go").touch()
-        while not (gone := slots.ended()):
+        while not (events := executor.poll()):
             time.sleep(0.01)
-        assert [ended.name for ended in gone] == ["b"]
-        assert slots.fill() == ["c"]
+        assert events == [Ended("b", 0, "exit code 0"), Started("c")]
         wait_for(tmp_path / "c.began")
-        slots.stop()
-        assert {(ended.name, ended.code) for ended in all_ended(slots)} == {("a", 143), ("c", 143)}
+        executor.stop()
+        assert {(ended.name, ended.code) for ended in all_ended(executor)} == {("a", 143), ("c", 143)}
 
 
 def test_threads_and_cores_of_a_child(tmp_path: Path) -> None:
     code = "import os; print(os.environ['OMP_NUM_THREADS'], sorted(os.sched_getaffinity(0)))"
     cores = usable_cores()
-    with Slots([job(tmp_path, "a", code), job(tmp_path, "b", code)], 2, 1) as slots:
-        all_ended(slots)
+    with running([job(tmp_path, "a", code), job(tmp_path, "b", code)], 2) as executor:
+        all_ended(executor)
     said = [(tmp_path / f"{name}.log").read_text().strip() for name in "ab"]
     if len(cores) < 2:
         assert said == [f"1 {cores}"] * 2
@@ -98,19 +106,20 @@ def test_each_slot_has_its_own_cores(cores: list[int], number: int, threads: int
         ),
         ("raise ValueError('what')", 1, "ValueError: what"),
         ("import sys; sys.exit(7)", 7, "exit code 7"),
-        ("import os; os.kill(os.getpid(), 9)", -9, "ended by SIGKILL"),
+        ("import os; os.kill(os.getpid(), 9)", None, "ended by SIGKILL"),
+        ("import os; os.kill(os.getpid(), 15)", 143, "ended by SIGTERM"),
     ],
 )
-def test_last_words(tmp_path: Path, code: str, exit_code: int, said: str) -> None:
+def test_last_words(tmp_path: Path, code: str, exit_code: int | None, said: str) -> None:
     (tmp_path / "a.log").write_text("adarts: of an earlier time\n")
-    with Slots([job(tmp_path, "a", code)], 1, 1) as slots:
-        assert all_ended(slots) == [Ended("a", exit_code, said)]
+    with running([job(tmp_path, "a", code)], 1) as executor:
+        assert all_ended(executor) == [Ended("a", exit_code, said)]
     assert (tmp_path / "a.log").read_text().startswith("adarts: of an earlier time\n")
 
 
 def test_an_error_in_the_parent_leaves_no_child(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError), Slots([job(tmp_path, "a", PATIENT)], 1, 1) as slots:
-        slots.fill()
+    with pytest.raises(RuntimeError), running([job(tmp_path, "a", PATIENT)], 1) as executor:
+        executor.poll()
         wait_for(tmp_path / "a.began")
         raise RuntimeError
     assert (tmp_path / "a.stopped").exists()
@@ -119,9 +128,10 @@ def test_an_error_in_the_parent_leaves_no_child(tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent is gone")
 def test_a_killed_parent_leaves_no_child(tmp_path: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from adarts.sweeping.slots import Job, Slots\n"
+        "import sys, time; from pathlib import Path; from adarts.sweeping.executors import Job\n"
+        "from adarts.sweeping.executors.local import LocalExecutor\n"
         f"job = Job('a', [sys.executable, '-c', {PATIENT!r}, {str(tmp_path / 'a')!r}], Path({str(tmp_path / 'log')!r}))\n"
-        "slots = Slots([job], 1, 1); slots.fill(); time.sleep(60)"
+        "executor = LocalExecutor(1, 1); executor.submit([job]); executor.poll(); time.sleep(60)"
     )
     parent = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "OMP_NUM_THREADS": "1"})
     wait_for(tmp_path / "a.began")

@@ -1,0 +1,102 @@
+"""Child processes on this machine, each with its own cores and threads; none is left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from adarts.sweeping.executors.base import Ended, Event, Job, Started
+from adarts.sweeping.executors.process import Process
+
+_PATIENCE = 10.0  # seconds for children to end before they are killed
+
+
+@dataclass(frozen=True)
+class _Child:
+    process: Process
+    cores: Sequence[int]
+
+
+class LocalExecutor:
+    """Runs jobs in order, `slots` at once; :meth:`close` ends those still running.
+
+    Args:
+        slots: number of children at once.
+        threads: threads per child; None for as many as its slot has cores.
+    """
+
+    pause = 0.1
+
+    def __init__(self, slots: int, threads: int | None = None) -> None:
+        cores = usable_cores()
+        self.places, self.threads = slots, threads or max(1, len(cores) // slots)
+        self._waiting: deque[Job] = deque()
+        self._free = deque(bindings(cores, slots, self.threads))
+        self._children: list[_Child] = []
+
+    def submit(self, jobs: Sequence[Job]) -> None:
+        """Add jobs; the next :meth:`poll` starts the first of them in the free slots."""
+        self._waiting.extend(jobs)
+
+    def poll(self) -> Sequence[Event]:
+        """The children that ended, and those started in their place."""
+        return [*self._collect(), *self._fill()]
+
+    def alive(self) -> set[str]:
+        """Names of the jobs that wait or run."""
+        return {job.name for job in self._waiting} | {child.process.job.name for child in self._children}
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """Start no more jobs, and send a signal to running ones."""
+        self._waiting.clear()
+        for child in self._children:
+            child.process.popen.send_signal(number)
+
+    def close(self) -> None:
+        """End all children."""
+        self.stop()
+        self.stop(signal.SIGINT)  # the second signal makes a search stop at once
+        end = time.monotonic() + _PATIENCE
+        for child in self._children:
+            try:
+                child.process.popen.wait(max(0.0, end - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                child.process.popen.kill()
+                child.process.popen.wait()
+
+    def _fill(self) -> list[Event]:
+        started: list[Event] = []
+        while self._waiting and self._free:
+            job, cores = self._waiting.popleft(), self._free.popleft()
+            self._children.append(_Child(Process.start(job, self.threads, cores), cores))
+            started.append(Started(job.name))
+        return started
+
+    def _collect(self) -> list[Event]:
+        gone: list[Event] = []
+        for child in list(self._children):
+            if (code := child.process.popen.poll()) is not None:
+                self._children.remove(child)
+                self._free.append(child.cores)
+                gone.append(Ended(child.process.job.name, *child.process.end(code)))
+        return gone
+
+
+def usable_cores() -> list[int]:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
+
+
+def bindings(cores: Sequence[int], number: int, threads: int) -> list[Sequence[int]]:
+    """An equal share of the cores for each slot; empty if there are fewer cores than threads, so that they share all cores."""
+    if number * threads > len(cores):
+        return [()] * number
+    share = len(cores) // number
+    return [cores[slot * share : (slot + 1) * share] for slot in range(number)]
