@@ -21,7 +21,7 @@ This page lists all search methods and what a search step of the gradient method
     adarts methods pc-darts                                        # its equations and published hyper-parameters
 
 All methods search the same supernet, in the same loop, on the same splits. They differ only in their files in
-[`src/adarts/methods`](../src/adarts/methods). `--method NAME` brings the published hyper-parameters of the method; scale,
+`src/adarts/methods` (for example [`adarts.py`](../src/adarts/methods/adarts.py)). `--method NAME` brings the published hyper-parameters of the method; scale,
 configuration file and options override them.
 
 The edge design is a separate setting, so most methods also run with ADARTS's partial connection:
@@ -50,7 +50,7 @@ uses the K of its own paper; everything else is equal:
 - **Rounds**: lowest and highest ratio to DARTS within a round.
 - **Memory**: peak above the idle process, each method in a process of its own.
 
-Raw data, commands and versions are in [results/methods-cpu](../results/methods-cpu).
+Raw data, commands and versions are in [results/methods-cpu](../results/methods-cpu/README.md).
 
 """
 

@@ -107,12 +107,12 @@ def sweep(
 ) -> SweepResult:
     """Run a search for every combination of the given values, each in its own process and run folder.
 
+    The other arguments are settings that all searches share; see :func:`search`.
+
     Args:
         vary: values to combine, by dotted setting name: ``{"method": ["darts", "adarts"], "seed": range(3)}``.
         slots: number of searches that run at the same time.
         sweep_dir: folder of the sweep; finished searches in it are kept, the others are continued.
-        data, method, scale, space, seed, options, edge, supernet, search, weights, alphas, images, run, config_file: settings
-            shared by all searches; see :func:`search`.
 
     Raises:
         AdartsError: the sweep cannot run or was stopped; see :func:`adarts.sweeping.run_sweep`.
