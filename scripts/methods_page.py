@@ -21,8 +21,8 @@ This page lists all search methods and what a search step of the gradient method
     adarts methods pc-darts                                        # its equations and published hyper-parameters
 
 All methods search the same supernet, in the same loop, on the same splits. They differ only in their files in
-`src/adarts/methods` (for example [`adarts.py`](../src/adarts/methods/adarts.py)). `--method NAME` brings the published hyper-parameters of the method; scale,
-configuration file and options override them.
+`src/adarts/methods`, for example [`adarts.py`](../src/adarts/methods/adarts.py). `--method NAME` brings the published
+hyper-parameters of the method; scale, configuration file and options override them.
 
 The edge design is a separate setting, so most methods also run with ADARTS's partial connection:
 
