@@ -6,7 +6,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-full lint format site clean
+.PHONY: help setup demo test test-full lint format site wheel clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,10 @@ format: $(STAMP)  ## rewrite the code in the project's format
 
 site: $(STAMP)  ## build the site from the pages here; open build/site/index.html
 	$(BIN)/python scripts/site.py
+
+wheel: $(STAMP)  ## build wheel and sdist into dist/, and use the wheel in a new environment
+	rm -rf dist && $(BIN)/python -m build
+	scripts/try_wheel.sh dist/*.whl
 
 clean:  ## remove caches and builds; .venv, runs/ and data/ stay
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
