@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from measure import parser, provenance, warm_up
+from measure import ceilings, parser, provenance, seconds, warm_up
 from steps import Design, Step
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.benchmark import timer
@@ -41,6 +41,7 @@ def cases(adarts: Design, public: Path | None) -> Iterator[tuple[str, Design, bo
     """Name, step, and whether its kernels are counted; ADARTS at K = 4 first."""
     pc = replace(adarts, method="pc-darts")
     yield "adarts float32 graphs", adarts, True
+    yield "adarts float32 graphs, torch's operators", replace(adarts, kernels="torch"), True
     yield "adarts bfloat16 graphs", replace(adarts, precision="bfloat16"), True
     yield "adarts float32 textbook", replace(adarts, code="textbook"), True
     yield "pc-darts float32 graphs", pc, True
@@ -62,34 +63,6 @@ def cases(adarts: Design, public: Path | None) -> Iterator[tuple[str, Design, bo
     for k in (1, 2, 8):
         yield f"adarts K={k} bfloat16 graphs", replace(adarts, k=k, precision="bfloat16"), False
     yield "pc-darts float32 textbook", replace(pc, code="textbook"), False
-
-
-def seconds(function: Step, count: int) -> float:
-    """Mean seconds of a call in a block of `count`, including the wait for the GPU."""
-    begin = timer()
-    for _ in range(count):
-        function()
-    return (timer() - begin) / count
-
-
-def ceilings(device: torch.device) -> dict[str, float]:
-    """Bytes per second (read and written) of a copy on the device, and floating-point operations per second of a product."""
-    gpu = device.type == "cuda"
-    random = torch.Generator(device).manual_seed(0)
-    source = torch.randint(0, 256, (1 << (32 if gpu else 24),), dtype=torch.uint8, device=device, generator=random)
-    target = torch.empty_like(source)
-    found = {"copy_bytes_per_second": 2 * len(source) / best(lambda: target.copy_(source))}
-    side = 8192 if gpu else 256
-    for precision in (torch.float32, torch.bfloat16):
-        a, b = torch.randn(2, side, side, device=device, generator=random).to(precision).unbind()
-        name = f"matmul_{str(precision).removeprefix('torch.')}_flops"
-        found[name] = 2 * side**3 / best(lambda a=a, b=b: a @ b)
-    return found
-
-
-def best(function: Step) -> float:
-    seconds(function, 3)
-    return statistics.median(seconds(function, 5) for _ in range(5))
 
 
 def measure(design: Design, device: torch.device, most: int, end: float) -> tuple[dict[str, Any], Step]:

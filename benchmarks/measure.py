@@ -94,6 +94,34 @@ def peak(design: Design, device: torch.device) -> int:
     return int(done.stdout)
 
 
+def seconds(function: Step, count: int) -> float:
+    """Mean seconds of a call in a block of `count`, including the wait for the GPU."""
+    begin = timer()
+    for _ in range(count):
+        function()
+    return (timer() - begin) / count
+
+
+def ceilings(device: torch.device) -> dict[str, float]:
+    """Bytes per second (read and written) of a copy on the device, and floating-point operations per second of a product."""
+    gpu = device.type == "cuda"
+    random = torch.Generator(device).manual_seed(0)
+    source = torch.randint(0, 256, (1 << (32 if gpu else 27),), dtype=torch.uint8, device=device, generator=random)
+    target = torch.empty_like(source)
+    found = {"copy_bytes_per_second": 2 * len(source) / best(lambda: target.copy_(source))}
+    side = 8192 if gpu else 512
+    for precision in (torch.float32, torch.bfloat16):
+        a, b = torch.randn(2, side, side, device=device, generator=random).to(precision).unbind()
+        name = f"matmul_{str(precision).removeprefix('torch.')}_flops"
+        found[name] = 2 * side**3 / best(lambda a=a, b=b: a @ b)
+    return found
+
+
+def best(function: Step) -> float:
+    seconds(function, 3)
+    return median(seconds(function, 5) for _ in range(5))
+
+
 def provenance(device: torch.device) -> dict[str, Any]:
     """Machine, versions, commit, threads, kernels and command."""
     command = shlex.join(["python", *sys.argv])

@@ -62,3 +62,16 @@ def test_the_gpu_benchmark_begins_nothing_beyond_its_budget(tmp_path: Path) -> N
     done = run("gpu.py", "--out", str(tmp_path), "--budget-s", "0", *TINY)
     assert done.returncode == 0 and "not measured: adarts float32 graphs, " in done.stdout
     assert json.loads((tmp_path / "gpu.json").read_text())["results"] == []
+
+
+@pytest.mark.full
+def test_the_roofline_counts_fewer_calls_with_native_kernels() -> None:
+    calls = {}
+    for kernels in ("auto", "torch"):
+        done = run("roofline.py", "--kernels", kernels, "--peaks", "1e10", "1e11", *TINY)
+        assert done.returncode == 0, done.stderr
+        rows = [line.strip("| ").split(" | ") for line in done.stdout.splitlines()[2:]]
+        counts = {kind: int(count.replace(",", "")) for kind, count, *_ in rows}
+        calls[kernels] = counts.pop("all")
+        assert calls[kernels] == sum(counts.values())
+    assert calls["auto"] < calls["torch"]
