@@ -15,6 +15,9 @@ hypothesis.settings.load_profile("untimed")
 
 torch.set_num_threads(1)
 
+if not torch.cuda.is_available():
+    os.environ["TRITON_INTERPRET"] = "1"  # Triton reads it when it is imported
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=1, help="kill -9 a search and a training at so many random moments")

@@ -66,6 +66,9 @@ def _machine() -> Iterator[Check]:
     built = native.functions is not None
     advice = "a search takes twice as long on a CPU; install a C++ compiler (g++ or clang++)"
     yield "kernels", built, f"native ({native.detail})" if built else native.detail, advice
+    if torch.cuda.is_available():
+        problem = kernels.triton_problem()
+        yield "Triton", problem is None, problem or "its kernels run on the GPU", "a search takes longer on a GPU"
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     yield "memory", memory >= 4 * _GIB, f"{memory / _GIB:.1f} GiB", "use a smaller scale or batch size"
     dot = layout_program()

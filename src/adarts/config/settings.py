@@ -313,7 +313,7 @@ class RunSettings(Settings):
     threads: PositiveInt | None = None
     """CPU threads; none uses torch's default."""
     kernels: Literal["auto", "torch"] = "auto"
-    """auto: native CPU kernels if they can be built; torch: only torch's operators."""
+    """auto: native kernels on a CPU and Triton's on a GPU, if there are any; torch: only torch's operators."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Precision of convolutions and matrix products in training steps. Parameters, statistics, softmax, loss and all
     measurements stay in float32."""

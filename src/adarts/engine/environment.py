@@ -72,7 +72,7 @@ def environment(device: torch.device, precision: str = "float32") -> dict[str, A
         "cpu": _cpu_name(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
-        "kernels": kernels.active(precision) if device.type == "cpu" else None,
+        "kernels": kernels.active(precision, device.type),
         "kernels_build": native and native.build,
         "os": platform.platform(),
         "host": socket.gethostname(),

@@ -1,9 +1,9 @@
-"""The inner loops of supernet and network, each in torch's operators and as a native CPU kernel.
+"""The inner loops of supernet and network, each in torch's operators, as a native CPU kernel and as a Triton kernel for CUDA.
 
-The native kernel is used if it can be built. Both give the same results, which tests check; callers see no difference.
+The kernels are used where they can be built. All give the same results, which tests check; callers see no difference.
 """
 
-from adarts.kernels.build import Choice, Status, active, status, use, using
+from adarts.kernels.build import Choice, Status, active, status, triton_problem, use, using
 from adarts.kernels.channels import Contribution, select, write_back
 from adarts.kernels.dense import channel_product, relu_product
 from adarts.kernels.norm import Normalization, normalized_sum
@@ -27,6 +27,7 @@ __all__ = [
     "select",
     "separable",
     "status",
+    "triton_problem",
     "use",
     "using",
     "write_back",

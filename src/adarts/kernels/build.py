@@ -1,14 +1,15 @@
-"""Build the native kernels once per machine with an installed C++ compiler, and keep them in the user's cache.
+"""Which kernels are used: native ones on a CPU, Triton's on CUDA, or torch's operators.
 
-The sources are plain C++ without torch's headers and are called through pointers. So they compile in seconds instead of a
-minute, and one build works with every version of torch. Without a compiler, or if the build fails, torch's operators are used
-instead.
+The native kernels are built once per machine with an installed C++ compiler, and kept in the user's cache. Their sources are
+plain C++ without torch's headers and are called through pointers. So they compile in seconds instead of a minute, and one build
+works with every version of torch. Without a compiler, or if the build fails, torch's operators are used instead.
 """
 
 from __future__ import annotations
 
 import ctypes
 import hashlib
+import os
 import platform
 import shutil
 import subprocess
@@ -18,8 +19,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
+
+import torch
 
 Choice = Literal["auto", "torch"]
 
@@ -36,6 +40,7 @@ _FLAGS = (
     "-ffp-contract=fast",
 )
 _ABANDONED = 3600  # seconds after which the temporary folder of a build counts as left over from a killed process
+_CAPABILITY = (8, 0)  # Triton's products of float64 need it
 _choice: Choice = "auto"
 
 
@@ -55,7 +60,7 @@ class Status:
 
 
 def use(choice: Choice) -> None:
-    """Choose the kernels: ``auto`` uses native ones if they can be built, ``torch`` never does."""
+    """Choose the kernels: ``auto`` uses native ones on a CPU and Triton's on CUDA, if there are any; ``torch`` uses neither."""
     global _choice
     _choice = choice
 
@@ -76,9 +81,32 @@ def functions() -> ctypes.CDLL | None:
     return None if _choice == "torch" else status().functions
 
 
-def active(precision: str = "float32") -> str:
-    """The kernels used on a CPU in this precision: `native` (only in float32) or `torch`."""
-    return "torch" if precision != "float32" or functions() is None else "native"
+def triton() -> bool:
+    """Whether Triton's kernels are used on CUDA."""
+    return _choice != "torch" and triton_problem() is None
+
+
+@cache
+def triton_problem() -> str | None:
+    """Why Triton's kernels cannot be used on CUDA, or None."""
+    if not torch.cuda.is_available():
+        return "no CUDA GPU"
+    if torch.cuda.get_device_capability() < _CAPABILITY:
+        return f"{torch.cuda.get_device_name()} is older than compute capability {'.'.join(map(str, _CAPABILITY))}"
+    if find_spec("triton") is None:
+        return "Triton is not installed"
+    if not any(shutil.which(compiler) for compiler in (os.environ.get("CC", "cc"), "gcc", "clang")):
+        return "Triton needs a C compiler (gcc or clang), and none is installed"
+    return None
+
+
+def active(precision: str = "float32", device: str = "cpu") -> str:
+    """The kernels used in this precision on this type of device: `native`, `triton` (both only in float32) or `torch`."""
+    if precision != "float32":
+        return "torch"
+    if device == "cuda":
+        return "triton" if triton() else "torch"
+    return "torch" if functions() is None else "native"
 
 
 @cache

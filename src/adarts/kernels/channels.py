@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from adarts.kernels.operators import channels_last, define, empty, native
+from adarts.kernels.operators import channels_last, define, empty, fused
 
 
 class Contribution(NamedTuple):
@@ -41,7 +41,7 @@ def select(x_bchw: Tensor, index_sek: Tensor, scale_bn: Tensor | None) -> Tensor
     """
     index_sn = index_sek.flatten(1)
     whole = scale_bn is None or scale_bn.shape == (len(x_bchw), index_sn.shape[1])
-    if native(x_bchw, scale_bn) and whole and _indices(index_sn, len(x_bchw)):
+    if fused(x_bchw, scale_bn) and whole and _indices(index_sn, len(x_bchw)):
         scale_bn = x_bchw.new_ones(len(x_bchw), index_sn.shape[1]) if scale_bn is None else scale_bn
         selected: Tensor = torch.ops.adarts.select(channels_last(x_bchw), index_sn.contiguous(), scale_bn.contiguous())
         return selected
@@ -60,7 +60,7 @@ def write_back(contributions: Sequence[Contribution]) -> Tensor:
         node: Tensor = torch.ops.adarts.write_back(
             [channels_last(c.bypass_bchw) for c in contributions],
             [c.gate_bc.to(x.dtype).expand(batch, channels).contiguous() for c in contributions],
-            [c.mixed_bkhw if _pitch(c.mixed_bkhw) else channels_last(c.mixed_bkhw) for c in contributions],
+            [c.mixed_bkhw if pitch(c.mixed_bkhw) else channels_last(c.mixed_bkhw) for c in contributions],
             [c.index_sk.contiguous() for c in contributions],
         )
         return node
@@ -95,7 +95,7 @@ def _fits(contributions: Sequence[Contribution]) -> bool:
             or index.dtype is not torch.int64
         ):
             return False
-    return native(x, *tensors)
+    return fused(x, *tensors)
 
 
 def _product(x_bchw: Tensor, matrix_soi: Tensor) -> Tensor:
@@ -113,7 +113,7 @@ def _select_backward(g: Tensor, *saved: Tensor) -> tuple[Any, ...]:
     return gx, None, g_scale
 
 
-def _pitch(mixed_bkhw: Tensor) -> int:
+def pitch(mixed_bkhw: Tensor) -> int:
     """Distance of the pixels in memory if the feature map is a slice of a larger one in channels last; otherwise 0."""
     _, channels, height, width = mixed_bkhw.shape
     pitch = mixed_bkhw.stride(3) if width > 1 else channels
@@ -150,7 +150,7 @@ define(
     lambda bypass, *_: empty(bypass[0], *bypass[0].shape),
     lambda bypass, gate, mixed, index: [
         *_sizes(bypass[0], mixed[0].shape[1], len(bypass), len(index[0]) > 1),
-        [_pitch(m) for m in mixed],
+        [pitch(m) for m in mixed],
     ],
     lambda out, bypass, gate, mixed, index: (bypass, gate, index, mixed[0].shape[1]),
     _write_back_backward,

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from adarts.kernels.operators import channels_last, define, empty, native
+from adarts.kernels.operators import channels_last, define, empty, fused
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def _fits(maps: Sequence[tuple[Tensor, Tensor | None, Normalization | None]], bi
         tensors += (z, gain)
         if z.shape != shape or (gain is not None and gain.numel() != n):
             return False
-    return (bias_n is None or bias_n.numel() == n) and native(first, *tensors)
+    return (bias_n is None or bias_n.numel() == n) and fused(first, *tensors)
 
 
 def together(z_bnhw: Tensor, norms: Sequence[Normalization | None]) -> bool:

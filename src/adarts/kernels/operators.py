@@ -1,4 +1,4 @@
-"""Register native kernels as torch operators with support for autograd and meta tensors."""
+"""Register native and Triton kernels as torch operators with support for autograd and meta tensors."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from adarts.kernels import build
 
 _OPERATORS = library.Library("adarts", "DEF")
 _TYPES = {torch.float32: "float32", torch.float64: "float64"}
+_LARGEST = 2**31
+#: name of an operator -> arguments -> its uninitialized results
+RESULTS: dict[str, Callable[..., Any]] = {}
 _NO_MEMORY, _BAD_INDEX = 1, 2  # return values of a kernel (native/vector.h)
 
 
@@ -24,19 +27,29 @@ def native(x_bchw: Tensor, *others: Tensor | None) -> bool:
     without them; and under autocast, whose dtypes they do not support. The caller compares shapes and passes tensors that do not
     fit to torch's operators, which accept or refuse them. torch's dispatcher checks that the others are on the CPU, too.
     """
+    return x_bchw.is_cpu and _accepted(x_bchw, others, "cpu") and build.functions() is not None
+
+
+def fused(x_bchw: Tensor, *others: Tensor | None) -> bool:
+    """Whether Triton's kernels on CUDA, or the native ones on a CPU, accept these tensors, by the rules of :func:`native`."""
+    if not x_bchw.is_cuda:
+        return native(x_bchw, *others)
+    # Triton's kernels compute places in a feature map in 32 bits.
+    return x_bchw.numel() < _LARGEST and _accepted(x_bchw, others, "cuda") and build.triton()
+
+
+def _accepted(x_bchw: Tensor, others: tuple[Tensor | None, ...], device: str) -> bool:
     dtype = x_bchw.dtype
     for other in others:  # a plain loop, because all these checks together cost about 1 % of a small step
         if other is not None and other.dtype is not dtype:
             return False
     return (
         dtype in _TYPES
-        and x_bchw.is_cpu
         and x_bchw.numel() > 0
         and not torch._C._are_functorch_transforms_active()
-        and not torch.is_autocast_enabled("cpu")
+        and not torch.is_autocast_enabled(device)
         and not torch._C._is_tracing()
         and not torch.compiler.is_exporting()
-        and build.functions() is not None
     )
 
 
@@ -58,12 +71,15 @@ def define(
     save: Callable[..., Sequence[Any]] | None = None,
     gradient: Callable[..., tuple[Any, ...]] | None = None,
 ) -> None:
-    """Register an operator ``torch.ops.adarts.NAME``, which calls the kernel of that name with sizes, arguments and results.
+    """Register an operator ``torch.ops.adarts.NAME``, which calls the kernel of that name.
+
+    On a CPU it is the native kernel, called with sizes, arguments and results; on CUDA the function of that name in
+    :mod:`adarts.kernels.gpu`, called with arguments and results.
 
     Args:
         schema: name, arguments and results in torch's notation.
         results: arguments -> uninitialized results of the right shape.
-        sizes: arguments -> sizes passed to the kernel before them.
+        sizes: arguments -> sizes passed to the native kernel before them.
         save: ``save(results, *arguments)`` returns the values for the backward pass: tensors, lists of tensors, others.
         gradient: ``gradient(*gradients of the results, *saved)`` returns one gradient for every argument; a list of gradients
             for a list of tensors.
@@ -77,8 +93,18 @@ def define(
         _call(name, dtype, *sizes(*arguments), *arguments, *(made if isinstance(made, tuple) else (made,)))
         return made
 
+    def on_cuda(*arguments: Any) -> Any:
+        from adarts.kernels import gpu
+
+        made = results(*arguments)
+        with torch.cuda.device_of((made if isinstance(made, list | tuple) else (made,))[0]):
+            getattr(gpu, name)(*arguments, made)
+        return made
+
+    RESULTS[name] = results
     _OPERATORS.define(schema)
     _OPERATORS.impl(name, kernel, "CPU")
+    _OPERATORS.impl(name, on_cuda, "CUDA")
     library.register_fake(f"adarts::{name}", results, lib=_OPERATORS)
     if save is not None and gradient is not None:
         _OPERATORS.impl(name, _differentiable(getattr(torch.ops.adarts, name).default, save, gradient), "Autograd")

@@ -6,12 +6,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from adarts.kernels.operators import channels_last, define, empty, native
+from adarts.kernels.operators import channels_last, define, empty, fused
 
 
 def pools(x_bnhw: Tensor, stride: int) -> tuple[Tensor, Tensor]:
     """3x3 maximum and average with a padding of 1, which the average ignores; (B, n, ceil(H / stride), ...)."""
-    if native(x_bnhw) and stride in (1, 2):
+    if fused(x_bnhw) and stride in (1, 2):
         largest, average, _ = torch.ops.adarts.pools(channels_last(x_bnhw), stride)
         return largest, average
     return F.max_pool2d(x_bnhw, 3, stride, 1), average_pool(x_bnhw, stride)
@@ -30,7 +30,7 @@ def global_pools(x_bchw: Tensor) -> tuple[Tensor, Tensor]:
 
     If several pixels are the largest, the native kernel gives the gradient to the first one, torch divides it among them.
     """
-    if native(x_bchw):
+    if fused(x_bchw):
         mean, largest, _ = torch.ops.adarts.global_pools(channels_last(x_bchw))
         return mean, largest
     # `amax` instead of an adaptive pool, because its CUDA backward pass is deterministic.

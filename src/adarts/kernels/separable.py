@@ -11,7 +11,7 @@ from torch import Tensor
 
 from adarts.kernels.dense import channel_product
 from adarts.kernels.norm import Normalization, normalized_sum, statistics, together
-from adarts.kernels.operators import channels_last, define, empty, native
+from adarts.kernels.operators import channels_last, define, empty, fused
 
 _KERNELS = (3, 5, 7)
 #: group sizes for which the kernel computes the pointwise convolution: a group fills vectors, or a vector holds several groups.
@@ -88,7 +88,7 @@ def _fits(x_bnhw: Tensor, convolutions: Sequence[Separable]) -> bool:
             groups, outputs, inputs = matrix.shape
             if groups * outputs != n or outputs != inputs:
                 return False
-    return native(x_bnhw, *tensors)
+    return fused(x_bnhw, *tensors)
 
 
 def _fused(convolutions: Sequence[Separable]) -> bool:
