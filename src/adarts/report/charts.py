@@ -32,7 +32,6 @@ _LETTER, _LINE = 6.4, 16.0
 """Upper estimate of the mean width of a letter, and height of a text line, in SVG units (pixels at normal size)."""
 _STYLE: Any = {
     "svg.fonttype": "none",  # keep text as text
-    "svg.hashsalt": "adarts",  # same ids in every run
     "text.parse_math": False,
     "font.family": "sans-serif",
     "font.sans-serif": ["Helvetica", "Arial", "Liberation Sans", "DejaVu Sans"],
@@ -203,11 +202,12 @@ def draw(
 
 @dataclass(frozen=True)
 class Dot:
-    """A point of a scatter plot: its position, and its kind as shown in the legend."""
+    """A point of a scatter plot: its position, its kind as shown in the legend, and a word beside it."""
 
     x: float
     y: float
     kind: str
+    word: str = ""
 
 
 @_our_settings()
@@ -233,8 +233,11 @@ def scatter(heading: str, x_title: str, y_title: str, dots: Sequence[Dot]) -> st
         shape = "oD^s"[index % 4]
         size = 10 if index else 5
         marks += axes.plot(x, y, shape, color=series_look(index).light, markersize=size, markeredgewidth=0)
+    for dot in dots:
+        beside: dict[str, Any] = {"xytext": (8, 4), "textcoords": "offset points", "color": INK.light}
+        axes.annotate(_clean(dot.word), (dot.x, dot.y), **beside)
     drawing.legend(marks, kinds, len(kinds), 8, 22)
-    return drawing.svg(heading)
+    return drawing.svg(heading, salt=f"{heading} {dots}")  # names of marks must be unique on a page
 
 
 class _Drawing:
@@ -272,11 +275,14 @@ class _Drawing:
             labelspacing=0.35,
         )
 
-    def svg(self, words: str) -> str:
-        """The SVG file, with a description for screen readers."""
+    def svg(self, words: str, salt: str = "adarts") -> str:
+        """The SVG file, with a description for screen readers; the names in it depend on the salt."""
+        from matplotlib import rc_context
+
         buffer = StringIO()
         nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-        self.figure.savefig(buffer, format="svg", metadata=nothing)
+        with rc_context({"svg.hashsalt": salt}):  # the same names in every run
+            self.figure.savefig(buffer, format="svg", metadata=nothing)
         text = buffer.getvalue()
         # Clip paths are not needed, because everything lies inside the axes.
         text = re.sub(r' clip-path="[^"]*"|<defs>\s*<(style|clipPath).*?</defs>', "", text, flags=re.DOTALL)

@@ -276,6 +276,34 @@ def common_charts(groups: Sequence[tuple[str, Runs]], kind: str) -> list[Markup]
     return ChartGroup.of("", "", charts).drawings
 
 
+def trade_offs(groups: Sequence[tuple[str, Runs]]) -> list[Markup]:
+    """Scatter plots of the test accuracy and a cost, one for each cost, with a dot for each configuration of finished trainings.
+
+    Several seeds are their mean. The front are those that no other one beats in one of the two and equals in the other. There
+    are no plots for fewer than two configurations.
+    """
+    drawings = []
+    for name, words in (("parameters", "parameters (millions)"), ("macs", "MACs for one image (millions)")):
+        points = {}
+        for label, runs in groups:
+            known = [
+                run.summary for run in runs if run.kind == "train" and {"test_accuracy", name} <= run.summary.keys()
+            ]
+            if known:
+                cost, accuracy = (statistics.fmean(one[what] for one in known) for what in (name, "test_accuracy"))
+                points[label] = cost / 1e6, 100 * accuracy
+        dots = [Dot(*point, _place(point, points.values()), label) for label, point in points.items()]
+        if len(dots) > 1:
+            drawings.append(inline(scatter(f"Accuracy and {words.split(' ')[0]}", words, "test accuracy (%)", dots)))
+    return drawings
+
+
+def _place(point: tuple[float, float], points: Iterable[tuple[float, float]]) -> str:
+    cost, accuracy = point
+    beaten = any(other != point and other[0] <= cost and other[1] >= accuracy for other in points)
+    return "others" if beaten else "the front"
+
+
 def collapse_rule(spaces: Iterable[Space | None]) -> Rule | None:
     """The number of skip connections above which a cell counts as collapsed; None if the spaces differ in it."""
     bounds = {space.max_skips for space in spaces if space is not None}

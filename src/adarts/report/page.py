@@ -44,7 +44,7 @@ def write_report(run_dirs: Sequence[Path], path: Path | None = None, lead: Lead 
     """Write a page about searches and trainings. Runs that differ only in their seeds are summarized together.
 
     Args:
-        run_dirs: run folders, finished or unfinished, and folders that contain runs, such as a sweep's folder.
+        run_dirs: run folders, finished or unfinished, and folders that contain runs, such as that of a sweep or of `adarts run`.
         path: the page. None writes ``report.html`` for a single run or sweep, and otherwise ``comparison.html``, in the first
             folder.
         lead: introduction of the page.
@@ -79,11 +79,12 @@ def write_page(lead: Lead, path: Path) -> Path:
 
 
 def _runs_in(folder: Path) -> list[Path]:
-    """The folder itself if it is a run folder; otherwise the run folders in it, e.g. those of a sweep."""
+    """The folder itself if it is a run folder; otherwise the run folders in it, e.g. those of a sweep or of `adarts run`."""
     if (folder / "config.yaml").exists():
         return [folder]
     points = folder / "points"
-    if runs := list_run_dirs(points) or list_run_dirs(folder):
+    of_rivals = (run for rival in sorted(folder.glob("rival-*")) for run in list_run_dirs(rival))
+    if runs := list_run_dirs(points) or [*list_run_dirs(folder), *of_rivals]:
         return runs
     if points.is_dir():
         raise CheckpointError(f"{folder}: no search of this sweep has begun")
@@ -158,6 +159,7 @@ def _comparison(groups: Sequence[tuple[str, Sequence[RunRecord]]], warns: bool) 
             for kind, heading in (("train", "Trainings together"), ("search", "Searches together"))
             if (charts := curves.common_charts(groups, kind))
         ],
+        "trade_offs": curves.trade_offs(groups),
     }
 
 
