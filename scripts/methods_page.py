@@ -71,6 +71,16 @@ are relative to all eight operations. Memory is the predicted size of the tensor
 
 """
 
+COST = """
+## A cost in the loss of the alphas
+
+`--search.parameters-cost 0.1` or `--search.macs-cost 0.1` adds 0.1 times the expected parameters or multiply-accumulate
+operations to the loss of the alphas, for every method that has alphas. The cost of an operation is summed over the cells of its
+kind in the network of the supernet and weighted by the operation weights of the pass; equal weights cost 1. Such terms are in
+ProxylessNAS (Cai et al., ICLR 2019) and FBNet (Wu et al., CVPR 2019). They are targets and no limits; `adarts run` keeps limits
+([run.md](run.md)). Both are 0 by default, as in all published searches here.
+"""
+
 SCORED = """
 ## Methods that score single cells
 
@@ -124,7 +134,7 @@ def page() -> str:
     text += NOTES + "| active | time | rounds | memory |\n| --- | --- | --- | --- |\n"
     for record in active["results"]:
         text += f"| {record['active']} | {_ratios(record)} | {record['memory_ratio']:.2f} |\n"
-    text += SCORED + "| method | year | family | how it searches |\n| --- | --- | --- | --- |\n"
+    text += COST + SCORED + "| method | year | family | how it searches |\n| --- | --- | --- | --- |\n"
     scored = (info for info in list_methods() if info.family != "gradient")
     text += "".join(f"| `{info.name}` | {info.year} | {info.family} | {info.changes} |\n" for info in scored)
     text += PUBLISHED + "".join(map(_published, (row for row in TABLE if row.system in PROTOCOLS)))

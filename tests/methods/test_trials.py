@@ -6,13 +6,17 @@ import numpy as np
 import pytest
 import torch
 
-from adarts.methods.trials import CELLS, CHANNELS, PRIOR, Scores, Trial, Trials, features, log_parameters
+from adarts.methods.trials import PRIOR, Scores, Sizes, Trial, Trials, features
 from adarts.models import Network
 from adarts.models.cost import count_parameters
+from adarts.models.limits import Limits, Shape, widest
+from adarts.models.stem import stride_for
 from adarts.seeding import generator
 from adarts.spaces import DARTS, SPACES, get_space, random_genotype
 from adarts.testing.searches import small_search
 
+CIFAR = Shape(num_classes=10, in_channels=3, image_size=(32, 32))
+SIZES = Sizes(Trials.Options(), CIFAR)
 TINY = {"search": {"epochs": 2, "steps": 6, "warmup_epochs": 0}, "options": {"steps": 3, "drawn": 3}}
 
 
@@ -26,8 +30,8 @@ def test_the_size_is_that_of_the_network(name):
     space = get_space(name)
     cells = [random_genotype(space, seed) for seed in range(3)]
     with torch.device("meta"):
-        counted = [count_parameters(Network(cell, 10, CHANNELS, CELLS)) for cell in cells]
-    assert log_parameters(cells).exp().round().tolist() == counted
+        counted = [count_parameters(Network(cell, 10, channels=32, cells=8)) for cell in cells]
+    assert SIZES(cells).exp().round().tolist() == counted
 
 
 def test_the_expected_score_is_that_of_ridge_regression():
@@ -39,15 +43,43 @@ def test_the_expected_score_is_that_of_ridge_regression():
     x = features(DARTS, [trial.genotype for trial in known]).numpy()
     rows = np.concatenate([x - x.mean(0), np.sqrt(PRIOR) * np.eye(x.shape[1])])
     slopes = np.linalg.lstsq(rows, np.concatenate([speeds - speeds.mean(), np.zeros(x.shape[1])]), rcond=None)[0]
-    sizes = log_parameters([trial.genotype for trial in known[:drawn]]).numpy()
-    z = (log_parameters(asked).numpy() - sizes.mean()) / sizes.std()
+    sizes = SIZES([trial.genotype for trial in known[:drawn]]).numpy()
+    z = (SIZES(asked).numpy() - sizes.mean()) / sizes.std()
     expected = weight * z + speeds.mean() + (features(DARTS, asked).numpy() - x.mean(0)) @ slopes
-    assert Scores(DARTS, known, drawn, weight).mean(asked).numpy() == pytest.approx(expected, abs=1e-9)
+    assert Scores(DARTS, known, drawn, weight, SIZES).mean(asked).numpy() == pytest.approx(expected, abs=1e-9)
+
+
+def test_with_limits_the_size_is_that_of_the_network_within_them():
+    """The unit stays the spread of the sizes without limits."""
+    known, drawn, weight = trials(30), 20, 0.5
+    cells = [trial.genotype for trial in known]
+    options = Trials.Options(channels=16, cells=5, max_params=60_000, max_macs=9_000_000)
+    free = Sizes(options.model_copy(update={"max_params": None, "max_macs": None}), CIFAR)
+    scores = [Scores(DARTS, known, drawn, weight, sizes).mean(cells) for sizes in (free, Sizes(options, CIFAR))]
+    widths = [widest(cell, 5, CIFAR, Limits(60_000, 9_000_000), most=16) for cell in cells]
+    with torch.device("meta"):
+        found, whole = (
+            [count_parameters(CIFAR.network(cell, width, 5)) for cell, width in zip(cells, wide, strict=True)]
+            for wide in (widths, [16] * 30)
+        )
+    unit = np.log(whole[:drawn]).std()
+    loss = weight * (np.log(whole) - np.log(found)) / unit
+    assert (scores[0] - scores[1]).numpy() == pytest.approx(loss, abs=1e-9) and len(set(widths)) > 1
+
+
+def test_a_search_with_limits_knows_its_images():
+    """Their side, channels and classes count in the limits; the network may have larger images."""
+    limited = {"max_params": 20_000, "max_macs": 3_000_000, "channels": 8, "cells": 3}
+    for side, seen in (({}, 16), ({"image_size": 96}, 96)):
+        search = small_search(Trials, TINY, {"options": {**limited, **side}})
+        shape = Shape(10, 1, (seen, seen), stride_for((seen, seen)))
+        cells = [random_genotype(DARTS, seed) for seed in range(3)]
+        assert torch.equal(search.method.sizes(cells), Sizes(search.method.options, shape)(cells))
 
 
 def test_samples_spread_less_on_cells_like_the_tried_ones():
     known = trials(60)
-    scores, draws = Scores(DARTS, known, 20, 1.0), generator(0, "samples")
+    scores, draws = Scores(DARTS, known, 20, 1.0, SIZES), generator(0, "samples")
     tried = [trial.genotype for trial in known]
     other = [random_genotype(DARTS, seed) for seed in range(1000, 1060)]
     samples = torch.stack([scores.sampled(tried + other, draws) for _ in range(200)])

@@ -10,8 +10,8 @@ from torch import nn
 
 from adarts.errors import ConfigError
 from adarts.models import cost, count_parameters
-from adarts.models.limits import WIDEST, Limits, Shape, widest
-from adarts.spaces import DARTS, NASBENCH201, Genotype, Space, random_genotype
+from adarts.models.limits import WIDEST, Limits, Shape, sizes_within, widest
+from adarts.spaces import DARTS, NASBENCH201, Genotype, Space, get_space, random_genotype
 
 PHOTOS = Shape(num_classes=7, in_channels=3, image_size=(48, 40))
 
@@ -57,6 +57,18 @@ def test_limits_that_no_width_meets_say_what_the_narrowest_network_needs() -> No
     assert f"the narrowest network has {parameters:,} parameters, more than 100 and {macs:,} MACs" in str(caught.value)
     with pytest.raises(ConfigError, match=r"a latency of 9\.00 ms, more than 2 ms"):
         widest(cells, 4, PHOTOS, Limits(latency=2), lambda network: 9.0)
+
+
+@pytest.mark.parametrize("space", [DARTS, NASBENCH201, get_space("s1")], ids=lambda space: space.name)
+@pytest.mark.parametrize("shape", [PHOTOS, Shape(7, 1, (97, 80), 4)], ids=["usual stem", "strided stem"])
+def test_sizes_of_many_cells_are_those_of_their_widest_networks(space: Space, shape: Shape) -> None:
+    cells = [random_genotype(space, seed) for seed in range(3)]
+    costs = [counted(cell, 8, shape) for cell in cells]
+    for limits in (Limits(), Limits(sorted(costs)[1][0]), Limits(10**9, sorted(macs for _, macs in costs)[1] - 1)):
+        expected = [counted(cell, widest(cell, 4, shape, limits, most=12), shape)[0] for cell in cells]
+        assert sizes_within(cells, 4, shape, limits, 12).tolist() == expected
+    narrowest = [counted(cell, 2, shape)[0] for cell in cells]
+    assert sizes_within(cells, 4, shape, Limits(10), 12).tolist() == narrowest
 
 
 def test_without_limits_the_network_is_as_wide_as_can_be() -> None:

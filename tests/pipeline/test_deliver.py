@@ -10,16 +10,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from torch import nn
 
 import adarts
 from adarts.cli.main import main
-from adarts.config.settings import RunSettings
+from adarts.config.settings import ImageSettings, RunSettings
+from adarts.data import load_images
 from adarts.errors import ConfigError, DataError, Stopped
+from adarts.models import count_parameters
 from adarts.pipeline import Plan, read_plan, run_pipeline
+from adarts.pipeline.choose import search_settings, shape_of
 from adarts.pipeline.comparison import verdict
-from adarts.pipeline.deliver import _decided, write_plan
+from adarts.pipeline.deliver import write_plan
+from adarts.pipeline.fitting import decided, macs_limit
 from adarts.pipeline.plan import LimitSettings, NetworkPlan, SearchPlan, TrainingPlan, written
+from adarts.searching import search_config
 from adarts.training import TrainResult
+from adarts.training.model import resolve_genotype
 
 pytest.importorskip("onnxruntime")
 pytest.importorskip("timm")
@@ -152,13 +159,34 @@ def test_the_same_command_continues(photos: Path, tmp_path: Path) -> None:
     assert write_plan(f"{photos}/", *given).file == tmp_path / "plan.yaml"
 
 
+def test_the_search_looks_at_networks_within_the_limits(photos: Path) -> None:
+    """A latency between those of two networks stands for MACs between theirs."""
+    plan = plan_of(photos, limits=LimitSettings(max_params=20_000, max_latency=3.0))
+    images = load_images(plan.data, ImageSettings(size=16), 0)
+    cells = resolve_genotype(plan.search.without)
+    low, high = (shape_of(images, 16).cost(cells, width, 3) for width in (2, 8))
+
+    def machine(network: nn.Module) -> float:
+        return 2.0 if count_parameters(network) == low.parameters else 4.0
+
+    macs = macs_limit(plan, images, machine)
+    assert macs == low.macs + (high.macs - low.macs) // 2
+    assert macs_limit(plan, images, lambda network: 4.0) is None  # no width is faster
+    limits = LimitSettings(max_macs=1_000_000)
+    assert macs_limit(plan_of(photos, limits=limits), images) == 1_000_000
+    options = search_config(**search_settings(plan, RunSettings(), macs)).options
+    asked = {"max_params": 20_000, "max_macs": macs, "channels": 8, "cells": 3, "image_size": 16}
+    assert asked.items() <= options.items()
+    assert "max_macs" not in search_config(**search_settings(plan, RunSettings(), None)).options
+
+
 def test_a_number_that_was_measured_is_kept_for_the_same_question(tmp_path: Path) -> None:
     answers = iter([8, 10, 12])
     file = tmp_path / "rival" / "width.json"
     for about, expected in (("a", 8), ("a", 8), ("b", 10), ("b", 10)):
-        assert _decided(file, {"cells": about}, lambda: next(answers)) == expected
+        assert decided(file, {"cells": about}, lambda: next(answers)) == expected
     file.write_text("{")
-    assert _decided(file, {"cells": "b"}, lambda: next(answers)) == 12
+    assert decided(file, {"cells": "b"}, lambda: next(answers)) == 12
 
 
 @pytest.mark.full

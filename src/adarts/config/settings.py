@@ -185,6 +185,11 @@ class LoopSettings(Settings):
     """Steps per epoch; each epoch continues in the images where the previous one ended. None: one pass through the images."""
     validate_supernet: bool = False
     """After every epoch, measure the supernet on the half of the images that trains the alphas."""
+    parameters_cost: NonNegativeFloat = 0.0
+    """Weight of the expected number of parameters in the loss of the alphas, for methods that have alphas. The number is a
+    multiple of that of equal operation weights."""
+    macs_cost: NonNegativeFloat = 0.0
+    """The same for the multiply-accumulate operations per image."""
 
     @model_validator(mode="after")
     def _alphas_move(self) -> LoopSettings:

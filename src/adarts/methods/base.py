@@ -116,6 +116,11 @@ class Search(Protocol):
             number: chooses the batches; consecutive numbers use one batch after the other, again from the first after the last.
         """
 
+    def penalty(self, arch_weights: ArchWeights) -> Tensor | None:
+        """What is added to the loss of a pass if alphas are updated: the method's penalty, and the expected cost of the cells if
+        the configuration gives it a weight; None for nothing.
+        """
+
     def momentum(self) -> dict[str, Tensor]:
         """SGD's momentum buffers of the weights, by parameter name; empty before the first step."""
 

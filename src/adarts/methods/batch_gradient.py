@@ -63,7 +63,7 @@ class BatchGradient:
         for index, (x_bchw, y_b) in enumerate(self.parts):
             with torch.set_grad_enabled(of != "weights"):
                 arch_weights = self.method.arch_weights(self.search, self.purpose, x_bchw, y_b)
-                penalty = None if self.purpose == "weights" else self.method.penalty_of(self.search, arch_weights)
+                penalty = None if self.purpose == "weights" else self.search.penalty(arch_weights)
             known = self.selections.get(index, "batch")
             loss, logits = self.search.loss(
                 x_bchw, y_b, arch_weights, parameters=weights, selection=known, precise=precise

@@ -14,6 +14,8 @@ from adarts.methods.gumbel import gumbel_softmax
 from adarts.methods.registry import register
 from adarts.methods.schedule import Progress
 from adarts.models import operation_cost
+from adarts.models.cost import places
+from adarts.models.stem import after_stem
 from adarts.seeding import generator
 from adarts.spaces import decided_edges
 from adarts.supernet import ArchWeights, Supernet
@@ -100,21 +102,15 @@ class Snas(Method):
 
 def prices(supernet: Supernet, image_size: tuple[int, int]) -> dict[str, Tensor]:
     """Costs of the operations by kind of cell, (cells, edges, operations, 3): size, MACs, access."""
-    space, stride = supernet.space, supernet.stem_stride
-    size = -(-image_size[0] // stride), -(-image_size[1] // stride)
+    space = supernet.space
+    seen = after_stem(image_size, supernet.stem_stride)
     tables: dict[str, list[Tensor]] = {}
-    for index, (kind, channels) in enumerate(zip(supernet.kinds, supernet.cell_channels, strict=True)):
-        if str(index) in supernet.reductions:
-            size = (size[0] + 1) // 2, (size[1] + 1) // 2
-        halves = kind == space.reduction_kind
-        inside = ((size[0] + 1) // 2, (size[1] + 1) // 2) if halves else size
-        rows = []
-        for source, _ in space.edges:
-            place = channels, space.stride(kind, source), size if source < space.num_inputs else inside
-            costs = [operation_cost(name, *place) for name in space.operations]
-            rows.append([(c.parameters, c.macs, c.accesses) for c in costs])
+    for kind, edges in places(space, supernet.cell_channels[0], len(supernet.kinds), seen):
+        costs = [
+            [operation_cost(name, at.channels, at.stride, at.image_size) for name in space.operations] for at in edges
+        ]
+        rows = [[(cost.parameters, cost.macs, cost.accesses) for cost in row] for row in costs]
         tables.setdefault(kind, []).append(torch.tensor(rows, dtype=torch.float32))
-        size = inside
     return {kind: torch.stack(cells) for kind, cells in tables.items()}
 
 

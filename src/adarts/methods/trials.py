@@ -15,13 +15,12 @@ from adarts.engine.update import Sums
 from adarts.methods.base import Method, MethodInfo, Purpose, Search
 from adarts.methods.registry import register
 from adarts.methods.schedule import Progress
-from adarts.models.cost import network_sizes
+from adarts.models.limits import Limits, Shape, sizes_within
+from adarts.models.stem import stride_for
 from adarts.seeding import derive_seed, generator
 from adarts.spaces import Genotype, Space, neighbors, random_genotype
 from adarts.supernet import Supernet
 
-CHANNELS, CELLS = 32, 8
-"""Width and depth of the network whose parameters are the size of a cell."""
 PARENTS = 5
 """The next trial is a neighbor of one of this many cells."""
 PRIOR = 8.0
@@ -44,6 +43,10 @@ class Trials(Method):
     training speed, each as a z-score among the first `options.drawn` cells, which are random::
 
         score = w z(log parameters) + z(- mean loss over the steps)        w = options.size_weight
+
+    The parameters are those of a network with `options.channels` channels and `options.cells` cells. If there are limits, they
+    are those of the widest network up to this width that meets them, so that what could not be delivered earns nothing. The unit
+    of z is the spread without limits: with them, most sizes may be nearly equal, and their differences must not gain weight.
 
     Both halves are needed: large cells train slowly at first, and cells of pools, which do not get far, train fast. The speed
     of a single trial is noisy. So a Bayesian linear regression learns the speed from the operations on all edges, from how
@@ -88,10 +91,26 @@ class Trials(Method):
         """Random cells that are tried first. With as many as there are trials, nothing is proposed."""
         size_weight: NonNegativeFloat = 1.0
         """Weight of the size in the score; 0 looks at the training speed alone."""
+        channels: int = Field(default=32, ge=2, multiple_of=2)
+        """Width of the network whose parameters are the size of a cell, even; limits may ask for less."""
+        cells: int = Field(default=8, ge=3)
+        """Depth of this network."""
+        image_size: PositiveInt | None = None
+        """Side of the images of this network, in pixels, for its MACs; none: that of the images of the search."""
+        max_params: PositiveInt | None = None
+        """Limit on the parameters of this network."""
+        max_macs: PositiveInt | None = None
+        """Limit on its multiply-accumulate operations per image."""
 
     options: Options
 
     def on_phase_start(self, search: Search) -> None:
+        x_bchw, _ = search.batch("weights")
+        _, in_channels, height, width = x_bchw.shape
+        side = self.options.image_size
+        image_size = (height, width) if side is None else (side, side)
+        shape = Shape(search.supernet.classifier.out_features, in_channels, image_size, stride_for(image_size))
+        self.sizes = Sizes(self.options, shape)
         #: the finished trials, in order
         self.trials: list[Trial] = []
         #: the cell in training
@@ -135,7 +154,7 @@ class Trials(Method):
         return list(dict.fromkeys(trial.genotype for trial in self.trials))
 
     def _scores(self, space: Space) -> Scores:
-        return Scores(space, self.trials, self.options.drawn, self.options.size_weight)
+        return Scores(space, self.trials, self.options.drawn, self.options.size_weight, self.sizes)
 
     def on_epoch_end(self, search: Search) -> dict[str, Any]:
         """Record the trials that have finished since the last epoch."""
@@ -177,6 +196,27 @@ class Trials(Method):
         self._sums = list(state["sums"])
 
 
+class Sizes:
+    """The logarithm of the number of parameters of the networks of cells.
+
+    Args:
+        options: width and depth of the networks, and their limits.
+        shape: what the images demand.
+    """
+
+    def __init__(self, options: Trials.Options, shape: Shape) -> None:
+        self._place = options.cells, shape
+        self._limits, self._most = Limits(options.max_params, options.max_macs), options.channels
+
+    def __call__(self, cells: Sequence[Genotype]) -> Tensor:
+        """Within the limits, float64 (cells,)."""
+        return sizes_within(cells, *self._place, self._limits, self._most).log()
+
+    def unlimited(self, cells: Sequence[Genotype]) -> Tensor:
+        """Without limits, float64 (cells,)."""
+        return sizes_within(cells, *self._place, Limits(), self._most).log()
+
+
 class Scores:
     """The scores of cells, as far as the finished trials tell.
 
@@ -185,13 +225,14 @@ class Scores:
         trials: the finished trials, at least two.
         drawn: number of random cells among them, at the beginning; their spread is the unit of size and speed.
         size_weight: weight of the size.
+        sizes: the sizes of cells.
     """
 
-    def __init__(self, space: Space, trials: Sequence[Trial], drawn: int, size_weight: float) -> None:
-        self.space, self._size_weight = space, size_weight
+    def __init__(self, space: Space, trials: Sequence[Trial], drawn: int, size_weight: float, sizes: Sizes) -> None:
+        self.space, self._size_weight, self._sizes = space, size_weight, sizes
         cells = [trial.genotype for trial in trials]
         speeds_t = torch.tensor([-trial.loss for trial in trials], dtype=torch.float64)
-        self._sizes = _Standard(log_parameters(cells[:drawn]))
+        self._standard_size = _Standard(sizes.unlimited(cells[:drawn]))
         speeds_t = _Standard(speeds_t[:drawn])(speeds_t)
         features_tf = features(space, cells)
         self._center_f, self._level = features_tf.mean(0), speeds_t.mean()
@@ -214,7 +255,7 @@ class Scores:
 
     def _scored(self, cells: Sequence[Genotype], slopes_f: Tensor) -> Tensor:
         speeds_c = self._level + (features(self.space, cells) - self._center_f) @ slopes_f
-        return self._size_weight * self._sizes(log_parameters(cells)) + speeds_c
+        return self._size_weight * self._standard_size(self._sizes(cells)) + speeds_c
 
 
 class _Standard:
@@ -236,8 +277,3 @@ def features(space: Space, cells: Sequence[Genotype]) -> Tensor:
     """What the regression knows of cells, (cells, features): operations of edges, counts of operations, and kept edges."""
     masks_ckeo = cell_masks(space, cells).double()
     return torch.cat([part.flatten(1) for part in (masks_ckeo, masks_ckeo.sum(2), masks_ckeo.sum(3))], 1)
-
-
-def log_parameters(cells: Sequence[Genotype]) -> Tensor:
-    """The logarithm of the number of parameters of the network of each cell, with `CELLS` cells and `CHANNELS` channels."""
-    return network_sizes(cells, CHANNELS, CELLS).log()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -75,6 +75,44 @@ def count_parameters(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where an operation works: its channels, its stride, and the (height, width) of the feature map that it reads."""
+
+    channels: int
+    stride: int
+    image_size: tuple[int, int]
+
+
+def places(space: Space, channels: int, cells: int, image_size: tuple[int, int]) -> Iterator[tuple[str, list[Place]]]:
+    """The cells of a network in order: the kind of each, and the place of the operation of every edge.
+
+    Args:
+        space: the search space.
+        channels, cells: width and depth of the network.
+        image_size: (height, width) of what the first cell reads.
+    """
+    for index in range(cells):
+        kind, reduces = space.cell_kind(index, cells), index in space.reductions(cells)
+        channels *= 2 if reduces else 1
+        if reduces and space.reduction_kind is None:
+            image_size = _halved(image_size)
+        inside = _halved(image_size) if kind == space.reduction_kind else image_size
+        yield (
+            kind,
+            [
+                Place(channels, space.stride(kind, source), image_size if source < space.num_inputs else inside)
+                for source, _ in space.edges
+            ],
+        )
+        image_size = inside
+
+
+def _halved(image_size: tuple[int, int]) -> tuple[int, int]:
+    height, width = image_size
+    return (height + 1) // 2, (width + 1) // 2
+
+
 @cache
 def operation_sizes(space: Space, channels: int, cells: int) -> Tensor:
     """Parameters of every operation, summed over the cells of its kind in a network: (kinds, edges, operations), float64.
@@ -85,14 +123,27 @@ def operation_sizes(space: Space, channels: int, cells: int) -> Tensor:
         space: the search space.
         channels, cells: width and depth of the network.
     """
-    sizes_keo = torch.zeros(len(space.cell_kinds), len(space.edges), len(space.operations), dtype=torch.float64)
-    for index in range(cells):
-        channels *= 2 if index in space.reductions(cells) else 1
-        kind = space.cell_kind(index, cells)
-        for (source, _), sizes_o in zip(space.edges, sizes_keo[space.cell_kinds.index(kind)], strict=True):
-            stride = space.stride(kind, source)
-            sizes_o += torch.tensor([_operation_size(name, channels, stride) for name in space.operations])
-    return sizes_keo
+    return _summed(space, places(space, channels, cells, (1, 1)), lambda name, at: _size(name, at.channels, at.stride))
+
+
+@cache
+def operation_macs(space: Space, channels: int, cells: int, image_size: tuple[int, int]) -> Tensor:
+    """MACs of every operation for one image, laid out like :func:`operation_sizes`.
+
+    Args:
+        space: the search space.
+        channels, cells: width and depth of the network.
+        image_size: (height, width) of what the first cell reads.
+    """
+    return _summed(space, places(space, channels, cells, image_size), _macs)
+
+
+def _summed(space: Space, cells: Iterable[tuple[str, list[Place]]], price: Callable[[str, Place], int]) -> Tensor:
+    sums_keo = torch.zeros(len(space.cell_kinds), len(space.edges), len(space.operations), dtype=torch.float64)
+    for kind, edges in cells:
+        prices_eo = [[price(name, place) for name in space.operations] for place in edges]
+        sums_keo[space.cell_kinds.index(kind)] += torch.tensor(prices_eo)
+    return sums_keo
 
 
 def network_sizes(genotypes: Sequence[Genotype], channels: int, cells: int) -> Tensor:
@@ -119,8 +170,14 @@ def _other_sizes(space: Space, channels: int, cells: int) -> int:
 
 
 @cache
-def _operation_size(name: str, channels: int, stride: int) -> int:
+def _size(name: str, channels: int, stride: int) -> int:
     return 0 if name == "none" else count_parameters(build_operation(name, channels, stride))
+
+
+@cache
+def _macs(name: str, place: Place) -> int:
+    shape = (1, place.channels, *place.image_size)
+    return 0 if name == "none" else count_macs(build_operation(name, place.channels, place.stride), shape)
 
 
 def width_for(

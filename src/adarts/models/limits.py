@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
+from typing import TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from adarts.errors import ConfigError
-from adarts.models.cost import Cost, cost
+from adarts.models.cost import Cost, cost, operation_macs, operation_sizes
 from adarts.models.network import Network
-from adarts.spaces import Genotype
+from adarts.models.stem import after_stem
+from adarts.spaces import Genotype, Space, get_space, random_genotype
 
 WIDEST = 256
 """Largest width that is considered, unless the caller says less."""
@@ -63,6 +67,11 @@ class Shape:
         """The network of a genotype for these images, on torch's current default device."""
         return Network(genotype, self.num_classes, channels, cells, self.in_channels, False, self.stem_stride)
 
+    def cost(self, genotype: Genotype, channels: int, cells: int) -> Cost:
+        """The cost of this network."""
+        with torch.device("meta"):
+            return cost(self.network(genotype, channels, cells), self.image_size)
+
 
 def widest(
     genotype: Genotype,
@@ -91,11 +100,7 @@ def widest(
     if limits.latency is not None and latency is None:
         raise ValueError("a limit on the latency needs a way to measure it")
 
-    def count(channels: int) -> Cost:
-        with torch.device("meta"):
-            return cost(shape.network(genotype, channels, cells), shape.image_size)
-
-    first = [count(channels) for channels in (2, 4, 6)]
+    first = [shape.cost(genotype, channels, cells) for channels in (2, 4, 6)]
     of_parameters, of_macs = ([getattr(one, name) for one in first] for name in ("parameters", "macs"))
 
     def problems(channels: int) -> list[str]:
@@ -115,7 +120,55 @@ def widest(
     return 2 * low
 
 
-def _quadratic(values: Sequence[int], place: int) -> int:
+def sizes_within(genotypes: Sequence[Genotype], cells: int, shape: Shape, limits: Limits, most: int) -> Tensor:
+    """Parameters of the widest networks of many genotypes that meet the limits on parameters and MACs, float64 (genotypes,).
+
+    The widths are those of :func:`widest`; if not even the narrowest network meets the limits, its parameters count. The
+    networks are not built: their costs are sums over operations.
+
+    Args:
+        genotypes: cells of one space; at least one.
+        cells: number of cells.
+        shape: what the images demand.
+        limits: the limits; a latency is not considered.
+        most: the largest width, even.
+    """
+    space = get_space(genotypes[0].space)
+    masks_gkeo = torch.tensor([[cell.mask(kind) for kind in space.cell_kinds] for cell in genotypes]).double()
+    allowed = [math.inf if limit is None else limit for limit in (limits.parameters, limits.macs)]
+    allowed_c = torch.tensor(allowed, dtype=torch.float64)
+    sizes_g = torch.zeros(len(genotypes), dtype=torch.float64)
+    fitting_g = torch.zeros(len(genotypes), dtype=torch.bool)
+    first = []
+    for channels in (2, 4, 6):
+        prices_ckeo, others_c = _prices(space, channels, cells, shape)
+        first.append(torch.einsum("gkeo,ckeo->gc", masks_gkeo, prices_ckeo) + others_c)
+    for place in reversed(range(most // 2)):
+        costs_gc = _quadratic(first, place)
+        sizes_g = torch.where(fitting_g, sizes_g, costs_gc[:, 0])
+        fitting_g |= (costs_gc <= allowed_c).all(1)
+        if fitting_g.all():
+            break
+    return sizes_g
+
+
+@cache
+def _prices(space: Space, channels: int, cells: int, shape: Shape) -> tuple[Tensor, Tensor]:
+    """Parameters and MACs of operations (2, kinds, edges, operations), and of all else in the network of any cells (2,)."""
+    read = after_stem(shape.image_size, shape.stem_stride)
+    sizes_keo, macs_keo = operation_sizes(space, channels, cells), operation_macs(space, channels, cells, read)
+    prices_ckeo = torch.stack([sizes_keo, macs_keo])
+    cell = random_genotype(space, 0)
+    whole = shape.cost(cell, channels, cells)
+    mask_keo = torch.tensor([cell.mask(kind) for kind in space.cell_kinds])
+    others_c = torch.tensor([whole.parameters, whole.macs]) - (mask_keo * prices_ckeo).sum((1, 2, 3))
+    return prices_ckeo, others_c
+
+
+Value = TypeVar("Value", int, Tensor)
+
+
+def _quadratic(values: Sequence[Value], place: int) -> Value:
     """The value at `place` of the quadratic polynomial that has these values at 0, 1 and 2."""
     step, bend = values[1] - values[0], values[2] - 2 * values[1] + values[0]
     return values[0] + place * step + place * (place - 1) // 2 * bend

@@ -26,6 +26,12 @@ def stride_for(image_size: tuple[int, int]) -> int:
     return 1 if side <= WHOLE else next((stride for stride in STRIDES if side <= stride * SMALL), STRIDES[-1])
 
 
+def after_stem(image_size: tuple[int, int], stride: int) -> tuple[int, int]:
+    """The (height, width) of what the cells read of an image, after a stem of this stride."""
+    height, width = image_size
+    return -(-height // stride), -(-width // stride)
+
+
 def strided(stride: int) -> str:
     """Words on a stem for a description of a network; none for a stride of 1."""
     return f", a stem of stride {stride}" if stride > 1 else ""

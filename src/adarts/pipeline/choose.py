@@ -175,10 +175,17 @@ def training_settings(
     }
 
 
-def search_settings(plan: Plan, run: RunSettings) -> dict[str, Any]:
-    """The settings of the search of the plan."""
-    trials = plan.search.trials
+def search_settings(plan: Plan, run: RunSettings, max_macs: int | None) -> dict[str, Any]:
+    """The settings of the search of the plan. It looks at the sizes of networks within the limits.
+
+    Args:
+        plan: the plan.
+        run: device, threads and folder.
+        max_macs: the limit on MACs, also for a limit on the latency.
+    """
+    trials, network = plan.search.trials, plan.network
     epochs = max(1, min(10, trials // 2))
+    limits = {"max_params": plan.limits.max_params, "max_macs": max_macs}
     return {
         "data": plan.data,
         "scale": "cpu",
@@ -190,7 +197,14 @@ def search_settings(plan: Plan, run: RunSettings) -> dict[str, Any]:
             "batch_size": plan.training.batch_size,
         },
         "images": {"size": plan.search.size, "max_broken": plan.max_broken, "per_class": None},
-        "options": {"steps": plan.search.steps, "drawn": max(2, min(50, trials // 3))},
+        "options": {
+            "steps": plan.search.steps,
+            "drawn": max(2, min(50, trials // 3)),
+            "channels": network.channels,
+            "cells": network.cells,
+            "image_size": plan.size,
+            **{name: limit for name, limit in limits.items() if limit is not None},
+        },
         "run": run,
     }
 

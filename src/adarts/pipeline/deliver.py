@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shlex
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import torch
-from torch import nn
 
 from adarts.config.loading import refuse_code, require_same, validated
 from adarts.config.settings import RunSettings
@@ -24,13 +20,11 @@ from adarts.engine.signals import parse_time_limit
 from adarts.errors import ConfigError, Stopped
 from adarts.export import onnx_file
 from adarts.export.export import export
-from adarts.export.facts import Facts
-from adarts.export.trained import Deployed
 from adarts.models import width_for
 from adarts.models.cost import Cost
-from adarts.models.limits import widest
-from adarts.pipeline.choose import choose, heaviest, made_up, probe, search_settings, shape_of, training_settings
+from adarts.pipeline.choose import choose, made_up, probe, search_settings, shape_of, training_settings
 from adarts.pipeline.comparison import lead, verdict
+from adarts.pipeline.fitting import decided, fitted, latency_of, macs_limit, require_feasible
 from adarts.pipeline.plan import LimitSettings, Plan, read_plan, written
 from adarts.report import write_report
 from adarts.searching import run_search, search_config
@@ -40,7 +34,7 @@ from adarts.training.model import resolve_genotype
 from adarts.zoo.baselines import TIMM
 from adarts.zoo.create import create_model
 
-PLAN, WIDTH, SUMMARY, PAGE = "plan.yaml", "width.json", "summary.json", "report.html"
+PLAN, MACS, WIDTH, SUMMARY, PAGE = "plan.yaml", "macs.json", "width.json", "summary.json", "report.html"
 """Files of a run, beside the folders of its search and trainings."""
 
 
@@ -61,15 +55,6 @@ class Delivered:
     test_accuracy: float
     page: Path
     summary: dict[str, Any]
-
-
-def require_feasible(plan: Plan, images: ImageData) -> None:
-    """Check that whatever cells are found, a network of them can meet the limits.
-
-    Raises:
-        ConfigError: the narrowest network does not; the message has what it needs.
-    """
-    _fitted(heaviest(), plan, images, most=2)
 
 
 def run_pipeline(plan: Plan, folder: Path, run: RunSettings | None = None, source: Source | None = None) -> Delivered:
@@ -98,10 +83,10 @@ def run_pipeline(plan: Plan, folder: Path, run: RunSettings | None = None, sourc
     others = {name: _rival_cells(name, images) for name in plan.rivals}  # refused now rather than after hours
     parts = 4 if others else 3
     try:
-        genotype, search_dir = _search(plan, folder, run, source, f"1 of {parts}: ")
+        genotype, search_dir = _search(plan, images, folder, run, source, f"1 of {parts}: ")
         told = plan.model_dump(mode="json", include={"limits", "network", "size"})
-        channels = _decided(
-            folder / WIDTH, {"genotype": genotype.to_text(), **told}, lambda: _fitted(genotype, plan, images)
+        channels = decided(
+            folder / WIDTH, {"genotype": genotype.to_text(), **told}, lambda: fitted(genotype, plan, images)
         )
         print(f"\n2 of {parts}: training the network, {channels} channels", flush=True)
         own = {"channels": channels}
@@ -122,7 +107,7 @@ def run_pipeline(plan: Plan, folder: Path, run: RunSettings | None = None, sourc
     limits = plan.limits.limits()
     latencies = {"delivered": onnx_file.latency(exported.path)}
     if limits.latency is not None:
-        latency = _latency(plan, images)
+        latency = latency_of(plan, images)
         latencies |= {name: latency(load_model(result.run_dir)[0]) for name, result in rivals.items()}
     broken = {
         name: limits.broken(Cost(one.summary["parameters"], 0, one.summary["macs"]), latencies.get(name))
@@ -145,7 +130,9 @@ def run_pipeline(plan: Plan, folder: Path, run: RunSettings | None = None, sourc
     return Delivered(folder, exported.path, delivered.test_accuracy, page, summary)
 
 
-def _search(plan: Plan, folder: Path, run: RunSettings, source: Source, step: str) -> tuple[Genotype, Path | None]:
+def _search(
+    plan: Plan, images: ImageData, folder: Path, run: RunSettings, source: Source, step: str
+) -> tuple[Genotype, Path | None]:
     """The cells, and the folder of the search if there was one."""
     if not plan.search.trials:
         print(
@@ -154,7 +141,9 @@ def _search(plan: Plan, folder: Path, run: RunSettings, source: Source, step: st
         return resolve_genotype(plan.search.without), None
     print(f"{step}searching for cells, {plan.search.trials} trials", flush=True)
     place = run.model_copy(update={"run_dir": folder / "search"})
-    found = run_search(search_config(**search_settings(plan, place)), source)
+    told = plan.model_dump(mode="json", include={"limits", "network", "size"})
+    macs = decided(folder / MACS, told, lambda: macs_limit(plan, images))
+    found = run_search(search_config(**search_settings(plan, place, macs)), source)
     return found.genotype, found.run_dir
 
 
@@ -198,9 +187,9 @@ def _rival(
         sizes = shape.num_classes, plan.network.cells, shape.in_channels, shape.stem_stride
 
         def width() -> int:
-            return _fitted(found, plan, images, most=max(2, width_for(found, parameters, *sizes) // 2 * 2))
+            return fitted(found, plan, images, most=max(2, width_for(found, parameters, *sizes) // 2 * 2))
 
-        network = {"channels": _decided(place / WIDTH, told, width)}
+        network = {"channels": decided(place / WIDTH, told, width)}
     genotype = None if cells is None else name
 
     def fitting_epochs() -> int:
@@ -210,43 +199,8 @@ def _rival(
         steps = max(1, len(images.train) // batch)
         return max(1, min(plan.training.epochs * 3, int(plan.training.seconds / (seconds * steps))))
 
-    epochs = _decided(place / "epochs.json", told, fitting_epochs)
+    epochs = decided(place / "epochs.json", told, fitting_epochs)
     return _trained(plan, place / "train", run, source, network, genotype, epochs)
-
-
-def _decided(file: Path, about: Mapping[str, Any], decide: Callable[[], int]) -> int:
-    """A number that depends on measured times. It is kept in a file, so that a run that continues has the same."""
-    with suppress(OSError, ValueError, KeyError, TypeError):
-        known = json.loads(file.read_text(encoding="utf-8"))
-        if known["about"] == about:
-            return int(known["number"])
-    number = decide()
-    file.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(file, to_json({"number": number, "about": about}))
-    return number
-
-
-def _fitted(genotype: Genotype, plan: Plan, images: ImageData, most: int | None = None) -> int:
-    """The width of the network of these cells within the limits; at most that of the plan, unless another is given."""
-    latency = None if plan.limits.max_latency is None else _latency(plan, images)
-    shape = shape_of(images, plan.size)
-    return widest(genotype, plan.network.cells, shape, plan.limits.limits(), latency, most or plan.network.channels)
-
-
-def _latency(plan: Plan, images: ImageData) -> Callable[[nn.Module], float]:
-    """A function that exports a network and measures it in onnxruntime."""
-    size = plan.size, plan.size
-    facts = Facts(
-        images.classes, size, images.in_channels, images.mean, images.std, plan.data, images.fingerprint, 0.0, 0
-    )
-
-    def measured(network: nn.Module) -> float:
-        with TemporaryDirectory() as place, torch.no_grad():
-            path = Path(place, "network.onnx")
-            onnx_file.write_onnx(Deployed(network, facts), facts, path)
-            return onnx_file.latency(path)
-
-    return measured
 
 
 def _facts(result: TrainResult) -> dict[str, Any]:

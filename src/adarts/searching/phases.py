@@ -20,11 +20,16 @@ def checked_phases(config: SearchConfig, method: Method) -> tuple[Phase, ...]:
     """The phases of a search. All are checked here, before the search begins.
 
     Raises:
-        ConfigError: the method does not support the space, has no phases, or one of its phases cannot run.
+        ConfigError: the method does not support the space or a cost of the alphas, has no phases, or one of its phases
+            cannot run.
     """
     name, space = method.info.name, get_space(config.space)
     if reason := method.supports(space):
         raise ConfigError(f"method '{name}' is not defined on the space '{space.name}': {reason}")
+    if method.info.family != "gradient" and (config.search.parameters_cost or config.search.macs_cost):
+        raise ConfigError(
+            f"method '{name}' has no alphas, so search.parameters_cost and search.macs_cost have no effect; remove them"
+        )
     phases = method.phases(config, space)
     if not phases:
         raise ConfigError(f"method '{name}' has no phases")

@@ -21,6 +21,7 @@ from adarts.engine.update import Learned, Sums, Update, autocast, backward, fix_
 from adarts.errors import ConfigError, NotFiniteError
 from adarts.methods import Method, Phase, Progress, Purpose
 from adarts.searching.batches import search_batches
+from adarts.searching.expected_cost import cost_tables, expected_cost
 from adarts.searching.phases import build_supernet, scheduled_together
 from adarts.seeding import derive_seed, generator
 from adarts.supernet import ArchWeights, AttentionSource, Selection, Supernet
@@ -83,6 +84,7 @@ class BilevelStep:
             "alphas": update(of_alphas, gradient=gradient, frozen=weights),
             "both": update(of_weights, of_alphas, gradient=loss("both")),
         }
+        self._costs = cost_tables(net, config.search, self.data.image_size)
         #: architecture weights of the last pass
         self._arch_weights: ArchWeights | None = None
         #: seed of the random draws in the current update
@@ -144,13 +146,13 @@ class BilevelStep:
         return batches.batch(*divmod(self.epoch * self._steps + self._step, self._pass))
 
     def _loss(self, purpose: Purpose, x_bchw: Tensor, y_b: Tensor) -> tuple[Tensor, ...]:
-        """Mean loss, logits, and the method's penalty if the update trains alphas."""
+        """Mean loss, logits, and the penalty if the update trains alphas."""
         if self._draws:
             torch.manual_seed(self._seed)  # the same for all micro-batches
         weights = self._arch_weights = self.method.arch_weights(self, purpose, x_bchw, y_b)
         # Batches of the alphas must not change the running statistics, which belong to the weights.
         loss, logits = self.loss(x_bchw, y_b, weights, update_statistics=purpose != "alphas")
-        penalty = None if purpose == "weights" else self.method.penalty_of(self, weights)
+        penalty = None if purpose == "weights" else self.penalty(weights)
         return (loss, logits) if penalty is None else (loss, logits, penalty)
 
     def loss(
@@ -218,6 +220,11 @@ class BilevelStep:
         with torch.no_grad():
             arch_weights = self.method.expected_arch_weights(self)
         return self._measured(arch_weights, range(len(self.validation)), selection="average")
+
+    def penalty(self, arch_weights: ArchWeights) -> Tensor | None:
+        """What is added to the loss of a pass if alphas are updated: the method's penalty and the expected cost, if any."""
+        own, cost = self.method.penalty_of(self, arch_weights), expected_cost(arch_weights, self._costs)
+        return cost if own is None else own if cost is None else own + cost
 
     def momentum(self) -> dict[str, Tensor]:
         """SGD's momentum buffers by parameter name in the supernet; empty before the first step."""
