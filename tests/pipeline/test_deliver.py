@@ -9,27 +9,35 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 import adarts
 from adarts.cli.main import main
+from adarts.config.loading import read_yaml
 from adarts.config.settings import ImageSettings, RunSettings
 from adarts.data import load_images
 from adarts.errors import ConfigError, DataError, Stopped
 from adarts.models import count_parameters
+from adarts.models.limits import Limits
 from adarts.pipeline import Plan, read_plan, run_pipeline
 from adarts.pipeline.choose import search_settings, shape_of
 from adarts.pipeline.comparison import verdict
 from adarts.pipeline.deliver import write_plan
 from adarts.pipeline.fitting import decided, macs_limit
 from adarts.pipeline.plan import LimitSettings, NetworkPlan, SearchPlan, TrainingPlan, written
+from adarts.pipeline.rivals import choose_rivals
 from adarts.searching import search_config
 from adarts.training import TrainResult
 from adarts.training.model import resolve_genotype
 
 pytest.importorskip("onnxruntime")
 pytest.importorskip("timm")
+
+
+TIMM = "timm:mobilenetv3_small_050"
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +60,7 @@ def plan_of(photos: Path, **changes: object) -> Plan:
         search=SearchPlan(trials=3, steps=2, size=8),
         network=NetworkPlan(cells=3, channels=8),
         training=TrainingPlan(seconds=0.1, epochs=2, batch_size=8, learning_rate=0.01, class_weights="equal"),
-        rivals=("random:darts:0", "timm:mobilenetv3_small_050"),
+        rivals=("random:darts:0", TIMM),
     )
     return plan.model_copy(update=changes)
 
@@ -69,7 +77,10 @@ def test_a_plan_ends_in_a_network_within_its_limits_with_a_comparison(photos: Pa
         f"    return load_folder(Path({str(folder)!r}), settings)\n"
     )
     data = f"{loader}:photos"
-    (tmp_path / "mine.yaml").write_text(written(plan_of(photos, data=data, max_broken=1), {}))
+    torch.save(adarts.create_model(TIMM, seed=1).state_dict(), tmp_path / "weights.pth")
+    tuned = f"{TIMM}@{tmp_path}/weights.pth"
+    plan = plan_of(photos, data=data, max_broken=1, rivals=("random:darts:0", TIMM, tuned))
+    (tmp_path / "mine.yaml").write_text(written(plan, {}))
     words = ["run", data, "--plan", str(tmp_path / "mine.yaml"), "--run-dir", str(tmp_path / "run"), "--threads", "1"]
     assert main(words) == 0
     assert log.read_text() == "read\n", "all parts share the images"
@@ -77,15 +88,22 @@ def test_a_plan_ends_in_a_network_within_its_limits_with_a_comparison(photos: Pa
     assert summary["left_out"] == [{"file": "dark/broken.png", "reason": "an empty file"}]
     assert summary["delivered"]["parameters"] <= 20_000
     assert 0 < summary["rivals"]["random:darts:0"]["parameters"] <= 20_000
-    assert summary["rivals"]["timm:mobilenetv3_small_050"]["parameters"] > 20_000
+    assert summary["rivals"][TIMM]["parameters"] > 20_000
+    fresh, fine_tuned = (tmp_path / "run" / f"rival-{number}" / "train" for number in (2, 3))
+    rates = [read_yaml(run / "config.yaml")["weights"]["learning_rate"] for run in (fresh, fine_tuned)]
+    assert rates == [0.01, pytest.approx(0.001)]
+    begun = torch.load(tmp_path / "weights.pth")["conv_stem.weight"]
+    ended = load_file(fine_tuned / "model.safetensors")["conv_stem.weight"]
+    assert (ended - begun).abs().mean() < 0.5 * begun.abs().mean()  # other weights differ by more than they are large
     page = (tmp_path / "run" / "report.html").read_text()
-    assert summary["verdict"] in page.replace("&#39;", "'") and "mobilenetv3_small_050 of timm" in page
+    assert summary["verdict"] in page.replace("&#39;", "'")
+    assert "mobilenetv3_small_050 of timm, fine-tuned from weights.pth" in page
     model = tmp_path / "run" / "train" / "export" / summary["delivered"]["model"]
     for reference in (model, tmp_path / "run"):
         assert main(["predict", str(reference), str(photos / "dark" / "0.png"), "--threads", "1"]) == 0
-    assert summary["breaks_limits"].keys() == {"timm:mobilenetv3_small_050"}
+    assert summary["breaks_limits"].keys() == {TIMM, tuned}
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("model.safetensors")}
-    assert len(before) == 3
+    assert len(before) == 4
     again = adarts.run(data, run_dir=tmp_path / "run", threads=1)  # nothing is trained again
     assert again.test_accuracy == summary["delivered"]["test_accuracy"] and again.model == model
     assert before == {path: path.stat().st_mtime_ns for path in before}
@@ -102,6 +120,19 @@ def test_a_limit_that_cannot_be_met_is_refused_before_the_search(photos: Path, t
     assert not (tmp_path / "run").exists()
 
 
+def test_a_network_of_timm_is_compared_with_and_without_its_weights(photos: Path, tmp_path: Path) -> None:
+    images = load_images(f"folder:{photos}", ImageSettings(size=16), 0)
+    weights = tmp_path / "weights.safetensors"
+    save_file(adarts.create_model(TIMM, seed=1).state_dict(), weights)
+    cells = "random:darts:0", "PC_DARTS_cifar"
+    small = Limits(parameters=600_000)
+    assert choose_rivals(images, small, 0, None, {}) == (*cells, TIMM)
+    assert choose_rivals(images, small, 0, str(weights), {}) == (*cells, TIMM, f"{TIMM}@{weights}")
+    assert choose_rivals(images, Limits(), 0, f"{TIMM}@{weights}", {}) == (*cells, TIMM, f"{TIMM}@{weights}")
+    with pytest.raises(DataError, match="not weights of timm's mobilenetv3_small_100"):
+        choose_rivals(images, Limits(), 0, str(weights), {})
+
+
 def test_an_interrupted_run_says_how_to_continue(photos: Path, tmp_path: Path) -> None:
     long = plan_of(photos).training.model_copy(update={"epochs": 100_000})
     plan = plan_of(photos, search=SearchPlan(trials=0, size=8), training=long)
@@ -110,8 +141,12 @@ def test_an_interrupted_run_says_how_to_continue(photos: Path, tmp_path: Path) -
 
 
 def test_a_wrong_name_of_another_network_is_refused_before_the_search(photos: Path, tmp_path: Path) -> None:
-    for name, kind in (("PC_DART", DataError), ("timm:mobilenet", ConfigError)):
-        with pytest.raises(kind, match="did you mean"):
+    for name, kind, words in (
+        ("PC_DART", DataError, "did you mean"),
+        ("timm:mobilenet", ConfigError, "did you mean"),
+        (f"{TIMM}@{tmp_path}/none.pth", DataError, "no file"),
+    ):
+        with pytest.raises(kind, match=words):
             run_pipeline(plan_of(photos, rivals=("random:darts:0", name)), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
@@ -126,6 +161,8 @@ def test_a_wrong_name_of_another_network_is_refused_before_the_search(photos: Pa
         ("--plan {plan} --max-broken 2", "max-broken 2 contradicts"),
         ("--plan {plan} --time-budget 2m", "a plan has its own times"),
         ("--plan {plan} --no-compare", "has networks to compare with"),
+        ("--plan {plan} --pretrained some.pth", "has no network with the weights some.pth"),
+        ("{photos} --pretrained some.pth --no-compare", "pretrained weights are for the comparison"),
         ("--run-dir {kept} --max-params 500", "max-params 500 contradicts"),
         ("--run-dir {kept} --plan {changed}", "has another plan"),
         ("--plan {code}", "is code, which is not executed for a file alone"),
@@ -155,7 +192,7 @@ def test_what_contradicts_a_plan_is_refused(
 def test_the_same_command_continues(photos: Path, tmp_path: Path) -> None:
     """What it says agrees with the plan in the folder."""
     (tmp_path / "plan.yaml").write_text(written(plan_of(photos), {}))
-    given = LimitSettings(max_params=20_000), "12m", None, True, None, None, tmp_path, RunSettings()
+    given = LimitSettings(max_params=20_000), "12m", None, True, None, None, None, tmp_path, RunSettings()
     assert write_plan(f"{photos}/", *given).file == tmp_path / "plan.yaml"
 
 
@@ -213,7 +250,7 @@ def test_few_or_small_images(per_class: int, side: int, refused: bool, tmp_path:
             pixels = random.integers(0, 256, (side, side), dtype=np.uint8)
             Image.fromarray(pixels).save(tmp_path / "few" / place / f"{number}.png")
     settings = RunSettings(threads=1)
-    given = tmp_path / "few", LimitSettings(max_params=12_000), "1h", None, False, None, None, run, settings
+    given = tmp_path / "few", LimitSettings(max_params=12_000), "1h", None, False, None, None, None, run, settings
     if refused:
         with pytest.raises(ConfigError, match="a run needs at least 8 of at least 8"):
             write_plan(*given)

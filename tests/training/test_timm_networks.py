@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,16 @@ from adarts.training import evaluate, load_model, train_config
 
 pytest.importorskip("timm")
 NAME = "timm:mobilenetv3_small_050"
+
+
+class Executed:
+    """A pickle that writes a file when it is loaded."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, tuple[str, str]]:
+        return open, (self.path, "w")
 
 
 def test_a_network_of_timm_is_trained_loaded_and_measured(tmp_path: Path) -> None:
@@ -48,5 +59,17 @@ def test_what_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     (tmp_path / "bad.pth").write_bytes(b"no weights")
     with pytest.raises(DataError, match=r"bad\.pth: not weights of timm's mobilenetv3_small_050"):
         adarts.create_model(NAME, pretrained=tmp_path / "bad.pth")
+    for name, weights, reason in (
+        ("other", {"unrelated": torch.zeros(2, 2)}, "has no conv_stem.weight"),
+        ("empty", {}, "is empty"),
+    ):
+        torch.save(weights, tmp_path / f"{name}.pth")
+        with pytest.raises(DataError, match=f"{name}.pth: not weights of timm's .*: it {reason}"):
+            adarts.create_model(NAME, num_classes=3, pretrained=tmp_path / f"{name}.pth")
+    code = tmp_path / "code.pth"
+    code.write_bytes(pickle.dumps(Executed(str(tmp_path / "executed"))))
+    with pytest.raises(DataError, match=r"code\.pth: not weights"):
+        adarts.create_model(NAME, num_classes=3, pretrained=code)
+    assert not (tmp_path / "executed").exists()
     assert main(["train", "--network", "timm:resnet19", "--data", "digits", "--scale", "smoke"]) == 2
     assert capsys.readouterr().err.count("\n") == 1

@@ -35,6 +35,9 @@ class Run:
     """Largest number of unreadable images to leave out; none means 0."""
     no_compare: bool = False
     """Do not train random cells, published cells and a network of timm as well, each for the same time."""
+    pretrained: str | None = None
+    """A file of weights for the network of timm, which is then compared with and without them. timm:NAME@FILE names another
+    network of timm."""
     seed: NonNegativeInt | None = None
     """Seed of all random numbers; none means 0."""
     plan: Path | None = None
@@ -65,8 +68,8 @@ def run(words: list[str]) -> int:
         "max_latency": _milliseconds(form.max_latency),
     }
     compare, found = not form.no_compare, validated(LimitSettings, limits)
-    given = form.path, found, form.time_budget, form.max_broken, compare, form.seed, form.plan, form.run_dir
-    file, source = write_plan(*given, settings)
+    given = form.path, found, form.time_budget, form.max_broken, compare, form.pretrained, form.seed
+    file, source = write_plan(*given, form.plan, form.run_dir, settings)
     print(f"{file.read_text(encoding='utf-8')}\nplan: {file}", flush=True)
     if form.plan_only:
         print(f"next: adarts run --run-dir {shlex.quote(str(file.parent))}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -15,16 +14,15 @@ from adarts.engine import prepare_device
 from adarts.engine.forecast import seconds_per_step
 from adarts.errors import ConfigError
 from adarts.methods import create
-from adarts.models import count_parameters
 from adarts.models.limits import Limits, Shape, widest
 from adarts.models.stem import stride_for
 from adarts.pipeline.plan import LimitSettings, NetworkPlan, Plan, SearchPlan, TrainingPlan
+from adarts.pipeline.rivals import BEST, choose_rivals
 from adarts.searching import SearchTask, search_config
 from adarts.spaces import DARTS, CellGenotype, Genotype
 from adarts.training import train_config
 from adarts.training.model import network_of, resolve_genotype
 from adarts.training.task import TrainTask
-from adarts.zoo.create import create_model
 
 CELLS, WIDTH = 5, 16
 """Cells of a network, and channels of its first cells if no limit asks for fewer."""
@@ -42,8 +40,8 @@ SMALLEST, FEWEST_IMAGES = 8, 8
 """Smallest side of the images, and fewest images to train on."""
 UNEQUAL = 3
 """The loss is balanced if the largest class has this many times as many images as the smallest."""
-_TIMM = "timm:mobilenetv3_small_100", "timm:mobilenetv3_small_050"
-_BEST = SearchPlan.model_fields["without"].default
+FINE_TUNING = 0.1
+"""Learning rate of a network with pretrained weights, as a share of that of new ones: larger steps would destroy them."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +61,7 @@ def choose(
     run: RunSettings | None = None,
     compare: bool = True,
     max_broken: int = 0,
+    pretrained: str | None = None,
 ) -> Choice:
     """Choose a plan.
 
@@ -75,9 +74,11 @@ def choose(
         run: device and threads.
         compare: train other networks beside the delivered one.
         max_broken: largest number of unreadable images that was allowed.
+        pretrained: a file of weights, or timm:NAME@FILE; the network of timm is compared with and without them.
 
     Raises:
         ConfigError: no network meets the limits, or the images are too small or too few.
+        DataError: the file of weights cannot be read, or belongs to another network.
     """
     run, number = run or RunSettings(), len(images.train)
     if max(images.image_size) < SMALLEST or number < FEWEST_IMAGES:
@@ -89,7 +90,7 @@ def choose(
     reasons: dict[str, str] = {}
     if images.left_out:
         reasons["max_broken"] = f"{len(images.left_out)} cannot be read and are left out"
-    rivals = _rivals(images, limits.limits(), seed, reasons) if compare else ()
+    rivals = choose_rivals(images, limits.limits(), seed, pretrained, reasons) if compare else ()
     if not compare:
         reasons["rivals"] = "no comparison was asked for"
     share = TRAININGS * seconds / (1 + len(rivals))
@@ -114,9 +115,9 @@ def choose(
         learning_rate=0.08 * batch / 64,
         class_weights="balanced" if unequal else "equal",
     )
-    if not search.trials and _BEST in rivals:
-        rivals = tuple(name for name in rivals if name != _BEST)
-        reasons["rivals"] += f"; {_BEST} is what is delivered without a search"
+    if not search.trials and BEST in rivals:
+        rivals = tuple(name for name in rivals if name != BEST)
+        reasons["rivals"] += f"; {BEST} is what is delivered without a search"
     network = NetworkPlan(cells=cells, channels=channels)
     plan = Plan(
         data=source,
@@ -145,7 +146,7 @@ def training_settings(
     Args:
         plan: the plan.
         run: device, threads and folder.
-        network: settings of the network: `channels` for cells, else `name`.
+        network: settings of the network: `channels` for cells, else `name`, and `pretrained` if it is fine-tuned.
         genotype: the cells, or None.
         epochs: the epochs.
     """
@@ -163,7 +164,7 @@ def training_settings(
             "per_class": None,
             "crop_padding": max(1, plan.size // 16),
         },
-        "weights": {"learning_rate": training.learning_rate},
+        "weights": {"learning_rate": training.learning_rate * (FINE_TUNING if "pretrained" in network else 1)},
         "training": {
             "epochs": epochs,
             "steps": None,
@@ -230,7 +231,7 @@ def _network(
     native = max(images.image_size)
     sizes = sorted({native, *(size for size in SIZES if size < native)}, reverse=True)
     counted = Limits(limits.parameters, limits.macs)
-    usual = resolve_genotype(_BEST)
+    usual = resolve_genotype(BEST)
     refusal: ConfigError | None = None
     tried: list[str] = []
     for size in sizes:
@@ -285,7 +286,7 @@ def _probe(source: str, images: ImageData, size: int, channels: int, cells: int,
         training=TrainingPlan(seconds=1, epochs=2, batch_size=batch, learning_rate=0.05, class_weights="equal"),
         rivals=(),
     )
-    settings = training_settings(drafted, run, {"channels": channels}, _BEST, epochs=2)
+    settings = training_settings(drafted, run, {"channels": channels}, BEST, epochs=2)
     return probe(settings, made_up(images, size, batch), run)
 
 
@@ -332,23 +333,6 @@ def _search(
         f"cells that can be tried in {_minutes(seconds)}: {', '.join(found)}; fewer than {FEWEST_TRIALS} are not worth a search"
     )
     return SearchPlan(trials=min(trials, MOST_TRIALS) if trials >= FEWEST_TRIALS else 0, size=side)
-
-
-def _rivals(images: ImageData, limits: Limits, seed: int, reasons: dict[str, str]) -> tuple[str, ...]:
-    rivals = [f"random:darts:{seed}", str(_BEST)]
-    reason = "random cells and the published cells with the best estimate, as large as the delivered network"
-    if find_spec("timm") is None:
-        reasons["rivals"] = f"{reason}; timm is not installed"
-        return tuple(rivals)
-    for name in _TIMM:
-        with torch.device("meta"):
-            size = count_parameters(create_model(name, images.num_classes, in_channels=images.in_channels))
-        if limits.parameters is None or size <= limits.parameters:
-            break
-    else:
-        reason += f"; no small network of timm meets the limit, so its {size:,} parameters are too many"
-    reasons["rivals"] = f"{reason}; a small network of timm"
-    return (*rivals, name)
 
 
 def _minutes(seconds: float) -> str:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from adarts.export.export import Exported
 from adarts.pipeline.plan import Plan
+from adarts.pipeline.rivals import start_of
 from adarts.report import Lead
 from adarts.training import TrainResult
 from adarts.zoo.baselines import TIMM, title_of
@@ -45,7 +47,10 @@ def said(name: str) -> str:
     """A rival in words."""
     if name.startswith("random:"):
         return "random cells"
-    return title_of(name) if name.startswith(TIMM) else f"the published cells {name}"
+    if not name.startswith(TIMM):
+        return f"the published cells {name}"
+    network, file = start_of(name)
+    return title_of(network) + ("" if file is None else f", fine-tuned from {Path(file).name}")
 
 
 def _error(one: TrainResult, other: TrainResult) -> float:

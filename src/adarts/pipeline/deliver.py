@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
-
 from adarts.config.loading import refuse_code, require_same, validated
 from adarts.config.settings import RunSettings
 from adarts.config.values import names_code
@@ -26,13 +24,12 @@ from adarts.pipeline.choose import choose, made_up, probe, search_settings, shap
 from adarts.pipeline.comparison import lead, verdict
 from adarts.pipeline.fitting import decided, fitted, latency_of, macs_limit, require_feasible
 from adarts.pipeline.plan import LimitSettings, Plan, read_plan, written
+from adarts.pipeline.rivals import rival_cells, start_of
 from adarts.report import write_report
 from adarts.searching import run_search, search_config
 from adarts.spaces import Genotype
 from adarts.training import TrainResult, load_model, run_training, train_config
 from adarts.training.model import resolve_genotype
-from adarts.zoo.baselines import TIMM
-from adarts.zoo.create import create_model
 
 PLAN, MACS, WIDTH, SUMMARY, PAGE = "plan.yaml", "macs.json", "width.json", "summary.json", "report.html"
 """Files of a run, beside the folders of its search and trainings."""
@@ -80,7 +77,7 @@ def run_pipeline(plan: Plan, folder: Path, run: RunSettings | None = None, sourc
     images = load_images(source, settings.images, plan.seed)
     if not (is_chosen or (folder / WIDTH).exists()):
         require_feasible(plan, images)
-    others = {name: _rival_cells(name, images) for name in plan.rivals}  # refused now rather than after hours
+    others = {name: rival_cells(name, images) for name in plan.rivals}  # refused now rather than after hours
     parts = 4 if others else 3
     try:
         genotype, search_dir = _search(plan, images, folder, run, source, f"1 of {parts}: ")
@@ -160,15 +157,6 @@ def _trained(
     return run_training(train_config(**training_settings(plan, where, network, genotype, epochs)), source)
 
 
-def _rival_cells(name: str, images: ImageData) -> Genotype | None:
-    """The cells of another network; None for a network of timm. Raises if there is none of this name."""
-    if not name.startswith(TIMM):
-        return resolve_genotype(name)
-    with torch.device("meta"):
-        create_model(name, images.num_classes, in_channels=images.in_channels)
-    return None
-
-
 def _rival(
     plan: Plan,
     place: Path,
@@ -181,7 +169,8 @@ def _rival(
 ) -> TrainResult:
     """Train another network for the same time; cells get as many parameters as the delivered network, within the limits."""
     told = {"name": name, "parameters": parameters, **plan.model_dump(mode="json", exclude={"rivals", "search"})}
-    network: dict[str, Any] = {"name": name}
+    title, file = start_of(name)
+    network: dict[str, Any] = {"name": title} if file is None else {"name": title, "pretrained": file}
     if cells is not None:
         shape, found = shape_of(images, plan.size), cells
         sizes = shape.num_classes, plan.network.cells, shape.in_channels, shape.stem_stride
@@ -217,6 +206,7 @@ def run(
     max_latency: float | None = None,
     max_broken: int | None = None,
     compare: bool = True,
+    pretrained: str | None = None,
     seed: int | None = None,
     plan: Path | str | None = None,
     run_dir: Path | str | None = None,
@@ -235,6 +225,8 @@ def run(
         max_latency: longest time for one image in milliseconds, with onnxruntime and one thread on this machine.
         max_broken: largest number of unreadable images to leave out; None means 0.
         compare: train random cells, published cells and a network of timm as well, each for the same time.
+        pretrained: a file of weights for the network of timm, which is then compared with and without them. ``timm:NAME@FILE``
+            names another network of timm.
         seed: seed of all random numbers; None means 0.
         plan: a plan to run; None chooses one, unless `run_dir` has one.
         run_dir: folder of everything. Finished parts in it are kept. None makes a new folder in ``runs/run``.
@@ -248,7 +240,8 @@ def run(
     """
     settings = RunSettings(device=device, threads=threads)
     limits = validated(LimitSettings, {"max_params": max_params, "max_macs": max_macs, "max_latency": max_latency})
-    file, source = write_plan(path, limits, time_budget, max_broken, compare, seed, plan, run_dir, settings)
+    given = path, limits, time_budget, max_broken, compare, pretrained, seed, plan, run_dir
+    file, source = write_plan(*given, settings)
     return run_pipeline(read_plan(file), file.parent, settings, source)
 
 
@@ -266,6 +259,7 @@ def write_plan(
     time_budget: str | None,
     max_broken: int | None,
     compare: bool,
+    pretrained: str | None,
     seed: int | None,
     plan: Path | str | None,
     run_dir: Path | str | None,
@@ -283,14 +277,16 @@ def write_plan(
             raise ConfigError(f"{run_dir} has another plan; edit {file}, or choose another --run-dir")
         if plan is not None and time_budget is not None:
             raise ConfigError("a plan has its own times: leave out --time-budget, or --plan")
-        _require_same(found, str(file), path, {"max_broken": max_broken, "seed": seed, **limits.model_dump()}, compare)
+        options = {"max_broken": max_broken, "seed": seed, **limits.model_dump()}
+        _require_same(found, str(file), path, options, compare, pretrained)
         if kept is not None and continues:
             return Planned(kept, None)
         text = Path(file).read_text(encoding="utf-8")
     elif path is None:
         raise ConfigError("adarts run needs a folder of images, or --plan FILE")
     else:
-        text, source = _chosen(str(path), limits, time_budget or "30m", max_broken or 0, compare, seed or 0, settings)
+        wanted = time_budget or "30m", max_broken or 0, compare, pretrained, seed or 0
+        text, source = _chosen(str(path), limits, *wanted, settings)
     folder = Path("runs", "run") if run_dir is None else Path(run_dir)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -302,7 +298,14 @@ def write_plan(
     return Planned(folder / PLAN, source)
 
 
-def _require_same(plan: Plan, file: str, path: str | Path | None, options: Mapping[str, Any], compare: bool) -> None:
+def _require_same(
+    plan: Plan,
+    file: str,
+    path: str | Path | None,
+    options: Mapping[str, Any],
+    compare: bool,
+    pretrained: str | None,
+) -> None:
     """Refuse what contradicts a plan, and code that the plan alone names: it would be executed."""
     given = {name: value for name, value in options.items() if value is not None}
     if path is not None:
@@ -313,6 +316,10 @@ def _require_same(plan: Plan, file: str, path: str | Path | None, options: Mappi
     refuse_code(given, planned, file, option="")
     if plan.rivals and not compare:
         raise ConfigError(f"{file} has networks to compare with; remove its rivals instead of a comparison")
+    if pretrained is not None and not any(
+        rival.endswith(f"@{start_of(pretrained)[1] or pretrained}") for rival in plan.rivals
+    ):
+        raise ConfigError(f"{file} has no network with the weights {pretrained}; add timm:NAME@FILE to its rivals")
 
 
 def _source(path: str) -> str:
@@ -326,10 +333,13 @@ def _chosen(
     time_budget: str,
     max_broken: int,
     compare: bool,
+    pretrained: str | None,
     seed: int,
     settings: RunSettings,
 ) -> tuple[str, Source]:
     """Choose a plan for images and check that its limits can be met; return the text of its file, and the images."""
+    if pretrained is not None and not compare:
+        raise ConfigError("pretrained weights are for the comparison, which is turned off; leave out one of the two")
     seconds = parse_time_limit(time_budget, "--time-budget")
     assert seconds is not None
     name = _source(path)
@@ -337,6 +347,6 @@ def _chosen(
     defaults = train_config(data=name, genotype="random:darts:0", scale="cpu", images=how)
     source = read_source(name, defaults.images)
     images = load_images(source, defaults.images, seed)
-    choice = choose(name, images, limits, seconds, seed, settings, compare, max_broken)
+    choice = choose(name, images, limits, seconds, seed, settings, compare, max_broken, pretrained)
     require_feasible(choice.plan, images)
     return written(choice.plan, choice.reasons), source

@@ -85,7 +85,8 @@ class Plan(Settings):
     network: NetworkPlan
     training: TrainingPlan
     rivals: tuple[str, ...]
-    """Networks that the result is compared with: random:SEED, published cells by name, timm:NAME."""
+    """Networks that the result is compared with: random:SEED, published cells by name, timm:NAME, or timm:NAME@FILE for one that
+    starts from a file of weights."""
 
 
 def written(plan: Plan, reasons: Mapping[str, str]) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -93,19 +94,37 @@ def _of_timm(name: str, num_classes: int, in_channels: int, pretrained: str | Pa
     known = timm.list_models()
     if name not in known:  # other names would read folders, or weights from the network
         raise ConfigError(f"timm has no network '{name[:60]}'{nearest(name[:60], known)}")
-    start: dict[str, Any] = {}
-    if pretrained is not None:
-        if not Path(pretrained).is_file():
-            raise DataError(f"no file {pretrained}")
-        start = {"pretrained": True, "pretrained_cfg_overlay": {"file": str(pretrained)}}
+    create = partial(timm.create_model, name, num_classes=num_classes, in_chans=in_channels)
+    if pretrained is None:
+        network: nn.Module = create()
+        return network
+    if not Path(pretrained).is_file():
+        raise DataError(f"no file {pretrained}")
     try:
-        network: nn.Module = timm.create_model(name, num_classes=num_classes, in_chans=in_channels, **start)
+        return _from_file(create, Path(pretrained))
     except Exception as error:  # timm and torch have many ways to refuse a file
-        if pretrained is None:
-            raise
-        reason = str(error).splitlines()[0][:200]
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise DataError(f"{pretrained}: not weights of timm's {name}: {reason}") from error
-    return network
+
+
+def _from_file(create: Callable[..., nn.Module], file: Path) -> nn.Module:
+    """A network of timm whose weights are those of a file, apart from the classifier. A file never executes code."""
+    from timm.models import load_state_dict
+
+    with torch.random.fork_rng(devices=[]):
+        new = create()
+    weights = load_state_dict(str(file), weights_only=True)
+    if not weights:  # timm would download others
+        raise ValueError("it is empty")
+    network: Any = create(pretrained=True, pretrained_cfg_overlay={"state_dict": weights})
+    network.pretrained_cfg.pop("state_dict", None)
+    heads = network.pretrained_cfg["classifier"]
+    heads = (heads,) if isinstance(heads, str) else tuple(heads or ())
+    # Both networks began with the same random numbers, so what the file does not have is still equal.
+    for (name, own), begun in zip(network.named_parameters(), new.parameters(), strict=True):
+        if own.dim() > 1 and torch.equal(own, begun) and not name.startswith(heads):
+            raise ValueError(f"it has no {name}")
+    return network  # type: ignore[no-any-return]
 
 
 def count(
