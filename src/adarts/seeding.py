@@ -34,6 +34,14 @@ def dice(seed: int, *purpose: str | int) -> Random:
 
 
 @contextmanager
+def drawing_on_the_cpu(seed: int) -> Iterator[None]:
+    """Seed torch's generator of the CPU for a library that draws from it, and restore it afterwards."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        yield
+
+
+@contextmanager
 def fresh_weights(seed: int | None) -> Iterator[None]:
     """Draw the weights of networks created inside from this seed; if it is None, from torch's global random state."""
     if seed is None:

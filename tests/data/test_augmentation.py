@@ -1,13 +1,18 @@
 """The batched augmentation against a slow one, image by image, and its independence of the batch."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from torchvision.transforms import v2
 
+from adarts.config.settings import ImageSettings
 from adarts.data import Augmentation
 from adarts.data.hashed_random import BITS, below, draws
+from adarts.errors import ConfigError
 
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
 
@@ -20,7 +25,7 @@ def make_pixels(count: int, height: int, width: int, channels: int = 3) -> Tenso
 def slow(augmentation: Augmentation, image_chw: Tensor, numbers: Tensor) -> Tensor:
     """The recipe as it is told: pad and crop, flip, scale to [0, 1], normalize, cut a square out."""
     channels, height, width = image_chw.shape
-    row, column, flip, hole_row, hole_column = numbers.tolist()
+    row, column, flip, hole_row, hole_column, _ = numbers.tolist()
     pad, side = augmentation.crop_padding, augmentation.cutout
     top, left = row * (2 * pad + 1) >> BITS, column * (2 * pad + 1) >> BITS
     out = torch.zeros(channels, height, width)
@@ -70,10 +75,34 @@ def test_an_image_does_not_depend_on_its_batch(order: list[int], size: int, key:
 
 
 def test_channels_lie_last_and_may_be_any_number() -> None:
-    out = Augmentation((0.5,), (0.5,), 2, True, 2)(make_pixels(3, 8, 8, channels=1), draws(0, torch.arange(3), 5))
+    out = Augmentation((0.5,), (0.5,), 2, True, 2)(make_pixels(3, 8, 8, channels=1), draws(0, torch.arange(3), 6))
     assert out.shape == (3, 1, 8, 8)
-    out = Augmentation(MEAN, STD, 2, True, 2)(make_pixels(3, 8, 8), draws(0, torch.arange(3), 5))
+    out = Augmentation(MEAN, STD, 2, True, 2)(make_pixels(3, 8, 8), draws(0, torch.arange(3), 6))
     assert out.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_rand_augment_changes_an_image_by_its_own_number_alone(channels: int) -> None:
+    """As torchvision changes a single image with this seed."""
+    mean, std = MEAN[:channels], STD[:channels]
+    pixels, numbers = make_pixels(6, 9, 12, channels), draws(3, torch.arange(6), Augmentation.NUM_DRAWS)
+    augmentation = Augmentation(mean, std, rand_augment=9)
+    before = torch.get_rng_state()
+    whole = augmentation(pixels, numbers)
+    assert torch.equal(before, torch.get_rng_state())
+    assert torch.equal(augmentation(pixels[[4, 1]], numbers[[4, 1]]), whole[[4, 1]])
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(numbers[4, 5]))
+        changed = v2.RandAugment(magnitude=9)(pixels[4])
+    assert torch.equal(Augmentation(mean, std)(changed[None], numbers[[4]]), whole[[4]])
+    assert (whole != Augmentation(mean, std)(pixels, numbers)).flatten(1).any(1).sum() > 2
+
+
+def test_rand_augment_is_for_gray_and_colors() -> None:
+    many = SimpleNamespace(mean=(0.5,) * 5, std=(0.25,) * 5)
+    assert Augmentation.of(ImageSettings(), many).rand_augment == 0
+    with pytest.raises(ConfigError, match="one or three channels, not 5"):
+        Augmentation.of(ImageSettings(rand_augment=9), many)
 
 
 def test_the_hole_hangs_over_the_border_as_often_as_the_uniform_center_says() -> None:

@@ -176,6 +176,10 @@ def test_the_learning_rate_falls_to_a_tenth_at_each_milestone() -> None:
         (lambda: WeightOptimizer(milestones=(0.5,), final_learning_rate=0.1), "which milestones replace"),
         (lambda: WeightOptimizer(milestones=(1.5,)), "less than 1"),
         (lambda: TrainingSettings(learning_rate_warmup=1, warmup_learning_rate=0.01), "choose one"),
+        (
+            lambda: TrainConfig(training=TrainingSettings(optimizer="adamw"), weights=WeightOptimizer(nesterov=True)),
+            "nesterov is for SGD",
+        ),
     ],
 )
 def test_schedules_that_contradict_themselves(settings: Callable[[], object], expected: str) -> None:

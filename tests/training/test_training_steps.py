@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+from typing import Any
 
 import pytest
 import torch
@@ -50,6 +51,53 @@ def test_a_resume_leaves_out_the_same_paths(monkeypatch: pytest.MonkeyPatch) -> 
     resumed.load_state_dict(copy.deepcopy(task.state_dict()))
     assert carry_out(resumed, range(middle, end)) == carry_out(task, range(middle, end))
     assert all(torch.equal(*pair) for pair in zip(tensors(resumed), tensors(task), strict=True))
+
+
+MODERN = {"optimizer": "adamw", "mixup": 0.2, "cutmix": 1.0, "label_smoothing": 0.1, "class_weights": "balanced"}
+
+
+def test_a_resume_mixes_the_same_images_and_keeps_the_moments_of_adamw() -> None:
+    task, resumed = (tiny_training(training=MODERN) for _ in range(2))
+    middle, end = 3, task.steps(0) + 2
+    carry_out(task, range(middle))
+    resumed.load_state_dict(copy.deepcopy(task.state_dict()))
+    assert carry_out(resumed, range(middle, end)) == carry_out(task, range(middle, end))
+    states = [list(one.state_dict()["optimizer"]["state"].values()) for one in (task, resumed)]
+    for one, other in zip(*states, strict=True):
+        assert {"exp_avg", "exp_avg_sq", "step"} == one.keys() and all(
+            torch.equal(one[name], other[name]) for name in one
+        )
+    assert all(torch.equal(*pair) for pair in zip(task.network.parameters(), resumed.network.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("kind", ["mixup", "cutmix"])
+def test_labels_are_mixed_as_the_images_are(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The loss is the mean over both labels, weighted by their shares."""
+    task = tiny_training(training={kind: 1.0})
+    x, y = task.batch(0, 0)
+    given: list[Tensor] = []
+    update = task.update
+
+    def recorded(*batch: Tensor, **how: Any) -> Any:
+        given.extend(batch)
+        return update(*batch, **how)
+
+    monkeypatch.setattr(task, "update", recorded)
+    task.step(0, 0)
+    mixed, labels, shares, *_ = given
+    lam = float(shares.gather(1, y[:, None])[y != y.roll(1)][0])
+    assert 0 < lam < 1 and torch.equal(labels, shares.argmax(1))
+    if kind == "mixup":
+        assert torch.allclose(mixed, lam * x + (1 - lam) * x.roll(1, 0), atol=1e-5)
+    else:
+        assert ((mixed == x) | (mixed == x.roll(1, 0))).all()
+        inside = (mixed != x).any(1).any(0)  # the part is the same in all images, as far as pixels differ
+        assert 0 < float(inside.float().mean()) <= 1 - lam + 1e-6
+    logits = torch.randn(len(y), 10, generator=torch.Generator().manual_seed(0))
+    both = [F.cross_entropy(logits, target, reduction="none") for target in (y, y.roll(1))]
+    assert float(task._cross_entropy(logits, shares)) == pytest.approx(
+        float((lam * both[0] + (1 - lam) * both[1]).mean()), rel=1e-5
+    )
 
 
 def test_parts_draw_their_paths_one_after_the_other() -> None:

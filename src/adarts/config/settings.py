@@ -140,7 +140,7 @@ class WeightOptimizer(Settings):
     milestones: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = ()
     """Divide the learning rate by 10 after each of these shares of the epochs, e.g. 0.5 0.75. Empty: cosine schedule."""
     momentum: float = Field(default=0.9, ge=0, lt=1)
-    """Momentum of SGD."""
+    """Momentum of SGD; beta1 of AdamW."""
     nesterov: bool = False
     """Use Nesterov momentum."""
     weight_decay: NonNegativeFloat = 3e-4
@@ -231,6 +231,8 @@ class ImageSettings(Settings):
     """Flip images horizontally at random."""
     cutout: NonNegativeInt = 0
     """Side of the cutout square in pixels; 0 turns it off."""
+    rand_augment: int = Field(default=0, ge=0, le=30)
+    """Magnitude of RandAugment's two random changes of every image (Cubuk et al., 2020; torchvision's); 0 turns it off."""
 
 
 class NetworkSettings(Settings):
@@ -276,6 +278,13 @@ class TrainingSettings(Settings):
     """Images per update."""
     steps: PositiveInt | None = None
     """Steps per epoch; each epoch continues in the images where the previous one ended. None: one pass through the images."""
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    """adamw: the decoupled weight decay and the moments of Loshchilov and Hutter (2019); it needs a smaller learning rate."""
+    mixup: NonNegativeFloat = 0.0
+    """Alpha of mixup, which blends pairs of images and labels (Zhang et al., 2018; torchvision's); 0 turns it off."""
+    cutmix: NonNegativeFloat = 0.0
+    """Alpha of CutMix, which pastes a part of another image (Yun et al., 2019; torchvision's); 0 turns it off. With mixup, every
+    batch draws one of the two."""
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     """Probability mass spread over all classes."""
     class_weights: Literal["equal", "balanced"] = "equal"
@@ -384,4 +393,6 @@ class TrainConfig(Settings):
             )
         if self.genotype is None and self.network.name is None:
             raise ValueError("neither a genotype nor a network is given; use --genotype or --network")
+        if self.training.optimizer == "adamw" and self.weights.nesterov:
+            raise ValueError("weights.nesterov is for SGD; with training.optimizer 'adamw' it must be false")
         return self

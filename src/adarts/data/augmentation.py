@@ -18,6 +18,8 @@ from torch.nn import functional
 
 from adarts.config.settings import ImageSettings
 from adarts.data.hashed_random import below
+from adarts.errors import ConfigError
+from adarts.seeding import drawing_on_the_cpu
 
 
 class Normalized(Protocol):
@@ -34,7 +36,8 @@ class Augmentation:
     """Augmentation and normalization of a batch; with crop, flip and cutout off, only normalization.
 
     The order follows the DARTS recipe: pad with black pixels and crop, flip, normalize, cut out a square. The square is 0 after
-    normalization, i.e. has the mean color. Its center is uniform over the image, so it may extend beyond the border.
+    normalization, i.e. has the mean color. Its center is uniform over the image, so it may extend beyond the border. RandAugment
+    follows the flip.
     """
 
     mean: tuple[float, ...]
@@ -42,14 +45,22 @@ class Augmentation:
     crop_padding: int = 0
     flip: bool = False
     cutout: int = 0
+    rand_augment: int = 0
 
-    NUM_DRAWS: ClassVar[int] = 5
-    """Random numbers per image: crop row, crop column, flip, cutout row, cutout column."""
+    NUM_DRAWS: ClassVar[int] = 6
+    """Random numbers per image: crop row, crop column, flip, cutout row, cutout column, seed of RandAugment."""
 
     @classmethod
     def of(cls, settings: ImageSettings, data: Normalized) -> Augmentation:
-        """The augmentation for training with these settings."""
-        return cls(data.mean, data.std, settings.crop_padding, settings.flip, settings.cutout)
+        """The augmentation for training with these settings.
+
+        Raises:
+            ConfigError: RandAugment for images that have neither one channel nor three.
+        """
+        if settings.rand_augment and len(data.mean) not in (1, 3):
+            raise ConfigError(f"images.rand_augment is for images of one or three channels, not {len(data.mean)}")
+        how = settings.crop_padding, settings.flip, settings.cutout, settings.rand_augment
+        return cls(data.mean, data.std, *how)
 
     @classmethod
     def plain(cls, data: Normalized) -> Augmentation:
@@ -66,11 +77,13 @@ class Augmentation:
         Returns:
             float32 (b, c, h, w), channels last in memory.
         """
-        crop_row, crop_column, flip, hole_row, hole_column = draws_bn.unbind(1)
+        crop_row, crop_column, flip, hole_row, hole_column, policy = draws_bn.unbind(1)
         x_bhwc = pixels_bchw.permute(0, 2, 3, 1).contiguous()
         b, h, w, c = x_bhwc.shape
         if self.crop_padding or self.flip:
             x_bhwc = self._crop_and_flip(x_bhwc, crop_row, crop_column, flip)
+        if self.rand_augment:
+            x_bhwc = _changed(x_bhwc, self.rand_augment, policy)
         shift_r, scale_r = _constants(self.mean, self.std, w, x_bhwc.device)
         # Two roundings, never fused: the result must not depend on the position of an image in the batch.
         x_bhr = x_bhwc.view(b, h, w * c).float().sub_(shift_r).mul_(scale_r)
@@ -93,6 +106,18 @@ class Augmentation:
         images_b = torch.arange(b, device=row.device)[:, None] * (h + 2 * pad)
         pixels = (images_b + rows_bh)[:, :, None] * (w + 2 * pad) + columns_bw[:, None, :]
         return padded.view(-1, c).index_select(0, pixels.flatten()).view(b, h, w, c)
+
+
+def _changed(x_bhwc: Tensor, magnitude: int, seeds_b: Tensor) -> Tensor:
+    """RandAugment, image by image: for a batch, torchvision would draw once. An image depends on its seed alone."""
+    from torchvision.transforms import v2  # takes long to load
+
+    policy = v2.RandAugment(magnitude=magnitude)
+    images = []
+    for image_hwc, seed in zip(x_bhwc, seeds_b.tolist(), strict=True):
+        with drawing_on_the_cpu(seed):
+            images.append(policy(image_hwc.permute(2, 0, 1)).permute(1, 2, 0))
+    return torch.stack(images)
 
 
 def _square(center: Tensor, side: int, length: int) -> Tensor:

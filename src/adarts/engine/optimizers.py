@@ -31,6 +31,20 @@ def sgd(parameters: Sequence[nn.Parameter], settings: WeightOptimizer) -> torch.
     )
 
 
+def adamw(parameters: Sequence[nn.Parameter], settings: WeightOptimizer) -> torch.optim.AdamW:
+    """AdamW with these settings, whose momentum is beta1; beta2 is 0.999. The learning rate is as for :func:`sgd`."""
+    ahead = runs_ahead(parameters[0].device)
+    return torch.optim.AdamW(
+        parameters,
+        torch.tensor(settings.learning_rate, device=parameters[0].device) if ahead else settings.learning_rate,
+        (settings.momentum, 0.999),
+        weight_decay=settings.weight_decay,
+        capturable=parameters[0].is_cuda,
+        foreach=not ahead,
+        fused=ahead,
+    )
+
+
 def adam(parameters: Sequence[nn.Parameter], settings: AlphaOptimizer) -> torch.optim.Adam:
     """Adam with these settings."""
     ahead = runs_ahead(parameters[0].device)

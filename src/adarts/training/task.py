@@ -13,14 +13,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from adarts.config.settings import TrainConfig
+from adarts.config.settings import TrainConfig, TrainingSettings
 from adarts.data import Augmentation, Batches, ImageData, Images, hold_out
 from adarts.engine.checkpoints import require_same_images
-from adarts.engine.optimizers import learning_rate, load_optimizer, sgd
+from adarts.engine.optimizers import adamw, learning_rate, load_optimizer, sgd
 from adarts.engine.update import Learned, Sums, Update, autocast, backward, fix_arithmetic, measure, recorder
 from adarts.models import DropPath, Network
 from adarts.models.baselines import Classifier
-from adarts.seeding import derive_seed, generator
+from adarts.seeding import derive_seed, drawing_on_the_cpu, generator
 from adarts.training.config import usual_layers
 from adarts.training.results import figures
 
@@ -45,7 +45,8 @@ class TrainTask:
         #: whether the network may draw random numbers in a forward pass
         self.draws = network.draws if isinstance(network, Network) else not isinstance(network, Classifier)
         fix_arithmetic(device)
-        self.optimizer = sgd(list(network.parameters()), config.weights)
+        optimizer = {"sgd": sgd, "adamw": adamw}[config.training.optimizer]
+        self.optimizer: torch.optim.Optimizer = optimizer(list(network.parameters()), config.weights)
         self.update = Update(
             Learned(self.optimizer, "the weights", config.weights.clip),
             gradient=backward(self._loss),
@@ -67,6 +68,8 @@ class TrainTask:
         if config.training.class_weights == "balanced":
             counts_k = torch.bincount(data.train.labels[kept], minlength=data.num_classes).clamp(min=1)
             self.class_weights = (len(kept) / (data.num_classes * counts_k)).to(device)
+        #: blends the images and labels of a batch, or None
+        self.mix = _mixing(config.training, data.num_classes)
         #: moving average of the network, or None
         self.averaged: AveragedModel | None = None
         if decay := config.training.average:
@@ -87,7 +90,15 @@ class TrainTask:
         self.network.train()
         x_bchw, y_b = self.batch(epoch, step)
         rate = self._learning_rate(epoch + (step + 1) / self.steps(epoch), epoch)
-        batch = x_bchw, y_b, *self._path_scales(x_bchw, epoch, step)
+        targets: tuple[Tensor, ...] = ()
+        if self.mix is not None:
+            with drawing_on_the_cpu(derive_seed(self.config.seed, "mix", epoch, step)):
+                x_bchw, y_bk = self.mix(x_bchw, y_b)
+            y_b, targets = (
+                y_bk.argmax(1),
+                (y_bk,),
+            )  # an answer counts as correct if it is the class with the larger share
+        batch = x_bchw, y_b, *targets, *self._path_scales(x_bchw, epoch, step)
         with torch.random.fork_rng([self.device] if self.device.type == "cuda" else [], enabled=self.draws):
             if self.draws:
                 torch.manual_seed(derive_seed(self.config.seed, "noise", epoch, step))
@@ -105,27 +116,30 @@ class TrainTask:
         parts = [drop_path.scales(self.network.num_paths, part) for part in x_bchw.tensor_split(self.accumulation)]
         return (torch.cat(parts, 1).transpose(0, 1),)
 
-    def _loss(self, x_bchw: Tensor, y_b: Tensor, *scales_bp111: Tensor) -> tuple[Tensor, Tensor]:
+    def _loss(self, x_bchw: Tensor, y_b: Tensor, *further: Tensor) -> tuple[Tensor, Tensor]:
+        """The mean loss and the logits; further tensors are the shares of mixed classes, and the factors of drop path, if any."""
         config = self.config
+        targets, scales_bp111 = (y_b, further) if self.mix is None else (further[0], further[1:])
         with autocast(config.run.precision, x_bchw.device):
             output = self.network(x_bchw, *(scales.transpose(0, 1) for scales in scales_bp111))
         logits, auxiliary = output if isinstance(output, tuple) else (output, None)
         logits = logits.float()
-        loss = self._cross_entropy(logits, y_b)
+        loss = self._cross_entropy(logits, targets)
         if auxiliary is not None:
-            loss = loss + config.network.auxiliary_weight * self._cross_entropy(auxiliary.float(), y_b)
+            loss = loss + config.network.auxiliary_weight * self._cross_entropy(auxiliary.float(), targets)
         return loss, logits
 
-    def _cross_entropy(self, logits_bk: Tensor, y_b: Tensor) -> Tensor:
-        """The mean over the images.
+    def _cross_entropy(self, logits_bk: Tensor, targets: Tensor) -> Tensor:
+        """The mean over the images; the targets are labels (b,) or shares of the classes (b, k).
 
         With weights it is not torch's weighted mean: that divides by the weights in the batch, so a batch without rare classes
         would count as much as one with them, and the common classes would weigh more over an epoch.
         """
         smoothing = self.config.training.label_smoothing
         if self.class_weights is None:
-            return F.cross_entropy(logits_bk, y_b, label_smoothing=smoothing)
-        losses_b = F.cross_entropy(logits_bk, y_b, self.class_weights, reduction="none", label_smoothing=smoothing)
+            return F.cross_entropy(logits_bk, targets, label_smoothing=smoothing)
+        how: dict[str, Any] = {"reduction": "none", "label_smoothing": smoothing}
+        losses_b = F.cross_entropy(logits_bk, targets, self.class_weights, **how)
         return losses_b.mean()
 
     def end_epoch(self, epoch: int, totals: dict[str, float]) -> dict[str, Any]:
@@ -201,6 +215,21 @@ class TrainTask:
 
     def _drop_path(self, epoch: int) -> float:
         return self.config.network.drop_path * epoch / self.epochs
+
+
+def _mixing(settings: TrainingSettings, num_classes: int) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None:
+    """A function from images and labels to blended images and shares of the classes (b, k), which draws from torch's generator of
+    the CPU; None if nothing is blended.
+    """
+    if not (settings.mixup or settings.cutmix):
+        return None
+    from torchvision.transforms import v2  # takes long to load
+
+    known = (v2.MixUp, settings.mixup), (v2.CutMix, settings.cutmix)
+    found: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] = v2.RandomChoice(
+        [kind(alpha=alpha, num_classes=num_classes) for kind, alpha in known if alpha]
+    )
+    return found
 
 
 def tested(
