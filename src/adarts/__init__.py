@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from adarts.config import settings
+    from adarts.config import cluster, settings
     from adarts.data import Data, Source
     from adarts.export.predict import predict
     from adarts.pipeline import run
@@ -87,9 +87,12 @@ def search(
 
 def sweep(
     vary: Mapping[str, Sequence[Any]],
-    slots: int = 1,
+    slots: int | None = None,
     sweep_dir: Path | str | None = None,
     *,
+    on: str = "local",
+    slurm: Mapping[str, Any] | cluster.SlurmSettings | None = None,
+    detach: bool = False,
     data: str | None = None,
     method: str | None = None,
     scale: str | None = None,
@@ -111,20 +114,27 @@ def sweep(
 
     Args:
         vary: values to combine, by dotted setting name: ``{"method": ["darts", "adarts"], "seed": range(3)}``.
-        slots: number of searches that run at the same time.
+        slots: number of searches that run at the same time on this machine, 1 by default.
         sweep_dir: folder of the sweep; finished searches in it are kept, the others are continued.
+        on: ``local``, or ``slurm`` for jobs of a cluster.
+        slurm: options of these jobs.
+        detach: submit the jobs and return; the same call attaches again.
 
     Raises:
         AdartsError: the sweep cannot run or was stopped; see :func:`adarts.sweeping.run_sweep`.
     """
-    given = {
-        name: value for name, value in locals().items() if name not in ("vary", "slots", "sweep_dir", "config_file")
-    }
+    given = _given(locals())
     from pathlib import Path
 
+    from adarts.config.cluster import Engine
+    from adarts.config.loading import checked
     from adarts.sweeping import grid, run_sweep
 
-    return run_sweep(grid(vary, _given(given), config_file), slots, None if sweep_dir is None else Path(sweep_dir))
+    place: dict[str, Any] = {name: given.pop(name) for name in Engine.model_fields if name in given}
+    engine = Engine(**checked(Engine, place))
+    shared = {name: value for name, value in given.items() if name not in ("vary", "sweep_dir", "config_file")}
+    points = grid(vary, shared, config_file, engine.on != "local")
+    return run_sweep(points, engine, None if sweep_dir is None else Path(sweep_dir))
 
 
 def train(

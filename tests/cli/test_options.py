@@ -47,6 +47,15 @@ WRONG = {
     "sweep --serch.epochs 3": "unknown option '--serch.epochs'; did you mean '--search.epochs'?",
     "sweep --run-dir here": "run.run_dir is for a single search; a sweep has its own folder and always continues",
     "sweep --slots 0": "--slots must be greater than 0, not '0'",
+    "sweep --on slrm": "--on must be 'local' or 'slurm', not 'slrm'; did you mean 'slurm'?",
+    "sweep --on slurm": "the automatic scale is that of this machine; add --scale, such as --scale gpu",
+    "sweep --on slurm --scale smoke --slots 2": (
+        "--slots is for this machine; on a cluster, --slurm.array-parallelism limits the searches at once"
+    ),
+    "sweep --detach": "--detach needs a cluster; add --on slurm",
+    "sweep --slurm.partition gpu": "--slurm.* has no effect on this machine; add --on slurm",
+    "sweep status": None,
+    "sweep stop nowhere": None,
     "sweep --method darts adrats": "unknown method 'adrats'; did you mean 'adarts'?",
     "sweep --seed 0 x": "seed must be a valid integer, not 'x'",
     "sweep --seed 4-0": "--seed 4-0: a range is FIRST-LAST with at most 10,000 seeds",

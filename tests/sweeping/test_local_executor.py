@@ -30,7 +30,7 @@ while not pathlib.Path(sys.argv[1] + '.go').exists():
 
 
 def job(folder: Path, name: str, code: str) -> Job:
-    return Job(name, [sys.executable, "-c", code, str(folder / name)], folder / f"{name}.log")
+    return Job(name, [sys.executable, "-c", code, str(folder / name)], folder / f"{name}.log", folder / "run")
 
 
 def wait_for(path: Path) -> None:
@@ -130,7 +130,8 @@ def test_a_killed_parent_leaves_no_child(tmp_path: Path) -> None:
     code = (
         "import sys, time; from pathlib import Path; from adarts.sweeping.executors import Job\n"
         "from adarts.sweeping.executors.local import LocalExecutor\n"
-        f"job = Job('a', [sys.executable, '-c', {PATIENT!r}, {str(tmp_path / 'a')!r}], Path({str(tmp_path / 'log')!r}))\n"
+        f"a = Path({str(tmp_path / 'a')!r})\n"
+        f"job = Job('a', [sys.executable, '-c', {PATIENT!r}, str(a)], a.with_suffix('.log'), a)\n"
         "executor = LocalExecutor(1, 1); executor.submit([job]); executor.poll(); time.sleep(60)"
     )
     parent = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "OMP_NUM_THREADS": "1"})

@@ -20,7 +20,7 @@ CONFIG = SearchConfig()
 MACHINE = dict.fromkeys(
     ("command", "cpu", "cores", "device", "adarts", "git_commit", "torch", "python", "started"), "x"
 )
-FACTS = {"environment": MACHINE, "slots": 1, "threads": 1}
+FACTS = {"environment": MACHINE, "on": "local", "slots": 1, "threads": 1}
 
 
 def point(method: str, k: int, seed: int) -> Point:

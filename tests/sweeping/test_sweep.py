@@ -20,7 +20,8 @@ from adarts.cli.main import main
 from adarts.engine.lock import Lock
 from adarts.errors import CheckpointError, ConfigError
 from adarts.sweeping.executors import Ended
-from adarts.sweeping.sweep import _goes_on, _require_sweep_folder
+from adarts.sweeping.runner import goes_on
+from adarts.sweeping.sweep import _require_sweep_folder
 from adarts.truth.stability import DRAWING
 
 SMALL = ["--method", "adarts", "--scale", "smoke", "--images.per-class", "4", "--images.size", "16", "--threads", "1"]
@@ -158,8 +159,8 @@ def test_a_search_that_was_killed_or_asked_to_stop_by_somebody_else_is_submitted
 
 def test_a_lost_search_is_submitted_again_three_times_and_a_failed_one_never() -> None:
     lost: Counter[str] = Counter()
-    assert [_goes_on(Ended("a", None, "ended by SIGKILL"), lost) for _ in range(4)] == [True, True, True, False]
-    assert [_goes_on(Ended("b", code, ""), lost) for code in (143, 130, *range(5))] == [True, True, *[False] * 5]
+    assert [goes_on(Ended("a", None, "ended by SIGKILL"), lost) for _ in range(4)] == [True, True, True, False]
+    assert [goes_on(Ended("b", code, ""), lost) for code in (143, 130, *range(5))] == [True, True, *[False] * 5]
 
 
 def test_a_time_limit_is_that_of_the_whole_sweep(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -203,5 +204,5 @@ def test_folders_of_something_else_and_of_another_sweep_are_refused(tmp_path: Pa
     with pytest.raises(CheckpointError, match=rf"{tmp_path} is in use by process {os.getpid()}"):
         adarts.sweep({"seed": [0]}, sweep_dir=tmp_path, scale="smoke")
     lock.release()
-    with pytest.raises(ConfigError, match="at least one point and one slot, not 1 and 0"):
+    with pytest.raises(ConfigError, match="slots must be greater than 0, not 0"):
         adarts.sweep({"seed": [0]}, slots=0, sweep_dir=tmp_path, scale="smoke")

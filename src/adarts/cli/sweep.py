@@ -5,24 +5,45 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import PositiveInt
+from pydantic.dataclasses import dataclass
 
-from adarts.cli.options import ConfigFile, parse_settings
+from adarts.cli.options import FORM, ConfigFile, Positional, parse, parse_settings
+from adarts.config.cluster import Engine
 from adarts.config.loading import to_yaml
 from adarts.config.settings import SearchConfig
 from adarts.config.values import assignments
 from adarts.errors import ConfigError
 
-_BESIDE = ("vary", "method", "seed", "slots", "sweep_dir")
+_BESIDE = ("vary", "method", "seed", "sweep_dir")
 _RANGE = re.compile(r"([0-9]{1,9})-([0-9]{1,9})")
 _MOST_SEEDS = 10_000
 
 
-class Sweep(SearchConfig, ConfigFile):
+@dataclass(frozen=True, config=FORM)
+class Status:
+    """Show the points of a sweep, with their state and progress, wherever they run."""
+
+    sweep_dir: Annotated[Path, Positional("DIR")]
+    """Folder of the sweep."""
+
+
+@dataclass(frozen=True, config=FORM)
+class Stop:
+    """Stop the searches of a sweep at a checkpoint, wherever they run; the command of the sweep continues it."""
+
+    sweep_dir: Annotated[Path, Positional("DIR")]
+    """Folder of the sweep."""
+
+
+FORMS: dict[str, type[Any]] = {"status": Status, "stop": Stop}
+
+
+class Sweep(SearchConfig, ConfigFile, Engine):
     """Search with every combination of methods, seeds and varied settings, each in its own run folder. All other settings
-    apply to every search. --threads is per search (none: as many as its slot has cores); --time-limit is for the whole sweep.
+    apply to every search. --threads is per search (none: as many as its slot has cores, or 1 on a cluster); --time-limit is for
+    the whole sweep. `adarts sweep status DIR` shows a sweep, `adarts sweep stop DIR` stops it.
     """
 
     print_config: bool = False
@@ -33,8 +54,6 @@ class Sweep(SearchConfig, ConfigFile):
     """Seeds, such as 0 1 2 or 0-4."""
     vary: tuple[str, ...] = ()
     """Settings to vary with their values, such as edge.k=2,4 search.epochs=10,20."""
-    slots: PositiveInt = 1
-    """Searches to run at once. Each gets an equal share of the cores, and one thread per core unless --threads is given."""
     sweep_dir: Path | None = None
     """Folder of the sweep; a sweep in it is continued, and its finished searches are kept. None makes a new one in
     runs/sweep."""
@@ -42,16 +61,42 @@ class Sweep(SearchConfig, ConfigFile):
 
 def run(words: list[str]) -> int:
     """Run ``adarts sweep``."""
+    if words[:1] == ["status"]:
+        return _status(parse(Status, words[1:], "adarts sweep status").sweep_dir)
+    if words[:1] == ["stop"]:
+        return _stop(parse(Stop, words[1:], "adarts sweep stop").sweep_dir)
     given, beside = parse_settings(Sweep, words, "adarts sweep")
     own = {name: given.pop(name, Sweep.model_fields[name].default) for name in _BESIDE}
+    engine = Engine(**{name: given.pop(name) for name in Engine.model_fields if name in given})
     vary = _axes(own["method"], own["seed"], own["vary"])
     from adarts.sweeping import grid, run_sweep
 
-    points = grid(vary, given, beside.config)
+    points = grid(vary, given, beside.config, engine.on != "local")
     if beside.print_config:
         print("---\n".join(f"# {point.name}\n{to_yaml(point.config)}" for point in points), end="")
         return 0
-    print(run_sweep(points, own["slots"], own["sweep_dir"]).folder)
+    print(run_sweep(points, engine, own["sweep_dir"]).folder)
+    return 0
+
+
+def _status(sweep_dir: Path) -> int:
+    from rich.console import Console
+
+    from adarts.sweeping.control import status
+    from adarts.sweeping.watch import points_table
+
+    rows = status(sweep_dir)
+    Console(highlight=False, markup=False, emoji=False).print(points_table(rows, len(rows) + 1))
+    return 0
+
+
+def _stop(sweep_dir: Path) -> int:
+    from rich.console import Console
+
+    from adarts.sweeping.control import stop
+
+    stop(sweep_dir, Console(highlight=False, markup=False, emoji=False, soft_wrap=True))
+    print(sweep_dir)
     return 0
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import socket
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -41,6 +43,30 @@ def require_free(folder: Path) -> None:
     """Raise the same errors as :class:`Lock` if another process uses the folder; create and change nothing."""
     if (folder / ".lock").exists():
         os.close(_locked(folder, 0, fcntl.LOCK_SH))  # shared: two processes may check at the same time
+
+
+@dataclass(frozen=True)
+class Holder:
+    """The process that holds a lock."""
+
+    process: int
+    host: str
+
+
+def holder(folder: Path) -> Holder | None:
+    """The process that uses a folder; None if it is free."""
+    try:
+        require_free(folder)
+    except CheckpointError:
+        return noted_holder(folder) or Holder(0, "an unknown machine")
+    return None
+
+
+def noted_holder(folder: Path) -> Holder | None:
+    """The process that wrote itself into the lock file, and may have been killed since; None if there is none."""
+    path = folder / ".lock"
+    match = re.match(r"process ([0-9]+) on (\S+),", path.read_text(errors="replace")) if path.exists() else None
+    return Holder(int(match[1]), match[2]) if match else None
 
 
 def _locked(folder: Path, flags: int, operation: int) -> int:

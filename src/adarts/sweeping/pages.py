@@ -16,14 +16,14 @@ Floors = Mapping[str, Sequence[Floor]]
 
 
 def content(
-    outcomes: Sequence[PointResult], found: Sequence[SeedGroup], facts: Mapping[str, Any], floors: Floors
+    outcomes: Sequence[PointResult[Any]], found: Sequence[SeedGroup], facts: Mapping[str, Any], floors: Floors
 ) -> dict[str, Any]:
     """The content of `sweep.json`.
 
     Args:
         outcomes: results of all points.
         found: results summarized over the seeds.
-        facts: environment, slots, threads.
+        facts: environment, where the searches run, how many at once, threads.
         floors: the floors of the spaces.
     """
     points = [
@@ -32,6 +32,7 @@ def content(
             "folder": f"points/{outcome.point.name}",
             "log": f"logs/{outcome.point.name}.txt",
             "settings": outcome.point.settings,
+            "epochs": outcome.point.epochs,
             "state": outcome.state,
             "error": outcome.error,
             "collapsed": outcome.collapsed if outcome.state == "finished" else None,
@@ -46,7 +47,11 @@ def content(
 
 
 def page(
-    title: str, outcomes: Sequence[PointResult], found: Sequence[SeedGroup], facts: Mapping[str, Any], floors: Floors
+    title: str,
+    outcomes: Sequence[PointResult[Any]],
+    found: Sequence[SeedGroup],
+    facts: Mapping[str, Any],
+    floors: Floors,
 ) -> str:
     """The content of `sweep.md`."""
     machine = facts["environment"]
@@ -56,7 +61,7 @@ def page(
     return f"""# {title}
 
 - command: `{machine["command"] or "from Python"}`
-- machine: {machine["cpu"]}, {machine["cores"]} cores, {machine["device"]}
+- {_place(facts)}
 - searches at once: {facts["slots"]}, threads per search: {facts["threads"]}
 - adarts {machine["adarts"]}, commit {machine["git_commit"] or "unknown"}, torch {machine["torch"]}, Python {machine["python"]}
 - started: {machine["started"]}
@@ -70,6 +75,13 @@ images for the weights (train) and for the alphas (alphas), and measured after t
 
 {_table(["point", "state", "figures"], rows)}
 """
+
+
+def _place(facts: Mapping[str, Any]) -> str:
+    machine = facts["environment"]
+    if facts["on"] == "local":
+        return f"machine: {machine['cpu']}, {machine['cores']} cores, {machine['device']}"
+    return f"machines: jobs of {facts['on']}, submitted on {machine['host']}; `environment.json` of a point names its machine"
 
 
 def _held_against(floors: Floors) -> str:

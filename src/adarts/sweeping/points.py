@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from adarts.config.loading import checked, fields, merged, nested, value_at
+from adarts.config.loading import AUTO, checked, fields, merged, nested, read_config_file, value_at
 from adarts.config.settings import ImageSettings, SearchConfig
 from adarts.data import load_images
 from adarts.engine.config_file import compared_settings
@@ -46,7 +46,10 @@ class Point:
 
 
 def grid(
-    vary: Mapping[str, Sequence[Any]], given: Mapping[str, Any] | None = None, config_file: Path | str | None = None
+    vary: Mapping[str, Sequence[Any]],
+    given: Mapping[str, Any] | None = None,
+    config_file: Path | str | None = None,
+    elsewhere: bool = False,
 ) -> list[Point]:
     """All combinations of the varied settings. The first seed of all combinations comes first, so partial sweeps are comparable.
 
@@ -54,6 +57,8 @@ def grid(
         vary: dotted name of a setting -> its values: ``{"seed": range(3), "edge.k": [2, 4]}``.
         given: settings of all points, as for :func:`adarts.searching.search_config`.
         config_file: a YAML file with some or all settings.
+        elsewhere: whether the searches run on other machines; then the scale must be named, because the automatic one is that
+            of this machine.
 
     Raises:
         ConfigError: a name, value or combination is invalid, or two points are the same search.
@@ -62,6 +67,9 @@ def grid(
     if name := next((name for name in ("run.run_dir", "run.resume") if _holds(common, name)), None):
         raise ConfigError(f"{name} is for a single search; a sweep has its own folder and always continues")
     axes = _axes(vary, common)
+    written = read_config_file(Path(config_file)) if config_file is not None else {}
+    if elsewhere and "scale" not in axes and {common.get("scale", AUTO), written.get("scale", AUTO)} == {AUTO}:
+        raise ConfigError("the automatic scale is that of this machine; add --scale, such as --scale gpu")
     if (number := math.prod(map(len, axes.values()))) > _MOST:
         raise ConfigError(f"the sweep would have {number:,} points; at most {_MOST:,} are allowed")
     points = [_point(dict(zip(axes, values, strict=True)), common, config_file) for values in product(*axes.values())]

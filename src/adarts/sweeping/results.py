@@ -5,20 +5,36 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
+from adarts.config.settings import SearchConfig, TrainConfig
 from adarts.engine import Metrics
 from adarts.report.numbers import Spread
 from adarts.report.reading import read_run
-from adarts.sweeping.points import Point
 
 State = Literal["waiting", "running", "finished", "failed", "stopped"]
 
 _ACCURACIES = ("train_accuracy", "alphas_accuracy", "supernet_accuracy")
 
 
+class Task(Protocol):
+    """What is run: a :class:`Point`, or a training."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def settings(self) -> Mapping[str, Any]: ...
+    @property
+    def config(self) -> SearchConfig | TrainConfig: ...
+    @property
+    def epochs(self) -> int: ...
+
+
+T = TypeVar("T", bound=Task)
+
+
 @dataclass
-class PointResult:
+class PointResult(Generic[T]):
     """A point and its results so far.
 
     Attributes:
@@ -26,19 +42,19 @@ class PointResult:
         folder: its run folder.
         state: its state.
         error: the reason of a failure, in one line.
-        began: start time in this process, by the monotonic clock.
-        ran: seconds of its run in this process, once it has ended.
+        began: when this process heard of its start, by the monotonic clock; None before.
+        ran: seconds since then, once it has ended.
         epochs: finished epochs.
         figures: numbers by name, such as ``skips.normal``; complete once it is finished.
         collapsed: whether the normal cell of a finished point has too many skip connections.
         beyond: whether the accuracy of its cells is an estimate beyond its data, and not to be trusted.
     """
 
-    point: Point
+    point: T
     folder: Path
     state: State = "waiting"
     error: str | None = None
-    began: float = 0.0
+    began: float | None = None
     ran: float | None = None
     epochs: int = 0
     figures: dict[str, float] = field(default_factory=dict)
@@ -98,9 +114,9 @@ def _by_kind(name: str, numbers: Mapping[str, int]) -> dict[str, float]:
     return {f"{name}.{kind}": float(number) for kind, number in numbers.items()}
 
 
-def groups(outcomes: Sequence[PointResult]) -> list[SeedGroup]:
+def groups(outcomes: Sequence[PointResult[Any]]) -> list[SeedGroup]:
     """Summarize the finished points over the seeds, by method and other varied settings."""
-    members: dict[str, list[PointResult]] = {}
+    members: dict[str, list[PointResult[Any]]] = {}
     for outcome in outcomes:
         common = members.setdefault(repr({**outcome.point.settings, "seed": None}), [])
         if outcome.state == "finished":
@@ -108,7 +124,7 @@ def groups(outcomes: Sequence[PointResult]) -> list[SeedGroup]:
     return [_group(those) for those in members.values() if those]
 
 
-def _group(members: Sequence[PointResult]) -> SeedGroup:
+def _group(members: Sequence[PointResult[Any]]) -> SeedGroup:
     settings = {name: value for name, value in members[0].point.settings.items() if name != "seed"}
     names = dict.fromkeys(name for outcome in members for name in outcome.figures)
     values = {name: [o.figures[name] for o in members if name in o.figures] for name in names}

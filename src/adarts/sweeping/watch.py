@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.live import Live
@@ -27,7 +28,7 @@ class Watch(AbstractContextManager["Watch"]):
         console: the console.
     """
 
-    def __init__(self, rows: Sequence[PointResult], console: Console) -> None:
+    def __init__(self, rows: Sequence[PointResult[Any]], console: Console) -> None:
         self.rows = {row.point.name: row for row in rows}
         self.console = console
         self._live = Live(console=console, get_renderable=self._table, refresh_per_second=1)
@@ -48,9 +49,10 @@ class Watch(AbstractContextManager["Watch"]):
     def ended(self, name: str, state: State, error: str | None = None, log: Path | None = None) -> None:
         """Report that a point ended."""
         row = self.rows[name]
-        row.state, row.error, row.ran = state, error, time.monotonic() - row.began
+        row.state, row.error, row.ran = state, error, _seconds(row)
         row.look()
-        line = f"{state} {name} after {duration(round(row.ran))}, epoch {_progress(row)}"
+        after = "" if row.ran is None else f" after {duration(round(row.ran))}"
+        line = f"{state} {name}{after}, epoch {_progress(row)}"
         if error is not None:
             self._tell(f"{line}: {error} (log: {log})", always=True)
         else:
@@ -76,7 +78,7 @@ class Watch(AbstractContextManager["Watch"]):
         return points_table(list(self.rows.values()), self.console.height - _MARGIN)
 
 
-def points_table(rows: Sequence[PointResult], height: int) -> Table:
+def points_table(rows: Sequence[PointResult[Any]], height: int) -> Table:
     """A table of all points; if they do not fit, only of running and failed ones. The caption counts all."""
     counts: Mapping[State, int] = Counter(row.state for row in rows)
     caption = ", ".join(f"{number} {state}" for state, number in counts.items())
@@ -85,12 +87,17 @@ def points_table(rows: Sequence[PointResult], height: int) -> Table:
         grid.add_column(head, no_wrap=head != "figures")
     shown = rows if len(rows) < height else [row for row in rows if row.state in ("running", "failed")][-height:]
     for row in shown:
-        seconds = time.monotonic() - row.began if row.state == "running" else row.ran
+        seconds = _seconds(row) if row.state == "running" else row.ran
         ran = "" if seconds is None else duration(round(seconds))
         grid.add_row(row.point.name, row.state, _progress(row), figures_in_words(row.figures), ran)
     return grid
 
 
-def _progress(row: PointResult) -> str:
+def _seconds(row: PointResult[Any]) -> float | None:
+    """The time since a search began; None for one that ended on its cluster before this process heard of it."""
+    return None if row.began is None else time.monotonic() - row.began
+
+
+def _progress(row: PointResult[Any]) -> str:
     """Finished epochs / all epochs."""
     return f"{row.epochs}/{row.point.epochs}"

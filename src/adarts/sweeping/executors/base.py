@@ -13,11 +13,19 @@ INTERRUPTED = (130, 143)
 
 @dataclass(frozen=True)
 class Job:
-    """A job: its name, the program and its arguments, and the file to which its output is appended."""
+    """A job.
+
+    Attributes:
+        name: its name.
+        command: the program and its arguments.
+        log: the file to which its output is appended.
+        run_dir: the folder in which it works.
+    """
 
     name: str
     command: Sequence[str]
     log: Path
+    run_dir: Path
 
 
 @dataclass(frozen=True)

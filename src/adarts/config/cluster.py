@@ -1,0 +1,42 @@
+"""Settings of a sweep that say where its searches run."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, PositiveInt
+
+from adarts.config.settings import Settings
+from adarts.config.values import assignments
+
+
+class SlurmSettings(Settings):
+    """The jobs of a sweep on Slurm, one for each search."""
+
+    partition: str | None = None
+    """Partition; none is the cluster's default."""
+    account: str | None = None
+    """Account that is charged; none is the user's default."""
+    gres: str | None = None
+    """Generic resources of each search, such as gpu:1."""
+    time: PositiveInt = 240
+    """Minutes of a job. A search that needs longer stops at a checkpoint, and its job is queued again."""
+    array_parallelism: PositiveInt = 100
+    """Searches that run at once."""
+    options: Annotated[dict[str, bool | int | float | str], BeforeValidator(assignments)] = {}
+    """Further options of sbatch, such as qos=low,mem=8G,constraint=a100."""
+    setup: tuple[str, ...] = ()
+    """Lines for the shell before a search starts, such as 'module load cuda'."""
+
+
+class Engine(Settings):
+    """Where the searches of a sweep run."""
+
+    on: Literal["local", "slurm"] = "local"
+    """local: in processes on this machine; slurm: as jobs of this cluster."""
+    slots: PositiveInt | None = None
+    """Searches to run at once on this machine. Each gets an equal share of the cores, and one thread per core unless --threads
+    is given. none is 1."""
+    detach: bool = False
+    """Submit the searches to the cluster and return; the same command attaches again, and writes the table at the end."""
+    slurm: SlurmSettings = SlurmSettings()

@@ -1,0 +1,59 @@
+"""The executor of a sweep: by its settings, or by what its folder says about its jobs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from adarts.config.cluster import Engine, SlurmSettings
+from adarts.errors import ConfigError
+from adarts.sweeping.executors.base import Executor
+from adarts.sweeping.executors.local import LocalExecutor
+from adarts.sweeping.executors.slurm import SlurmExecutor
+
+JOBS = "jobs"
+"""Folder inside that of a sweep, for what belongs to a cluster."""
+
+
+def executor(engine: Engine, sweep_dir: Path, threads: int | None) -> Executor:
+    """The executor of a sweep; it creates no files and starts nothing.
+
+    Args:
+        engine: where the searches run.
+        sweep_dir: folder of the sweep.
+        threads: threads of each search; None for the executor's own choice.
+
+    Raises:
+        ConfigError: an option is of no use there, a program is missing, or the sweep still has jobs elsewhere.
+        AdartsError: the cluster does not answer.
+    """
+    _require_useful(engine)
+    if engine.on == "slurm":
+        return SlurmExecutor(sweep_dir / JOBS, engine.slurm, threads)
+    before = of_folder(sweep_dir)
+    if before is not None and (alive := before.alive()):
+        raise ConfigError(
+            f"{len(alive)} searches of {sweep_dir} are in a cluster's queue; attach to them with --on, or stop them with: "
+            f"adarts sweep stop {sweep_dir}"
+        )
+    return LocalExecutor(engine.slots or 1, threads)
+
+
+def of_folder(sweep_dir: Path) -> Executor | None:
+    """The cluster to which this sweep submitted jobs, to look at them and to stop them; None if it never did."""
+    if (sweep_dir / JOBS).is_dir():
+        return SlurmExecutor(sweep_dir / JOBS, SlurmSettings(), None)
+    return None
+
+
+def _require_useful(engine: Engine) -> None:
+    """Refuse options that would be ignored."""
+    given = engine.model_fields_set
+    if engine.on == "local":
+        if engine.detach:
+            raise ConfigError("--detach needs a cluster; add --on slurm")
+        if "slurm" in given and engine.slurm != SlurmSettings():
+            raise ConfigError("--slurm.* has no effect on this machine; add --on slurm")
+    elif engine.slots is not None:
+        raise ConfigError(
+            "--slots is for this machine; on a cluster, --slurm.array-parallelism limits the searches at once"
+        )

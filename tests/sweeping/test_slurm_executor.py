@@ -1,0 +1,170 @@
+"""Jobs on a real Slurm with two nodes: what the executor says of them, and that none is lost or run twice."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from slurm_cluster import Cluster, slurm_or_skip
+
+from adarts.config.cluster import SlurmSettings
+from adarts.errors import ConfigError
+from adarts.sweeping.executors import Ended, Event, Job, Queued, Started
+from adarts.sweeping.executors.slurm import SlurmExecutor
+
+#: Writes down the program that started it, then ends at a file or a signal, as a search does.
+PATIENT = r"""
+import os, pathlib, signal, sys, time
+def stop(number, frame):
+    print(signal.Signals(number).name)
+    sys.exit(143)
+for number in (signal.SIGTERM, signal.SIGUSR2):
+    signal.signal(number, stop)
+with open(sys.argv[1] + '.began', 'a') as file:
+    file.write(f'{os.getppid()}\n')
+while not pathlib.Path(sys.argv[1] + '.go').exists():
+    time.sleep(0.02)
+"""
+
+
+@pytest.fixture(scope="module")
+def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    yield from slurm_or_skip(tmp_path_factory.mktemp("slurm"))
+
+
+def job(folder: Path, name: str, code: str = PATIENT) -> Job:
+    return Job(name, [sys.executable, "-c", code, str(folder / name)], folder / f"{name}.log", folder / "run")
+
+
+def executor(folder: Path, **settings: object) -> SlurmExecutor:
+    return SlurmExecutor(folder / "jobs", SlurmSettings(**{"time": 10, **settings}), None)  # type: ignore[arg-type]
+
+
+def until(what: SlurmExecutor, events: list[Event], *expected: Event) -> None:
+    """Poll until these events have come."""
+    end = time.monotonic() + 60
+    while not set(expected) <= {Started(event.name) if isinstance(event, Started) else event for event in events}:
+        assert time.monotonic() < end, events
+        events += what.poll()
+        time.sleep(0.05)
+
+
+def test_an_array_with_every_kind_of_end(slurm: Cluster, tmp_path: Path) -> None:
+    ends = {
+        "good": ("print('fine')", 0, "fine"),
+        "bad": ("import sys; print('adarts: too bad', file=sys.stderr); sys.exit(3)", 3, "too bad"),
+        "asked": ("import os; os.kill(os.getpid(), 15)", 143, "ended by SIGTERM"),
+        "killed": ("import os; os.kill(os.getpid(), 9)", None, "ended by SIGKILL"),
+    }
+    several = {f"{name}{number}": end for number in (1, 2) for name, end in ends.items()}
+    one, events = executor(tmp_path), list[Event]()
+    one.submit([job(tmp_path, name, code) for name, (code, _, _) in several.items()])
+    assert one.alive() == set(several)
+    until(one, events, *map(Started, several), *(Ended(name, *end) for name, (_, *end) in several.items()))
+    assert (one.alive(), len(events)) == (set(), 16)
+    assert {event.where for event in events if isinstance(event, Started)} == {"one", "two"}
+
+
+def test_options_that_the_cluster_does_not_know(slurm: Cluster, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="invalid partition specified: nowhere"):
+        executor(tmp_path, partition="nowhere").submit([job(tmp_path, "a")])
+    assert executor(tmp_path).alive() == set()
+
+
+@pytest.mark.full
+def test_a_preempted_job_is_queued_again_and_goes_on(slurm: Cluster, tmp_path: Path) -> None:
+    one, events = executor(tmp_path), list[Event]()
+    one.submit([job(tmp_path, "a")])
+    begun(one, events, tmp_path, "a")
+    slurm.call("sbatch", "--partition=urgent", "--exclusive", "--nodes=2", "--output=/dev/null", "--wrap", "sleep 2")
+    until(one, events, Queued("a", "by slurm"))
+    wait_for(tmp_path / "a.log", "SIGTERM\n")
+    begin_now(slurm)
+    until(one, list[Event](), Started("a"))
+    (tmp_path / "a.go").touch()
+    until(one, events, Ended("a", 0, "exit code 0"))
+
+
+@pytest.mark.full
+def test_when_its_time_is_up_a_job_is_queued_again_and_goes_on(slurm: Cluster, tmp_path: Path) -> None:
+    one, events = executor(tmp_path, time=1), list[Event]()
+    one.submit([job(tmp_path, "a")])
+    begun(one, events, tmp_path, "a")
+    end = time.monotonic() + 100
+    while Queued("a", "by slurm") not in events:
+        assert time.monotonic() < end
+        events += one.poll()
+        time.sleep(0.2)
+    wait_for(tmp_path / "a.log", "SIGUSR2\n")
+    begin_now(slurm)
+    until(one, list[Event](), Started("a"))
+    (tmp_path / "a.go").touch()
+    until(one, events, Ended("a", 0, "exit code 0"))
+
+
+@pytest.mark.full
+def test_cancelled_by_somebody_and_killed_with_its_program(slurm: Cluster, tmp_path: Path) -> None:
+    one, events = executor(tmp_path), list[Event]()
+    one.submit([job(tmp_path, "a"), job(tmp_path, "b")])
+    parents = [begun(one, events, tmp_path, name) for name in "ab"]
+    first, _ = sorted(slurm.call("squeue", "-h", "-r", "-o", "%i").split())
+    slurm.call("scancel", first)
+    os.kill(parents[1], signal.SIGKILL)
+    until(one, events, Ended("a", 143, "SIGTERM"))
+    until(one, events, Ended("b", None, f"lost on {events[1].where}"))  # type: ignore[union-attr]
+
+
+@pytest.mark.full
+def test_another_process_finds_the_jobs_of_one_that_was_killed(slurm: Cluster, tmp_path: Path) -> None:
+    code = f"""
+import os, signal, sys
+from pathlib import Path
+from adarts.config.cluster import SlurmSettings
+from adarts.sweeping.executors import Job
+from adarts.sweeping.executors.slurm import SlurmExecutor
+folder = Path({str(tmp_path)!r})
+command = [sys.executable, "-c", {PATIENT!r}]
+jobs = [Job(name, [*command, str(folder / name)], folder / (name + ".log"), folder / "run") for name in "abc"]
+SlurmExecutor(folder / "jobs", SlurmSettings(array_parallelism=2), None).submit(jobs)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -signal.SIGKILL
+    one, events = executor(tmp_path), list[Event]()
+    assert one.alive() == set("abc")
+    until(one, events, Started("a"), Started("b"))
+    (tmp_path / "b.go").touch()
+    until(one, events, Ended("b", 0, "exit code 0"))
+    begun(one, events, tmp_path, "c")
+    one.stop()
+    until(one, events, Ended("a", 143, "SIGTERM"), Ended("c", 143, "SIGTERM"))
+    assert executor(tmp_path).alive() == set()
+    assert [(tmp_path / f"{name}.began").read_text().count("\n") for name in "abc"] == [1, 1, 1]
+
+
+def begun(one: SlurmExecutor, events: list[Event], folder: Path, name: str) -> int:
+    """Wait until a job has begun and listens to signals; return the process that started it."""
+    until(one, events, Started(name))
+    end, file = time.monotonic() + 20, folder / f"{name}.began"
+    while not file.exists() or not file.read_text().endswith("\n"):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    return int(file.read_text().split()[-1])
+
+
+def wait_for(log: Path, said: str) -> None:
+    end = time.monotonic() + 20
+    while log.read_text() != said:
+        assert time.monotonic() < end, log.read_text()
+        time.sleep(0.05)
+
+
+def begin_now(slurm: Cluster) -> None:
+    """Slurm lets a job that was queued again wait two minutes."""
+    for line in slurm.call("squeue", "-h", "-r", "-t", "PENDING", "-o", "%i").split():
+        slurm.call("scontrol", "update", f"JobId={line}", "StartTime=now")
