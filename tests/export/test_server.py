@@ -27,8 +27,7 @@ import adarts
 from adarts.cli.main import main
 from adarts.export.loaded import Model, load
 from adarts.export.server import Limits, Server
-
-from .browser import CHROMIUM, Browser
+from browser import CHROMIUM, Browser
 
 
 @contextmanager

@@ -19,8 +19,9 @@ from adarts.report.charts import Rule
 from adarts.report.curves import undecided_rule
 from adarts.report.reading import read_run
 from adarts.spaces import DARTS, SPACES, CellGenotype, Genotype, get_space, random_genotype
+from browser import CHROMIUM, Browser
 
-VOID = {"meta"}
+VOID = {"meta", "img"}
 METHODS = ("adarts", "darts")
 HOSTILE = '"><script>alert(1)</script>&<img src=x onerror=alert(1)>'
 
@@ -121,8 +122,10 @@ def test_reports_name_the_space(search_run, train_run) -> None:
     runs = [search_run("a", space="s1"), train_run(), train_run("new", epochs=0, finished=False)]
     (runs[2] / "genotype.json").unlink()
     source = Page(write_report(runs)).source
-    cells = [row.split("</td>")[6] for row in source.split("<tbody>")[1].split("</tbody>")[0].split("</tr>")[:3]]
-    assert [cell.removeprefix('<td class="figure">') for cell in cells] == ["s1", "darts", "–"]
+    head, body = source.split("<thead>")[1].split("<tbody>")[:2]
+    assert head.count("<th ") == 8 and ">Space<" in head and ">Scale<" not in head, "what is equal is left out"
+    cells = [row.split("</td>")[-2] for row in body.split("</tbody>")[0].split("</tr>")[:3]]
+    assert [cell.removeprefix("<td>") for cell in cells] == ["s1", "darts", "–"]
 
 
 @pytest.mark.parametrize(
@@ -359,22 +362,74 @@ def test_the_images_of_a_run_are_shown(train_run) -> None:
         "duplicates": [["cat/1.png", "cat/2.png", "dog/2.png"]],
     }
     (run / "data.json").write_text(json.dumps(images))
-    tested = [{"name": "cat <1>", "images": 8, "accuracy": 0.75}, {"name": "dog", "images": 2, "accuracy": 0.5}]
+    tested = [
+        {"name": "cat <1>", "images": 8, "accuracy": 0.75, "precision": 0.875},
+        {"name": "dog", "images": 2, "accuracy": 0.5, "precision": None},
+    ]
     more = {"test_classes": tested, "balanced_accuracy": 0.625, "largest_class": {"name": "cat <1>", "share": 0.8}}
     summary = json.loads((run / "summary.json").read_text())
     (run / "summary.json").write_text(json.dumps({**summary, **more}))
     text = "".join(Page(write_report([run])).text.split())  # cells of a table stand without a space between them
     for said in (
         "always answering cat <1> gives 80 %",
-        "mean over the classes 62.50%",
-        "2 classes cat <1> 30 training and 8 test images, 75 % of them answered correctly dog 3 training",
-        "1 files left out cat/broken.jpg an empty file",
-        "1 groups of equal images cat/1.png cat/2.png, dog/2.png",
+        "Balanced accuracy 62.50 % mean of the accuracies of all classes",
+        "2 classes Class Training images Test images Found (recall) Right if named (precision) cat <1> 30 8 75 % 87.5 % "
+        "dog 3 2 50 % –",
+        "1 files left out File Reason cat/broken.jpg an empty file",
+        "1 groups of equal images File Equal files cat/1.png cat/2.png, dog/2.png",
     ):
         assert said.replace(" ", "") in text, said
     (run / "data.json").write_text('{"classes": 3}')
     with pytest.raises(CheckpointError, match=r"data\.json is damaged: classes"):
         write_report([run])
+
+
+def with_answers(run: Path, classes: list[str], **changes: object) -> Path:
+    """Put answers into a run: 3 images of each class, one of which is taken for the next class."""
+    count = len(classes)
+    confused = [one for k in range(count) for one in ([k, k, 2], [k, (k + 1) % count, 1])]
+    mistake = {"true": 0, "predicted": 1, "confidence": 0.984, "file": "a/1.png", "png": "iVBORw0KGgo="}
+    answers = {"classes": classes, "confused": confused, "mistakes": [mistake], **changes}
+    (run / "answers.json").write_text(json.dumps(answers))
+    return run
+
+
+@pytest.mark.parametrize("count", [2, 30, 100, 101])
+def test_what_a_network_confuses_is_drawn_for_up_to_100_classes(train_run, count: int) -> None:
+    page = Page(write_report([with_answers(train_run(), [HOSTILE, *(f"k{k}" for k in range(1, count))])]))
+    drawn = f"{HOSTILE} taken for k1: 1 of 3, 33.3 %" in page.text
+    assert drawn == (count <= 100) == ("Confused classes" in page.text)
+    said = "".join(page.text.split("Most often confused")[1].split())
+    assert "".join(f"{HOSTILE}k1133.3 %".split()) in said, "the pairs are listed for any number"
+    assert f"{HOSTILE}, taken for k1, 98.4 %a/1.png" in page.text
+    assert ("img", "src", "data:image/png;base64,iVBORw0KGgo=") in page.attributes and page.tags["script"] == 0
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"classes": ["a"]}, {"confused": [[0, 1]]}, {"confused": [[0, -1, 3]]}, {"mistakes": [{"true": 0}]}],
+)
+def test_answers_that_cannot_be_are_named(train_run, changes: dict[str, object]) -> None:
+    with pytest.raises(CheckpointError, match=r"answers\.json is damaged"):
+        write_report([with_answers(train_run(), **{"classes": ["a", "b"], **changes})])
+
+
+@pytest.mark.full
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+def test_no_page_is_wider_than_its_window(search_run, train_run, tmp_path: Path) -> None:
+    many = with_answers(train_run("many"), [f"a class of fish {k}" for k in range(100)])
+    page = write_report([search_run(), many, train_run("few", genotype="random:5")])
+    with Browser(tmp_path / "profile") as browser:
+        browser.send("Page.navigate", url=page.as_uri())
+        browser.wait("document.querySelector('#run-C') !== null")
+        for width in (1280, 420):
+            how = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": False}
+            browser.send("Emulation.setDeviceMetricsOverride", **how)
+            assert browser.run("document.documentElement.scrollWidth") <= width
+            hidden = (
+                "[...document.querySelectorAll('.scroll')].filter(one => one.scrollWidth > one.clientWidth + 1).length"
+            )
+            assert width < 1280 or browser.run(hidden) == 0
 
 
 def test_seeds_that_decided_are_counted(search_run) -> None:

@@ -47,9 +47,15 @@ def run(words: list[str]) -> int:
         print(json.dumps(result, indent=2))
         return 0
     rows = [
-        [one["name"], f"{one['images']}", f"{one['accuracy']:.2%}"] for one in result["test_classes"] if one["images"]
+        [
+            one["name"],
+            f"{one['images']}",
+            *("–" if one[of] is None else f"{one[of]:.2%}" for of in ("accuracy", "precision")),
+        ]
+        for one in result["test_classes"]
+        if one["images"]
     ]
-    print_table(["class", "images", "correct"], rows[:_SHOWN])
+    print_table(["class", "images", "found", "precision"], rows[:_SHOWN])
     if len(rows) > _SHOWN:
         print(f"and {len(rows) - _SHOWN} more classes; --json shows all")
     measured = f"test accuracy {result['test_accuracy']:.2%} of {result['test_images']:,} images, loss {result['test_loss']:.4f}"

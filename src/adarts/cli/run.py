@@ -60,6 +60,7 @@ def run(words: list[str]) -> int:
     from adarts.pipeline import read_plan, run_pipeline
     from adarts.pipeline.deliver import write_plan
     from adarts.pipeline.plan import LimitSettings
+    from adarts.training.results import beside
 
     settings = RunSettings(device=form.device, threads=form.threads)
     limits = {
@@ -76,7 +77,8 @@ def run(words: list[str]) -> int:
         return 0
     result = run_pipeline(read_plan(file), file.parent, settings, source)
     print(f"\n{result.summary['verdict']}")
-    print(f"test accuracy {result.test_accuracy:.2%}, {result.summary['delivered']['parameters']:,} parameters")
+    delivered = result.summary["delivered"]
+    print(f"test accuracy {result.test_accuracy:.2%}, {delivered['parameters']:,} parameters; {beside(delivered)}")
     if problems := result.summary["breaks_limits"].get("delivered"):
         print(f"warning: it breaks a limit: {'; '.join(problems)}")
     command = shlex.join(["adarts", "predict", str(result.model)])

@@ -95,7 +95,9 @@ class Reading:
         root, layout = self.layout.root, self.layout
         if self.problems:
             raise DataError(f"{root}: {'; '.join(self.problems)}")
-        images = Images(torch.from_numpy(self.pixels).permute(0, 3, 1, 2), torch.tensor([p.label for p in self.photos]))
+        labels = torch.tensor([photo.label for photo in self.photos])
+        names = tuple(layout.place(photo.path) for photo in self.photos)
+        images = Images(torch.from_numpy(self.pixels).permute(0, 3, 1, 2), labels, names)
         places = {part: [n for n, photo in enumerate(self.photos) if photo.part == part] for part in layout.parts}
         train, *test = (images.select(torch.tensor(those)) for those in places.values())
         return Source(

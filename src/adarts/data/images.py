@@ -19,10 +19,12 @@ class Images:
     Attributes:
         pixels: uint8 (n, c, h, w), channels last in memory.
         labels: int64 (n,).
+        names: the file of each image, seen from its folder; empty for images that are no files.
     """
 
     pixels: Tensor
     labels: Tensor
+    names: tuple[str, ...] = ()
     _copies: dict[torch.device, Images] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -41,22 +43,23 @@ class Images:
 
     def select(self, indices: Tensor) -> Images:
         """The images with these indices, in their order."""
-        return Images(self.rows[indices].permute(0, 3, 1, 2), self.labels[indices])
+        names = tuple(self.names[index] for index in indices.tolist()) if self.names else ()
+        return Images(self.rows[indices].permute(0, 3, 1, 2), self.labels[indices], names)
 
     def resized(self, size: int) -> Images:
         """The images scaled to this height and width."""
         scale = partial(functional.interpolate, size=(size, size), mode="bilinear", antialias=True)
         parts = self.pixels.split(1024)  # scaling makes copies in a wider type
-        return Images(torch.cat([scale(part) for part in parts]), self.labels)
+        return Images(torch.cat([scale(part) for part in parts]), self.labels, self.names)
 
     def recolored(self, channels: int) -> Images:
         """Gray images as RGB (3 channels), or RGB images as gray (1): the luma of ITU-R BT.601, rounded as Pillow does."""
         if channels == 3:
-            return Images(self.pixels.expand(-1, 3, -1, -1), self.labels)
+            return Images(self.pixels.expand(-1, 3, -1, -1), self.labels, self.names)
         factors = torch.tensor([19595, 38470, 7471], dtype=torch.int32)[:, None, None]
         parts = self.pixels.split(1024)  # the products need a wider type
         lumas = [((part.int() * factors).sum(1, keepdim=True, dtype=torch.int32) + 0x8000) >> 16 for part in parts]
-        return Images(torch.cat([luma.to(torch.uint8) for luma in lumas]), self.labels)
+        return Images(torch.cat([luma.to(torch.uint8) for luma in lumas]), self.labels, self.names)
 
     def on(self, device: torch.device) -> Images:
         """These images on a device if they fit into half of its free memory, else unchanged; keeps one copy per device."""

@@ -23,6 +23,8 @@ Kind = Literal["search", "train"]
 CHECKPOINTS, ENVIRONMENT, SUMMARY = "checkpoints", "environment.json", "summary.json"
 IMAGES_FILE = "data.json"
 """What a run knows about its images: fingerprint, classes, files left out, equal images, and their folder."""
+ANSWERS_FILE = "answers.json"
+"""What a trained network answered on the test images: how often each class was taken for another, and its worst mistakes."""
 GENOTYPE_FILE = "genotype.json"
 """The genotype found by a search or used by a training."""
 FRONT_FILE = "front.json"

@@ -70,6 +70,7 @@ def lead(
         (
             name,
             f"{100 * run.test_accuracy:.2f} % of {run.summary['test_images']:,}",
+            f"{100 * run.summary['balanced_accuracy']:.2f} %",
             f"{run.summary['parameters']:,}",
             f"{run.summary['macs'] / 1e6:,.1f} M",
             str(run.summary["epochs"]),
@@ -85,12 +86,12 @@ def lead(
             summary["verdict"],
             f"Every network had about {plan.training.seconds / 60:.1f} minutes for its epochs, and one seed. It was measured "
             "once on the test images. Cells have as many parameters as the delivered network, as far as the limits allow; a "
-            "network of timm is as it is.",
+            "network of timm is as it is. The balanced accuracy is the mean of the accuracies of all classes.",
             f"The delivered network needs {latency:.2f} ms for one image in onnxruntime with one thread on this machine: "
             f"{exported.path.name}, {exported.path.stat().st_size / 1e6:.2f} MB.",
             *(problems if "delivered" in summary["breaks_limits"] else []),
         ],
-        head=("Network", "Test accuracy", "Parameters", "MACs per image", "Epochs", "Minutes"),
+        head=("Network", "Test accuracy", "Balanced", "Parameters", "MACs per image", "Epochs", "Minutes"),
         rows=rows,
         charts=[],
         commands=[

@@ -193,7 +193,7 @@ def _rival(
 
 
 def _facts(result: TrainResult) -> dict[str, Any]:
-    names = ("test_accuracy", "test_images", "parameters", "macs", "epochs")
+    names = ("test_accuracy", "balanced_accuracy", "largest_class", "test_images", "parameters", "macs", "epochs")
     return {"run": str(result.run_dir), **{name: result.summary[name] for name in names}}
 
 

@@ -178,6 +178,8 @@ def tiles(runs: Runs) -> list[Tile]:
         if largest := summary.get("largest_class"):
             measured += f"; always answering {largest['name']} gives {percent(largest['share'])}"
         found.append(("Test accuracy", over(runs, "test_accuracy", "{:.2f}".format, 100, " %"), measured))
+        balanced = over(runs, "balanced_accuracy", "{:.2f}".format, 100, " %")
+        found.append(("Balanced accuracy", balanced, "mean of the accuracies of all classes"))
         if not summary and run.metrics:
             accuracy = percent(run.metrics[-1]["train_accuracy"])
             found.append(("Training accuracy so far", accuracy, "the test set has not been used yet"))
@@ -203,22 +205,26 @@ def tiles(runs: Runs) -> list[Tile]:
     return [Tile(label, value, detail) for label, value, detail in found if value is not None]
 
 
-def images(run: RunRecord) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Tables about the images of a run: the classes, the files left out, and the groups of equal images."""
-    known, tested = run.images, run.summary.get("test_classes", [])
-    accuracies = {one["name"]: one["accuracy"] for one in tested}
-    classes = []
+def images(run: RunRecord) -> list[tuple[str, Sequence[str], list[tuple[str, ...]]]]:
+    """Tables about the images of a run, as (title, titles of the columns, rows): the classes with the figures of the test, the
+    files left out, and the groups of equal images.
+    """
+    known = run.images
+    tested = {one["name"]: one for one in run.summary.get("test_classes", [])}
+    head, classes = ["Class", "Training images", "Test images"], []
     for one in known.get("classes", []):
-        accuracy = accuracies.get(one["name"])
-        right = "" if accuracy is None else f", {percent(accuracy)} of them answered correctly"
-        classes.append((one["name"], f"{one['train']:,} training and {one['test']:,} test images{right}"))
+        figures = [tested.get(one["name"], {}).get(name) for name in ("accuracy", "precision")] if tested else []
+        shown = ("–" if figure is None else percent(figure) for figure in figures)
+        classes.append((one["name"], f"{one['train']:,}", f"{one['test']:,}", *shown))
+    head += ["Found (recall)", "Right if named (precision)"] if tested else []
     left_out = [(one["file"], one["reason"]) for one in known.get("left_out", [])]
     equal = [(group[0], ", ".join(group[1:])) for group in known.get("duplicates", [])]
-    return [
-        (f"{len(rows):,} {what}", rows)
-        for what, rows in (("classes", classes), ("files left out", left_out), ("groups of equal images", equal))
-        if rows
+    tables: list[tuple[str, Sequence[str], list[tuple[str, ...]]]] = [
+        ("classes", head, [*classes]),
+        ("files left out", ("File", "Reason"), [*left_out]),
+        ("groups of equal images", ("File", "Equal files"), [*equal]),
     ]
+    return [(f"{len(rows):,} {what}", titles, rows) for what, titles, rows in tables if rows]
 
 
 def costs(run: RunRecord) -> list[tuple[str, str]]:
@@ -228,7 +234,6 @@ def costs(run: RunRecord) -> list[tuple[str, str]]:
         ("auxiliary_parameters", "Parameters of the auxiliary head (training only)", "{:,}".format),
         ("macs", "Multiply-adds (MACs) for one image", "{:,}".format),
         ("training_accuracy", "Training accuracy of the last epoch", "{:.2%}".format),
-        ("balanced_accuracy", "Test accuracy, mean over the classes", "{:.2%}".format),
         ("test_loss", "Test loss", "{:.4f}".format),
         (
             "initial_genotype_differs",

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
+
 from adarts.engine import write_atomically
 from adarts.engine.run_dirs import list_run_dirs
 from adarts.errors import CheckpointError, ConfigError
-from adarts.report import content, curves
+from adarts.report import confusion, content, curves
 from adarts.report.charts import Chart, draw, inline
 from adarts.report.numbers import count, duration
 from adarts.report.palette import DARK
@@ -138,6 +140,9 @@ def _view(runs: Sequence[RunRecord], letter: str) -> dict[str, Any]:
             ("Costs and checks", [] if several else content.costs(run)),
         ],
         "images": content.images(run),
+        "matrix": confusion.matrix(run.answers) if run.answers else None,
+        "pairs": confusion.pairs(run.answers) if run.answers else [],
+        "mistakes": confusion.mistakes(run.answers) if run.answers else [],
         "genotype": content.genotype_texts(runs),
         "config": run.config_text,
         "environment": json.dumps(run.environment, indent=1, ensure_ascii=False),
@@ -148,9 +153,12 @@ def _comparison(groups: Sequence[tuple[str, Sequence[RunRecord]]], warns: bool) 
     """The table and charts that compare several runs, and warnings if trainings differ in more than their cells."""
     trained = [run for _, members in groups for run in members if run.kind == "train"]
     conditions = {(str(run.config.get("data")), run.num_epochs, str(run.config.get("network"))) for run in trained}
+    rows = [_row(members, letter) for letter, members in groups]
+    head = ["Run", *(title for title in _FIGURES if any(row[title] for row in rows)), *_differing(rows)]
     images = {run.summary["data_fingerprint"] for run in trained if "data_fingerprint" in run.summary}
     return {
-        "rows": [_row(members, letter) for letter, members in groups],
+        "head": head,
+        "rows": [[row[title] or "–" for title in head] for row in rows],
         "unequal": warns and len(conditions) > 1,
         "other_images": warns and len(images) > 1,
         "seeds": any(len(members) > 1 for _, members in groups),
@@ -163,24 +171,32 @@ def _comparison(groups: Sequence[tuple[str, Sequence[RunRecord]]], warns: bool) 
     }
 
 
-def _row(runs: Sequence[RunRecord], letter: str) -> dict[str, Any]:
+_FIGURES = "Test accuracy", "Parameters", "MACs", "Found cells, CIFAR-10", "Skips", "Epochs", "Time"
+_SETTINGS = "Space", "Scale", "Seed"
+
+
+def _row(runs: Sequence[RunRecord], letter: str) -> dict[str, str | None]:
+    """A row of the comparison, by the titles of the columns."""
     run, space, found = runs[0], runs[0].space, content.accuracy_of(runs)
+    link = Markup('<b class="letter">{0}</b> <a href="#run-{0}">{1}</a>')
     return {
-        "letter": letter,
-        "name": _capital(content.name_of(run)),
-        "figures": [
-            content.over(runs, "test_accuracy", "{:.2f}".format, 100, " %"),
-            content.over(runs, "parameters", count),
-            content.over(runs, "macs", count),
-            None if found is None else f"{content.word_of(run).lower()} {found}",
-            content.skips_in_words(runs),
-            str(run.num_epochs) if run.summary else run.progress,
-            None if space is None else space.name,
-            run.config.get("scale"),
-            content.seeds_of(runs),
-            content.over(runs, "seconds", duration),
-        ],
+        "Run": link.format(letter, _capital(content.name_of(run))),
+        "Test accuracy": content.over(runs, "test_accuracy", "{:.2f}".format, 100, " %"),
+        "Parameters": content.over(runs, "parameters", count),
+        "MACs": content.over(runs, "macs", count),
+        "Found cells, CIFAR-10": None if found is None else f"{content.word_of(run).lower()} {found}",
+        "Skips": content.skips_in_words(runs),
+        "Epochs": str(run.num_epochs) if run.summary else run.progress,
+        "Time": content.over(runs, "seconds", duration),
+        "Space": None if space is None else space.name,
+        "Scale": run.config.get("scale"),
+        "Seed": content.seeds_of(runs),
     }
+
+
+def _differing(rows: Sequence[dict[str, str | None]]) -> list[str]:
+    """The settings in which the rows differ; the others stand with each run."""
+    return [title for title in _SETTINGS if len({row[title] for row in rows} - {None}) > 1]
 
 
 def _letter(index: int) -> str:

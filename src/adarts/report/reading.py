@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, NonNegativeInt, ValidationError, model_validator
 
 from adarts.config.loading import read_config_file
 from adarts.config.values import names_code
 from adarts.engine import FRONT_FILE, GENOTYPE_FILE, Kind, Metrics
-from adarts.engine.run_dirs import IMAGES_FILE
+from adarts.engine.run_dirs import ANSWERS_FILE, IMAGES_FILE
 from adarts.errors import CheckpointError, ConfigError, DataError
 from adarts.report.numbers import Spread
 from adarts.spaces import Genotype, Space, get_space
@@ -103,6 +103,7 @@ class _ClassFigures(_Checked):
     name: str
     images: int
     accuracy: FiniteFloat | None
+    precision: FiniteFloat | None = None
 
 
 class _Largest(_Checked):
@@ -127,6 +128,28 @@ class _Images(_Checked):
     duplicates: list[list[str]] = []
 
 
+class _Mistake(_Checked):
+    true: int
+    predicted: int
+    confidence: FiniteFloat
+    file: str
+    png: str = Field(pattern="^[A-Za-z0-9+/=]*$")
+
+
+class _Answers(_Checked):
+    classes: list[str] = []
+    confused: list[Annotated[list[NonNegativeInt], Field(min_length=3, max_length=3)]] = []
+    mistakes: list[_Mistake] = []
+
+    @model_validator(mode="after")
+    def _of_these_classes(self) -> _Answers:
+        used = [(*pair, 1) for pair in ((one.true, one.predicted) for one in self.mistakes)]
+        for true, predicted, count in (*used, *self.confused):
+            if not (0 <= true < len(self.classes) and 0 <= predicted < len(self.classes) and count > 0):
+                raise ValueError(f"there is no class {max(true, predicted)}")
+        return self
+
+
 class _Epoch(_Checked):
     epoch: int = 0
     train_accuracy: FiniteFloat = 0
@@ -148,6 +171,7 @@ class RunRecord:
         metrics: one record for each finished epoch.
         summary: summary of a finished run; empty for an unfinished one.
         images: what the run knows about its images; empty if the run knows nothing.
+        answers: what a trained network confuses; empty if unknown.
         genotype: the cells found or trained; in an unfinished search, the cells of its last epoch.
         front: the cells found by a search for several goals, smallest first.
     """
@@ -160,6 +184,7 @@ class RunRecord:
     metrics: list[dict[str, Any]]
     summary: dict[str, Any]
     images: dict[str, Any]
+    answers: dict[str, Any]
     genotype: Genotype | None
     front: list[dict[str, Any]]
 
@@ -236,6 +261,8 @@ def read_run(path: Path) -> RunRecord:
     summary, images = _read_json(summary_path), _read_json(images_path)
     _check(_Summary, summary, summary_path)
     _check(_Images, images, images_path)
+    answers = _read_json(path / ANSWERS_FILE)
+    _check(_Answers, answers, path / ANSWERS_FILE)
     front = _read_json(path / FRONT_FILE)
     _check(_Front, front, path / FRONT_FILE)
     return RunRecord(
@@ -247,6 +274,7 @@ def read_run(path: Path) -> RunRecord:
         metrics=metrics,
         summary=summary,
         images=images,
+        answers=answers,
         genotype=_genotype(path, metrics),
         front=front.get("cells", []),
     )

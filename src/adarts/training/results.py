@@ -1,45 +1,99 @@
-"""The figures of a test: accuracy in all and by class, beside what needs no network."""
+"""What a network answers on the test images: its accuracy in all and by class, what it confuses, and its worst mistakes."""
 
 from __future__ import annotations
 
+import base64
+import io
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from adarts.data import ImageData
 
+MISTAKES = 16
+"""Mistakes that are shown."""
+THUMBNAIL = 96
+"""Largest side of their pictures in pixels."""
 
-def figures(data: ImageData, loss: float, accuracy: float, predicted_b: Tensor) -> dict[str, Any]:
+
+@dataclass(frozen=True)
+class Answers:
+    """What a network answers on the test images.
+
+    Attributes:
+        loss: mean loss.
+        accuracy: share of the images with the right class.
+        predicted_b: the most probable class of each image.
+        confidence_b: its probability in [0, 1].
+    """
+
+    loss: float
+    accuracy: float
+    predicted_b: Tensor
+    confidence_b: Tensor
+
+
+def figures(data: ImageData, answers: Answers) -> dict[str, Any]:
     """The figures of a test as plain JSON.
 
     Args:
         data: the images.
-        loss: mean loss on the test images.
-        accuracy: share of the test images with the right class.
-        predicted_b: the predicted class of each test image.
+        answers: what the network answers on them.
 
     Returns:
         ``test_accuracy``, ``test_loss``, ``test_images``; ``balanced_accuracy``, the mean of the accuracies of all classes;
         ``largest_class``, the ``name`` and ``share`` of the class that a constant guess would choose; and ``test_classes``
-        with ``name``, ``images`` and ``accuracy`` of each class (None without test images).
+        with ``name``, ``images``, ``accuracy`` (the share of its images that are found; None without any) and ``precision``
+        (the share of the images taken for it that are right; None without any) of each class.
     """
-    labels_b = data.test.labels.cpu()
-    images_k = torch.bincount(labels_b, minlength=data.num_classes)
-    correct_k = torch.bincount(labels_b[predicted_b == labels_b], minlength=data.num_classes)
-    shares = [int(right) / int(n) if n else None for right, n in zip(correct_k, images_k, strict=True)]
-    known = [share for share in shares if share is not None]
+    confused_kk = _confused(data, answers)
+    images_k, named_k, correct_k = confused_kk.sum(1), confused_kk.sum(0), confused_kk.diagonal()
+    known = [share for share in map(_share, correct_k, images_k) if share is not None]
     largest = int(images_k.argmax())
     return {
-        "test_accuracy": accuracy,
-        "test_loss": loss,
-        "test_images": len(labels_b),
+        "test_accuracy": answers.accuracy,
+        "test_loss": answers.loss,
+        "test_images": len(data.test),
         "balanced_accuracy": sum(known) / len(known),
-        "largest_class": {"name": data.classes[largest], "share": int(images_k[largest]) / len(labels_b)},
+        "largest_class": {"name": data.classes[largest], "share": int(images_k[largest]) / len(data.test)},
         "test_classes": [
-            {"name": name, "images": int(n), "accuracy": share}
-            for name, n, share in zip(data.classes, images_k, shares, strict=True)
+            {"name": name, "images": int(n), "accuracy": _share(right, n), "precision": _share(right, named)}
+            for name, n, named, right in zip(data.classes, images_k, named_k, correct_k, strict=True)
+        ],
+    }
+
+
+def details(data: ImageData, answers: Answers) -> dict[str, Any]:
+    """What a network confuses, as plain JSON.
+
+    Args:
+        data: the images.
+        answers: what the network answers on them.
+
+    Returns:
+        ``classes``, their names; ``confused``, triples of a true class, a predicted class and the number of such images, right
+        answers included; ``mistakes``, the wrong answers with the highest probability first: ``true``, ``predicted``,
+        ``confidence``, the ``file`` or number of the image, and its picture as PNG in base64.
+    """
+    confused_kk, test = _confused(data, answers), data.test
+    wrong = (answers.predicted_b != test.labels.cpu()).nonzero()[:, 0]
+    worst = wrong[answers.confidence_b[wrong].argsort(descending=True, stable=True)][:MISTAKES]
+    return {
+        "classes": list(data.classes),
+        "confused": [[*pair, int(confused_kk[*pair])] for pair in confused_kk.nonzero().tolist()],
+        "mistakes": [
+            {
+                "true": int(test.labels[index]),
+                "predicted": int(answers.predicted_b[index]),
+                "confidence": float(answers.confidence_b[index]),
+                "file": test.names[index] if test.names else f"test image {index}",
+                "png": _png(test.pixels[index]),
+            }
+            for index in worst.tolist()
         ],
     }
 
@@ -49,3 +103,23 @@ def beside(found: Mapping[str, Any]) -> str:
     largest = found["largest_class"]
     mean = f"mean over the classes {found['balanced_accuracy']:.2%}"
     return f"{mean}; always answering {largest['name']} gives {largest['share']:.2%}"
+
+
+def _confused(data: ImageData, answers: Answers) -> Tensor:
+    """Number of images by true and predicted class, (classes, classes)."""
+    pairs_b = data.test.labels.cpu() * data.num_classes + answers.predicted_b
+    return torch.bincount(pairs_b, minlength=data.num_classes**2).view(data.num_classes, data.num_classes)
+
+
+def _share(part: Tensor, whole: Tensor) -> float | None:
+    return int(part) / int(whole) if whole else None
+
+
+def _png(pixels_chw: Tensor) -> str:
+    """A picture of an image as PNG in base64; of other channels than gray or RGB, the first ones are shown."""
+    shown_hwc = (pixels_chw[:3] if len(pixels_chw) >= 3 else pixels_chw[:1]).permute(1, 2, 0).contiguous().cpu()
+    picture = Image.fromarray((shown_hwc if shown_hwc.shape[2] == 3 else shown_hwc[..., 0]).numpy())
+    picture.thumbnail((THUMBNAIL, THUMBNAIL))
+    content = io.BytesIO()
+    picture.save(content, "PNG")
+    return base64.b64encode(content.getvalue()).decode()

@@ -22,7 +22,7 @@ from adarts.models import DropPath, Network
 from adarts.models.baselines import Classifier
 from adarts.seeding import derive_seed, drawing_on_the_cpu, generator
 from adarts.training.config import usual_layers
-from adarts.training.results import figures
+from adarts.training.results import Answers
 
 WARM_ERROR = 0.8
 """The warm-up at a small learning rate ends after the first epoch with a training error below this (He et al., section 4.2)."""
@@ -201,8 +201,8 @@ class TrainTask:
         network = self.result.eval()
         return measured(network, images, indices, self.data, size, self.device, self.check_stop)
 
-    def test(self) -> dict[str, Any]:
-        """The figures of the test images, from :func:`adarts.training.results.figures`."""
+    def test(self) -> Answers:
+        """The answers on the test images."""
         size = max(1, 2 * self.batches.batch_size // self.accumulation)
         return tested(self.result.eval(), self.data, size, self.device, self.check_stop)
 
@@ -238,18 +238,20 @@ def tested(
     batch_size: int,
     device: torch.device,
     check_stop: Callable[[], None] = lambda: None,
-) -> dict[str, Any]:
-    """The figures of a network in evaluation mode on the test images, from :func:`adarts.training.results.figures`."""
-    predicted: list[Tensor] = []
+) -> Answers:
+    """The answers of a network in evaluation mode on the test images."""
+    best: list[tuple[Tensor, Tensor]] = []
 
     def recorded(x_bchw: Tensor) -> Tensor:
         logits: Tensor = network(x_bchw)
-        predicted.append(logits.argmax(1).cpu())
+        predicted_b1 = logits.argmax(1, keepdim=True)
+        best.append((predicted_b1[:, 0].cpu(), logits.float().softmax(1).gather(1, predicted_b1)[:, 0].cpu()))
         return logits
 
     indices = torch.arange(len(data.test))
     loss, accuracy = measured(recorded, data.test, indices, data, batch_size, device, check_stop)
-    return figures(data, loss, accuracy, torch.cat(predicted))
+    predicted_b, confidence_b = (torch.cat(parts) for parts in zip(*best, strict=True))
+    return Answers(loss, accuracy, predicted_b, confidence_b)
 
 
 def measured(

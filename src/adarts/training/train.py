@@ -21,7 +21,7 @@ from adarts.engine import (
     whole_run,
 )
 from adarts.engine.forecast import forecast, titled_rows
-from adarts.engine.run_dirs import images_again, read_images_file
+from adarts.engine.run_dirs import ANSWERS_FILE, images_again, read_images_file
 from adarts.errors import ConfigError, DataError
 from adarts.models import Network, cost
 from adarts.models.stem import stride_for, strided
@@ -38,7 +38,7 @@ from adarts.training.model import (
     resolve_genotype,
     source_of,
 )
-from adarts.training.results import beside
+from adarts.training.results import beside, details, figures
 from adarts.training.task import TrainTask, tested
 from adarts.zoo.baselines import title_of
 
@@ -117,7 +117,7 @@ def evaluate(run_dir: str | Path, run: RunSettings | None = None, data: Data | N
     images = images_of(run_dir, data)
     network.to(device)
     batch = 2 * read_config(Path(run_dir), TrainConfig).training.batch_size
-    found = tested(network, images, batch, device)
+    found = figures(images, tested(network, images, batch, device))
     return {**found, "same_images": images.fingerprint == read_images_file(Path(run_dir))["fingerprint"]}
 
 
@@ -188,11 +188,13 @@ def _description(task: TrainTask) -> str:
 def _write_results(run: RunFolder, task: TrainTask) -> dict[str, Any]:
     """Test and save the network; write and return the summary."""
     config, data, network = task.config, task.data, task.result
-    found = task.test()
+    answers = task.test()
+    found = figures(data, answers)
     size = cost(network, data.image_size)
     weights, facts = model_files(network, config.network, data)
     run.write(MODEL_WEIGHTS, weights)
     run.write_json(MODEL_FACTS, facts)
+    run.write_json(ANSWERS_FILE, details(data, answers))
     if isinstance(network, Network):
         for kind in network.genotype.cells:
             run.write(f"cell_{kind}.svg", cell_svg(network.genotype, kind))
