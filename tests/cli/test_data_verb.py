@@ -2,6 +2,7 @@
 
 import json
 import struct
+import sys
 import zlib
 from pathlib import Path
 
@@ -20,6 +21,11 @@ from adarts.errors import DataError
 
 def picture(seed: int, size: tuple[int, int] = (20, 12)) -> Image.Image:
     return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8))
+
+
+def smooth(seed: int) -> Image.Image:
+    """A photograph of large spots."""
+    return picture(seed, (5, 5)).resize((40, 40), Image.Resampling.BICUBIC)
 
 
 @pytest.fixture
@@ -70,6 +76,33 @@ def test_what_is_seen(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert found["files"]["pixels"].items() >= pixels.items() and found["files"]["gray"] == 2
     assert sum(one["train"] + one["test"] for one in found["classes"]) == 40
     assert found["fingerprint"] == load_images(f"folder:{photos}", ImageSettings(), 0).fingerprint
+
+
+def test_nearly_equal_images_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A photograph that is compressed anew in the test set, one that is brighter in another class, one saved twice."""
+    pytest.importorskip("imagehash")
+    for part, counts in (("train", 6), ("test", 2)):
+        for label, name in enumerate(("cat", "dog")):
+            (tmp_path / part / name).mkdir(parents=True)
+            for number in range(counts):
+                smooth(100 * label + 10 * counts + number).save(tmp_path / part / name / f"{number}.png")
+    smooth(60).save(tmp_path / "test/cat/again.jpg", quality=60)
+    smooth(160).point(lambda value: min(255, value + 25)).save(tmp_path / "train/cat/bright.png")
+    smooth(162).save(tmp_path / "train/dog/same.png")
+    code, said = check(capsys, tmp_path)
+    assert code == 0 and "1 image equal to another one, such as train/dog/same.png to train/dog/2.png" in said
+    assert "1 image of the test nearly equal to a training image, such as test/cat/again.jpg to train/cat/0.png" in said
+    assert "1 image nearly equal to one of another class, such as train/dog/0.png to train/cat/bright.png" in said
+    found = json.loads(check(capsys, tmp_path, "--json")[1])["near_duplicates"]
+    assert [one["parts"] for one in found] == [["train", "train"], ["test", "train"]]
+
+
+def test_a_missing_package_is_named(
+    photos: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "imagehash", None)
+    assert "pip install 'adarts[near]'" in check(capsys, photos)[1]
+    assert json.loads(check(capsys, photos, "--json")[1])["near_duplicates"] is None
 
 
 def test_unequal_classes_are_a_remark(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:

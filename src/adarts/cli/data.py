@@ -26,7 +26,8 @@ class Data:
 
 @dataclass(frozen=True, config=FORM)
 class Check:
-    """Read images exactly as a search does: formats, sizes, classes, equal images, broken files. Nothing is changed.
+    """Read images exactly as a search does: formats, sizes, classes, equal images, broken files. Nothing is changed. With
+    the package imagehash, nearly equal images are found as well.
 
     The exit code is 3 if a search would refuse them.
     """
@@ -34,7 +35,7 @@ class Check:
     data: Annotated[str, Positional("PATH")]
     """A folder of images, a table of labels (CSV), or the name of a data set."""
     json: bool = False
-    """Print all facts as JSON, with every broken file and every group of equal images."""
+    """Print all facts as JSON, with every broken file and all equal and nearly equal images."""
     max_broken: NonNegativeInt = 0
     """Largest number of unreadable images to leave out, as for a search."""
     validation: Literal["train", "omit"] = "train"
@@ -59,7 +60,7 @@ def run(words: list[str]) -> int:
 
     settings = ImageSettings(max_broken=form.max_broken, validation=form.validation, size=form.size, root=form.root)
     source = f"folder:{form.data}" if Path(form.data).exists() else form.data
-    found = check_data(source, settings)
+    found = check_data(source, settings, near=True)
     if form.json:
         print(json.dumps(found.record(), indent=2))
     else:
@@ -68,12 +69,16 @@ def run(words: list[str]) -> int:
 
 
 def _show(found: DataCheck) -> None:
+    from adarts.data.near import NEEDS
+
     print(found.verdict)
     for title, texts in (("problem", found.problems), ("remark", found.notes)):
         for text in texts:
             print(f"  {title:<10}{text}")
     for name, value in _facts(found.files):
         print(f"  {name:<10}{value}")
+    if found.reading and found.images and found.near is None:
+        print(f"  missing   {NEEDS}")
     if rows := [[name, f"{train}", f"{test}"] for name, train, test in found.class_counts]:
         print_table(["class", "training", "test"], rows[:_SHOWN])
     if len(rows) > _SHOWN:

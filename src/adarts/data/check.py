@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
@@ -14,6 +14,7 @@ from adarts.data.folder import Reading, read_folder
 from adarts.data.images import ImageData
 from adarts.data.layout import counted
 from adarts.data.load import folder_in, load_images
+from adarts.data.near import Near, can_look, near_duplicates, remarks
 from adarts.errors import DataError
 
 _MODES = {
@@ -37,12 +38,14 @@ class DataCheck:
         problems: reasons why a search would refuse the images.
         images: the images as a search gets them; None if there are problems.
         reading: the files of a folder; None for other data sets, and if no classes were found.
+        near: the files that nearly equal another one; None if they were not looked for.
     """
 
     source: str
     problems: tuple[str, ...]
     images: ImageData | None
     reading: Reading | None
+    near: tuple[Near, ...] | None = None
 
     @property
     def verdict(self) -> str:
@@ -50,13 +53,14 @@ class DataCheck:
         if self.images is None:
             return f"A search would refuse {self.source}: {counted(len(self.problems), 'problem')}."
         count, classes = len(self.images.train) + len(self.images.test), self.images.num_classes
-        noted = f", with {counted(len(self.images.notes), 'remark')}" if self.images.notes else ""
+        noted = f", with {counted(len(self.notes), 'remark')}" if self.notes else ""
         return f"A search would run on {self.source}: {count:,} images in {classes} classes{noted}."
 
     @property
     def notes(self) -> tuple[str, ...]:
         """Remarks: what is passed over, left out, changed or unusual."""
-        return self.images.notes if self.images else tuple(self.reading.notes if self.reading else ())
+        notes = self.images.notes if self.images else tuple(self.reading.notes if self.reading else ())
+        return (*notes, *remarks(self.near or ()))
 
     @property
     def class_counts(self) -> list[tuple[str, int, int]]:
@@ -96,15 +100,17 @@ class DataCheck:
             "classes": [{"name": name, "train": train, "test": test} for name, train, test in self.class_counts],
             "left_out": [] if self.reading is None else [{"file": f, "reason": r} for f, r in self.reading.left_out],
             "duplicates": [] if self.reading is None else [list(group) for group in self.reading.duplicates],
+            "near_duplicates": None if self.near is None else [asdict(one) for one in self.near],
             "fingerprint": self.images and self.images.fingerprint,
         }
 
 
-def check_data(source: str, settings: ImageSettings) -> DataCheck:
+def check_data(source: str, settings: ImageSettings, near: bool = False) -> DataCheck:
     """Read images as a search does, and tell what was seen.
 
     Args:
         source: as for ``--data``.
+        near: look for files that nearly equal another one, too, if imagehash is installed.
         settings: size, broken images to tolerate, and the others that decide which images are used.
 
     Raises:
@@ -118,7 +124,9 @@ def check_data(source: str, settings: ImageSettings) -> DataCheck:
         reading = read_folder(folder, settings)
         if reading.problems:
             return DataCheck(source, tuple(reading.problems), None, reading)
-        return DataCheck(source, (), load_images(reading.source(), settings, seed=0), reading)
+        images = load_images(reading.source(), settings, seed=0)
+        alike = tuple(near_duplicates(images)) if near and can_look() else None
+        return DataCheck(source, (), images, reading, alike)
     except DataError as error:
         return DataCheck(source, (str(error),), None, reading)
 
