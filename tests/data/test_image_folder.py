@@ -124,7 +124,14 @@ def test_empty_classes_are_named(tmp_path: Path) -> None:
     refused(tmp_path / "flat", "fewer than two usable images in the class b")
     fill(tmp_path / "parts/train", {"a": 3, "b": 3})
     fill(tmp_path / "parts/test", {"a": 3, "b": 0})
-    refused(tmp_path / "parts", r"parts: test/: no usable image in the class b; add images or remove the folder")
+    cure = "; add images or remove the folder"
+    refused(tmp_path / "parts", f"parts: no usable image in the class b among the test images{cure}")
+    fill(tmp_path / "parts/train", {"c": 0})
+    fill(tmp_path / "parts/test", {"c": 0})
+    refused(
+        tmp_path / "parts",
+        f"no usable image in the class b among the test images{cure}; no usable image in the class c{cure}",
+    )
 
 
 def test_parts_that_do_not_match(tmp_path: Path) -> None:
@@ -144,7 +151,11 @@ def test_broken_images_are_all_named_and_counted(tmp_path: Path) -> None:
     whole = (tmp_path / "b/000.png").read_bytes()
     (tmp_path / "b/000.png").write_bytes(whole[: len(whole) // 2])
     refused(tmp_path, r"3 of 12 .*a/000\.png \(an empty file\), a/001\.png \(not an image\), b/000\.png \(.*truncated")
-    refused(tmp_path, r"3 of 12 .*more than --max-broken 2 \(3 would leave them out\)", max_broken=2)
+    refused(
+        tmp_path,
+        r"3 of 12 .*more than --max-broken 2: .*; mend them, or leave them out with --max-broken 3",
+        max_broken=2,
+    )
     data = load(tmp_path, max_broken=3)
     assert len(data.train) + len(data.test) == 9
     left_out = [note for note in data.notes if note.startswith("left out")]

@@ -184,25 +184,29 @@ def _problems(
         rest = f" and {len(broken) - _LISTED} more" if len(broken) > _LISTED else ""
         found.append(
             f"{len(broken)} of {counted(len(layout.photos), 'image')} cannot be read, more than --max-broken "
-            f"{settings.max_broken} ({len(broken)} would leave them out): {', '.join(names)}{rest}"
+            f"{settings.max_broken}: {', '.join(names)}{rest}; mend them, or leave them out with --max-broken {len(broken)}"
         )
     counts = Counter((photo.part, photo.label) for photo in photos)
-    for part in layout.parts:
-        least = 1 if part else 2
-        poor = [label for label in range(len(layout.classes)) if counts[part, label] < least]
-        if poor:
-            few = "no usable image" if part else "fewer than two usable images"
-            which = listed(_with_strangers(layout, part, label) for label in poor)
-            where = f"{part}/: " if part else ""
-            found.append(
-                f"{where}{few} in the class{'es' if len(poor) > 1 else ''} {which}; add images or remove the folder"
-            )
+    poor: dict[tuple[str, ...], list[int]] = {}
+    for label in range(len(layout.classes)):
+        if missing := tuple(part for part in layout.parts if counts[part, label] < (1 if part else 2)):
+            poor.setdefault(missing, []).append(label)
+    for missing, labels in poor.items():
+        few = "fewer than two usable images" if missing == ("",) else "no usable image"
+        which = listed(_with_strangers(layout, missing, label) for label in labels)
+        where = "" if missing == layout.parts else f" among the {_PARTS[missing[0]]} images"
+        found.append(
+            f"{few} in the class{'es' if len(labels) > 1 else ''} {which}{where}; add images or remove the folder"
+        )
     return found
 
 
-def _with_strangers(layout: Layout, part: str, label: int) -> str:
+_PARTS = {"train": "training", "test": "test"}
+
+
+def _with_strangers(layout: Layout, parts: Sequence[str], label: int) -> str:
     """The name of a class and the files in it that are not read as images."""
-    strangers = layout.strangers.get((part, label), Counter())
+    strangers = sum((layout.strangers.get((part, label), Counter()) for part in parts), Counter[str]())
     held = ", ".join(f"{counted(n, 'file')} {ending}" for ending, n in strangers.most_common(3))
     return layout.classes[label] + (f" ({held})" if held else "")
 
