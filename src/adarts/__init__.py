@@ -93,6 +93,8 @@ def sweep(
     on: str = "local",
     slurm: Mapping[str, Any] | cluster.SlurmSettings | None = None,
     detach: bool = False,
+    devices: Sequence[str] | None = None,
+    train: Mapping[str, Any] | None = None,
     data: str | None = None,
     method: str | None = None,
     scale: str | None = None,
@@ -119,6 +121,9 @@ def sweep(
         on: ``local``, or ``slurm`` for jobs of a cluster.
         slurm: options of these jobs.
         detach: submit the jobs and return; the same call attaches again.
+        devices: devices of this machine, such as ``["cuda:0", "cuda:1"]``; each slot takes one in turn.
+        train: also train what the searches found and random cells at equal size, with these settings by dotted name; ``{}``
+            trains with those of the scale.
 
     Raises:
         AdartsError: the sweep cannot run or was stopped; see :func:`adarts.sweeping.run_sweep`.
@@ -132,9 +137,9 @@ def sweep(
 
     place: dict[str, Any] = {name: given.pop(name) for name in Engine.model_fields if name in given}
     engine = Engine(**checked(Engine, place))
-    shared = {name: value for name, value in given.items() if name not in ("vary", "sweep_dir", "config_file")}
+    shared = {name: value for name, value in given.items() if name not in ("vary", "sweep_dir", "config_file", "train")}
     points = grid(vary, shared, config_file, engine.on != "local")
-    return run_sweep(points, engine, None if sweep_dir is None else Path(sweep_dir))
+    return run_sweep(points, engine, None if sweep_dir is None else Path(sweep_dir), train)
 
 
 def train(

@@ -54,6 +54,16 @@ WRONG = {
     ),
     "sweep --detach": "--detach needs a cluster; add --on slurm",
     "sweep --slurm.partition gpu": "--slurm.* has no effect on this machine; add --on slurm",
+    "sweep --on slurm --scale smoke --device cuda:0 cuda:1": (
+        "several devices are for this machine; on a cluster, a search uses the device of its node"
+    ),
+    "sweep --train-options training.epochs=3": "--train-options are for --train, which is missing",
+    "sweep --method adarts --scale smoke --images.per-class 4 --train --train-options training.epoch=3": (
+        "training.epoch: unknown setting; did you mean 'training.epochs'?"
+    ),
+    "sweep --scale smoke --images.per-class 4 --device cpu gpu": (
+        "--device 'gpu' (run.device) is unknown; did you mean 'cuda'?"
+    ),
     "sweep status": None,
     "sweep stop nowhere": None,
     "sweep --method darts adrats": "unknown method 'adrats'; did you mean 'adarts'?",

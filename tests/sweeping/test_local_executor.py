@@ -82,6 +82,18 @@ def test_threads_and_cores_of_a_child(tmp_path: Path) -> None:
         assert said == [f"1 {cores[:half]}", f"1 {cores[half : 2 * half]}"]
 
 
+def test_each_slot_has_its_device(tmp_path: Path) -> None:
+    code = "import sys; print(sys.argv[2:])"
+    with closing(LocalExecutor(3, 1, ["cuda:0", "cuda:1"])) as executor:
+        executor.submit([job(tmp_path, name, code) for name in "abc"])
+        assert executor.poll() == [Started("a", "cuda:0"), Started("b", "cuda:1"), Started("c", "cuda:0")]
+        assert {ended.name: ended.words for ended in all_ended(executor)} == {
+            "a": "['--device', 'cuda:0']",
+            "b": "['--device', 'cuda:1']",
+            "c": "['--device', 'cuda:0']",
+        }
+
+
 @pytest.mark.parametrize(
     ("cores", "number", "threads", "expected"),
     [

@@ -157,6 +157,30 @@ def test_a_search_that_was_killed_or_asked_to_stop_by_somebody_else_is_submitted
     assert log.read_text().count("continuing from") == 2
 
 
+@pytest.mark.full
+def test_what_was_found_and_random_cells_are_trained_and_compared(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--seed", 3, "--sweep-dir", tmp_path, "--device", "cpu", "cpu"]
+    assert sweep(*words) == 0
+    train = ["--train", "--train-options", "training.epochs=1,network.cells=3"]
+    assert sweep(*words, *train) == 0
+    out = capsys.readouterr().out
+    assert "1 points, 1 already finished" in out and "2 trainings, 0 already finished" in out
+    assert "started train-adarts-seed3 on cpu" in out
+    whole = json.loads((tmp_path / "sweep.json").read_text())
+    for row, training in zip(whole["networks"], whole["trainings"], strict=True):
+        summary = json.loads((tmp_path / training["folder"] / "summary.json").read_text())
+        assert row["figures"]["test_accuracy"] == {"n": 1, "mean": summary["test_accuracy"], "sd": None}
+        assert summary["seed"] == 3 and summary["epochs"] == 1
+    assert [row["settings"]["method"] for row in whole["networks"]] == ["adarts", "random cells"]
+    assert "| always the largest class" in (tmp_path / "sweep.md").read_text()
+    assert main(["sweep", "status", str(tmp_path)]) == 0
+    assert "train-adarts-seed3  finished  1/1" in capsys.readouterr().out
+    assert sweep(*words, *train) == 0
+    assert "2 trainings, 2 already finished" in capsys.readouterr().out
+
+
 def test_a_lost_search_is_submitted_again_three_times_and_a_failed_one_never() -> None:
     lost: Counter[str] = Counter()
     assert [goes_on(Ended("a", None, "ended by SIGKILL"), lost) for _ in range(4)] == [True, True, True, False]

@@ -7,16 +7,17 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
+from pydantic import BeforeValidator
 from pydantic.dataclasses import dataclass
 
 from adarts.cli.options import FORM, ConfigFile, Positional, parse, parse_settings
-from adarts.config.cluster import Engine
+from adarts.config.cluster import Engine, EngineOptions
 from adarts.config.loading import to_yaml
-from adarts.config.settings import SearchConfig
+from adarts.config.settings import RunSettings, SearchConfig
 from adarts.config.values import assignments
 from adarts.errors import ConfigError
 
-_BESIDE = ("vary", "method", "seed", "sweep_dir")
+_BESIDE = ("vary", "method", "seed", "sweep_dir", "train", "train_options")
 _RANGE = re.compile(r"([0-9]{1,9})-([0-9]{1,9})")
 _MOST_SEEDS = 10_000
 
@@ -40,7 +41,12 @@ class Stop:
 FORMS: dict[str, type[Any]] = {"status": Status, "stop": Stop}
 
 
-class Sweep(SearchConfig, ConfigFile, Engine):
+class SweepRun(RunSettings):
+    device: tuple[str, ...] = ("auto",)  # type: ignore[assignment]
+    """auto, cpu, cuda or cuda:N; several for a sweep on several devices of this machine, such as cuda:0 cuda:1."""
+
+
+class Sweep(SearchConfig, ConfigFile, EngineOptions):
     """Search with every combination of methods, seeds and varied settings, each in its own run folder. All other settings
     apply to every search. --threads is per search (none: as many as its slot has cores, or 1 on a cluster); --time-limit is for
     the whole sweep. `adarts sweep status DIR` shows a sweep, `adarts sweep stop DIR` stops it.
@@ -54,6 +60,13 @@ class Sweep(SearchConfig, ConfigFile, Engine):
     """Seeds, such as 0 1 2 or 0-4."""
     vary: tuple[str, ...] = ()
     """Settings to vary with their values, such as edge.k=2,4 search.epochs=10,20."""
+    run: SweepRun = SweepRun()
+    train: bool = False
+    """Also train what each search found, and random cells at equal size, with the seeds of the searches; the table then has test
+    accuracies."""
+    train_options: Annotated[dict[str, bool | int | float | str], BeforeValidator(assignments)] = {}
+    """Settings of these trainings, such as training.epochs=50,network.channels=16; they have the data and the scale of the
+    searches."""
     sweep_dir: Path | None = None
     """Folder of the sweep; a sweep in it is continued, and its finished searches are kept. None makes a new one in
     runs/sweep."""
@@ -67,7 +80,13 @@ def run(words: list[str]) -> int:
         return _stop(parse(Stop, words[1:], "adarts sweep stop").sweep_dir)
     given, beside = parse_settings(Sweep, words, "adarts sweep")
     own = {name: given.pop(name, Sweep.model_fields[name].default) for name in _BESIDE}
-    engine = Engine(**{name: given.pop(name) for name in Engine.model_fields if name in given})
+    place = {name: given.pop(name) for name in EngineOptions.model_fields if name in given}
+    devices = given.get("run", {}).get("device", ())
+    if devices:
+        given["run"]["device"] = devices[0]
+    engine = Engine(**place, devices=devices if len(devices) > 1 else ())
+    if own["train_options"] and not own["train"]:
+        raise ConfigError("--train-options are for --train, which is missing")
     vary = _axes(own["method"], own["seed"], own["vary"])
     from adarts.sweeping import grid, run_sweep
 
@@ -75,7 +94,8 @@ def run(words: list[str]) -> int:
     if beside.print_config:
         print("---\n".join(f"# {point.name}\n{to_yaml(point.config)}" for point in points), end="")
         return 0
-    print(run_sweep(points, engine, own["sweep_dir"]).folder)
+    train = own["train_options"] if own["train"] else None
+    print(run_sweep(points, engine, own["sweep_dir"], train).folder)
     return 0
 
 

@@ -29,14 +29,21 @@ class SlurmSettings(Settings):
     """Lines for the shell before a search starts, such as 'module load cuda'."""
 
 
-class Engine(Settings):
+class EngineOptions(Settings):
     """Where the searches of a sweep run."""
 
     on: Literal["local", "slurm"] = "local"
     """local: in processes on this machine; slurm: as jobs of this cluster."""
     slots: PositiveInt | None = None
     """Searches to run at once on this machine. Each gets an equal share of the cores, and one thread per core unless --threads
-    is given. none is 1."""
+    is given. none is one for each --device."""
     detach: bool = False
     """Submit the searches to the cluster and return; the same command attaches again, and writes the table at the end."""
     slurm: SlurmSettings = SlurmSettings()
+
+
+class Engine(EngineOptions):
+    """Where the searches of a sweep run, and on which devices."""
+
+    devices: tuple[str, ...] = ()
+    """Devices of this machine: each slot takes one, in turn; empty: all use that of the run."""

@@ -39,7 +39,7 @@ def prepare_device(settings: RunSettings) -> torch.device:
     if "," in settings.device:
         raise ConfigError(
             f"--device {settings.device!r} (run.device): one run uses one device; to use several, start one run on each, or a "
-            "sweep with --slots, whose searches share one"
+            "sweep, as in adarts sweep --device cuda:0 cuda:1"
         )
     match, asked = _DEVICE.fullmatch(settings.device), f"--device {settings.device!r} (run.device)"
     if match is None:

@@ -20,26 +20,29 @@ from adarts.sweeping.executors import Started
 from adarts.sweeping.executors.choice import of_folder
 from adarts.sweeping.points import Point
 from adarts.sweeping.results import PointResult
+from adarts.sweeping.trainings import TrainingResult
 
 _POLL_SECONDS = 0.2
 
 
-def status(sweep_dir: Path) -> list[PointResult[Point]]:
-    """The points of the last command of a sweep, with their state and progress now.
+def status(sweep_dir: Path) -> list[PointResult[Any]]:
+    """The points and trainings of the last command of a sweep, with their state and progress now.
 
     Raises:
         CheckpointError: the folder is not that of a sweep.
     """
-    points = _points(sweep_dir)
+    content = _content(sweep_dir)
     cluster, driver = of_folder(sweep_dir), holder(sweep_dir)
     alive = cluster.alive() if cluster else set()
     running: set[str] = set()
     for event in cluster.poll() if cluster else ():
         (running.add if isinstance(event, Started) else running.discard)(event.name)
-    rows = []
-    for point in points:
-        known = Point(point["name"], point["settings"], SearchConfig(), point["epochs"])
-        row = PointResult(known, sweep_dir / point["folder"])
+    rows: list[PointResult[Any]] = []
+    for kind, point in [(PointResult, one) for one in content["points"]] + [
+        (TrainingResult, one) for one in content["trainings"]
+    ]:
+        known: Any = Point(point["name"], point["settings"], SearchConfig(), point["epochs"])
+        row = kind(known, sweep_dir / point["folder"])
         if (row.folder / SUMMARY).exists():
             row.state = "finished"
         elif point["name"] in running or (row.folder.exists() and holder(row.folder)):
@@ -61,7 +64,7 @@ def stop(sweep_dir: Path, console: Console) -> None:
     Raises:
         CheckpointError: the folder is not that of a sweep, or the process runs on another machine.
     """
-    _points(sweep_dir)
+    _content(sweep_dir)
     if driver := holder(sweep_dir):
         if driver.host != socket.gethostname():
             raise CheckpointError(f"{sweep_dir} is in use by process {driver.process} on {driver.host}; stop it there")
@@ -78,9 +81,9 @@ def stop(sweep_dir: Path, console: Console) -> None:
             time.sleep(cluster.pause)
 
 
-def _points(sweep_dir: Path) -> list[dict[str, Any]]:
+def _content(sweep_dir: Path) -> dict[str, Any]:
     try:
-        points: list[dict[str, Any]] = json.loads((sweep_dir / "sweep.json").read_bytes())["points"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        content: dict[str, Any] = json.loads((sweep_dir / "sweep.json").read_bytes())
+    except (OSError, ValueError) as error:
         raise CheckpointError(f"{sweep_dir} has no sweep.json that can be read: it is not a sweep") from error
-    return points
+    return content

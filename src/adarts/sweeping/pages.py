@@ -8,15 +8,22 @@ from itertools import chain
 from typing import Any
 
 from adarts.report.numbers import shown
-from adarts.sweeping.results import PointResult, SeedGroup
+from adarts.sweeping.results import PointResult, SeedGroup, groups
+from adarts.sweeping.trainings import TrainingResult
 from adarts.truth.floors import Floor
+
+_CONSTANT = "always the largest class"
 
 Floors = Mapping[str, Sequence[Floor]]
 """By space, cells that need no search, against which its searches are held."""
 
 
 def content(
-    outcomes: Sequence[PointResult[Any]], found: Sequence[SeedGroup], facts: Mapping[str, Any], floors: Floors
+    outcomes: Sequence[PointResult[Any]],
+    found: Sequence[SeedGroup],
+    facts: Mapping[str, Any],
+    floors: Floors,
+    trained: Sequence[TrainingResult] = (),
 ) -> dict[str, Any]:
     """The content of `sweep.json`.
 
@@ -25,25 +32,41 @@ def content(
         found: results summarized over the seeds.
         facts: environment, where the searches run, how many at once, threads.
         floors: the floors of the spaces.
+        trained: results of the trainings.
     """
     points = [
         {
-            "name": outcome.point.name,
-            "folder": f"points/{outcome.point.name}",
-            "log": f"logs/{outcome.point.name}.txt",
-            "settings": outcome.point.settings,
-            "epochs": outcome.point.epochs,
-            "state": outcome.state,
-            "error": outcome.error,
+            **_record(outcome, f"points/{outcome.point.name}"),
             "collapsed": outcome.collapsed if outcome.state == "finished" else None,
             "beyond": outcome.beyond if outcome.state == "finished" else None,
-            "figures": outcome.figures if outcome.state == "finished" else {},
         }
         for outcome in outcomes
     ]
     levels = {space: [floor.record() for floor in of_space] for space, of_space in floors.items()}
     head = {"format": "adarts-sweep", "version": 1, **facts, "floors": levels}
-    return {**head, "groups": list(map(asdict, found)), "points": points}
+    networks = [
+        {
+            "settings": group.settings,
+            "seeds": group.seeds,
+            "figures": {name: asdict(of) for name, of in group.figures.items()},
+        }
+        for group in groups(trained)
+    ]
+    trainings = [_record(one, f"trainings/{one.folder.name}") for one in trained]
+    return {**head, "groups": list(map(asdict, found)), "points": points, "networks": networks, "trainings": trainings}
+
+
+def _record(outcome: PointResult[Any], folder: str) -> dict[str, Any]:
+    return {
+        "name": outcome.point.name,
+        "folder": folder,
+        "log": f"logs/{outcome.point.name}.txt",
+        "settings": outcome.point.settings,
+        "epochs": outcome.point.epochs,
+        "state": outcome.state,
+        "error": outcome.error,
+        "figures": outcome.figures if outcome.state == "finished" else {},
+    }
 
 
 def page(
@@ -52,6 +75,7 @@ def page(
     found: Sequence[SeedGroup],
     facts: Mapping[str, Any],
     floors: Floors,
+    trained: Sequence[TrainingResult] = (),
 ) -> str:
     """The content of `sweep.md`."""
     machine = facts["environment"]
@@ -70,11 +94,39 @@ Mean ± sample standard deviation over the seeds, after the last epoch. Accuraci
 images for the weights (train) and for the alphas (alphas), and measured after the epoch (supernet).
 
 {summary(found)}
-{_held_against(floors)}
+{_trained(trained)}{_held_against(floors)}
 ## Points
 
 {_table(["point", "state", "figures"], rows)}
 """
+
+
+def _trained(trained: Sequence[TrainingResult]) -> str:
+    """The section about the trainings; empty if there are none."""
+    if not trained:
+        return ""
+    return f"""
+## The cells, trained
+
+Every search's cells and random cells, each trained alone with the seed of its search. The networks of random cells are the
+narrowest with at least the mean number of parameters of the others. Accuracies on the test images after the last epoch; balanced:
+the mean over the classes.
+
+{networks(trained)}
+"""
+
+
+def networks(trained: Sequence[TrainingResult]) -> str:
+    """The table of the trainings, in Markdown and aligned for the terminal."""
+    head, rows = _by_group(groups(trained), [])
+    if not rows:
+        return "No training is finished."
+    shares = sorted({one.constant for one in trained if one.state == "finished"})
+    place = head.index(_heading("test_accuracy"))
+    floor = [
+        [_CONSTANT, *[""] * (place - 1), f"{100 * share:.1f} %", *[""] * (len(head) - place - 1)] for share in shares
+    ]
+    return _table(head, [*rows, *floor])
 
 
 def _place(facts: Mapping[str, Any]) -> str:
@@ -112,11 +164,16 @@ What the searches must beat: accuracies on CIFAR-10 in percent, true in NAS-Benc
 
 
 def summary(found: Sequence[SeedGroup]) -> str:
-    """The table of the groups, in Markdown and aligned for the terminal."""
+    """The table of the searches, in Markdown and aligned for the terminal."""
+    head, rows = _by_group(found, ["collapsed", *(["beyond"] if any(group.beyond for group in found) else [])])
+    return _table(head, rows) if rows else "No point is finished."
+
+
+def _by_group(found: Sequence[SeedGroup], counts: Sequence[str]) -> tuple[list[str], list[list[str]]]:
+    """Head and rows of a table with one row for each group."""
     settings = list(dict.fromkeys(name for group in found for name in group.settings))
     figures = list(dict.fromkeys(name for group in found for name in group.figures))
     judged = {name for group in found for name in group.worst}
-    counts = ["collapsed", *(["beyond"] if any(group.beyond for group in found) else [])]
 
     def cells(group: SeedGroup, name: str) -> list[str]:
         words = group.figures[name].words(*_form(name)) if name in group.figures else ""
@@ -125,7 +182,7 @@ def summary(found: Sequence[SeedGroup]) -> str:
 
     rows = [
         [
-            *(shown(group.settings[name]) for name in settings),
+            *(shown(group.settings[name]) if name in group.settings else "" for name in settings),
             str(len(group.seeds)),
             *chain.from_iterable(cells(group, name) for name in figures),
             *(f"{getattr(group, count)} of {len(group.seeds)}" for count in counts),
@@ -133,7 +190,7 @@ def summary(found: Sequence[SeedGroup]) -> str:
         for group in found
     ]
     heads = chain.from_iterable([_heading(name), "worst"] if name in judged else [_heading(name)] for name in figures)
-    return _table([*settings, "n", *heads, *counts], rows) if rows else "No point is finished."
+    return [*settings, "n", *heads, *counts], rows
 
 
 def figures_in_words(figures: Mapping[str, float]) -> str:
@@ -148,6 +205,8 @@ def _form(name: str) -> tuple[Callable[[float], str], str]:
         return lambda value: f"{100 * value:.1f}", " %"
     if name.endswith(".cifar10"):
         return "{:.2f}".format, ""
+    if name == "parameters":
+        return "{:,.0f}".format, ""
     if name == "seconds":
         return "{:.1f}".format, " s"
     return lambda value: f"{value:.2f}".removesuffix(".00"), ""

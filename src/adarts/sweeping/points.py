@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from adarts.config.loading import AUTO, checked, fields, merged, nested, read_config_file, value_at
-from adarts.config.settings import ImageSettings, SearchConfig
+from adarts.config.settings import ImageSettings, SearchConfig, code_options
 from adarts.data import load_images
 from adarts.engine.config_file import compared_settings
 from adarts.errors import ConfigError, DataError
@@ -37,12 +37,19 @@ class Point:
         settings: its position in the grid: method, other varied settings, and seed.
         config: the complete configuration.
         epochs: epochs of all phases.
+        images: the image settings that were given or varied, without those of the scale and the data set.
     """
 
     name: str
     settings: Mapping[str, Any]
     config: SearchConfig
     epochs: int
+    images: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def code(self) -> list[str]:
+        """The options that name the user's own code."""
+        return code_options(self.config)
 
 
 def grid(
@@ -121,19 +128,22 @@ def _axes(vary: Mapping[str, Sequence[Any]], common: Mapping[str, Any]) -> dict[
 
 
 def _point(values: Mapping[str, Any], common: Mapping[str, Any], config_file: Path | str | None) -> Point:
-    layers = search_layers(merged(common, *(nested(name, value) for name, value in values.items())), config_file)
+    given = merged(common, *(nested(name, value) for name, value in values.items()))
+    layers = search_layers(given, config_file)
     varied = {name: value for name, value in values.items() if name not in ("method", "seed")}
     settings = {"method": layers["method"], **varied, "seed": layers["seed"]}
-    with _named(_name(settings)):
+    with _named(folder_name(settings)):
         config = checked_search(layers)
         epochs = sum(phase.epochs for phase in checked_phases(config, create(config)))
     for name in varied:
         if name.startswith("options."):  # as the method reads it, so that 1 and 1.0 give the same folder
             settings[name] = config.options[name.removeprefix("options.")]
-    return Point(_name(settings), settings, config, epochs)
+    written = checked(SearchConfig, read_config_file(Path(config_file))) if config_file is not None else {}
+    images = {**written.get("images", {}), **given.get("images", {})}
+    return Point(folder_name(settings), settings, config, epochs, images)
 
 
-def _name(settings: Mapping[str, Any]) -> str:
+def folder_name(settings: Mapping[str, Any]) -> str:
     """Name of the folder: method, other varied settings, seed."""
     words = (f"{name}={shown(value)}" for name, value in settings.items() if name not in ("method", "seed"))
     text = "-".join([settings["method"], *words, f"seed{settings['seed']}"])

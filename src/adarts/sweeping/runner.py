@@ -14,13 +14,13 @@ from rich.console import Console
 
 from adarts.config.cluster import Engine
 from adarts.config.loading import to_yaml
-from adarts.config.settings import SearchConfig, TrainConfig, code_options
-from adarts.engine import Kind, RunFolder, StopSignals, write_atomically
+from adarts.config.settings import SearchConfig, TrainConfig
+from adarts.engine import Kind, RunFolder, StopSignals, prepare_device, write_atomically
 from adarts.engine.config_file import CONFIG_FILE
 from adarts.engine.lock import require_free
 from adarts.engine.run_dirs import SUMMARY, require_same_config, require_usable
 from adarts.errors import CheckpointError, Stopped
-from adarts.sweeping.executors import INTERRUPTED, Ended, Executor, Job, Queued, Started
+from adarts.sweeping.executors import INTERRUPTED, Ended, Event, Executor, Job, Queued, Started
 from adarts.sweeping.results import PointResult
 from adarts.sweeping.shared_drive import SharedDrive
 from adarts.sweeping.watch import Watch
@@ -31,7 +31,7 @@ _ORPHAN_SECONDS = 60.0  # time for searches of a killed sweep to reach a checkpo
 
 
 class Runner:
-    """Runs searches or trainings in ``SWEEP/points`` or beside it.
+    """Runs searches or trainings of a sweep.
 
     Args:
         engine: where they run.
@@ -46,6 +46,7 @@ class Runner:
     def __init__(self, engine: Engine, executor: Executor, folder: Path, console: Console) -> None:
         self.engine, self.executor, self.folder, self.console = engine, executor, folder, console
         self.device = torch.device("cpu")
+        self._kept: list[Event] = []  # of trainings, while the searches are not finished
 
     def unfinished(self, rows: Sequence[PointResult[Any]]) -> list[PointResult[Any]]:
         """The runs that are not finished, after a check of all folders; nothing is created.
@@ -73,10 +74,10 @@ class Runner:
             begun: called when all are submitted.
         """
         jobs = {row.point.name: self._job(row) for row in rows if row.state != "finished"}
-        before = self.executor.alive()
+        before = self.executor.alive() & jobs.keys()
         self.executor.submit([job for name, job in jobs.items() if name not in before])
         begun()
-        if self.engine.detach:
+        if self.engine.detach or not jobs:
             return None
         if before:
             self.console.print(f"attached to {len(before)} jobs that an earlier process submitted")
@@ -88,14 +89,17 @@ class Runner:
         asked: Stopped | None = None
         executor, lost, drive = self.executor, Counter[str](), SharedDrive()
         with Watch(rows, self.console) as watch:
-            while executor.alive():
+            while executor.alive() & jobs.keys():
                 if asked is None and (asked := signals.asked()):
                     self.console.print(f"{asked}; waiting for the searches to reach a checkpoint")
                     executor.stop()
                 if self.engine.on != "local" and not drive.known:
                     self._require_locks(rows, drive)
-                for event in executor.poll():
-                    if isinstance(event, Started):
+                events, self._kept = [*self._kept, *executor.poll()], []
+                for event in events:
+                    if event.name not in jobs:
+                        self._kept.append(event)
+                    elif isinstance(event, Started):
                         watch.started(event.name, event.where)
                     elif isinstance(event, Queued):
                         watch.again(event.name, event.words)
@@ -127,6 +131,8 @@ class Runner:
             return
         _wait_until_free(row.folder, self.console)
         if self.engine.on == "local":
+            for device in self.engine.devices:
+                prepare_device(config.run.model_copy(update={"device": device}))
             self.device = RunFolder.check(_kind(config), config)
         else:  # the device is chosen on the node
             require_usable(_kind(config), config)
@@ -141,7 +147,7 @@ class Runner:
         name, config = row.point.name, self._config(row)
         file = self.folder / "configs" / f"{name}.yaml"
         write_atomically(file, to_yaml(config).encode())
-        command = [sys.executable, "-m", "adarts.cli", _kind(config), "--config", str(file), *code_options(config)]
+        command = [sys.executable, "-m", "adarts.cli", _kind(config), "--config", str(file), *row.point.code]
         return Job(name, command, self.folder / "logs" / f"{name}.txt", row.folder)
 
 

@@ -4,6 +4,7 @@
         points/POINT/       run folder of a search
         configs/POINT.yaml  configuration of its process
         logs/POINT.txt      output of its process
+        trainings/POINT/    run folder of a training of what the search found, or of random cells
         jobs/               what belongs to a cluster, if the searches run on one
         sweep.json  sweep.md
 
@@ -13,7 +14,7 @@ ended.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,10 +29,11 @@ from adarts.engine.files import refuse, to_json
 from adarts.engine.lock import Lock, require_free
 from adarts.errors import AdartsError, CheckpointError, ConfigError, Stopped
 from adarts.sweeping.executors.choice import JOBS, executor
-from adarts.sweeping.pages import content, page, summary
+from adarts.sweeping.pages import content, networks, page, summary
 from adarts.sweeping.points import Point, require_possible
 from adarts.sweeping.results import PointResult, groups
 from adarts.sweeping.runner import Runner
+from adarts.sweeping.trainings import TrainingResult, Trainings
 from adarts.truth.judge import find_judge
 
 _PARTS = ("points", "configs", "logs")
@@ -57,7 +59,12 @@ class SweepResult:
     summary: dict[str, Any]
 
 
-def run_sweep(points: Sequence[Point], engine: Engine | None = None, sweep_dir: Path | None = None) -> SweepResult:
+def run_sweep(
+    points: Sequence[Point],
+    engine: Engine | None = None,
+    sweep_dir: Path | None = None,
+    train: Mapping[str, Any] | None = None,
+) -> SweepResult:
     """Run all points that are not finished yet.
 
     Args:
@@ -66,6 +73,7 @@ def run_sweep(points: Sequence[Point], engine: Engine | None = None, sweep_dir: 
         engine: where the searches run; by default one after the other on this machine.
         sweep_dir: folder of the sweep; finished points in it are kept, others are continued. None makes a new one in
             ``run.runs``.
+        train: settings by dotted name for trainings of what the searches found and of random cells; None for no trainings.
 
     Raises:
         ConfigError: settings do not fit together, or the cluster refuses its options; nothing was started.
@@ -77,11 +85,13 @@ def run_sweep(points: Sequence[Point], engine: Engine | None = None, sweep_dir: 
     if not points:
         raise ConfigError("a sweep needs at least one point")
     with StopSignals(parse_time_limit(points[0].config.run.time_limit)) as signals:
-        return _Sweep(points, engine or Engine(), sweep_dir).carry_out(signals)
+        return _Sweep(points, engine or Engine(), sweep_dir, train).carry_out(signals)
 
 
 class _Sweep:
-    def __init__(self, points: Sequence[Point], engine: Engine, sweep_dir: Path | None) -> None:
+    def __init__(
+        self, points: Sequence[Point], engine: Engine, sweep_dir: Path | None, train: Mapping[str, Any] | None
+    ) -> None:
         run = points[0].config.run
         self.points, self.engine, self.named = points, engine, sweep_dir is not None
         self.folder = sweep_dir or run.runs / "sweep" / f"{datetime.now():%Y%m%d-%H%M%S}"
@@ -89,6 +99,8 @@ class _Sweep:
         self.executor = executor(engine, self.folder, run.threads)
         self.console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
         self.runner = Runner(engine, self.executor, self.folder, self.console)
+        self.trainings = None if train is None else Trainings(points, train)
+        self.trained: list[TrainingResult] = []
         self.rows = [PointResult(point, self.folder / "points" / point.name) for point in points]
 
     def carry_out(self, signals: StopSignals) -> SweepResult:
@@ -108,21 +120,34 @@ class _Sweep:
                 f"{len(self.rows)} points, {done} already finished; running {self.executor.places} at once"
             )
             with signals.deferred(), closing(self.executor):
-                asked = self.runner.run(self.rows, signals, self._write)
+                asked = self.runner.run(self.rows, signals, self._write) or self._train(signals)
                 result = self._write()
                 if self.engine.detach:
                     number = len(self.executor.alive())
-                    self.console.print(f"{number} searches are in the queue; attach with the same command")
+                    self.console.print(f"{number} jobs are in the queue; attach with the same command")
                 else:
                     self.console.print(f"\n{summary(groups(self.rows))}\n")
+                    if self.trained:
+                        self.console.print(f"{networks(self.trained)}\n")
                 self._judge(asked)
             return result
         finally:
             lock.release()
 
+    def _train(self, signals: StopSignals) -> Stopped | None:
+        """Run the trainings once no search waits or runs."""
+        if self.trainings is None or any(row.state in ("waiting", "running") for row in self.rows):
+            return None
+        found = [row for row in self.rows if row.state == "finished"]
+        self.trained = self.trainings.of(found, self.folder / "trainings")
+        done = len(self.trained) - len(self.runner.unfinished(self.trained))
+        self.console.print(f"{len(self.trained)} trainings, {done} already finished")
+        return self.runner.run(self.trained, signals, self._write)
+
     def _write(self) -> SweepResult:
         """Summarize and write the results so far."""
-        for row in self.rows:
+        rows: list[PointResult[Any]] = [*self.rows, *self.trained]
+        for row in rows:
             if row.state == "finished":
                 row.finish()
         found = groups(self.rows)
@@ -134,27 +159,28 @@ class _Sweep:
         }
         searched = dict.fromkeys(row.point.config.space for row in self.rows if row.state == "finished")
         floors = {space: judge.floors() for space in searched if (judge := find_judge(space))}
-        whole = content(self.rows, found, facts, floors)
+        whole = content(self.rows, found, facts, floors, self.trained)
         write_atomically(self.folder / "sweep.json", to_json(whole))
         data, spaces, scales = (
             ", ".join(dict.fromkeys(getattr(point.config, name) for point in self.points))
             for name in ("data", "space", "scale")
         )
         title = f"Sweep on {data}, space {spaces}, scale {scales}"
-        write_atomically(self.folder / "sweep.md", page(title, self.rows, found, facts, floors).encode())
+        write_atomically(self.folder / "sweep.md", page(title, self.rows, found, facts, floors, self.trained).encode())
         return SweepResult(self.folder, whole)
 
     def _judge(self, asked: Stopped | None) -> None:
         """Raise an error if the sweep was stopped or points failed."""
         again = self.environment["command"]
         again = f"{again}{'' if self.named else f' --sweep-dir {self.folder}'}" if again else "the same call"
-        number = sum(row.state == "finished" for row in self.rows)
+        rows: list[PointResult[Any]] = [*self.rows, *self.trained]
+        number = sum(row.state == "finished" for row in rows)
         if asked is not None:
-            done = f"{number} of {len(self.rows)} points finished"
+            done = f"{number} of {len(rows)} points finished"
             raise Stopped(f"{asked}, {done}, in {self.folder}; continue with: {again}", asked.exit_code)
-        if failed := [row.point.name for row in self.rows if row.state == "failed"]:
+        if failed := [row.point.name for row in rows if row.state == "failed"]:
             which = f"{', '.join(failed)} (logs in {self.folder / 'logs'})"
-            raise AdartsError(f"{len(failed)} of {len(self.rows)} points failed: {which}; retry them with: {again}")
+            raise AdartsError(f"{len(failed)} of {len(rows)} points failed: {which}; retry them with: {again}")
 
 
 def _require_sweep_folder(folder: Path) -> None:
@@ -162,6 +188,6 @@ def _require_sweep_folder(folder: Path) -> None:
     if not folder.is_dir():
         return
     inside = {entry.name for entry in folder.iterdir() if not entry.name.startswith(".")}
-    if inside - {*_PARTS, *_FILES, JOBS}:
+    if inside - {*_PARTS, *_FILES, JOBS, "trainings"}:
         raise CheckpointError(f"{folder} is neither empty nor the folder of a sweep; choose another --sweep-dir")
     require_free(folder)

@@ -30,7 +30,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Started:
-    """A job began to run; `where` names its node, if it is another machine."""
+    """A job began to run; `where` names its node, or its device if the sweep uses several."""
 
     name: str
     where: str = ""

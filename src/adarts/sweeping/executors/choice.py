@@ -35,7 +35,7 @@ def executor(engine: Engine, sweep_dir: Path, threads: int | None) -> Executor:
             f"{len(alive)} searches of {sweep_dir} are in a cluster's queue; attach to them with --on, or stop them with: "
             f"adarts sweep stop {sweep_dir}"
         )
-    return LocalExecutor(engine.slots or 1, threads)
+    return LocalExecutor(engine.slots or max(1, len(engine.devices)), threads, engine.devices)
 
 
 def of_folder(sweep_dir: Path) -> Executor | None:
@@ -53,6 +53,8 @@ def _require_useful(engine: Engine) -> None:
             raise ConfigError("--detach needs a cluster; add --on slurm")
         if "slurm" in given and engine.slurm != SlurmSettings():
             raise ConfigError("--slurm.* has no effect on this machine; add --on slurm")
+    elif engine.devices:
+        raise ConfigError("several devices are for this machine; on a cluster, a search uses the device of its node")
     elif engine.slots is not None:
         raise ConfigError(
             "--slots is for this machine; on a cluster, --slurm.array-parallelism limits the searches at once"

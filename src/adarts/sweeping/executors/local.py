@@ -8,7 +8,8 @@ import subprocess
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import cycle
 
 from adarts.sweeping.executors.base import Ended, Event, Job, Started
 from adarts.sweeping.executors.process import Process
@@ -17,9 +18,15 @@ _PATIENCE = 10.0  # seconds for children to end before they are killed
 
 
 @dataclass(frozen=True)
+class _Slot:
+    cores: Sequence[int]
+    device: str
+
+
+@dataclass(frozen=True)
 class _Child:
     process: Process
-    cores: Sequence[int]
+    slot: _Slot
 
 
 class LocalExecutor:
@@ -28,15 +35,17 @@ class LocalExecutor:
     Args:
         slots: number of children at once.
         threads: threads per child; None for as many as its slot has cores.
+        devices: each slot takes one in turn, and its jobs get it as ``--device``; empty for none.
     """
 
     pause = 0.1
 
-    def __init__(self, slots: int, threads: int | None = None) -> None:
+    def __init__(self, slots: int, threads: int | None = None, devices: Sequence[str] = ()) -> None:
         cores = usable_cores()
         self.places, self.threads = slots, threads or max(1, len(cores) // slots)
         self._waiting: deque[Job] = deque()
-        self._free = deque(bindings(cores, slots, self.threads))
+        places = zip(bindings(cores, slots, self.threads), cycle(devices or ("",)), strict=False)
+        self._free = deque(_Slot(bound, device) for bound, device in places)
         self._children: list[_Child] = []
 
     def submit(self, jobs: Sequence[Job]) -> None:
@@ -72,9 +81,11 @@ class LocalExecutor:
     def _fill(self) -> list[Event]:
         started: list[Event] = []
         while self._waiting and self._free:
-            job, cores = self._waiting.popleft(), self._free.popleft()
-            self._children.append(_Child(Process.start(job, self.threads, cores), cores))
-            started.append(Started(job.name))
+            job, slot = self._waiting.popleft(), self._free.popleft()
+            options = ["--device", slot.device] if slot.device else []
+            process = Process.start(replace(job, command=[*job.command, *options]), self.threads, slot.cores)
+            self._children.append(_Child(process, slot))
+            started.append(Started(job.name, slot.device))
         return started
 
     def _collect(self) -> list[Event]:
@@ -82,7 +93,7 @@ class LocalExecutor:
         for child in list(self._children):
             if (code := child.process.popen.poll()) is not None:
                 self._children.remove(child)
-                self._free.append(child.cores)
+                self._free.append(child.slot)
                 gone.append(Ended(child.process.job.name, *child.process.end(code)))
         return gone
 
