@@ -261,7 +261,7 @@ def test_few_or_small_images(per_class: int, side: int, refused: bool, tmp_path:
 
 
 def result(accuracy: float) -> TrainResult:
-    return TrainResult(Path(), accuracy, {"test_images": 400})
+    return TrainResult(Path(), accuracy, {"test_accuracy": accuracy, "test_images": 400})
 
 
 @pytest.mark.parametrize(
@@ -284,6 +284,23 @@ def test_the_verdict_needs_two_standard_errors(
 ) -> None:
     found = verdict(result(own), {name: result(accuracy) for name, accuracy in rivals.items()}, 2, searched)
     assert words in found and ("search was" in found) <= searched
+
+
+@pytest.mark.parametrize(
+    ("rare", "words"), [(100, "it is 20.0 points of balanced accuracy"), (2, "do not differ clearly")]
+)
+def test_unequal_classes_are_compared_by_the_mean_of_all_classes(rare: int, words: str) -> None:
+    """Also if the accuracy says the opposite; a class of few images decides little."""
+
+    def of(common: float, seldom: float) -> TrainResult:
+        classes = [
+            {"accuracy": common, "images": 1000},
+            {"accuracy": seldom, "images": rare},
+            {"accuracy": None, "images": 0},
+        ]
+        return TrainResult(Path(), common, {"balanced_accuracy": (common + seldom) / 2, "test_classes": classes})
+
+    assert words in verdict(of(0.9, 0.5), {"random:darts:0": of(1.0, 0.0)}, 1, True, "balanced_accuracy")
 
 
 def test_without_others_there_is_no_verdict() -> None:

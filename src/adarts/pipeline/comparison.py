@@ -6,7 +6,7 @@ import math
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from adarts.export.export import Exported
 from adarts.pipeline.plan import Plan
@@ -15,8 +15,16 @@ from adarts.report import Lead
 from adarts.training import TrainResult
 from adarts.zoo.baselines import TIMM, title_of
 
+Measure = Literal["test_accuracy", "balanced_accuracy"]
 
-def verdict(delivered: TrainResult, allowed: Mapping[str, TrainResult], trained: int, searched: bool) -> str:
+
+def verdict(
+    delivered: TrainResult,
+    allowed: Mapping[str, TrainResult],
+    trained: int,
+    searched: bool,
+    measure: Measure = "test_accuracy",
+) -> str:
     """One sentence: which network to take. A lead of less than two standard errors of the difference is no lead.
 
     Args:
@@ -24,14 +32,16 @@ def verdict(delivered: TrainResult, allowed: Mapping[str, TrainResult], trained:
         allowed: the other networks that meet the limits, by name.
         trained: number of other networks, whether or not they meet the limits.
         searched: whether the cells of the delivered network were searched.
+        measure: what is compared; the balanced accuracy is the mean of the accuracies of all classes.
     """
     if not trained:
         return "No other network was trained, so nobody knows whether another one is better."
     if not allowed:
         return "Take the delivered network: all others break a limit."
-    name, best = max(allowed.items(), key=lambda pair: pair[1].test_accuracy)
-    lead, error = delivered.test_accuracy - best.test_accuracy, _error(delivered, best)
-    points = f"{100 * abs(lead):.1f} points (standard error {100 * error:.1f})"
+    name, best = max(allowed.items(), key=lambda pair: float(pair[1].summary[measure]))
+    lead, error = delivered.summary[measure] - best.summary[measure], _error(delivered, best, measure)
+    what = "points" if measure == "test_accuracy" else "points of balanced accuracy"
+    points = f"{100 * abs(lead):.1f} {what} (standard error {100 * error:.1f})"
     if lead > 2 * error:
         return f"Take the delivered network: it is {points} ahead of the best other one, {said(name)}."
     if lead < -2 * error:
@@ -53,11 +63,19 @@ def said(name: str) -> str:
     return title_of(network) + ("" if file is None else f", fine-tuned from {Path(file).name}")
 
 
-def _error(one: TrainResult, other: TrainResult) -> float:
-    """Standard error of the difference of two accuracies, each measured on the same number of test images."""
-    parts = [run.test_accuracy * (1 - run.test_accuracy) / run.summary["test_images"] for run in (one, other)]
-    images: int = one.summary["test_images"]
-    return max(math.sqrt(sum(parts)), 1 / images)
+def _error(one: TrainResult, other: TrainResult, measure: Measure) -> float:
+    """Standard error of the difference of two accuracies on the same test images, at least what a single image changes."""
+
+    def groups(run: TrainResult) -> list[tuple[float, int]]:
+        """Accuracy and number of the images whose accuracies have a mean."""
+        if measure == "test_accuracy":
+            return [(run.summary["test_accuracy"], run.summary["test_images"])]
+        return [(group["accuracy"], group["images"]) for group in run.summary["test_classes"] if group["images"]]
+
+    both = [groups(run) for run in (one, other)]
+    variances = [sum(share * (1 - share) / images for share, images in part) / len(part) ** 2 for part in both]
+    fewest = min(images for _, images in both[0])
+    return max(math.sqrt(sum(variances)), 1 / (fewest * len(both[0])))
 
 
 def lead(

@@ -21,7 +21,7 @@ from adarts.export.export import export
 from adarts.models import width_for
 from adarts.models.cost import Cost
 from adarts.pipeline.choose import choose, made_up, probe, search_settings, shape_of, training_settings
-from adarts.pipeline.comparison import lead, verdict
+from adarts.pipeline.comparison import Measure, lead, verdict
 from adarts.pipeline.fitting import decided, fitted, latency_of, macs_limit, require_feasible
 from adarts.pipeline.plan import LimitSettings, Plan, read_plan, written
 from adarts.pipeline.rivals import rival_cells, start_of
@@ -111,6 +111,7 @@ def run_pipeline(plan: Plan, folder: Path, run: RunSettings | None = None, sourc
         for name, one in {"delivered": delivered, **rivals}.items()
     }
     allowed = {name: result for name, result in rivals.items() if not broken[name]}
+    measure: Measure = "balanced_accuracy" if plan.training.class_weights == "balanced" else "test_accuracy"
     summary = {
         "plan": plan.model_dump(mode="json"),
         "genotype": genotype.to_text(),
@@ -119,7 +120,7 @@ def run_pipeline(plan: Plan, folder: Path, run: RunSettings | None = None, sourc
         "rivals": {name: _facts(result) for name, result in rivals.items()},
         "left_out": images.record()["left_out"],
         "breaks_limits": {name: problems for name, problems in broken.items() if problems},
-        "verdict": verdict(delivered, allowed, len(rivals), search_dir is not None),
+        "verdict": verdict(delivered, allowed, len(rivals), search_dir is not None, measure),
     }
     write_atomically(folder / SUMMARY, to_json(summary))
     runs = [*([search_dir] if search_dir else []), delivered.run_dir, *(one.run_dir for one in rivals.values())]
