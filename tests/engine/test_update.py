@@ -30,7 +30,7 @@ class Line:
         optimizer = adam(weights, AlphaOptimizer()) if with_adam else sgd(weights, SETTINGS)
         self.optimizer = optimizer
         learned = Learned(optimizer, "the weights", SETTINGS.clip)
-        self.update = Update(learned, gradient=backward(self.loss), frozen=[self.frozen])
+        self.update = Update(learned, gradient=backward(self.loss, learned.parameters), frozen=[self.frozen])
 
     def loss(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         logits = self.model(x) * self.frozen

@@ -13,8 +13,9 @@ import traceback
 from collections.abc import Sequence
 
 import adarts
-from adarts.errors import AdartsError, ConfigError, nearest
+from adarts.errors import AdartsError, ConfigError, Stopped, nearest
 from adarts.experiments.next_steps import in_lines
+from adarts.launch import leads, planned
 
 VERBS = {
     "demo": "search on the embedded digits and see what the found cell is worth, in a few minutes",
@@ -71,6 +72,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except AdartsError as error:
         if debug:
             traceback.print_exc()
+        if isinstance(error, Stopped) and not leads():  # the first process says so for all
+            return error.exit_code
         from adarts.cli.output import complain
 
         return complain(error)
@@ -118,6 +121,8 @@ def _dispatch(words: list[str]) -> int:
         known = ("--help", "--version", "--debug") if kind == "option" else VERBS
         raise ConfigError(f"unknown {kind} '{words[0]}'{nearest(words[0], known)}")
     verb, words = words[0], words[1:]
+    if planned() and verb not in ("search", "train"):
+        raise ConfigError(f"`adarts {verb}` runs in one process; several processes can share a search or a training")
     run = importlib.import_module(f"adarts.cli.{verb}").run
     return int(run(words if verb in ("search", "sweep") else _without_space(words)))  # for these two it is a setting
 

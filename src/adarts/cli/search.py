@@ -5,6 +5,7 @@ from __future__ import annotations
 from adarts.cli.options import ConfigFile, parse_settings
 from adarts.config.loading import to_yaml
 from adarts.config.settings import SearchConfig
+from adarts.launch import leads, planned, start
 
 
 class Search(SearchConfig, ConfigFile):
@@ -20,8 +21,12 @@ def run(words: list[str]) -> int:
     config = search_config(beside.config, **given)
     if beside.print_config:
         print(to_yaml(config), end="")
+    elif config.run.processes > 1 and not planned():
+        return start(config.run.processes, ["search", *words], config.run.threads)
     else:
         result = run_search(config)
+        if not leads():
+            return 0
         print(after_search(config, result.run_dir))
         print(result.run_dir)
     return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from adarts.cli.options import ConfigFile, parse_settings
 from adarts.config.loading import to_yaml
 from adarts.config.settings import TrainConfig
+from adarts.launch import leads, planned, start
 
 
 class Train(TrainConfig, ConfigFile):
@@ -20,8 +21,12 @@ def run(words: list[str]) -> int:
     config = train_config(beside.config, **given)
     if beside.print_config:
         print(to_yaml(config), end="")
+    elif config.run.processes > 1 and not planned():
+        return start(config.run.processes, ["train", *words], config.run.threads)
     else:
         result = run_training(config)
+        if not leads():
+            return 0
         print(after_training(config, result.run_dir))
         print(result.run_dir)
     return 0

@@ -324,6 +324,9 @@ class RunSettings(Settings):
     """Continue the newest unfinished run of the same configuration."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
+    processes: PositiveInt = 1
+    """Processes on this machine that share every batch, each with a GPU of its own if there are GPUs. On the command line only;
+    in Python and on several machines, start the program with torchrun."""
     threads: PositiveInt | None = None
     """CPU threads; none uses torch's default."""
     kernels: Literal["auto", "torch"] = "auto"

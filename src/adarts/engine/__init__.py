@@ -9,6 +9,7 @@ Search and training each implement a :class:`Task` (one step at a time) and run 
             run.finish(summary)
 """
 
+from adarts.engine import parallel
 from adarts.engine.config_file import read_config
 from adarts.engine.driver import Task, carry_out, whole_run
 from adarts.engine.environment import environment, prepare_device, scale_of_machine
@@ -30,6 +31,7 @@ __all__ = [
     "environment",
     "existing_run_dir",
     "images_again",
+    "parallel",
     "parse_time_limit",
     "prepare_device",
     "read_config",

@@ -31,10 +31,13 @@ class Checkpoints:
         folder: their folder.
         config: the configuration that checkpoints must match, as plain containers.
         warn: called with a message about a damaged checkpoint.
+        writes: False makes :meth:`save` do nothing.
     """
 
-    def __init__(self, folder: Path, config: Mapping[str, Any], warn: Callable[[str], None]) -> None:
-        self.folder = folder
+    def __init__(
+        self, folder: Path, config: Mapping[str, Any], warn: Callable[[str], None], writes: bool = True
+    ) -> None:
+        self.folder, self._writes = folder, writes
         self._next, self._last, self._previous = (folder / f"{name}.pt" for name in ("next", "last", "previous"))
         self.loaded = self._last  # the file that `load` used
         self._config = dict(config)
@@ -50,6 +53,8 @@ class Checkpoints:
             CheckpointError: the checkpoint cannot be written; the earlier ones are unchanged.
             TypeError: the state contains something that could not be loaded again.
         """
+        if not self._writes:
+            return
         buffer = io.BytesIO()
         torch.save({"format": _FORMAT, "config": self._config, "state": dict(state)}, buffer)
         body = buffer.getbuffer()

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from adarts.config.settings import RunSettings
+from adarts.engine import parallel
 from adarts.engine.folder import RunFolder
 from adarts.engine.memory import first_line, is_out_of_memory, out_of_memory_named
 from adarts.engine.progress import ProgressBar
@@ -26,7 +27,7 @@ from adarts.errors import CheckpointError, NotFiniteError, OutOfMemoryError, Sto
 @contextmanager
 def whole_run(what: str) -> Iterator[None]:
     """Context of a whole run, including work outside its steps: signals stop it, and running out of memory is one line."""
-    with StopSignals(), out_of_memory_named(f"in the {what}"):
+    with StopSignals(), parallel.joined(), out_of_memory_named(f"in the {what}"):
         yield
 
 
@@ -129,7 +130,7 @@ class _Driver:
             self._halve_batch(reason)
 
     def _start(self) -> None:
-        state = self.run.checkpoints.load()
+        state = parallel.in_turn(self.run.checkpoints.load)
         if state is None:
             # Save before the first step: a full disk shows at once, and a rollback has a state to return to.
             self.run.metrics.truncate(0)
@@ -156,14 +157,17 @@ class _Driver:
                 value = value.detach().double() if isinstance(value, Tensor) else value
                 self.totals[name] = self.totals.get(name, 0.0) + value
             self.progress.step(self.epoch, self.step, steps, self.totals)
-        if asked := self.run.signals.asked():
+        if asked := self.run.asked():
             self._stop(asked)
-        if time.monotonic() - self.saved_at >= 60 * self.settings.checkpoint_minutes:
+        due = parallel.leads() and time.monotonic() - self.saved_at >= 60 * self.settings.checkpoint_minutes
+        if parallel.largest(due)[0]:
             self._save()
 
     def _halve_batch(self, reason: str) -> None:
         """After running out of memory, return to the last checkpoint and continue with smaller batches."""
         position = self._position()
+        if parallel.count() > 1:  # the others are in the middle of this step
+            raise OutOfMemoryError(f"out of memory at {position}; use smaller batches or more processes: {reason}")
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -207,6 +211,7 @@ class _Driver:
     def _save(self) -> None:
         self.run.checkpoints.save(
             {
+                "processes": parallel.count(),
                 "task": self.task.state_dict(),
                 "epoch": self.epoch,
                 "step": self.step,
@@ -225,16 +230,22 @@ class _Driver:
             self.epoch, self.step, self.rollbacks = (int(state[name]) for name in ("epoch", "step", "rollbacks"))
             self.totals = dict(state["totals"])
             num_metrics, seconds = int(state["num_metrics"]), float(state["seconds"])
+            processes = int(state["processes"])
         except (KeyError, RuntimeError, TypeError, ValueError) as error:
             if is_out_of_memory(error):
                 raise
             reason = f"{error} is missing" if isinstance(error, KeyError) else first_line(error).rstrip(":")
             raise CheckpointError(f"{self.run.checkpoints.loaded} does not fit this run: {reason}") from error
+        if processes != parallel.count():
+            raise CheckpointError(
+                f"{self.run.path} is a run of {processes} processes, not {parallel.count()}; continue it with as many, because "
+                "the result depends on their number (--processes, or torchrun --nproc-per-node)"
+            )
         self.run.metrics.truncate(num_metrics)
         return seconds
 
     def _restore_last(self) -> None:
-        state = self.run.checkpoints.load()
+        state = parallel.in_turn(self.run.checkpoints.load)
         if state is None:
             raise CheckpointError(f"{self.run.path}: the checkpoints disappeared during the run")
         self._restore(state)

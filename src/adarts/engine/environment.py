@@ -19,6 +19,7 @@ import torch
 import adarts
 from adarts import kernels
 from adarts.config.settings import RunSettings
+from adarts.engine import parallel
 from adarts.errors import ConfigError, nearest
 
 # These may change the last bits of a result.
@@ -46,10 +47,15 @@ def prepare_device(settings: RunSettings) -> torch.device:
         raise ConfigError(f"{asked} is unknown{nearest(settings.device.casefold().replace('gpu', 'cuda'), _DEVICES)}")
     name, index = match.groups()
     if name is not None:
-        return torch.device("cuda" if name == "auto" and torch.cuda.is_available() else "cpu")
+        return _usual_gpu() if name == "auto" and torch.cuda.is_available() else torch.device("cpu")
     if int(index or 0) >= torch.cuda.device_count():
         raise ConfigError(f"{asked} does not exist: torch sees {torch.cuda.device_count()} CUDA device(s)")
-    return torch.device("cuda" if index is None else f"cuda:{int(index)}")
+    return _usual_gpu() if index is None else torch.device(f"cuda:{int(index)}")
+
+
+def _usual_gpu() -> torch.device:
+    """The GPU of this process: the first one, or, if several processes share the run, one for each."""
+    return torch.device(f"cuda:{os.environ['LOCAL_RANK']}") if parallel.planned() else torch.device("cuda")
 
 
 def scale_of_machine(settings: Mapping[str, Any]) -> str:
@@ -61,6 +67,7 @@ def environment(device: torch.device, precision: str = "float32") -> dict[str, A
     """Facts needed to repeat a run on this device; `precision` is the precision of its steps."""
     native = kernels.status() if device.type == "cpu" and kernels.active() == "native" else None  # builds the kernels
     return {
+        "processes": parallel.count(),
         "started": datetime.now().astimezone().isoformat(timespec="seconds"),
         "command": _command(),
         "adarts": adarts.__version__,

@@ -17,6 +17,7 @@ from rich.console import Console
 
 from adarts.config.loading import to_yaml
 from adarts.config.settings import SearchConfig, TrainConfig, code_options
+from adarts.engine import parallel
 from adarts.engine.checkpoints import Checkpoints, require_same_images
 from adarts.engine.config_file import CONFIG_FILE, compared_settings, read_config
 from adarts.engine.environment import changed_sources, changes, environment, prepare_device
@@ -37,13 +38,15 @@ from adarts.engine.run_dirs import (
     require_usable,
 )
 from adarts.engine.signals import StopSignals, parse_time_limit
-from adarts.errors import CheckpointError, nearest
+from adarts.errors import CheckpointError, Stopped, nearest
 
 _LOG = "log.txt"
 
 
 class RunFolder:
     """A run folder locked by this process. Use ``with RunFolder.open(...)``.
+
+    If several processes share the run, the leader has it; in the others, what would write or print does nothing.
 
     Attributes:
         path: the folder.
@@ -61,15 +64,16 @@ class RunFolder:
         self.device = device
         command = f"adarts {self.kind} --config {path / CONFIG_FILE} --run-dir {path}"
         self.resume_command = " ".join([command, *code_options(config)])
-        self.console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+        leads = parallel.leads()
+        self.console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True, quiet=not leads)
         self.signals = StopSignals(parse_time_limit(config.run.time_limit))
         self._clock = time.monotonic()
-        self.checkpoints = Checkpoints(path / CHECKPOINTS, compared_settings(config), self.warn)
-        self._lock = Lock(path)
+        self.checkpoints = Checkpoints(path / CHECKPOINTS, compared_settings(config), self.warn, leads)
+        self._lock = Lock(path) if leads else None
         try:
-            self.metrics = Metrics(path / "metrics.jsonl")  # counts the records, so it needs the lock
+            self.metrics = Metrics(path / "metrics.jsonl", leads)  # counts the records, so it needs the lock
         except BaseException:
-            self._lock.release()
+            self.close()
             raise
 
     @staticmethod
@@ -86,7 +90,8 @@ class RunFolder:
         """
         parse_time_limit(config.run.time_limit)
         device = prepare_device(config.run)
-        require_usable(kind, config)
+        if parallel.leads():
+            require_usable(kind, config)
         return device
 
     @classmethod
@@ -108,10 +113,13 @@ class RunFolder:
             images: facts about the images for ``data.json``; a run continues only with the same ``fingerprint``.
         """
         device = cls.check(kind, config)
-        run = cls(make_run_dir(kind, label, config), config, device)
+        path = parallel.told(make_run_dir(kind, label, config) if parallel.leads() else Path())
+        run = cls(path, config, device)
         try:
-            run._prepare(config, facts or {}, images)
-            run._point_latest(config.run.runs / kind)
+            if parallel.leads():
+                run._prepare(config, facts or {}, images)
+                run._point_latest(config.run.runs / kind)
+            parallel.wait()
             run.signals.install()
         except BaseException:
             run.close()
@@ -155,13 +163,21 @@ class RunFolder:
         """Log a warning."""
         self.log(f"warning: {text}")
 
+    def asked(self) -> Stopped | None:
+        """The request to stop, in any of the processes; they all must call this at the same point."""
+        asked = self.signals.asked()
+        (code,) = parallel.largest(0 if asked is None else asked.exit_code)
+        return Stopped("stopped with another process of this run", code) if code and asked is None else asked
+
     def stop_if_asked(self) -> None:
         """Raise :class:`Stopped` after a signal or the time limit; call it during long work at the end of an epoch."""
-        if asked := self.signals.asked():
+        if asked := self.asked():
             raise asked
 
     def write(self, name: str, content: str | bytes) -> None:
         """Write a file atomically."""
+        if not parallel.leads():
+            return
         write_atomically(self.path / name, content.encode() if isinstance(content, str) else content)
 
     def write_json(self, name: str, value: Any) -> None:
@@ -185,13 +201,15 @@ class RunFolder:
     def finish(self, summary: dict[str, Any]) -> dict[str, Any]:
         """Mark the run as finished: write the summary with kind and time of the run. Returns it as read from the file."""
         self.write_json(SUMMARY, {"kind": self.kind, **summary, "seconds": round(self.seconds, 1)})
+        parallel.wait()
         self.log(f"finished: {self.path}")
         return dict(self.read_json(SUMMARY))
 
     def close(self) -> None:
         """Restore the signal handlers and release the lock."""
         self.signals.restore()
-        self._lock.release()
+        if self._lock is not None:
+            self._lock.release()
 
     def __enter__(self) -> RunFolder:
         return self
@@ -256,6 +274,8 @@ class RunFolder:
 
     def _log(self, text: str) -> None:
         now = datetime.now().isoformat(sep=" ", timespec="seconds")
+        if not parallel.leads():
+            return
         # A full disk must not end the run here; the next checkpoint reports it.
         with suppress(OSError), (self.path / _LOG).open("a", encoding="utf-8") as file:
             file.write(f"{now}  {text}\n")

@@ -14,10 +14,15 @@ from adarts.errors import CheckpointError, NotFiniteError
 
 
 class Metrics:
-    """The file `metrics.jsonl`. An incomplete last line, left by a killed process, is ignored."""
+    """The file `metrics.jsonl`. An incomplete last line, left by a killed process, is ignored.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    Args:
+        path: the file.
+        writes: False makes :meth:`append` and :meth:`truncate` count only.
+    """
+
+    def __init__(self, path: Path, writes: bool = True) -> None:
+        self.path, self._writes = path, writes
         self._num_records = len(self._lines())
 
     def __len__(self) -> int:
@@ -34,7 +39,8 @@ class Metrics:
         except ValueError as error:
             bad = [f"{name}={value}" for name, value in record.items() if re.search(r"\b(nan|inf)\b", str(value))]
             raise NotFiniteError(f"the epoch's metrics are not finite: {', '.join(bad)[:500]}") from error
-        append(self.path, line.encode() + b"\n")
+        if self._writes:
+            append(self.path, line.encode() + b"\n")
         self._num_records += 1
 
     def read(self) -> list[dict[str, Any]]:
@@ -57,6 +63,9 @@ class Metrics:
         Raises:
             CheckpointError: there are fewer records.
         """
+        if not self._writes:
+            self._num_records = count
+            return
         lines = self._lines()
         if len(lines) < count:
             raise CheckpointError(f"{self.path}: {len(lines)} records, but the checkpoint was written after {count}")

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from adarts.config.settings import RunSettings
+from adarts.engine import parallel
 from adarts.engine.capture import Captured, CudaGraphs, Outputs
 from adarts.engine.optimizers import runs_ahead
 from adarts.errors import NotFiniteError
@@ -23,8 +24,8 @@ LossOf = Callable[..., tuple[Tensor, ...]]
 """(images, labels, further tensors of the batch) -> (mean loss, logits, *penalties); penalties are minimized with the loss
 but not reported as part of it."""
 Gradient = Callable[..., tuple[Tensor, Tensor]]
-"""(accumulation, images, labels, ...) -> (sum of the losses, correct predictions); stores the gradients of the mean loss in
-``grad``."""
+"""(accumulation, images, labels, ...) -> (sum of the losses, correct predictions); stores the gradients of the mean loss of the
+whole batch, of all processes, in ``grad``."""
 Masks = Mapping[nn.Parameter, Tensor]
 """Parameter -> bool tensor that broadcasts to it: True where an update may change the entry."""
 Sums = dict[str, Tensor | float]
@@ -49,7 +50,7 @@ def autocast(precision: Literal["float32", "bfloat16"], device: torch.device) ->
 
 def recorder(settings: RunSettings, device: torch.device) -> CudaGraphs | None:
     """The recorder of CUDA graphs for the updates of a run; None if they are not captured."""
-    return CudaGraphs(device) if settings.capture and device.type == "cuda" else None
+    return CudaGraphs(device) if settings.capture and device.type == "cuda" and parallel.count() == 1 else None
 
 
 @dataclass(frozen=True)
@@ -203,14 +204,20 @@ class Update:
             self.compute.forget()
 
 
-def backward(loss_of: LossOf) -> Gradient:
-    """Make a gradient function from a loss; it accumulates gradients over micro-batches."""
+def backward(loss_of: LossOf, parameters: Sequence[nn.Parameter]) -> Gradient:
+    """Make a gradient function from a loss; it adds up the gradients of micro-batches, and those of all processes.
+
+    Args:
+        loss_of: the loss.
+        parameters: those whose gradients are wanted.
+    """
 
     def gradient(accumulation: int, *batch: Tensor) -> tuple[Tensor, Tensor]:
         x_bchw, y_b = batch[:2]
         total = torch.zeros((), device=x_bchw.device)
         correct = torch.zeros((), device=x_bchw.device)
-        for part in zip(*(tensor.tensor_split(accumulation) for tensor in batch), strict=True):
+        parts = zip(*(tensor.tensor_split(accumulation * parallel.count()) for tensor in batch), strict=True)
+        for part in parallel.share(parts):
             loss, logits, *penalties = loss_of(*part)
             y_part = part[1]
             share = sum(penalties, loss) * (len(y_part) / len(y_b))
@@ -219,6 +226,7 @@ def backward(loss_of: LossOf) -> Gradient:
                 share.backward()
             total += loss.detach() * len(y_part)
             correct += (logits.argmax(1) == y_part).sum()
+        parallel.add_gradients(parameters, (total, correct))
         return total, correct
 
     return gradient

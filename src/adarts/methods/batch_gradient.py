@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from adarts.engine import parallel
 from adarts.methods.base import Method, Purpose, Search
 from adarts.supernet import AttentionSource, Selection, Supernet, is_alpha
 
@@ -39,7 +40,8 @@ class BatchGradient:
         self, method: Method, search: Search, purpose: Purpose, batch: tuple[Tensor, Tensor], accumulation: int = 1
     ) -> None:
         self.method, self.search, self.purpose = method, search, purpose
-        self.parts = list(zip(*(tensor.tensor_split(accumulation) for tensor in batch), strict=True))
+        parts = zip(*(tensor.tensor_split(accumulation * parallel.count()) for tensor in batch), strict=True)
+        self.parts = parallel.share(parts)
         self.num_images = len(batch[1])
         self.selections: dict[int, AttentionSource | Selection] = {}
         self.loss = self.correct = torch.zeros(())
@@ -75,5 +77,6 @@ class BatchGradient:
             torch._foreach_add_(total, part)
             self.loss = self.loss + loss.detach() * len(y_b)
             self.correct = self.correct + (logits.argmax(1) == y_b).sum()
+        parallel.add([*total, self.loss, self.correct])
         split = len(wanted) - len(alphas)
         return total[:split], total[split:]

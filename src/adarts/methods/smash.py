@@ -17,6 +17,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from adarts.config.settings import Settings
+from adarts.engine import parallel
 from adarts.engine.update import Sums
 from adarts.errors import NotFiniteError
 from adarts.methods.base import MethodInfo, Search
@@ -139,6 +140,7 @@ class Smash(SinglePaths):
     def observe(self, search: Search, sums: Sums) -> None:
         """Update the hypernetwork with the gradients of the step."""
         parameters = list(self.hypernetwork.parameters())
+        parallel.add_gradients(parameters)
         norm = nn.utils.clip_grad_norm_(parameters, math.inf)
         if not norm.isfinite():
             raise NotFiniteError(f"the gradient of the hypernetwork has the norm {norm.item()}")

@@ -13,7 +13,7 @@ import torch
 
 from adarts.config.settings import SearchConfig
 from adarts.data import Source, load_images
-from adarts.engine import FRONT_FILE, GENOTYPE_FILE, RunFolder, carry_out, whole_run
+from adarts.engine import FRONT_FILE, GENOTYPE_FILE, RunFolder, carry_out, parallel, whole_run
 from adarts.engine.forecast import forecast, titled_rows
 from adarts.methods import create, resolve_options
 from adarts.models import count_macs
@@ -71,7 +71,7 @@ def run_search(config: SearchConfig, images: Source | None = None) -> SearchResu
     method = create(config)
     checked_phases(config, method)
     device = RunFolder.check("search", config)  # fails before images are read
-    data = load_images(images or config.data, config.images, config.seed)
+    data = parallel.in_turn(lambda: load_images(images or config.data, config.images, config.seed))  # may download
     # Building the task completes all checks, before the run folder is created.
     task = SearchTask(config, data, method, device)
     facts = {**code_hashes(config), "method_source": source_hash(type(method))}
@@ -84,7 +84,8 @@ def run_search(config: SearchConfig, images: Source | None = None) -> SearchResu
             carry_out(task, run, config.run, partial(_description, task))
             genotype = task.genotype()
             summary = _write_results(run, task, genotype)
-        run.log(f"report: {write_report([run.path])}")
+        if parallel.leads():
+            run.log(f"report: {write_report([run.path])}")
     return SearchResult(run.path, genotype, summary)
 
 

@@ -11,11 +11,12 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from torch.func import functional_call
 
 from adarts.config.settings import SearchConfig
 from adarts.data import ImageData
+from adarts.engine import parallel
 from adarts.engine.optimizers import adam, learning_rate, sgd
 from adarts.engine.update import Learned, Sums, Update, autocast, backward, fix_arithmetic, measure, recorder
 from adarts.errors import ConfigError, NotFiniteError
@@ -75,14 +76,14 @@ class BilevelStep:
             recorder=recorder(config.run, self.device) if captured else None,
         )
 
-        def loss(purpose: Purpose) -> Callable[..., tuple[Tensor, Tensor]]:
-            return backward(partial(self._loss, purpose))
+        def loss(purpose: Purpose, parameters: Sequence[nn.Parameter]) -> Callable[..., tuple[Tensor, Tensor]]:
+            return backward(partial(self._loss, purpose), parameters)
 
-        gradient = self.method.alpha_gradient(self) or loss("alphas")
+        gradient = self.method.alpha_gradient(self) or loss("alphas", alphas)
         self.updates: dict[Purpose, Update] = {
-            "weights": update(of_weights, gradient=loss("weights"), frozen=alphas),
+            "weights": update(of_weights, gradient=loss("weights", weights), frozen=alphas),
             "alphas": update(of_alphas, gradient=gradient, frozen=weights),
-            "both": update(of_weights, of_alphas, gradient=loss("both")),
+            "both": update(of_weights, of_alphas, gradient=loss("both", [*weights, *alphas])),
         }
         self._costs = cost_tables(net, config.search, self.data.image_size)
         #: architecture weights of the last pass
@@ -138,6 +139,7 @@ class BilevelStep:
         if purpose == "alphas":
             return {f"alphas_{name}": value for name, value in sums.items()}
         self.selection = Selection(update.given)
+        parallel.agree(self.supernet.buffers())
         return sums
 
     def batch(self, purpose: Purpose) -> tuple[Tensor, Tensor]:

@@ -9,6 +9,7 @@ import torch
 
 from adarts.config.settings import SearchConfig
 from adarts.data import ImageData
+from adarts.engine import parallel
 from adarts.engine.checkpoints import require_same_images
 from adarts.engine.optimizers import load_optimizer
 from adarts.errors import ConfigError, DataError
@@ -27,6 +28,7 @@ class SearchTask(BilevelStep):
 
     def __init__(self, config: SearchConfig, data: ImageData, method: Method, device: torch.device) -> None:
         config = with_fitting_batch(config, data, method.single_level)
+        parallel.require_divisible(config.search.batch_size, "search.batch_size")
         self.phases = checked_phases(config, method)
         super().__init__(config, data, method, device)
         #: whether to validate the supernet; a single-level method trains on all images and leaves none for it
@@ -60,6 +62,7 @@ class SearchTask(BilevelStep):
 
     def end_epoch(self, epoch: int, totals: dict[str, float]) -> dict[str, Any]:
         self.require_finite()
+        parallel.require_equal("the alphas", self.supernet.alpha_parameters())
         record: dict[str, Any] = {
             "epoch": epoch,
             "learning_rate": self.learning_rate(epoch),

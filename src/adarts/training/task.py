@@ -15,6 +15,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from adarts.config.settings import TrainConfig, TrainingSettings
 from adarts.data import Augmentation, Batches, ImageData, Images, hold_out
+from adarts.engine import parallel
 from adarts.engine.checkpoints import require_same_images
 from adarts.engine.optimizers import adamw, learning_rate, load_optimizer, sgd
 from adarts.engine.update import Learned, Sums, Update, autocast, backward, fix_arithmetic, measure, recorder
@@ -49,14 +50,16 @@ class TrainTask:
         self.optimizer: torch.optim.Optimizer = optimizer(list(network.parameters()), config.weights)
         self.update = Update(
             Learned(self.optimizer, "the weights", config.weights.clip),
-            gradient=backward(self._loss),
+            gradient=backward(self._loss, list(network.parameters())),
             recorder=None if self.draws else recorder(config.run, device),
         )
         kept, self.held_out = hold_out(data.train, config.training.validation_fraction, config.seed)
+        batch = _fitting_batch(config, network, len(kept))
+        parallel.require_divisible(batch, "training.batch_size")
         self.batches = Batches(
             data.train,
             kept,
-            batch_size=_fitting_batch(config, network, len(kept)),
+            batch_size=batch,
             seed=config.seed,
             purpose="training",
             augmentation=Augmentation.of(config.images, data),
@@ -103,6 +106,7 @@ class TrainTask:
             if self.draws:
                 torch.manual_seed(derive_seed(self.config.seed, "noise", epoch, step))
             sums = self.update(*batch, rate=rate, accumulation=self.accumulation)
+        parallel.agree(self.network.buffers())
         if self.averaged is not None:
             self.averaged.update_parameters(self.network)
         return sums
@@ -113,7 +117,8 @@ class TrainTask:
         if probability == 0 or not isinstance(self.network, Network):
             return ()
         drop_path = DropPath(probability, generator(self.config.seed, "drop path", epoch, step))
-        parts = [drop_path.scales(self.network.num_paths, part) for part in x_bchw.tensor_split(self.accumulation)]
+        number = self.accumulation * parallel.count()
+        parts = [drop_path.scales(self.network.num_paths, part) for part in x_bchw.tensor_split(number)]
         return (torch.cat(parts, 1).transpose(0, 1),)
 
     def _loss(self, x_bchw: Tensor, y_b: Tensor, *further: Tensor) -> tuple[Tensor, Tensor]:

@@ -16,6 +16,7 @@ from adarts.engine import (
     RunFolder,
     carry_out,
     existing_run_dir,
+    parallel,
     prepare_device,
     read_config,
     whole_run,
@@ -75,7 +76,7 @@ def run_training(config: TrainConfig, images: Source | None = None) -> TrainResu
         Stopped: a signal or the time limit ended the run at a checkpoint.
     """
     device = RunFolder.check("train", config)  # refused before images are read
-    data = load_images(images or config.data, config.images, config.seed)
+    data = parallel.in_turn(lambda: load_images(images or config.data, config.images, config.seed))  # may download
     reference = kept_genotype(existing_run_dir("train", config)) or config.genotype
     genotype = None if reference is None else resolve_genotype(reference)
     # Errors in the settings must show before the run folder is created.
@@ -92,7 +93,8 @@ def run_training(config: TrainConfig, images: Source | None = None) -> TrainResu
                 run.warn(f"{batch}; using {task.batches.batch_size} instead")
             carry_out(task, run, config.run, partial(_description, task))
             summary = _write_results(run, task)
-        run.log(f"report: {write_report([run.path])}")
+        if parallel.leads():
+            run.log(f"report: {write_report([run.path])}")
     return TrainResult(run.path, summary["test_accuracy"], summary)
 
 
