@@ -325,7 +325,7 @@ def test_a_wrong_time_limit_or_device_makes_no_folder(tmp_path: Path) -> None:
     for changes in ({"time_limit": "soon"}, {"device": "gpu"}, {"device": "cpu:1"}, {"device": "cuda:99"}):
         with pytest.raises(ConfigError, match=r"^--(time-limit|device) '.*' (\(run\.device\) )?(is|does not exist)"):
             RunFolder.open("search", "x", SearchConfig(run=settings(tmp_path / "run", **changes)))
-    with pytest.raises(ConfigError, match=r"one run uses one device; .*a sweep with --slots"):
+    with pytest.raises(ConfigError, match=r"one process uses one device; .*adarts sweep --device"):
         RunFolder.open("search", "x", SearchConfig(run=settings(tmp_path / "run", device="cuda:0,cuda:1")))
     assert not list(tmp_path.iterdir())
 

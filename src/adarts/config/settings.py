@@ -325,15 +325,13 @@ class RunSettings(Settings):
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
     processes: PositiveInt = 1
-    """Processes on this machine that share every batch, each with a GPU of its own if there are GPUs. On the command line only;
-    in Python and on several machines, start the program with torchrun."""
+    """Processes on this machine that share every batch. On the command line only; in Python, start with torchrun."""
     threads: PositiveInt | None = None
     """CPU threads; none uses torch's default."""
     kernels: Literal["auto", "torch"] = "auto"
     """auto: native kernels on a CPU and Triton's on a GPU, if there are any; torch: only torch's operators."""
     precision: Literal["float32", "bfloat16"] = "float32"
-    """Precision of convolutions and matrix products in training steps. Parameters, statistics, softmax, loss and all
-    measurements stay in float32."""
+    """Precision of convolutions and matrix products in training steps; all else stays in float32, measurements, too."""
     capture: bool = True
     """On a GPU, capture whole updates as CUDA graphs. An update that draws random numbers on the CPU is not captured."""
     time_limit: str | None = None

@@ -39,8 +39,8 @@ def prepare_device(settings: RunSettings) -> torch.device:
     kernels.use(settings.kernels)
     if "," in settings.device:
         raise ConfigError(
-            f"--device {settings.device!r} (run.device): one run uses one device; to use several, start one run on each, or a "
-            "sweep, as in adarts sweep --device cuda:0 cuda:1"
+            f"--device {settings.device!r} (run.device): one process uses one device; to use several, share "
+            "the run (--processes 2), or spread a sweep over them (adarts sweep --device cuda:0 cuda:1)"
         )
     match, asked = _DEVICE.fullmatch(settings.device), f"--device {settings.device!r} (run.device)"
     if match is None:
