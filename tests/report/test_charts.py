@@ -10,7 +10,8 @@ from xml.etree import ElementTree
 import pytest
 
 from adarts.models import OPERATIONS as KNOWN
-from adarts.report.charts import Chart, Dot, Rule, Series, draw, inline, percent, scatter
+from adarts.report.charts import Chart, Dot, Rule, Series, draw, draw_pdf, percent, scatter, scatter_pdf
+from adarts.report.drawing import inline
 from adarts.report.numbers import Spread, count, duration
 from adarts.report.palette import (
     ALARM,
@@ -189,3 +190,13 @@ def test_words() -> None:
 def test_matplotlib_is_loaded_only_where_something_is_drawn(code: str) -> None:
     after = f"import sys\ntry:\n    {code}\nexcept SystemExit:\n    pass\nassert 'matplotlib' not in sys.modules"
     subprocess.run([sys.executable, "-c", after], capture_output=True, check=True)
+
+
+def test_a_pdf_has_the_size_of_the_svg_and_the_same_bytes_again() -> None:
+    chart = Chart("skips & <more>", [Series("a", BLUE, [[1, 2], [2, 3]])])
+    root, pdf = ElementTree.fromstring(draw([chart])), draw_pdf([chart])
+    assert pdf == draw_pdf([chart]) and pdf.startswith(b"%PDF")
+    dots = scatter_pdf("t", "x", "y", [Dot(1, 2, "a")])
+    for drawn, size in ((pdf, (root.get("width"), root.get("height"))), (dots, ("560", "400"))):
+        box = re.search(rb"/MediaBox \[ 0 0 (\S+) (\S+) \]", drawn)
+        assert box and tuple(f"{float(number):.0f}" for number in box.groups()) == size

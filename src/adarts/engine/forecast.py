@@ -41,6 +41,23 @@ def seconds_per_step(task: Task, device: torch.device, epoch: int = 0, timed: in
     return min(seconds[untimed:])
 
 
+def predicted_seconds(task: Task, device: torch.device, plan: Iterable[tuple[int, int]]) -> float | None:
+    """Predict the time of the whole run from a few steps, which are undone. None if a step fails.
+
+    Args:
+        task: the task.
+        device: its device.
+        plan: pairs of (epoch with typical steps, number of steps of this type).
+    """
+    before = copy.deepcopy(task.state_dict())
+    try:
+        return sum(count * seconds_per_step(task, device, epoch) for epoch, count in plan if count)
+    except (RuntimeError, MemoryError, NotFiniteError):
+        return None
+    finally:
+        task.load_state_dict(before)
+
+
 def forecast(task: Task, device: torch.device, plan: Iterable[tuple[int, int]]) -> str:
     """Predict the time of the whole run from a few steps, which are undone, and report the peak memory so far.
 
@@ -52,13 +69,9 @@ def forecast(task: Task, device: torch.device, plan: Iterable[tuple[int, int]]) 
     Returns:
         The prediction, or "not known" if a step fails. The run will meet and handle the same failure.
     """
-    before = copy.deepcopy(task.state_dict())
-    try:
-        seconds = sum(count * seconds_per_step(task, device, epoch) for epoch, count in plan if count)
-    except (RuntimeError, MemoryError, NotFiniteError):
+    seconds = predicted_seconds(task, device, plan)
+    if seconds is None:
         return "not known"
-    finally:
-        task.load_state_dict(before)
     if device.type == "cuda":
         memory = torch.cuda.max_memory_allocated(device)
     else:  # Linux counts in KiB, macOS in bytes

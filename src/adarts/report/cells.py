@@ -9,7 +9,7 @@ import sysconfig
 from html import escape
 
 from adarts.errors import DataError, nearest
-from adarts.report.charts import framed
+from adarts.report.drawing import framed
 from adarts.report.palette import BOXES, GROUND, INK, MUTED, look
 from adarts.spaces import Genotype, get_space
 

@@ -1,44 +1,26 @@
-"""SVG charts drawn by matplotlib: curves by epoch and scatter plots, for the page and for separate files.
-
-A chart is plain data until it is drawn. Text remains text in the SVG, and equal charts give identical bytes.
-"""
+"""Charts: curves by epoch and scatter plots, for the page and for separate files. A chart is plain data until it is drawn."""
 
 from __future__ import annotations
 
 import math
-import re
 import statistics
-import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from html import escape
-from io import StringIO
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from markupsafe import Markup
 
-from adarts.report.palette import ALARM, DARK, GRID, GROUND, INK, MUTED, SHADE, Look, series_look
+from adarts.report.drawing import Drawing, clean, our_settings
+from adarts.report.palette import ALARM, GRID, GROUND, INK, MUTED, SHADE, Look, series_look
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 T = TypeVar("T")
 Value = float | int | None
 
 _LETTER, _LINE = 6.4, 16.0
 """Upper estimate of the mean width of a letter, and height of a text line, in SVG units (pixels at normal size)."""
-_STYLE: Any = {
-    "svg.fonttype": "none",  # keep text as text
-    "text.parse_math": False,
-    "font.family": "sans-serif",
-    "font.sans-serif": ["Helvetica", "Arial", "Liberation Sans", "DejaVu Sans"],
-    "font.size": 11,
-    "text.color": INK.light,
-    "lines.scale_dashes": False,
-}
 
 
 @dataclass(frozen=True)
@@ -133,16 +115,7 @@ def by_epoch(runs: Sequence[Sequence[T]]) -> Iterator[tuple[int, list[T]]]:
         yield epoch, [run[epoch] for run in runs if epoch < len(run)]
 
 
-@contextmanager
-def _our_settings() -> Iterator[None]:
-    """Matplotlib's settings, without warnings about missing letters: the reader's font displays the text, not ours."""
-    from matplotlib import rc_context
-
-    with rc_context(_STYLE), warnings.catch_warnings(action="ignore"):
-        yield
-
-
-@_our_settings()
+@our_settings()
 def draw(
     charts: Sequence[Chart | None],
     columns: int = 1,
@@ -163,6 +136,26 @@ def draw(
     Returns:
         An SVG file that can also be embedded in an HTML page.
     """
+    drawing, words = _curves(charts, columns, heading, remark, size)
+    return drawing.svg(words)
+
+
+@our_settings()
+def draw_pdf(
+    charts: Sequence[Chart | None],
+    columns: int = 1,
+    heading: str = "",
+    remark: str = "",
+    size: tuple[float, float] = (350, 150),
+) -> bytes:
+    """Draw as :func:`draw`, as a PDF file."""
+    return _curves(charts, columns, heading, remark, size)[0].pdf()
+
+
+def _curves(
+    charts: Sequence[Chart | None], columns: int, heading: str, remark: str, size: tuple[float, float]
+) -> tuple[Drawing, str]:
+    """The drawing of :func:`draw`, and its description in words."""
     shown = [chart for chart in charts if chart is not None]
     alone = len(charts) == 1
     heading = heading or shown[0].title if alone else heading
@@ -180,7 +173,7 @@ def draw(
     legend = -(-len(labels) // per_row) if any(labels) else 0
     head = _LINE * (len(texts) + legend) + 16
     below = _LINE if alone and shown[0].across else 0
-    drawing = _Drawing(width, head + rows * down + (4 if alone else 20) + below)
+    drawing = Drawing(width, head + rows * down + (4 if alone else 20) + below)
     for line, text in enumerate(texts):
         drawing.text(8, 15 + _LINE * line, text, MUTED if text == remark else INK, "normal" if line else "bold")
     for place, chart in enumerate(charts):
@@ -193,11 +186,11 @@ def draw(
             is_lowest = place + columns >= len(charts)
             axes.tick_params(labelleft=column == 0, labelbottom=is_lowest)
             look = chart.title_look.light
-            axes.text(0, 1.06, _clean(chart.title), transform=axes.transAxes, color=look)
+            axes.text(0, 1.06, clean(chart.title), transform=axes.transAxes, color=look)
     if legend:
         drawing.legend(curves, labels, per_row, 8, _LINE * len(texts) + 8)
     said = labels if alone else [chart.title for chart in shown]
-    return drawing.svg(f"{heading}: {', '.join(said)}")
+    return drawing, f"{heading}: {', '.join(said)}"
 
 
 @dataclass(frozen=True)
@@ -210,7 +203,7 @@ class Dot:
     word: str = ""
 
 
-@_our_settings()
+@our_settings()
 def scatter(heading: str, x_title: str, y_title: str, dots: Sequence[Dot]) -> str:
     """Draw a scatter plot as an SVG file.
 
@@ -219,8 +212,19 @@ def scatter(heading: str, x_title: str, y_title: str, dots: Sequence[Dot]) -> st
         x_title, y_title: titles of the axes.
         dots: the points. The most frequent kind is drawn first, as small discs; the others are larger shapes on top.
     """
+    # Names of marks must be unique on a page.
+    return _dots(heading, x_title, y_title, dots).svg(heading, salt=f"{heading} {dots}")
+
+
+@our_settings()
+def scatter_pdf(heading: str, x_title: str, y_title: str, dots: Sequence[Dot]) -> bytes:
+    """Draw as :func:`scatter`, as a PDF file."""
+    return _dots(heading, x_title, y_title, dots).pdf()
+
+
+def _dots(heading: str, x_title: str, y_title: str, dots: Sequence[Dot]) -> Drawing:
     kinds = sorted({dot.kind for dot in dots}, key=lambda kind: (-sum(dot.kind == kind for dot in dots), kind))
-    drawing = _Drawing(560, 400)
+    drawing = Drawing(560, 400)
     drawing.text(8, 18, heading, INK, "bold")
     axes = drawing.axes(62, 52, 484, 300)
     _plain(axes)
@@ -235,58 +239,9 @@ def scatter(heading: str, x_title: str, y_title: str, dots: Sequence[Dot]) -> st
         marks += axes.plot(x, y, shape, color=series_look(index).light, markersize=size, markeredgewidth=0)
     for dot in dots:
         beside: dict[str, Any] = {"xytext": (8, 4), "textcoords": "offset points", "color": INK.light}
-        axes.annotate(_clean(dot.word), (dot.x, dot.y), **beside)
+        axes.annotate(clean(dot.word), (dot.x, dot.y), **beside)
     drawing.legend(marks, kinds, len(kinds), 8, 22)
-    return drawing.svg(heading, salt=f"{heading} {dots}")  # names of marks must be unique on a page
-
-
-class _Drawing:
-    """A figure whose positions are in SVG units from the top left corner."""
-
-    def __init__(self, width: float, height: float) -> None:
-        from matplotlib.figure import Figure
-
-        self.width, self.height = width, height
-        self.figure: Figure = Figure((width / 72, height / 72), dpi=72, facecolor=GROUND.light)
-
-    def axes(self, left: float, top: float, width: float, height: float) -> Axes:
-        """Add axes at this position."""
-        place = left / self.width, 1 - (top + height) / self.height, width / self.width, height / self.height
-        return self.figure.add_axes(place, facecolor="none")
-
-    def text(self, left: float, base: float, text: str, look: Look, weight: str) -> None:
-        """Add a line of text."""
-        x, y = left / self.width, 1 - base / self.height
-        self.figure.text(x, y, _clean(text), color=look.light, weight=weight, size=12 if weight == "bold" else 11)
-
-    def legend(self, marks: Sequence[Any], labels: Sequence[str], columns: int, left: float, top: float) -> None:
-        """Add a legend whose top left corner is at this position."""
-        self.figure.legend(
-            marks,
-            [_clean(label) for label in labels],
-            loc="upper left",
-            bbox_to_anchor=(left / self.width, 1 - top / self.height),
-            ncols=columns,
-            frameon=False,
-            handlelength=2,
-            columnspacing=1.2,
-            borderpad=0,
-            borderaxespad=0,
-            labelspacing=0.35,
-        )
-
-    def svg(self, words: str, salt: str = "adarts") -> str:
-        """The SVG file, with a description for screen readers; the names in it depend on the salt."""
-        from matplotlib import rc_context
-
-        buffer = StringIO()
-        nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-        with rc_context({"svg.hashsalt": salt}):  # the same names in every run
-            self.figure.savefig(buffer, format="svg", metadata=nothing)
-        text = buffer.getvalue()
-        # Clip paths are not needed, because everything lies inside the axes.
-        text = re.sub(r' clip-path="[^"]*"|<defs>\s*<(style|clipPath).*?</defs>', "", text, flags=re.DOTALL)
-        return framed("chart", self.width, self.height, words, text)
+    return drawing
 
 
 def _ends(chart: Chart) -> tuple[float, float]:
@@ -357,27 +312,3 @@ def _fill(axes: Axes, chart: Chart, low: float, high: float) -> list[Any]:
                     [places[epoch]] * 2, [value, value], linewidth=5, **style
                 )  # draw a value between gaps as a dot
     return curves
-
-
-def _clean(text: str) -> str:
-    """Make text valid in XML; strip leading underscores, because a legend omits labels that begin with one."""
-    kept = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
-    return kept.encode(errors="replace").decode().lstrip("_")
-
-
-_SHEET = f"<style>\n{DARK}\n</style>\n"
-_LINKS = ' xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
-
-
-def framed(css: str, width: float, height: float, words: str, svg: str) -> str:
-    """Wrap the SVG output of a program: add our style sheet and a description for screen readers."""
-    # Remove ids, because they would not be unique on a page.
-    body = re.sub(r'(?<=<g) id="[^"]*"', "", svg[svg.index(">", svg.index("<svg")) + 1 :])
-    size = f'viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}"'
-    head = f'<svg{_LINKS} class="drawing {css}" {size} role="img" aria-label="{escape(_clean(words))}">'
-    return f"{head}\n{_SHEET}{body.strip()}\n"
-
-
-def inline(svg: str) -> Markup:
-    """A drawing as an element of a page that contains the style sheet. It is safe to insert, because all names are escaped."""
-    return Markup(svg.replace(_SHEET, "", 1).replace(_LINKS, "", 1))

@@ -7,7 +7,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from adarts.report.charts import framed, inline, percent
+from adarts.report.charts import percent
+from adarts.report.drawing import framed, inline
 from adarts.report.palette import ALARM, GRID, GROUND, INK, series_look
 
 MOST_CLASSES = 100

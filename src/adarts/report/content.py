@@ -10,7 +10,8 @@ from typing import Any, NamedTuple, TypeVar
 from markupsafe import Markup
 
 from adarts.report.cells import cell_svg
-from adarts.report.charts import inline, percent
+from adarts.report.charts import percent
+from adarts.report.drawing import inline
 from adarts.report.numbers import Spread, count, duration
 from adarts.report.reading import RunRecord
 from adarts.spaces import Genotype

@@ -12,7 +12,8 @@ from typing import Any, TypeGuard
 from markupsafe import Markup
 
 from adarts.report.cells import node_text
-from adarts.report.charts import Chart, Dot, Rule, Series, Value, draw, inline, percent, scatter
+from adarts.report.charts import Chart, Dot, Rule, Series, Value, draw, percent, scatter
+from adarts.report.drawing import inline
 from adarts.report.palette import MUTED, look, series_look
 from adarts.report.reading import RunRecord
 from adarts.spaces import Space

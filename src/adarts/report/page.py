@@ -14,7 +14,8 @@ from adarts.engine import write_atomically
 from adarts.engine.run_dirs import list_run_dirs
 from adarts.errors import CheckpointError, ConfigError
 from adarts.report import confusion, content, curves
-from adarts.report.charts import Chart, draw, inline
+from adarts.report.charts import Chart, draw
+from adarts.report.drawing import inline
 from adarts.report.numbers import count, duration
 from adarts.report.palette import DARK
 from adarts.report.reading import RunRecord, read_run

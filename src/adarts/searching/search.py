@@ -117,7 +117,7 @@ def _description(task: SearchTask) -> str:
         ("MACs", f"{count_macs(net, shape) / 1e6:,.0f} million an image"),
         ("steps", f"{task.epochs} epochs of {steps} steps, {sum(p.warmup_epochs for p in task.phases)} warm-up"),
         *([("updates", f"{sum(_alpha_updates(task)):,} of the alphas")] if task.learns_alphas else []),
-        ("predicted", forecast(task, task.device, _plan(task))),
+        ("predicted", forecast(task, task.device, planned_steps(task))),
     ]
     return f"{titled_rows('data', data.facts())}\n{titled_rows('search', rows)}"
 
@@ -143,7 +143,7 @@ def _guessing(task: SearchTask) -> float:
     return float(torch.special.entr(labels.bincount() / len(labels)).sum())
 
 
-def _plan(task: SearchTask) -> Iterator[tuple[int, int]]:
+def planned_steps(task: SearchTask) -> Iterator[tuple[int, int]]:
     """Pairs of a typical epoch and the number of steps like it, for all phases; of equal phases in a row, one stands for all.
 
     The task enters each of these phases in turn. A later phase starts here from the present state, so its operations may differ

@@ -164,12 +164,15 @@ def images_of(run_dir: str | Path, data: Data | None = None) -> ImageData:
     return dataclasses.replace(images, mean=tuple(facts["mean"]), std=tuple(facts["std"]))
 
 
+def planned_steps(task: TrainTask) -> list[tuple[int, int]]:
+    """A typical epoch of the training, and the number of its steps."""
+    return [(task.epochs - 1, task.epochs * task.steps(0))]
+
+
 def _description(task: TrainTask) -> str:
     """Summary of the training and its predicted cost."""
     config, data = task.config, task.data
     size = cost(task.network, data.image_size)
-    steps = config.training.epochs * task.steps(0)
-    plan = [(config.training.epochs - 1, steps)]
     if config.network.name is not None:
         what = [("network", title_of(config.network.name))]
     else:
@@ -182,7 +185,7 @@ def _description(task: TrainTask) -> str:
         ("parameters", f"{size.parameters:,}{extra}"),
         ("MACs", f"{size.macs / 1e6:,.1f} million per image"),
         ("steps", f"{config.training.epochs} epochs of {task.steps(0)} steps, {len(task.held_out)} images held out"),
-        ("predicted", forecast(task, task.device, plan)),
+        ("predicted", forecast(task, task.device, planned_steps(task))),
     ]
     return f"{titled_rows('data', data.facts())}\n{titled_rows('training', rows)}"
 
