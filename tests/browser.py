@@ -37,6 +37,8 @@ class Browser:
         os.close(commands)
         os.close(answers)
         self._rest, self._number, self._session = b"", 0, None
+        self.events: list[dict[str, Any]] = []
+        """What the browser said unasked, e.g. errors of the console after ``Log.enable``."""
         target = self.send("Target.createTarget", url="about:blank")["targetId"]
         self._session = self.send("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
 
@@ -54,7 +56,9 @@ class Browser:
                 self._rest += part
             message, _, self._rest = self._rest.partition(b"\0")
             answer = json.loads(message)
-            if answer.get("id") == self._number:
+            if "id" not in answer:
+                self.events.append(answer)
+            elif answer["id"] == self._number:
                 assert "error" not in answer, answer
                 return dict(answer["result"])
 

@@ -23,6 +23,7 @@ VERBS = {
     "search": "search for cells",
     "sweep": "search over a grid of seeds, methods and settings, and sum up over the seeds",
     "explore": "compare searchers in spaces whose cells are known, in seconds",
+    "reproduce": "reproduce the tables and figures of the ADARTS paper, with seeds and statistics",
     "train": "train the network of found, given or random cells, or a hand-designed one",
     "evaluate": "measure a trained network on the test images",
     "predict": "tell the classes of image files, from a training or an exported file",
