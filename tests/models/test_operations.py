@@ -57,6 +57,17 @@ def test_factorized_reduce_reads_the_diagonal_of_every_block():
     torch.testing.assert_close(odd[0, 1], torch.tensor([[5.0, 0.0], [0.0, 0.0]]))
 
 
+def test_factorized_reduce_to_two_channels_learns_with_the_channels_last():
+    """torch 2.14 crashes in the backward pass of a 1x1 convolution of stride 2 to one channel, if the images are large."""
+    module, x = FactorizedReduce(8, 2), torch.randn(16, 8, 48, 48)
+    gradients = []
+    for layout in (torch.contiguous_format, torch.channels_last):
+        module.zero_grad()
+        module(x.contiguous(memory_format=layout)).pow(3).sum().backward()
+        gradients.append(module.conv1.weight.grad.clone())
+    torch.testing.assert_close(*gradients)
+
+
 def test_separable_halves_first_and_dilated_reaches_far():
     first, second = build_operation("sep_conv_5x5", C, 2)
     assert (first.depthwise.stride, second.depthwise.stride) == ((2, 2), (1, 1))

@@ -87,6 +87,10 @@ class FactorizedReduce(nn.Module):
     def forward(self, x_bchw: Tensor) -> Tensor:
         """ReLU, both convolutions, normalization."""
         x_bchw = F.relu(x_bchw)
+        if (
+            self.conv1.out_channels == 1
+        ):  # with channels last, torch 2.14 crashes in the backward pass of such a convolution
+            x_bchw = x_bchw.contiguous()
         height, width = x_bchw.shape[2:]
         # The last 2x2 block of an odd side has no second pixel; use 0.
         shifted_bchw = F.pad(x_bchw, (-1, width % 2, -1, height % 2))
