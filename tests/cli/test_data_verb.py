@@ -144,8 +144,9 @@ def test_other_sources(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert code == 0 and said.startswith("A search would run on digits: 1,797 images in 10 classes.")
     code, said = check(capsys, "cifar10", "--root", tmp_path)
     assert code == DataError.exit_code and "data_batch_1 is missing" in said
-    code, said = check(capsys, f"folder:{tmp_path}/nowhere")
-    assert code == DataError.exit_code and "no folder" in said
+    for nowhere in (f"folder:{tmp_path}/nowhere", tmp_path / "nowhere"):
+        code, said = check(capsys, nowhere)
+        assert code == DataError.exit_code and f"no folder {tmp_path}/nowhere" in said
     assert main(["data", "photos"]) == 2
     assert "adarts data check photos" in capsys.readouterr().err
 

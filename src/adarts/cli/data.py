@@ -11,6 +11,7 @@ from pydantic.dataclasses import dataclass
 
 from adarts.cli.options import FORM, Positional, parse
 from adarts.cli.output import print_table
+from adarts.config.values import path_or_name
 from adarts.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -59,8 +60,7 @@ def run(words: list[str]) -> int:
     from adarts.data.check import check_data
 
     settings = ImageSettings(max_broken=form.max_broken, validation=form.validation, size=form.size, root=form.root)
-    source = f"folder:{form.data}" if Path(form.data).exists() else form.data
-    found = check_data(source, settings, near=True)
+    found = check_data(path_or_name(form.data), settings, near=True)
     if form.json:
         print(json.dumps(found.record(), indent=2))
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
+from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -74,6 +75,11 @@ def with_folder(data: str) -> str:
     if re.match(r"\w[\w.-]*:", data) or names_code(data) or data.endswith(".py"):
         return data
     return f"folder:{data}" if "/" in data or data[:1] in (".", "~") else data
+
+
+def path_or_name(data: str) -> str:
+    """What PATH means to a command for images: a path that exists or looks like one is ``folder:PATH``, any other text a name."""
+    return f"folder:{Path(data)}" if Path(data).exists() else with_folder(data)
 
 
 Images = Annotated[str, AfterValidator(with_folder)]

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from adarts.config.loading import refuse_code, require_same, validated
 from adarts.config.settings import RunSettings
-from adarts.config.values import names_code
+from adarts.config.values import names_code, path_or_name
 from adarts.data import ImageData, Source, load_images, read_source
 from adarts.engine.files import refuse, to_json, write_atomically
 from adarts.engine.run_dirs import new_folder
@@ -310,7 +310,7 @@ def _require_same(
     """Refuse what contradicts a plan, and code that the plan alone names: it would be executed."""
     given = {name: value for name, value in options.items() if value is not None}
     if path is not None:
-        given = {"data": _source(str(path)), **given}
+        given = {"data": path_or_name(str(path)), **given}
     planned = plan.model_dump() | plan.limits.model_dump()
     for name, value in given.items():
         require_same(name.replace("_", "-"), value, planned[name], file, "leave it out, or edit the plan")
@@ -321,11 +321,6 @@ def _require_same(
         rival.endswith(f"@{start_of(pretrained)[1] or pretrained}") for rival in plan.rivals
     ):
         raise ConfigError(f"{file} has no network with the weights {pretrained}; add timm:NAME@FILE to its rivals")
-
-
-def _source(path: str) -> str:
-    """The images by name, as in a configuration."""
-    return f"folder:{Path(path)}" if Path(path).exists() else path
 
 
 def _chosen(
@@ -343,7 +338,7 @@ def _chosen(
         raise ConfigError("pretrained weights are for the comparison, which is turned off; leave out one of the two")
     seconds = parse_time_limit(time_budget, "--time-budget")
     assert seconds is not None
-    name = _source(path)
+    name = path_or_name(path)
     how = {"per_class": None, "max_broken": max_broken}
     defaults = train_config(data=name, genotype="random:darts:0", scale="cpu", images=how)
     source = read_source(name, defaults.images)
