@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import re
@@ -175,6 +176,16 @@ def test_what_was_found_and_random_cells_are_trained_and_compared(
         assert summary["seed"] == 3 and summary["epochs"] == 1
     assert [row["settings"]["method"] for row in whole["networks"]] == ["adarts", "random cells"]
     assert "| always the largest class" in (tmp_path / "sweep.md").read_text()
+    assert main(["report", str(tmp_path)]) == 0
+    paper = tmp_path / "paper"
+    for name, groups in (("searches", whole["groups"]), ("networks", whole["networks"])):
+        first, *_ = csv.DictReader((paper / f"{name}.csv").open())
+        assert first["method"] == "adarts"
+        assert float(first["measured: seconds (s), mean"]) == groups[0]["figures"]["seconds"]["mean"]
+        assert (paper / f"{name}.tex").read_text().count("adarts &") == 1
+    figures = {path.stem for path in paper.glob("*.svg")}
+    assert {"search-training-loss", "train-training-accuracy"} <= figures
+    assert all((paper / f"{figure}.pdf").read_bytes().startswith(b"%PDF") for figure in figures)
     assert main(["sweep", "status", str(tmp_path)]) == 0
     assert "train-adarts-seed3  finished  1/1" in capsys.readouterr().out
     assert sweep(*words, *train) == 0

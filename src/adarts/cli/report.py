@@ -14,7 +14,9 @@ from adarts.errors import CheckpointError, ConfigError
 
 @dataclass(frozen=True, config=FORM)
 class Report:
-    """Write an offline HTML report of runs: cells, curves, costs, data, configuration, environment."""
+    """Write an offline HTML report of runs: cells, curves, costs, data, configuration, environment. For a sweep also files for a
+    paper: tables as CSV and LaTeX, curves as SVG and PDF.
+    """
 
     runs: Annotated[tuple[str, ...], Positional("RUN...")] = ()
     """Search runs, training runs, sweeps, and folders that hold runs: folders, names, or latest for the newest one. Runs that
@@ -28,7 +30,14 @@ def run(words: list[str]) -> int:
         raise ConfigError("adarts report needs one or more runs or sweeps: folders, names, or latest")
     from adarts.report import write_report
 
-    print(write_report([_find(reference) for reference in form.runs]))
+    folders = [_find(reference) for reference in form.runs]
+    page = write_report(folders)
+    for folder in folders:
+        if (folder / "sweep.json").exists():
+            from adarts.sweeping.paper import write_paper
+
+            print(write_paper(folder))
+    print(page)
     return 0
 
 

@@ -258,23 +258,26 @@ def _edge_weights(runs: Runs, space: Space) -> list[ChartGroup]:
 def common_charts(groups: Sequence[tuple[str, Runs]], kind: str) -> list[Markup]:
     """Charts with one curve for each configuration of this kind of run; none for fewer than two configurations."""
     chosen = [(label, runs) for label, runs in groups if runs[0].kind == kind and any(run.metrics for run in runs)]
-    if len(chosen) < 2:
-        return []
+    return [inline(draw([chart])) for chart in charts_in_common(chosen)] if len(chosen) > 1 else []
+
+
+def charts_in_common(groups: Sequence[tuple[str, Runs]]) -> list[Chart]:
+    """Charts of what several configurations of one kind of run have in common, with one curve for each configuration."""
 
     def chart(title: str, name: str, part: str | None = None, **how: Any) -> Chart:
-        return Chart(title, _series((label, runs, name, part) for label, runs in chosen), **how)
+        return Chart(title, _series((label, runs, name, part) for label, runs in groups), **how)
 
-    rule = collapse_rule(runs[0].space for _, runs in chosen)
+    rule = collapse_rule(runs[0].space for _, runs in groups)
     charts = [
         chart("Training loss", "train_loss"),
         chart("Training accuracy", "train_accuracy", words=percent, high=1.0),
         chart("Skip connections in the normal cell", "skips", "normal", high=4.0, whole=True, rule=rule),
         chart("CIFAR-10: points below the best cell", "truth", "regret"),
     ]
-    estimated = [(label, runs) for label, runs in chosen if any(run.is_estimated for run in runs)]
+    estimated = [(label, runs) for label, runs in groups if any(run.is_estimated for run in runs)]
     series = _series((label, runs, "truth", "cifar10") for label, runs in estimated)
     charts.append(Chart(_ESTIMATED, series, words="{:.2f}".format, low=_LOW, high=_HIGH))
-    return ChartGroup.of("", "", charts).drawings
+    return [chart for chart in charts if chart.values]
 
 
 def trade_offs(groups: Sequence[tuple[str, Runs]]) -> list[Markup]:

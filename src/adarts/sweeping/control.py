@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
@@ -18,6 +17,7 @@ from adarts.engine.run_dirs import SUMMARY
 from adarts.errors import CheckpointError
 from adarts.sweeping.executors import Started
 from adarts.sweeping.executors.choice import of_folder
+from adarts.sweeping.pages import read_content
 from adarts.sweeping.points import Point
 from adarts.sweeping.results import PointResult
 from adarts.sweeping.trainings import TrainingResult
@@ -31,7 +31,7 @@ def status(sweep_dir: Path) -> list[PointResult[Any]]:
     Raises:
         CheckpointError: the folder is not that of a sweep.
     """
-    content = _content(sweep_dir)
+    content = read_content(sweep_dir)
     cluster, driver = of_folder(sweep_dir), holder(sweep_dir)
     alive = cluster.alive() if cluster else set()
     running: set[str] = set()
@@ -64,7 +64,7 @@ def stop(sweep_dir: Path, console: Console) -> None:
     Raises:
         CheckpointError: the folder is not that of a sweep, or the process runs on another machine.
     """
-    _content(sweep_dir)
+    read_content(sweep_dir)
     if driver := holder(sweep_dir):
         if driver.host != socket.gethostname():
             raise CheckpointError(f"{sweep_dir} is in use by process {driver.process} on {driver.host}; stop it there")
@@ -79,11 +79,3 @@ def stop(sweep_dir: Path, console: Console) -> None:
         while cluster.alive():
             cluster.poll()
             time.sleep(cluster.pause)
-
-
-def _content(sweep_dir: Path) -> dict[str, Any]:
-    try:
-        content: dict[str, Any] = json.loads((sweep_dir / "sweep.json").read_bytes())
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{sweep_dir} has no sweep.json that can be read: it is not a sweep") from error
-    return content

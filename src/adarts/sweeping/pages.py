@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
+from adarts.errors import CheckpointError
 from adarts.report.numbers import shown
 from adarts.sweeping.results import PointResult, SeedGroup, groups
 from adarts.sweeping.trainings import TrainingResult
 from adarts.truth.floors import Floor
 
-_CONSTANT = "always the largest class"
+_VERSION = 2
+CONSTANT = "always the largest class"
+"""The name of the floor of a training, which needs no network."""
 
 Floors = Mapping[str, Sequence[Floor]]
 """By space, cells that need no search, against which its searches are held."""
@@ -43,7 +48,7 @@ def content(
         for outcome in outcomes
     ]
     levels = {space: [floor.record() for floor in of_space] for space, of_space in floors.items()}
-    head = {"format": "adarts-sweep", "version": 1, **facts, "floors": levels}
+    head = {"format": "adarts-sweep", "version": _VERSION, **facts, "floors": levels}
     networks = [
         {
             "settings": group.settings,
@@ -53,7 +58,26 @@ def content(
         for group in groups(trained)
     ]
     trainings = [_record(one, f"trainings/{one.folder.name}") for one in trained]
+    head |= {"largest_class": _shares(trained)}
     return {**head, "groups": list(map(asdict, found)), "points": points, "networks": networks, "trainings": trainings}
+
+
+def read_content(sweep_dir: Path) -> dict[str, Any]:
+    """Read `sweep.json`.
+
+    Raises:
+        CheckpointError: it is missing or damaged, or another version wrote it.
+    """
+    try:
+        whole: dict[str, Any] = json.loads((sweep_dir / "sweep.json").read_bytes())
+        version = whole["version"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{sweep_dir} has no sweep.json that can be read: it is not a sweep") from error
+    if version != _VERSION:
+        raise CheckpointError(
+            f"{sweep_dir}/sweep.json is of another version of adarts; run the command of the sweep again"
+        )
+    return whole
 
 
 def _record(outcome: PointResult[Any], folder: str) -> dict[str, Any]:
@@ -121,12 +145,17 @@ def networks(trained: Sequence[TrainingResult]) -> str:
     head, rows = _by_group(groups(trained), [])
     if not rows:
         return "No training is finished."
-    shares = sorted({one.constant for one in trained if one.state == "finished"})
-    place = head.index(_heading("test_accuracy"))
-    floor = [
-        [_CONSTANT, *[""] * (place - 1), f"{100 * share:.1f} %", *[""] * (len(head) - place - 1)] for share in shares
+    place = head.index(heading("test_accuracy"))
+    floors = [
+        [CONSTANT, *[""] * (place - 1), f"{100 * share:.1f} %", *[""] * (len(head) - place - 1)]
+        for share in _shares(trained)
     ]
-    return _table(head, [*rows, *floor])
+    return _table(head, [*rows, *floors])
+
+
+def _shares(trained: Sequence[TrainingResult]) -> list[float]:
+    """What always answering the largest class reaches, for each data set."""
+    return sorted({one.constant for one in trained if one.state == "finished"})
 
 
 def _place(facts: Mapping[str, Any]) -> str:
@@ -189,13 +218,13 @@ def _by_group(found: Sequence[SeedGroup], counts: Sequence[str]) -> tuple[list[s
         ]
         for group in found
     ]
-    heads = chain.from_iterable([_heading(name), "worst"] if name in judged else [_heading(name)] for name in figures)
+    heads = chain.from_iterable([heading(name), "worst"] if name in judged else [heading(name)] for name in figures)
     return [*settings, "n", *heads, *counts], rows
 
 
 def figures_in_words(figures: Mapping[str, float]) -> str:
     """The figures of a point in one line."""
-    words = {_heading(name): (value, *_form(name)) for name, value in figures.items()}
+    words = {heading(name): (value, *_form(name)) for name, value in figures.items()}
     return ", ".join(f"{heading} {form(value)}{unit}" for heading, (value, form, unit) in words.items())
 
 
@@ -212,7 +241,8 @@ def _form(name: str) -> tuple[Callable[[float], str], str]:
     return lambda value: f"{value:.2f}".removesuffix(".00"), ""
 
 
-def _heading(name: str) -> str:
+def heading(name: str) -> str:
+    """The title of a figure in tables."""
     return name.removesuffix("_accuracy").replace("_", "-").replace(".", " ")
 
 

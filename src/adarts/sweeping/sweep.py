@@ -43,7 +43,8 @@ _FILES = (
     "report.html",
     "stability.json",
     "stability.svg",
-)  # the last three by other commands
+    "paper",
+)  # the last four by other commands
 
 
 @dataclass(frozen=True)
