@@ -59,7 +59,7 @@ def plan_of(photos: Path, **changes: object) -> Plan:
         limits=LimitSettings(max_params=20_000),
         search=SearchPlan(trials=3, steps=2, size=8),
         network=NetworkPlan(cells=3, channels=8),
-        training=TrainingPlan(seconds=0.1, epochs=2, batch_size=8, learning_rate=0.01, class_weights="equal"),
+        training=TrainingPlan(epochs=2, batch_size=8, learning_rate=0.01, class_weights="equal"),
         rivals=("random:darts:0", TIMM),
     )
     return plan.model_copy(update=changes)

@@ -19,7 +19,7 @@ PLAN = Plan(
     limits=LimitSettings(max_params=50_000, max_latency=2.5),
     search=SearchPlan(trials=40, size=16),
     network=NetworkPlan(cells=5, channels=12),
-    training=TrainingPlan(seconds=90, epochs=30, batch_size=32, learning_rate=0.04, class_weights="balanced"),
+    training=TrainingPlan(epochs=30, batch_size=32, learning_rate=0.04, class_weights="balanced"),
     rivals=("random:darts:0", "timm:mobilenetv3_small_050"),
 )
 

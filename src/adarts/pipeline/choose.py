@@ -104,12 +104,8 @@ def choose(
     counts = torch.bincount(images.train.labels, minlength=images.num_classes)
     unequal = int(counts.max()) >= UNEQUAL * max(1, int(counts.min()))
     reasons["training.class_weights"] = f"classes have {int(counts.min()):,} to {int(counts.max()):,} training images"
-    reasons["training.seconds"] = (
-        f"{TRAININGS:.0%} of {_minutes(seconds)} for {1 + len(rivals)} trainings of equal time"
-    )
     reasons["training.learning_rate"] = "proportional to the batch, 0.08 for 64 images"
     training = TrainingPlan(
-        seconds=round(share, 1),
         epochs=epochs,
         batch_size=batch,
         learning_rate=0.08 * batch / 64,
@@ -261,7 +257,10 @@ def _network(
     reasons["network.channels"] = (
         "the usual width; the limits may ask for fewer" if channels == first else "the time is short"
     )
-    reasons["training.epochs"] = f"what fits into {_minutes(share)}, {MOST_EPOCHS} at most{few}"
+    reasons["training.epochs"] = (
+        f"what fits into {_minutes(share)}, the equal share of each training in {TRAININGS:.0%} of the time; "
+        f"{MOST_EPOCHS} at most{few}"
+    )
     return size, WIDTH if channels == first else channels, cells, max(1, min(MOST_EPOCHS, epochs))
 
 
@@ -283,7 +282,7 @@ def _probe(source: str, images: ImageData, size: int, channels: int, cells: int,
         size=size,
         search=SearchPlan(trials=0, size=size),
         network=NetworkPlan(cells=cells, channels=channels),
-        training=TrainingPlan(seconds=1, epochs=2, batch_size=batch, learning_rate=0.05, class_weights="equal"),
+        training=TrainingPlan(epochs=2, batch_size=batch, learning_rate=0.05, class_weights="equal"),
         rivals=(),
     )
     settings = training_settings(drafted, run, {"channels": channels}, BEST, epochs=2)

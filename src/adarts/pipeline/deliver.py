@@ -93,7 +93,7 @@ def run_pipeline(plan: Plan, folder: Path, run: RunSettings | None = None, sourc
             print(f"\n3 of {parts}: training {len(others)} other networks for as long", flush=True)
         for number, (name, cells) in enumerate(others.items(), start=1):
             place = folder / f"rival-{number}"
-            rivals[name] = _rival(plan, place, run, source, name, cells, images, delivered.summary["parameters"])
+            rivals[name] = _rival(plan, place, run, source, name, cells, images, (own, genotype), delivered)
         print(f"\n{parts} of {parts}: exporting", flush=True)
         exported = export(delivered.run_dir, data=images)
     except Stopped as stopped:
@@ -166,9 +166,14 @@ def _rival(
     name: str,
     cells: Genotype | None,
     images: ImageData,
-    parameters: int,
+    own: tuple[dict[str, Any], Genotype],
+    delivered: TrainResult,
 ) -> TrainResult:
-    """Train another network for the same time; cells get as many parameters as the delivered network, within the limits."""
+    """Train another network for the same time; cells get as many parameters as the delivered network, within the limits.
+
+    The steps of both networks are timed one after the other, so that other work on the machine slows both of them.
+    """
+    parameters = delivered.summary["parameters"]
     told = {"name": name, "parameters": parameters, **plan.model_dump(mode="json", exclude={"rivals", "search"})}
     title, file = start_of(name)
     network: dict[str, Any] = {"name": title} if file is None else {"name": title, "pretrained": file}
@@ -183,11 +188,10 @@ def _rival(
     genotype = None if cells is None else name
 
     def fitting_epochs() -> int:
-        batch = plan.training.batch_size
-        settings = training_settings(plan, run, network, genotype, 2)
-        seconds = probe(settings, made_up(images, plan.size, batch), run)
-        steps = max(1, len(images.train) // batch)
-        return max(1, min(plan.training.epochs * 3, int(plan.training.seconds / (seconds * steps))))
+        few = made_up(images, plan.size, plan.training.batch_size)
+        both = (own[0], own[1].to_text()), (network, genotype)
+        mine, other = (probe(training_settings(plan, run, *one, 2), few, run) for one in both)
+        return max(1, min(plan.training.epochs * 3, int(plan.training.epochs * mine / other)))
 
     epochs = decided(place / "epochs.json", told, fitting_epochs)
     return _trained(plan, place / "train", run, source, network, genotype, epochs)

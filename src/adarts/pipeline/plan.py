@@ -57,10 +57,8 @@ class NetworkPlan(Settings):
 class TrainingPlan(Settings):
     """Its training."""
 
-    seconds: PositiveFloat
-    """Time of every training that is compared; sets the epochs of networks with other speeds."""
     epochs: PositiveInt
-    """Epochs of the delivered network."""
+    """Epochs of the delivered network; networks with other speeds get those that take as long."""
     batch_size: int = Field(ge=2)
     """Images per update."""
     learning_rate: PositiveFloat
