@@ -57,9 +57,10 @@ def test_factorized_reduce_reads_the_diagonal_of_every_block():
     torch.testing.assert_close(odd[0, 1], torch.tensor([[5.0, 0.0], [0.0, 0.0]]))
 
 
-def test_factorized_reduce_to_two_channels_learns_with_the_channels_last():
-    """torch 2.14 crashes in the backward pass of a 1x1 convolution of stride 2 to one channel, if the images are large."""
-    module, x = FactorizedReduce(8, 2), torch.randn(16, 8, 48, 48)
+@pytest.mark.parametrize("channels", [(8, 2), (12, 12)])
+def test_factorized_reduce_of_few_channels_learns_with_the_channels_last(channels):
+    """torch 2.14 crashes in the backward pass of 1x1 convolutions of stride 2 and fewer than 16 channels, if images are large."""
+    module, x = FactorizedReduce(*channels), torch.randn(16, channels[0], 48, 48)
     gradients = []
     for layout in (torch.contiguous_format, torch.channels_last):
         module.zero_grad()

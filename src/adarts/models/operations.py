@@ -87,9 +87,8 @@ class FactorizedReduce(nn.Module):
     def forward(self, x_bchw: Tensor) -> Tensor:
         """ReLU, both convolutions, normalization."""
         x_bchw = F.relu(x_bchw)
-        if (
-            self.conv1.out_channels == 1
-        ):  # with channels last, torch 2.14 crashes in the backward pass of such a convolution
+        if self.conv1.in_channels < 16:
+            # With the channels last, the backward pass of such convolutions in torch 2.14 writes beyond its memory on a CPU.
             x_bchw = x_bchw.contiguous()
         height, width = x_bchw.shape[2:]
         # The last 2x2 block of an odd side has no second pixel; use 0.
