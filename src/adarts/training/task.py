@@ -97,10 +97,8 @@ class TrainTask:
         if self.mix is not None:
             with drawing_on_the_cpu(derive_seed(self.config.seed, "mix", epoch, step)):
                 x_bchw, y_bk = self.mix(x_bchw, y_b)
-            y_b, targets = (
-                y_bk.argmax(1),
-                (y_bk,),
-            )  # an answer counts as correct if it is the class with the larger share
+            # An answer counts as correct if it is the class with the larger share.
+            y_b, targets = y_bk.argmax(1), (y_bk,)
         batch = x_bchw, y_b, *targets, *self._path_scales(x_bchw, epoch, step)
         with torch.random.fork_rng([self.device] if self.device.type == "cuda" else [], enabled=self.draws):
             if self.draws:
