@@ -187,7 +187,7 @@ def test_the_page_in_a_browser(ablation: tuple[Table2, Runs], tmp_path: Path) ->
 def test_fig8_from_start_to_end_and_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["reproduce", "fig8", "--scale", "smoke", "--seeds", "1", "--threads", "1", "--run-dir", str(tmp_path)]
     assert main([*words, "--forecast"]) == 0
-    assert "1 searches, 0 trainings, 0 measured steps to do (0 runs finished): about" in capsys.readouterr().out
+    assert "to do: searches 1, trainings 0, measured steps 0 (finished runs: 0); about" in capsys.readouterr().out
     assert not (tmp_path / "searches").exists()
     assert main(words) == 0
     assert re.search(r"1/1 after .*: adarts-\w+-seed0: skips \d \+ \d, estimate 9\d", capsys.readouterr().out)
@@ -200,7 +200,7 @@ def test_fig8_from_start_to_end_and_again(tmp_path: Path, capsys: pytest.Capture
     assert [int(found[1]), float(found[5])] == [summary["skips"]["normal"], summary["truth"]["cifar10"]]
     assert (tmp_path / "fig8" / "fig8-1-normal.svg").exists()
     assert main(words) == 0
-    assert "0 searches, 0 trainings, 0 measured steps to do (1 runs finished)" in capsys.readouterr().out
+    assert "to do: searches 0, trainings 0, measured steps 0 (finished runs: 1)" in capsys.readouterr().out
     assert (tmp_path / "fig8" / "fig8.csv").read_bytes() == table
 
 

@@ -44,11 +44,12 @@ class Cost:
 
     def words(self, slots: int) -> str:
         """In one sentence."""
-        number = f"{self.searches} searches, {self.trainings} trainings, {self.steps} measured steps to do"
+        number = f"to do: searches {self.searches}, trainings {self.trainings}, measured steps {self.steps}"
+        number += f" (finished runs: {self.finished})"
         if self.seconds is None:
-            return f"{number} ({self.finished} runs finished); the time is not known"
+            return f"{number}; the time is not known"
         at_once = "" if slots == 1 else f", about {duration(round(self.seconds / slots))} with {slots} at once"
-        return f"{number} ({self.finished} runs finished): about {duration(round(self.seconds))} of work here{at_once}"
+        return f"{number}; about {duration(round(self.seconds))} of work here{at_once}"
 
 
 class Forecast:

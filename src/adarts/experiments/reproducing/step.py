@@ -2,7 +2,7 @@
 
 Run as a program, it reads pairs of a configuration file and a file for the figures:
 
-    python -m adarts.experiments.reproducing.step CONFIG FIGURES [CONFIG FIGURES]...
+    python -P step.py CONFIG FIGURES [CONFIG FIGURES]...
 
 Every configuration is measured in a process of its own, forked before torch has computed anything, because earlier steps affect
 the allocator. On a CPU the memory is the largest resident set while the steps run, above that of the process before it built the

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from adarts.config.settings import SearchConfig, TrainConfig
 from adarts.experiments.reproducing.ablation import ABLATION, DARTS, Form
+from adarts.experiments.reproducing.budgets import share
 from adarts.experiments.reproducing.experiment import (
     STEP_CAPTION,
     Experiment,
@@ -115,7 +116,11 @@ class Table2(Experiment):
             rows.append(
                 [f"no search: {name}", *("–",) * 4, "–", spread, "–", *errors, "Cells that nobody searched for."]
             )
-        return Table(self.name, self.title, columns, rows, self.caption(self.number))
+        text = self.number
+        if transfer:
+            images = self.plan.training("ADARTS_V1", 0, transfer).images
+            text += f" Trainings on {transfer} have the same budget and {share(transfer, images.per_class)}."
+        return Table(self.name, self.title, columns, rows, self.caption(text))
 
     def _paired(self, runs: Runs) -> Table:
         columns = [

@@ -19,8 +19,8 @@ from adarts.config.loading import to_yaml
 from adarts.config.settings import SearchConfig, code_options
 from adarts.engine import Metrics, StopSignals, write_atomically
 from adarts.errors import AdartsError, Stopped
+from adarts.experiments.reproducing import step
 from adarts.experiments.reproducing.runs import Config, Runs
-from adarts.experiments.reproducing.step import MALLOC
 from adarts.report.numbers import duration
 from adarts.searching import run_search
 from adarts.sweeping.executors.choice import executor
@@ -81,10 +81,10 @@ class Work:
             file = self.runs.folder / "configs" / f"step-{place.stem}.yaml"
             write_atomically(file, to_yaml(config).encode())
             words += [str(file), str(place)]
-        command = [sys.executable, "-m", "adarts.experiments.reproducing.step", *words]
+        command = [sys.executable, "-P", step.__file__, *words]
         log = self._log("steps")
         with log.open("ab") as said:
-            environment = {**os.environ, **MALLOC, "OMP_NUM_THREADS": str(self.threads)}
+            environment = {**os.environ, **step.MALLOC, "OMP_NUM_THREADS": str(self.threads)}
             done = subprocess.run(command, stdout=said, stderr=subprocess.STDOUT, env=environment, check=False)
         if done.returncode:
             self.failed["steps"] = f"a measurement failed (log: {log})"
