@@ -92,6 +92,7 @@ def sweep(
     *,
     on: str = "local",
     slurm: Mapping[str, Any] | cluster.SlurmSettings | None = None,
+    ray: Mapping[str, Any] | cluster.RaySettings | None = None,
     detach: bool = False,
     devices: Sequence[str] | None = None,
     train: Mapping[str, Any] | None = None,
@@ -118,8 +119,8 @@ def sweep(
         vary: values to combine, by dotted setting name: ``{"method": ["darts", "adarts"], "seed": range(3)}``.
         slots: number of searches that run at the same time on this machine, 1 by default.
         sweep_dir: folder of the sweep; finished searches in it are kept, the others are continued.
-        on: ``local``, or ``slurm`` for jobs of a cluster.
-        slurm: options of these jobs.
+        on: ``local``, or ``slurm`` or ``ray`` for jobs of a cluster.
+        slurm, ray: options of these jobs.
         detach: submit the jobs and return; the same call attaches again.
         devices: devices of this machine, such as ``["cuda:0", "cuda:1"]``; each slot takes one in turn.
         train: also train what the searches found and random cells at equal size, with these settings by dotted name; ``{}``

@@ -47,13 +47,14 @@ WRONG = {
     "sweep --serch.epochs 3": "unknown option '--serch.epochs'; did you mean '--search.epochs'?",
     "sweep --run-dir here": "run.run_dir is for a single search; a sweep has its own folder and always continues",
     "sweep --slots 0": "--slots must be greater than 0, not '0'",
-    "sweep --on slrm": "--on must be 'local' or 'slurm', not 'slrm'; did you mean 'slurm'?",
+    "sweep --on slrm": "--on must be 'local', 'slurm' or 'ray', not 'slrm'; did you mean 'slurm'?",
     "sweep --on slurm": "the automatic scale is that of this machine; add --scale, such as --scale gpu",
     "sweep --on slurm --scale smoke --slots 2": (
-        "--slots is for this machine; on a cluster, --slurm.array-parallelism limits the searches at once"
+        "--slots is for this machine; Slurm has --slurm.array-parallelism, and Ray the CPUs and GPUs of its nodes"
     ),
     "sweep --detach": "--detach needs a cluster; add --on slurm",
-    "sweep --slurm.partition gpu": "--slurm.* has no effect on this machine; add --on slurm",
+    "sweep --slurm.partition gpu": "--slurm.* has no effect with --on local; add --on slurm",
+    "sweep --on slurm --scale smoke --ray.gpus 1": "--ray.* has no effect with --on slurm; add --on ray",
     "sweep --on slurm --scale smoke --device cuda:0 cuda:1": (
         "several devices are for this machine; on a cluster, a search uses the device of its node"
     ),

@@ -11,26 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from patient_job import PATIENT, begun, job, until
 from slurm_cluster import Cluster, slurm_or_skip
 
 from adarts.config.cluster import SlurmSettings
 from adarts.errors import ConfigError
-from adarts.sweeping.executors import Ended, Event, Job, Queued, Started
+from adarts.sweeping.executors import Ended, Event, Queued, Started
 from adarts.sweeping.executors.slurm import SlurmExecutor
-
-#: Writes down the program that started it, then ends at a file or a signal, as a search does.
-PATIENT = r"""
-import os, pathlib, signal, sys, time
-def stop(number, frame):
-    print(signal.Signals(number).name)
-    sys.exit(143)
-for number in (signal.SIGTERM, signal.SIGUSR2):
-    signal.signal(number, stop)
-with open(sys.argv[1] + '.began', 'a') as file:
-    file.write(f'{os.getppid()}\n')
-while not pathlib.Path(sys.argv[1] + '.go').exists():
-    time.sleep(0.02)
-"""
 
 
 @pytest.fixture(scope="module")
@@ -38,21 +25,8 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     yield from slurm_or_skip(tmp_path_factory.mktemp("slurm"))
 
 
-def job(folder: Path, name: str, code: str = PATIENT) -> Job:
-    return Job(name, [sys.executable, "-c", code, str(folder / name)], folder / f"{name}.log", folder / "run")
-
-
 def executor(folder: Path, **settings: object) -> SlurmExecutor:
     return SlurmExecutor(folder / "jobs", SlurmSettings(**{"time": 10, **settings}), None)  # type: ignore[arg-type]
-
-
-def until(what: SlurmExecutor, events: list[Event], *expected: Event) -> None:
-    """Poll until these events have come."""
-    end = time.monotonic() + 60
-    while not set(expected) <= {Started(event.name) if isinstance(event, Started) else event for event in events}:
-        assert time.monotonic() < end, events
-        events += what.poll()
-        time.sleep(0.05)
 
 
 def test_an_array_with_every_kind_of_end(slurm: Cluster, tmp_path: Path) -> None:
@@ -145,16 +119,6 @@ os.kill(os.getpid(), signal.SIGKILL)
     until(one, events, Ended("a", 143, "SIGTERM"), Ended("c", 143, "SIGTERM"))
     assert executor(tmp_path).alive() == set()
     assert [(tmp_path / f"{name}.began").read_text().count("\n") for name in "abc"] == [1, 1, 1]
-
-
-def begun(one: SlurmExecutor, events: list[Event], folder: Path, name: str) -> int:
-    """Wait until a job has begun and listens to signals; return the process that started it."""
-    until(one, events, Started(name))
-    end, file = time.monotonic() + 20, folder / f"{name}.began"
-    while not file.exists() or not file.read_text().endswith("\n"):
-        assert time.monotonic() < end
-        time.sleep(0.05)
-    return int(file.read_text().split()[-1])
 
 
 def wait_for(log: Path, said: str) -> None:

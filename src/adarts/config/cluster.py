@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, PositiveInt
+from pydantic import BeforeValidator, NonNegativeFloat, PositiveInt
 
 from adarts.config.settings import Settings
 from adarts.config.values import assignments
@@ -29,17 +29,27 @@ class SlurmSettings(Settings):
     """Lines for the shell before a search starts, such as 'module load cuda'."""
 
 
+class RaySettings(Settings):
+    """The jobs of a sweep on Ray, one for each search."""
+
+    address: str = "auto"
+    """Address of the cluster, such as 10.0.0.1:6379; auto finds that of this machine or of the variable RAY_ADDRESS."""
+    gpus: NonNegativeFloat = 0
+    """GPUs of each search; 0.5 lets two share one."""
+
+
 class EngineOptions(Settings):
     """Where the searches of a sweep run."""
 
-    on: Literal["local", "slurm"] = "local"
-    """local: in processes on this machine; slurm: as jobs of this cluster."""
+    on: Literal["local", "slurm", "ray"] = "local"
+    """local: in processes on this machine; slurm, ray: as jobs of such a cluster."""
     slots: PositiveInt | None = None
     """Searches to run at once on this machine. Each gets an equal share of the cores, and one thread per core unless --threads
     is given. none is one for each --device."""
     detach: bool = False
     """Submit the searches to the cluster and return; the same command attaches again, and writes the table at the end."""
     slurm: SlurmSettings = SlurmSettings()
+    ray: RaySettings = RaySettings()
 
 
 class Engine(EngineOptions):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
-from adarts.config.cluster import Engine, SlurmSettings
+from adarts.config.cluster import Engine, RaySettings, SlurmSettings
 from adarts.errors import ConfigError
 from adarts.sweeping.executors.base import Executor
 from adarts.sweeping.executors.local import LocalExecutor
@@ -27,8 +28,8 @@ def executor(engine: Engine, sweep_dir: Path, threads: int | None) -> Executor:
         AdartsError: the cluster does not answer.
     """
     _require_useful(engine)
-    if engine.on == "slurm":
-        return SlurmExecutor(sweep_dir / JOBS, engine.slurm, threads)
+    if engine.on != "local":
+        return _cluster(engine, sweep_dir / JOBS, threads)
     before = of_folder(sweep_dir)
     if before is not None and (alive := before.alive()):
         raise ConfigError(
@@ -40,22 +41,34 @@ def executor(engine: Engine, sweep_dir: Path, threads: int | None) -> Executor:
 
 def of_folder(sweep_dir: Path) -> Executor | None:
     """The cluster to which this sweep submitted jobs, to look at them and to stop them; None if it never did."""
-    if (sweep_dir / JOBS).is_dir():
-        return SlurmExecutor(sweep_dir / JOBS, SlurmSettings(), None)
-    return None
+    known = sweep_dir / JOBS / "cluster.json"
+    if not known.exists():
+        return None
+    facts = json.loads(known.read_bytes())
+    ray = RaySettings(address=facts.get("address", "auto"))
+    return _cluster(Engine(on=facts["kind"], ray=ray), sweep_dir / JOBS, None)
+
+
+def _cluster(engine: Engine, folder: Path, threads: int | None) -> Executor:
+    if engine.on == "slurm":
+        return SlurmExecutor(folder, engine.slurm, threads)
+    from adarts.sweeping.executors.ray import RayExecutor
+
+    return RayExecutor(folder, engine.ray, threads)
 
 
 def _require_useful(engine: Engine) -> None:
     """Refuse options that would be ignored."""
-    given = engine.model_fields_set
+    sections = {"slurm": SlurmSettings(), "ray": RaySettings()}
+    for name, usual in sections.items():
+        if engine.on != name and getattr(engine, name) != usual:
+            raise ConfigError(f"--{name}.* has no effect with --on {engine.on}; add --on {name}")
     if engine.on == "local":
         if engine.detach:
             raise ConfigError("--detach needs a cluster; add --on slurm")
-        if "slurm" in given and engine.slurm != SlurmSettings():
-            raise ConfigError("--slurm.* has no effect on this machine; add --on slurm")
     elif engine.devices:
         raise ConfigError("several devices are for this machine; on a cluster, a search uses the device of its node")
     elif engine.slots is not None:
         raise ConfigError(
-            "--slots is for this machine; on a cluster, --slurm.array-parallelism limits the searches at once"
+            "--slots is for this machine; Slurm has --slurm.array-parallelism, and Ray the CPUs and GPUs of its nodes"
         )

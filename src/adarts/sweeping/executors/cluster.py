@@ -1,7 +1,7 @@
 """What all clusters have in common: a folder for the jobs of a sweep, and the comparison of the queue with what nodes wrote.
 
     SWEEP/jobs/
-        cluster.json        the kind of the cluster, and the first part of the names of the jobs there
+        cluster.json        the kind of the cluster, its address, and the first part of the names of the jobs there
         records/POINT.json  the last attempt at a search, written on its node
 
 The queue says which jobs are left; the records say what became of the others. There is no other state, so another process can go
@@ -40,6 +40,8 @@ class ClusterExecutor(ABC):
 
     kind: str
     pause = 0.5
+    facts: Mapping[str, str] = {}
+    """What another process needs to find the cluster."""
 
     def __init__(self, folder: Path, places: int, threads: int) -> None:
         self.places, self.threads = places, threads
@@ -77,10 +79,10 @@ class ClusterExecutor(ABC):
         if not jobs:
             return
         (self.folder / "records").mkdir(parents=True, exist_ok=True)
-        write_atomically(self.folder / "cluster.json", to_json({"kind": self.kind, "name": self.name}))
+        write_atomically(self.folder / "cluster.json", to_json({"kind": self.kind, "name": self.name, **self.facts}))
         for job in jobs:
-            self._record(job.name).unlink(missing_ok=True)
-        self.send([NodeJob(job, self._record(job.name), self.threads) for job in jobs])
+            self.record(job.name).unlink(missing_ok=True)
+        self.send([NodeJob(job, self.record(job.name), self.threads, Path.cwd()) for job in jobs])
         self._seen |= dict.fromkeys(job.name for job in jobs)
         self._wait = _SECONDS[0]
 
@@ -115,12 +117,13 @@ class ClusterExecutor(ABC):
     def close(self) -> None:  # noqa: B027 - nothing to do, and that is the same for all
         """Leave the jobs to the cluster."""
 
-    def _record(self, name: str) -> Path:
+    def record(self, name: str) -> Path:
+        """The file for what happens to a job."""
         return self.folder / "records" / f"{name}.json"
 
     def _news(self, name: str) -> list[Event]:
         """Whether a job has begun since the last call."""
-        before, record = self._seen[name], Record.read(self._record(name))
+        before, record = self._seen[name], Record.read(self.record(name))
         if record is None or record == before:
             return []
         self._seen[name] = record

@@ -25,14 +25,17 @@ class NodeJob:
         job: the job; its paths are valid on all nodes.
         record: the file for what happens to it.
         threads: its threads.
+        folder: the working folder, to which relative paths refer.
     """
 
     job: Job
     record: Path
     threads: int
+    folder: Path
     _process: Process | None = field(default=None, init=False)
 
     def __call__(self) -> int | None:
+        os.chdir(self.folder)
         before = Record.read(self.record)
         self._now = Record(before.attempt + 1 if before else 1, os.environ.get("SLURMD_NODENAME", socket.gethostname()))
         self._now.write(self.record)
@@ -54,9 +57,15 @@ class NodeJob:
                 return None
         from submitit.helpers import DelayedSubmission
 
-        return DelayedSubmission(NodeJob(self.job, self.record, self.threads))
+        return DelayedSubmission(NodeJob(self.job, self.record, self.threads, self.folder))
 
     __submitit_checkpoint__ = checkpoint
+
+    def stop(self) -> None:
+        """Ask the job to stop at a checkpoint; called from another thread."""
+        if self._process is None:
+            os._exit(0)
+        self._process.popen.terminate()
 
     def _end(self, status: int) -> int | None:
         assert self._process is not None

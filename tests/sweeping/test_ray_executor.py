@@ -1,0 +1,85 @@
+"""Jobs on a real Ray cluster of two nodes, one of which is killed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from patient_job import begun, job, until
+
+from adarts.config.cluster import RaySettings
+from adarts.errors import ConfigError
+from adarts.sweeping.executors import Ended, Event
+
+ray = pytest.importorskip("ray", reason="Ray is missing; install it: pip install 'adarts[ray]'")
+pytestmark = [pytest.mark.full, pytest.mark.timeout(600)]
+
+FAST = {"health_check_initial_delay_ms": 5000, "health_check_period_ms": 1000, "health_check_failure_threshold": 10}
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    from ray.cluster_utils import Cluster
+
+    whole = Cluster(
+        initialize_head=True,
+        head_node_args={
+            "num_cpus": 0,
+            "include_dashboard": False,
+            "include_log_monitor": False,
+            "no_monitor": True,
+            "_system_config": FAST,
+        },
+    )
+    yield whole
+    ray.shutdown()
+    whole.shutdown()
+
+
+def test_every_kind_of_end_and_a_node_that_is_killed(cluster: Any, tmp_path: Path) -> None:
+    from adarts.sweeping.executors.ray import RayExecutor
+
+    nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
+    settings = RaySettings(address=cluster.address)
+    one, events = RayExecutor(tmp_path / "jobs", settings, None), list[Event]()
+    assert one.places == 2
+    bad = "import sys; print('adarts: too bad', file=sys.stderr); sys.exit(3)"
+    one.submit([job(tmp_path, "bad", bad), job(tmp_path, "a"), job(tmp_path, "b"), job(tmp_path, "c")])
+    until(one, events, Ended("bad", 3, "too bad"))
+    begun(one, events, tmp_path, "a")
+    begun(one, events, tmp_path, "b")
+
+    # Another process finds the jobs.
+    one.close()
+    two, later = RayExecutor(tmp_path / "jobs", settings, None), list[Event]()
+    assert two.alive() == set("abc")
+    begun(two, later, tmp_path, "a")
+
+    # A node is lost: its search ends without a code, and begins on the other node once that is free.
+    cluster.remove_node(nodes[1], allow_graceful=False)
+    while not (lost := [event for event in later if isinstance(event, Ended)]):
+        later += two.poll()
+    (ended,) = lost
+    assert ended.code is None and ended.words.startswith("lost on ")
+    (other,) = set("ab") - {ended.name}
+    (tmp_path / f"{ended.name}.began").unlink()
+    two.submit([job(tmp_path, ended.name)])
+    (tmp_path / f"{other}.go").touch()
+    until(two, later, Ended(other, 0, "exit code 0"))
+    (tmp_path / "c.go").touch()
+    until(two, later, Ended("c", 0, "exit code 0"))
+    again: list[Event] = []
+    begun(two, again, tmp_path, ended.name)
+    two.stop()
+    until(two, again, Ended(ended.name, 143, "SIGTERM"))
+    assert two.alive() == set()
+    two.close()
+
+
+def test_an_address_without_a_cluster(tmp_path: Path) -> None:
+    from adarts.sweeping.executors.ray import RayExecutor
+
+    with pytest.raises(ConfigError, match=r"--ray\.address 127\.0\.0\.1:1: there is no Ray cluster"):
+        RayExecutor(tmp_path / "jobs", RaySettings(address="127.0.0.1:1"), None)
