@@ -114,6 +114,21 @@ def test_separable(
     agree(lambda: kernels.separable(x, convolutions, stride, norm), [x, *depthwise, *pointwise], dtype)
 
 
+@pytest.mark.parametrize("channels", [4, 3])
+def test_separable_each(channels: int, dtype: torch.dtype) -> None:
+    n = 2 * channels
+    maps = [leaf(2, n, 6, 5, dtype=dtype) for _ in range(2)]
+    depthwise = [leaf(n, 1, k, k, dtype=dtype) for k in (3, 5)]
+    pointwise = [leaf(2, channels, channels, dtype=dtype) for _ in maps]
+    norm = Normalization(None, None, True)
+
+    def compute() -> list[Tensor]:
+        convolutions = [Separable(w, p, 1) for w, p in zip(depthwise, pointwise, strict=True)]
+        return kernels.separable_each([(x, c, norm) for x, c in zip(maps, convolutions, strict=True)])
+
+    agree(compute, [*maps, *depthwise, *pointwise], dtype)
+
+
 @pytest.mark.parametrize("stride", [1, 2])
 def test_depthwise_alone(stride: int, dtype: torch.dtype) -> None:
     x, weight = leaf(2, 36, 6, 5, dtype=dtype), leaf(36, 1, 5, 5, dtype=dtype)

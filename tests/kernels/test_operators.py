@@ -43,6 +43,18 @@ SAMPLES: dict[str, tuple[Any, ...]] = {
     "global_pools": (X,),
     "global_pools_backward": (double(2, 4), double(2, 4), PIXEL, [2, 4, 5, 5]),
     "separable": (X, MEAN[0], STD[0], True, [W], [P], [1], 1),
+    "separable_each": ([X, G], MEAN.repeat(2, 1), STD.repeat(2, 1), True, [W, W + 1], [P, P + 1], [1, 2]),
+    "separable_each_backward": (
+        [G, X],
+        [X, G],
+        MEAN.repeat(2, 1),
+        STD.repeat(2, 1),
+        True,
+        [W] * 2,
+        [P] * 2,
+        [1] * 2,
+        True,
+    ),
     "separable_backward": (X, None, None, [G], [W], [P], [1], 1, True),
 }
 

@@ -98,6 +98,20 @@ def test_separable(edges: int, channels: int, size: tuple[int, int, int], stride
     agree(lambda: kernels.separable(x, convolutions, stride, norm), [x, *depthwise, *pointwise])
 
 
+@pytest.mark.parametrize(("channels", "training"), [(4, True), (3, False)])
+def test_separable_each(channels: int, training: bool) -> None:
+    n = 2 * channels
+    maps = [leaf(2, n, 4, 3) for _ in range(2)]
+    depthwise, pointwise = [leaf(n, 1, k, k) for k in (3, 5)], [leaf(2, channels, channels) for _ in maps]
+    norms = [Normalization(None, None, True) if training else running(n, False, maps[0].dtype) for _ in maps]
+
+    def compute() -> list[Tensor]:
+        convolutions = [Separable(w, p, 1) for w, p in zip(depthwise, pointwise, strict=True)]
+        return kernels.separable_each(list(zip(maps, convolutions, norms, strict=True)))
+
+    agree(compute, [*maps, *depthwise, *pointwise])
+
+
 def test_separable_with_frozen_weights() -> None:
     x, convolution = leaf(1, 4, 4, 3), Separable(leaf(4, 1, 3, 3).detach(), leaf(2, 2, 2).detach(), 1)
     agree(lambda: kernels.separable(x, [convolution], 1), [x])

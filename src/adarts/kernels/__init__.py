@@ -8,7 +8,7 @@ from adarts.kernels.channels import Contribution, select, write_back
 from adarts.kernels.dense import channel_product, relu_product
 from adarts.kernels.norm import Normalization, normalized_sum
 from adarts.kernels.pool import average_pool, global_pools, pools
-from adarts.kernels.separable import Separable, grouped_product, separable
+from adarts.kernels.separable import Separable, grouped_product, separable, separable_each
 
 __all__ = [
     "Choice",
@@ -26,6 +26,7 @@ __all__ = [
     "relu_product",
     "select",
     "separable",
+    "separable_each",
     "status",
     "triton_problem",
     "use",

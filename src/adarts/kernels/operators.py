@@ -67,9 +67,10 @@ def empty(like: Tensor, batch: int, channels: int, height: int, width: int) -> T
 def define(
     schema: str,
     results: Callable[..., Any],
-    sizes: Callable[..., Sequence[Any]],
+    sizes: Callable[..., Sequence[Any]] | None,
     save: Callable[..., Sequence[Any]] | None = None,
     gradient: Callable[..., tuple[Any, ...]] | None = None,
+    cpu: Callable[..., Any] | None = None,
 ) -> None:
     """Register an operator ``torch.ops.adarts.NAME``, which calls the kernel of that name.
 
@@ -83,10 +84,12 @@ def define(
         save: ``save(results, *arguments)`` returns the values for the backward pass: tensors, lists of tensors, others.
         gradient: ``gradient(*gradients of the results, *saved)`` returns one gradient for every argument; a list of gradients
             for a list of tensors.
+        cpu: computes the operator on a CPU by other operators, if there is no native kernel of this name; `sizes` is then None.
     """
     name = schema.partition("(")[0]
 
     def kernel(*arguments: Any) -> Any:
+        assert sizes is not None
         made = results(*arguments)
         first = arguments[0]
         dtype = (first[0] if isinstance(first, list) else first).dtype
@@ -103,7 +106,7 @@ def define(
 
     RESULTS[name] = results
     _OPERATORS.define(schema)
-    _OPERATORS.impl(name, kernel, "CPU")
+    _OPERATORS.impl(name, cpu or kernel, "CPU")
     _OPERATORS.impl(name, on_cuda, "CUDA")
     library.register_fake(f"adarts::{name}", results, lib=_OPERATORS)
     if save is not None and gradient is not None:

@@ -68,6 +68,29 @@ def separable(
     return results if fused else [_pointwise(y, c.pointwise_gcc) for y, c in zip(results, convolutions, strict=True)]
 
 
+def separable_each(maps: Sequence[tuple[Tensor, Separable, Normalization]]) -> list[Tensor]:
+    """A separable convolution of stride 1 of every feature map, after its own normalization and a ReLU.
+
+    Args:
+        maps: (feature map, convolution, normalization), in the order of the results; all feature maps have the same shape.
+    """
+    xs, convolutions, norms = [x for x, _, _ in maps], [c for _, c, _ in maps], [norm for _, _, norm in maps]
+    together_fit = all(x.shape == xs[0].shape and x.dtype is xs[0].dtype for x in xs) and together(xs[0], norms)
+    if not (together_fit and _fits(xs[0], convolutions)):
+        return [separable(x, [convolution], 1, norm)[0] for x, convolution, norm in maps]
+    fused = _fused(convolutions)
+    xs = [channels_last(x) for x in xs]
+    results: list[Tensor] = torch.ops.adarts.separable_each(
+        xs,
+        *statistics(xs, norms),
+        norms[0].training,
+        [c.depthwise_n1kk.contiguous() for c in convolutions],
+        [c.pointwise_gcc.contiguous() for c in convolutions if c.pointwise_gcc is not None] if fused else [],
+        [c.dilation for c in convolutions],
+    )
+    return results if fused else [_pointwise(y, c.pointwise_gcc) for y, c in zip(results, convolutions, strict=True)]
+
+
 def grouped_product(x_bnhw: Tensor, matrix_goi: Tensor) -> Tensor:
     """A 1x1 convolution of every group of channels, as one product with a block-diagonal matrix; faster than many small ones."""
     # Same result as torch.block_diag, which copies block by block and launches one GPU kernel for each.
@@ -162,4 +185,72 @@ define(
         *(w.new_empty(w.shape) for w in (*depthwise, *pointwise) if weights),
     ],
     lambda x, mean, inv_std, gz, depthwise, pointwise, *_: _sizes(x, depthwise, pointwise),
+)
+
+
+def _each(
+    x: list[Tensor],
+    mean: Tensor,
+    inv_std: Tensor,
+    batch_statistics: bool,
+    depthwise: list[Tensor],
+    pointwise: list[Tensor],
+    dilation: list[int],
+) -> list[Tensor]:
+    """On a CPU, one call after the other."""
+    one = torch.ops.adarts.separable
+    return [
+        one(x[k], mean[k], inv_std[k], batch_statistics, [depthwise[k]], pointwise[k : k + 1], [dilation[k]], 1)[0]
+        for k in range(len(x))
+    ]
+
+
+def _each_backward(
+    gz: list[Tensor],
+    x: list[Tensor],
+    mean: Tensor,
+    inv_std: Tensor,
+    batch_statistics: bool,
+    depthwise: list[Tensor],
+    pointwise: list[Tensor],
+    dilation: list[int],
+    weights: bool,
+) -> list[Tensor]:
+    back, through_norm = torch.ops.adarts.separable_backward, torch.ops.adarts.normalized_sum_backward
+    g_maps, g_depthwise, g_pointwise = [], [], []
+    for k in range(len(x)):
+        convolution = [depthwise[k]], pointwise[k : k + 1], [dilation[k]]
+        g, *g_weights = back(x[k], mean[k], inv_std[k], [gz[k]], *convolution, 1, weights)
+        g_maps.append(through_norm(g, [x[k]], mean[k : k + 1], inv_std[k : k + 1], None, [batch_statistics])[0])
+        g_depthwise += g_weights[:1]
+        g_pointwise += g_weights[1:]
+    return [*g_maps, *g_depthwise, *g_pointwise]
+
+
+def _each_gradient(gz: Sequence[Tensor], x: list[Tensor], *others: Any) -> tuple[Any, ...]:
+    found = torch.ops.adarts.separable_each_backward([channels_last(g) for g in gz], x, *others)
+    count = len(x)
+    g_depthwise = found[count : 2 * count] or None
+    return found[:count], None, None, None, g_depthwise, found[2 * count :] or None, None
+
+
+define(
+    "separable_each(Tensor[] x, Tensor mean, Tensor inv_std, bool batch_statistics, Tensor[] depthwise, Tensor[] pointwise, "
+    "int[] dilation) -> Tensor[]",
+    lambda x, *_: [empty(m, *m.shape) for m in x],
+    None,
+    _save,
+    _each_gradient,
+    _each,
+)
+# Returns the gradients of all feature maps, of the depthwise weights, and of the pointwise weights.
+define(
+    "separable_each_backward(Tensor[] gz, Tensor[] x, Tensor mean, Tensor inv_std, bool batch_statistics, Tensor[] depthwise, "
+    "Tensor[] pointwise, int[] dilation, bool weights) -> Tensor[]",
+    lambda gz, x, mean, inv_std, batch_statistics, depthwise, pointwise, dilation, weights: [
+        *(empty(m, *m.shape) for m in x),
+        *(w.new_empty(w.shape) for w in (*depthwise, *pointwise) if weights),
+    ],
+    None,
+    cpu=_each_backward,
 )

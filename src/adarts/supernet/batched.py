@@ -89,12 +89,14 @@ class BatchNorm(nn.Module):
         # Same name and meaning as in torch's module, so that the supernet treats both alike.
         self.track_running_stats = True
 
+    @property
+    def updates(self) -> bool:
+        """Whether a pass updates the running statistics."""
+        return self.training and self.track_running_stats
+
     def normalization(self, rows: Rows) -> kernels.Normalization:
-        """The normalization for the next feature map; counts the batch if the statistics are updated."""
-        update = self.training and self.track_running_stats
-        if update:
-            some(self.num_batches_tracked, rows).add_(1)
-        running = update or not self.training
+        """The normalization for the next feature map."""
+        running = self.updates or not self.training
         return kernels.Normalization(
             some(self.running_mean, rows).view(-1) if running else None,
             some(self.running_var, rows).view(-1) if running else None,

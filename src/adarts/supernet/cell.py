@@ -54,9 +54,9 @@ class SearchCell(nn.Module):
             self.preprocess1 = ReLUConvBN(channels_in[1], channels, affine=False)
         #: for each source node, the indices of the edges that leave it
         self.rows = space.leaving
-        for source, rows in enumerate(self.rows):
-            # Buffers on the device: a copy in every pass would wait for the device and cannot be captured.
-            self.register_buffer(f"rows{source}", torch.tensor(rows), persistent=False)
+        #: all edges in this order; a buffer, because a copy to the device in every pass would wait and cannot be captured
+        self.order: Tensor
+        self.register_buffer("order", torch.tensor([row for rows in self.rows for row in rows]), persistent=False)
         allowed = space.allowed(kind)
         self.sources = nn.ModuleList(
             SourceEdges(channels, [allowed[row] for row in rows], space.stride(kind, source), space, design)
@@ -91,18 +91,14 @@ class SearchCell(nn.Module):
             nodes = [self.preprocess0(s0_bchw), self.preprocess1(s1_bchw)]
         entering: dict[int, list[Addend]] = {target: [] for target in space.targets}
         chosen: dict[int, Tensor] = {}
+        counts = [len(rows) for rows in self.rows]
+        weights = weight_eo.index_select(0, self.order).split(counts)
+        betas = [None] * len(counts) if beta_e is None else beta_e.index_select(0, self.order).split(counts)
+        selections = [None] * len(counts) if given is None else given.index_select(1, self.order).split(counts, 1)
         for source, (rows, leaving) in enumerate(zip(self.rows, self.sources, strict=True)):
             if source >= space.num_inputs:
                 nodes.append(self._shuffle(node_sum(entering[source])))
-            rows_e = self.get_buffer(f"rows{source}")
-            results, indices = leaving(
-                nodes[source],
-                weight_eo.index_select(0, rows_e),
-                None if beta_e is None else beta_e.index_select(0, rows_e),
-                None if given is None else given.index_select(1, rows_e),
-                source,
-                plan,
-            )
+            results, indices = leaving(nodes[source], weights[source], betas[source], selections[source], source, plan)
             for position, (row, result) in enumerate(zip(rows, results, strict=True)):
                 entering[edges[row][1]].append(result)
                 chosen[row] = indices[:, position]

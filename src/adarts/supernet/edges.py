@@ -15,6 +15,7 @@ from adarts.config.settings import EdgeDesign
 from adarts.spaces import Space
 from adarts.supernet import selection as select
 from adarts.supernet.attention import ChannelAttention
+from adarts.supernet.batched import Rows, some
 from adarts.supernet.operations import Features, candidate, skip
 from adarts.supernet.plan import CellPlan, Group
 
@@ -88,16 +89,23 @@ class SourceEdges(nn.Module):
         scale_ebk = attention_ebc
         if attention_ebc is not None and self.design.k > 1:
             scale_ebk = attention_ebc.gather(2, index_ebk.expand(-1, len(x_bchw), -1))
-        beta_e = x_bchw.new_ones(self.num_edges) if beta_e is None else beta_e
-        gain_eo = weight_eo * beta_e[:, None]
-        auxiliary_e = beta_e * plan.auxiliary
+        gain_eo = weight_eo if beta_e is None else weight_eo * beta_e[:, None]
+        auxiliary_e = None
+        if self.auxiliary is not None:
+            auxiliary_e = (x_bchw.new_ones(self.num_edges) if beta_e is None else beta_e) * plan.auxiliary
 
         results: list[Tensor] = []
         for group in plan.groups[source]:
-            edges = slice(group.start, group.stop)
-            entering = self._entering(x_bchw, indices[:, edges], None if scale_ebk is None else scale_ebk[edges])
-            mixed = self._mix(entering, gain_eo[edges], auxiliary_e[edges], group, plan)
-            results += mixed.split(self.selected, 1)
+            # A slice of all edges would cost two copies in the backward pass.
+            rows = None if group.stop - group.start == self.num_edges else slice(group.start, group.stop)
+            entering = self._entering(
+                x_bchw,
+                indices if rows is None else indices[:, rows],
+                None if scale_ebk is None else some(scale_ebk, rows),
+            )
+            gain_ao = some(gain_eo, rows)
+            auxiliary_a = None if auxiliary_e is None else some(auxiliary_e, rows)
+            results += self._mix(entering, gain_ao, auxiliary_a, group, rows, plan).split(self.selected, 1)
         kept_eb = self._kept(x_bchw, plan.drop_path)
         if kept_eb is not None:
             results = [y_bchw * kept_b[:, None, None, None] for y_bchw, kept_b in zip(results, kept_eb, strict=True)]
@@ -105,11 +113,11 @@ class SourceEdges(nn.Module):
             return list(results), indices
 
         # Bypassing channels are scaled by the attention, selected channels by 0.
-        gate_ebc = torch.ones_like(index_ebk[..., :1], dtype=x_bchw.dtype).repeat(1, 1, self.channels)
-        gate_ebc = gate_ebc.scatter(2, index_ebk, 0.0)
-        if attention_ebc is not None:
-            gate_ebc = gate_ebc * attention_ebc
-        gate_ebc = gate_ebc * beta_e[:, None, None]
+        if attention_ebc is None:
+            attention_ebc = x_bchw.new_ones(*index_ebk.shape[:2], self.channels)
+        gate_ebc = attention_ebc.scatter(2, index_ebk.expand(-1, attention_ebc.shape[1], -1), 0.0)
+        if beta_e is not None:
+            gate_ebc = gate_ebc * beta_e[:, None, None]
         if kept_eb is not None:
             gate_ebc = gate_ebc * kept_eb[:, :, None]
         # Attention is positive, so scaling (eq. 8) commutes with max pooling, which is therefore done once for all edges.
@@ -158,16 +166,17 @@ class SourceEdges(nn.Module):
         kept_eb = torch.rand(self.num_edges, len(x_bchw), device=x_bchw.device) >= drop_path
         return kept_eb.to(x_bchw.dtype) / (1 - drop_path)
 
-    def _mix(self, x_bnhw: Tensor, gain_eo: Tensor, auxiliary_e: Tensor, group: Group, plan: CellPlan) -> Tensor:
+    def _mix(
+        self, x_bnhw: Tensor, gain_eo: Tensor, auxiliary_e: Tensor | None, group: Group, rows: Rows, plan: CellPlan
+    ) -> Tensor:
         """Sum of the active operations, each with its weight: eq. (3) for a group of edges."""
         names = [self.operation_names[index] for index in group.operations]
         operations = [self.operations[name] for name in names if name != "none"]
-        rows = None if group.stop - group.start == self.num_edges else slice(group.start, group.stop)
         features = Features(x_bnhw, self.stride, operations, rows, plan.skip_dropout)
         # `unbind` instead of indexing: the gradients of the rows are then stacked once, instead of added one by one.
         gain_on = gain_eo.repeat_interleave(self.selected, 0).t().contiguous().unbind()
         gains = [gain_on[index] for index, name in zip(group.operations, names, strict=True) if name != "none"]
-        if self.auxiliary is not None:
+        if self.auxiliary is not None and auxiliary_e is not None:
             operations.append(self.auxiliary)
             gains.append(auxiliary_e.repeat_interleave(self.selected, 0))
         constant_n = None
@@ -179,6 +188,7 @@ class SourceEdges(nn.Module):
             nothing = x_bnhw.new_zeros(*x_bnhw.shape[:2], *size).contiguous(memory_format=torch.channels_last)
             return nothing if constant_n is None else nothing + constant_n.to(nothing.dtype)[:, None, None]
         results = [operation(features) for operation in operations]
+        features.count_batch()
         maps = [(z, gain, norm) for (z, norm), gain in zip(results, gains, strict=True)]
         return kernels.normalized_sum(maps, constant_n)
 

@@ -19,7 +19,7 @@ from adarts import kernels
 from adarts.errors import ConfigError
 from adarts.models import build_operation
 from adarts.models.operations import noise
-from adarts.supernet.batched import BatchNorm, Dense, Depthwise, Pointwise, Rows, separable_weights
+from adarts.supernet.batched import BatchNorm, Dense, Depthwise, Pointwise, Rows, separable_weights, some
 
 #: a feature map, and the normalization still to be applied
 Result = tuple[Tensor, kernels.Normalization | None]
@@ -46,6 +46,7 @@ class Features:
     ) -> None:
         self.x, self.stride, self.rows, self.skip_dropout = x_bnhw, stride, rows, skip_dropout
         self._separable = [op for op in operations if isinstance(op, SeparableConv | DilatedConv)]
+        self._counters: list[Tensor] = []
 
     @cached_property
     def pools(self) -> tuple[Tensor, Tensor]:
@@ -61,9 +62,30 @@ class Features:
         """ReLU and the first depthwise and pointwise convolution of an operation."""
         return self._convolved[self._separable.index(operation)]  # type: ignore[arg-type]
 
+    def convolved_twice(self, operation: nn.Module) -> Tensor:
+        """Both stages of a separable convolution, before the last normalization."""
+        return self._convolved_twice[operation]
+
+    def normalization(self, norm: BatchNorm) -> kernels.Normalization:
+        """The normalization of an operation; :meth:`count_batch` counts the batch."""
+        if norm.updates:
+            self._counters.append(some(norm.num_batches_tracked, self.rows))
+        return norm.normalization(self.rows)
+
+    def count_batch(self) -> None:
+        """Count the batch for all normalizations that update their statistics, in one call."""
+        if self._counters:
+            torch._foreach_add_(self._counters, 1)
+
     @cached_property
     def _convolved(self) -> list[Tensor]:
         return kernels.separable(self.x, [op.first(self.rows) for op in self._separable], self.stride)
+
+    @cached_property
+    def _convolved_twice(self) -> dict[nn.Module, Tensor]:
+        twice = [op for op in self._separable if isinstance(op, SeparableConv)]
+        maps = [(self.convolved(op), op.second(self.rows), self.normalization(op.norm1)) for op in twice]
+        return dict(zip(twice, kernels.separable_each(maps), strict=True))
 
 
 class SeparableConv(nn.Module):
@@ -81,11 +103,11 @@ class SeparableConv(nn.Module):
     def first(self, rows: Rows) -> kernels.Separable:
         return separable_weights(self.depthwise1, self.pointwise1, rows)
 
+    def second(self, rows: Rows) -> kernels.Separable:
+        return separable_weights(self.depthwise2, self.pointwise2, rows)
+
     def forward(self, features: Features) -> Result:
-        rows = features.rows
-        second = separable_weights(self.depthwise2, self.pointwise2, rows)
-        (x,) = kernels.separable(features.convolved(self), [second], 1, self.norm1.normalization(rows))
-        return x, self.norm2.normalization(rows)
+        return features.convolved_twice(self), features.normalization(self.norm2)
 
 
 class DilatedConv(nn.Module):
@@ -101,7 +123,7 @@ class DilatedConv(nn.Module):
         return separable_weights(self.depthwise, self.pointwise, rows)
 
     def forward(self, features: Features) -> Result:
-        return features.convolved(self), self.norm.normalization(features.rows)
+        return features.convolved(self), features.normalization(self.norm)
 
 
 class Pool(nn.Module):
@@ -113,7 +135,7 @@ class Pool(nn.Module):
         self.average = average
 
     def forward(self, features: Features) -> Result:
-        norm = None if self.norm is None else self.norm.normalization(features.rows)
+        norm = None if self.norm is None else features.normalization(self.norm)
         return features.pools[self.average], norm
 
 
@@ -126,7 +148,7 @@ class Convolution(nn.Module):
         self.norm = BatchNorm(num_edges, channels)
 
     def forward(self, features: Features) -> Result:
-        return self.conv(features.rectified, features.rows), self.norm.normalization(features.rows)
+        return self.conv(features.rectified, features.rows), features.normalization(self.norm)
 
 
 class Identity(nn.Module):
@@ -160,7 +182,7 @@ class FactorizedReduce(nn.Module):
         odd = self.conv2(F.relu(F.pad(x, (0, width % 2, 0, height % 2))[:, :, 1::2, 1::2]), features.rows)
         # Each edge's channels are its two halves one after the other.
         parts = [t.unflatten(1, (-1, conv.weight.shape[1])) for t, conv in ((even, self.conv1), (odd, self.conv2))]
-        return torch.cat(parts, 2).flatten(1, 2), self.norm.normalization(features.rows)
+        return torch.cat(parts, 2).flatten(1, 2), features.normalization(self.norm)
 
 
 class EdgeByEdge(nn.Module):

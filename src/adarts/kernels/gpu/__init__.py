@@ -8,7 +8,7 @@ subpackage imports it, and only when a CUDA tensor (or a test in Triton's interp
 from adarts.kernels.gpu.channels import select, select_backward, write_back, write_back_backward
 from adarts.kernels.gpu.norm import normalized_sum, normalized_sum_backward, statistics
 from adarts.kernels.gpu.pool import global_pools, global_pools_backward, pools, pools_backward
-from adarts.kernels.gpu.separable import separable, separable_backward
+from adarts.kernels.gpu.separable import separable, separable_backward, separable_each, separable_each_backward
 
 __all__ = [
     "global_pools",
@@ -21,6 +21,8 @@ __all__ = [
     "select_backward",
     "separable",
     "separable_backward",
+    "separable_each",
+    "separable_each_backward",
     "statistics",
     "write_back",
     "write_back_backward",

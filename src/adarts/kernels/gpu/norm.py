@@ -6,7 +6,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from adarts.kernels.gpu.tiles import chunks, divided, pixels_of, power_of_2, sides
+from adarts.kernels.gpu.tiles import CHUNKS, chunks, divided, pixels_of, power_of_2, sides
 
 
 @triton.jit
@@ -141,6 +141,16 @@ def _gradient_sums(
 
 
 @triton.jit
+def _sum_of_chunks(part, c, n, count, TILE_CHUNKS: tl.constexpr, TILE_CHANNELS: tl.constexpr):
+    total = tl.zeros((TILE_CHANNELS,), part.dtype.element_ty)
+    for start in range(0, count, TILE_CHUNKS):
+        m = start + tl.arange(0, TILE_CHUNKS)
+        inside = (m < count)[:, None] & (c < n)[None, :]
+        total += tl.sum(tl.load(part + m[:, None] * n + c[None, :], inside, 0.0), 0)
+    return total
+
+
+@triton.jit
 def _factors(
     parts,
     mean,
@@ -154,32 +164,35 @@ def _factors(
     count,
     DEPENDS: tl.constexpr,
     GAIN: tl.constexpr,
+    EACH: tl.constexpr,
     TILE_CHUNKS: tl.constexpr,
     TILE_CHANNELS: tl.constexpr,
 ):
-    """Gradients of gains and bias, and the factors (3, maps, n) of g, z and 1 in the gradient of every map."""
+    """Gradients of gains and bias, and the factors (3, maps, n) of g, z and 1 in the gradient of every map.
+
+    With EACH, every map has a gradient of its own, and neither gain nor bias.
+    """
     c = tl.program_id(1) * TILE_CHANNELS + tl.arange(0, TILE_CHANNELS)
-    m = tl.arange(0, TILE_CHUNKS)
-    inside = (m < count)[:, None] & (c < n)[None, :]
-    part = parts + m[:, None] * n + c[None, :]
     maps = len(DEPENDS)
-    whole = tl.sum(tl.load(part + maps * count * n, inside, 0.0), 0)
     for k in tl.static_range(len(DEPENDS)):
         if tl.program_id(0) == k:
-            centered = tl.sum(tl.load(part + k * count * n, inside, 0.0), 0)
+            whole_part = parts + (maps + (k if EACH else 0)) * count * n
+            whole = _sum_of_chunks(whole_part, c, n, count, TILE_CHUNKS, TILE_CHANNELS)
+            centered = _sum_of_chunks(parts + k * count * n, c, n, count, TILE_CHUNKS, TILE_CHANNELS)
             s = tl.load(inv_std + k * n + c, c < n, 0.0)
-            tl.store(g_gain + k * n + c, s * centered, c < n)
             of_g = s
             if GAIN:
                 of_g = s * tl.load(gain + k * n + c, c < n, 0.0)
+            if not EACH:
+                tl.store(g_gain + k * n + c, s * centered, c < n)
+                if k == 0:
+                    tl.store(g_bias + c, whole, c < n)
             tl.store(factors + k * n + c, of_g, c < n)
             if DEPENDS[k]:
                 of_z = -of_g * s * s * centered / pixels
                 constant = -of_g * whole / pixels - of_z * tl.load(mean + k * n + c, c < n, 0.0)
                 tl.store(factors + (maps + k) * n + c, of_z, c < n)
                 tl.store(factors + (2 * maps + k) * n + c, constant, c < n)
-    if tl.program_id(0) == 0:
-        tl.store(g_bias + c, whole, c < n)
 
 
 @triton.jit
@@ -190,9 +203,9 @@ def _gradients(
     c = tl.program_id(1) * TILE_CHANNELS + tl.arange(0, TILE_CHANNELS)
     inside = (p < pixels)[:, None] & (c < n)[None, :]
     place = p[:, None] * n + c[None, :]
-    gradient = tl.load(g + place, inside, 0.0)
     maps = len(DEPENDS)
     for k in tl.static_range(len(DEPENDS)):
+        gradient = tl.load(g[k] + place, inside, 0.0)
         result = gradient * tl.load(factors + k * n + c, c < n, 0.0)[None, :]
         if DEPENDS[k]:
             of_z = tl.load(factors + (maps + k) * n + c, c < n, 0.0)
@@ -280,29 +293,68 @@ def normalized_sum_backward(
 ) -> None:
     """Gradients of all maps, then of gains and bias, in three kernels."""
     *gz, g_gain, g_bias = made
-    pixels, n, maps, flags = pixels_of(g), g.shape[1], len(z), tuple(depends)
+    pixels, n, maps = pixels_of(g), g.shape[1], len(z)
     tile = sides(n, 16)
     chunk, count = chunks(pixels, tile["TILE_PIXELS"])
-    blocks = divided(n, tile["TILE_CHANNELS"])
-    parts, factors = g.new_empty(maps + 1, count, n), g.new_empty(3, maps, n)
-    _gradient_sums[(count, blocks)](g, tuple(z), mean, parts, pixels, n, chunk, COUNT=maps, **tile)
-    _factors[(maps, blocks)](
+    parts = g.new_empty(maps + 1, count, n)
+    grid = count, divided(n, tile["TILE_CHANNELS"])
+    _gradient_sums[grid](g, tuple(z), mean, parts, pixels, n, chunk, COUNT=maps, **tile)
+    _apply([g] * maps, z, mean, inv_std, gain, depends, parts, gz, (g_gain, g_bias))
+
+
+def through_normalizations(
+    g: list[Tensor],
+    z: list[Tensor],
+    mean: Tensor,
+    inv_std: Tensor,
+    depends: list[bool],
+    parts: Tensor,
+    gz: list[Tensor],
+) -> None:
+    """Gradients of maps that are normalized alone, in two kernels.
+
+    Args:
+        g: gradients of the normalized maps.
+        z: the maps.
+        mean, inv_std: their statistics (maps, n).
+        depends: whether the statistics are those of the map itself.
+        parts: sums of g * (z - mean) for all maps, then of g, over parts of the pixels; (2 * maps, parts, n).
+        gz: the results.
+    """
+    _apply(g, z, mean, inv_std, None, depends, parts, gz, None)
+
+
+def _apply(
+    g: list[Tensor],
+    z: list[Tensor],
+    mean: Tensor,
+    inv_std: Tensor,
+    gain: Tensor | None,
+    depends: list[bool],
+    parts: Tensor,
+    gz: list[Tensor],
+    g_gain_bias: tuple[Tensor, Tensor] | None,
+) -> None:
+    pixels, n, maps, flags = pixels_of(z[0]), z[0].shape[1], len(z), tuple(depends)
+    factors, count = mean.new_empty(3, maps, n), parts.shape[1]
+    side = min(16, power_of_2(n))
+    _factors[(maps, divided(n, side))](
         parts,
         mean,
         inv_std,
         mean if gain is None else gain,
         factors,
-        g_gain,
-        g_bias,
+        *(g_gain_bias or (factors, factors)),
         pixels,
         n,
         count,
         DEPENDS=flags,
         GAIN=gain is not None,
-        TILE_CHUNKS=power_of_2(count),
-        TILE_CHANNELS=tile["TILE_CHANNELS"],
+        EACH=g_gain_bias is None,
+        TILE_CHUNKS=min(CHUNKS, power_of_2(count)),
+        TILE_CHANNELS=side,
     )
     tile = sides(n)
     _gradients[(divided(pixels, tile["TILE_PIXELS"]), divided(n, tile["TILE_CHANNELS"]))](
-        g, tuple(z), factors, tuple(gz), pixels, n, DEPENDS=flags, **tile
+        tuple(g), tuple(z), factors, tuple(gz), pixels, n, DEPENDS=flags, **tile
     )

@@ -7,11 +7,15 @@ pixels are loaded, and what lies between depthwise and pointwise convolution is 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
+from adarts.kernels.gpu.norm import through_normalizations
 from adarts.kernels.gpu.tiles import CHANNELS, TILE, divided, pixels_of
 
 
@@ -61,17 +65,17 @@ def _separable(
     c = first + tl.arange(0, TILE_CHANNELS)
     inside = (p < outputs)[:, None] & (c < n)[None, :]
     image, i, j = p // (out_height * out_width), p // out_width % out_height, p % out_width
-    center = tl.load(mean + c, c < n, 0.0)
-    scale = tl.load(inv_std + c, c < n, 0.0)
     for k in tl.static_range(len(KERNELS)):
-        y = tl.zeros((TILE_PIXELS, TILE_CHANNELS), x.dtype.element_ty)
+        center = tl.load(mean[k] + c, c < n, 0.0)
+        scale = tl.load(inv_std[k] + c, c < n, 0.0)
+        y = tl.zeros((TILE_PIXELS, TILE_CHANNELS), z[k].dtype.element_ty)
         for tap in range(KERNELS[k] * KERNELS[k]):
             row = i * stride + (tap // KERNELS[k] - KERNELS[k] // 2) * DILATIONS[k]
             column = j * stride + (tap % KERNELS[k] - KERNELS[k] // 2) * DILATIONS[k]
             there = inside & ((row >= 0) & (row < height) & (column >= 0) & (column < width))[:, None]
             place = ((image * height + row) * width + column)[:, None] * n + c[None, :]
             weight = tl.load(depthwise[k] + c * KERNELS[k] * KERNELS[k] + tap, c < n, 0.0)
-            y += weight[None, :] * _activated(x, place, there, center, scale, NORM)
+            y += weight[None, :] * _activated(x[k], place, there, center, scale, NORM)
         if GROUP:
             matrix = _blocks(pointwise[k], c, first, n, GROUP, False, TILE_CHANNELS)
             y = tl.dot(y, matrix, input_precision="ieee", out_dtype=y.dtype)
@@ -113,8 +117,6 @@ def _separable_backward(
     c = first + tl.arange(0, TILE_CHANNELS)
     inside = (p < outputs)[:, None] & (c < n)[None, :]
     image, i, j = p // (out_height * out_width), p // out_width % out_height, p % out_width
-    center = tl.load(mean + c, c < n, 0.0)
-    scale = tl.load(inv_std + c, c < n, 0.0)
     out = p[:, None] * n + c[None, :]
     part = parts + tl.program_id(0) * total
     for k in tl.static_range(len(KERNELS)):
@@ -125,13 +127,15 @@ def _separable_backward(
             gradient = tl.dot(after, matrix, input_precision="ieee", out_dtype=after.dtype)
             tl.store(gy[k] + out, gradient, inside)
         if WEIGHTS:
-            y = tl.zeros((TILE_PIXELS, TILE_CHANNELS), x.dtype.element_ty)
+            center = tl.load(mean[k] + c, c < n, 0.0)
+            scale = tl.load(inv_std[k] + c, c < n, 0.0)
+            y = tl.zeros((TILE_PIXELS, TILE_CHANNELS), parts.dtype.element_ty)
             for tap in range(KERNELS[k] * KERNELS[k]):
                 row = i * stride + (tap // KERNELS[k] - KERNELS[k] // 2) * DILATIONS[k]
                 column = j * stride + (tap % KERNELS[k] - KERNELS[k] // 2) * DILATIONS[k]
                 there = inside & ((row >= 0) & (row < height) & (column >= 0) & (column < width))[:, None]
                 place = ((image * height + row) * width + column)[:, None] * n + c[None, :]
-                value = _activated(x, place, there, center, scale, NORM)
+                value = _activated(x[k], place, there, center, scale, NORM)
                 weight = c * KERNELS[k] * KERNELS[k] + tap
                 tl.store(part + weight, tl.sum(value * gradient, 0), c < n)
                 if GROUP:
@@ -145,6 +149,37 @@ def _separable_backward(
 
 
 @triton.jit
+def _collected(
+    gy,
+    weights,
+    p,
+    c,
+    inside,
+    height,
+    width,
+    out_height,
+    out_width,
+    n,
+    stride,
+    KERNEL: tl.constexpr,
+    DILATION: tl.constexpr,
+):
+    """What pixels collect from the outputs of one depthwise convolution that read them."""
+    image, i, j = p // (height * width), p // width % height, p % width
+    total = tl.zeros(inside.shape, gy.dtype.element_ty)
+    for tap in range(KERNEL * KERNEL):
+        row = i - (tap // KERNEL - KERNEL // 2) * DILATION
+        column = j - (tap % KERNEL - KERNEL // 2) * DILATION
+        reads = (row >= 0) & (column >= 0) & (row % stride == 0) & (column % stride == 0)
+        row, column = row // stride, column // stride
+        there = inside & (reads & (row < out_height) & (column < out_width))[:, None]
+        place = ((image * out_height + row) * out_width + column)[:, None] * n + c[None, :]
+        weight = tl.load(weights + c * KERNEL * KERNEL + tap, c < n, 0.0)
+        total += weight[None, :] * tl.load(gy + place, there, 0.0)
+    return total
+
+
+@triton.jit
 def _input_gradient(
     x,
     mean,
@@ -152,6 +187,7 @@ def _input_gradient(
     gy,
     depthwise,
     gx,
+    parts,
     pixels,
     height,
     width,
@@ -162,32 +198,36 @@ def _input_gradient(
     KERNELS: tl.constexpr,
     DILATIONS: tl.constexpr,
     NORM: tl.constexpr,
+    EACH: tl.constexpr,
     TILE_PIXELS: tl.constexpr,
     TILE_CHANNELS: tl.constexpr,
 ):
-    """Gradient of the ReLU's argument; every pixel collects from the outputs that read it."""
+    """Gradient of the ReLU's argument of one feature map, or of each (EACH), with the sums that its normalization needs.
+
+    parts has shape (2 * maps, tiles, n): the sums of gradient * (x - mean) for every map, then of the gradients.
+    """
     p = tl.program_id(0) * TILE_PIXELS + tl.arange(0, TILE_PIXELS)
     c = tl.program_id(1) * TILE_CHANNELS + tl.arange(0, TILE_CHANNELS)
     inside = (p < pixels)[:, None] & (c < n)[None, :]
-    image, i, j = p // (height * width), p // width % height, p % width
-    total = tl.zeros((TILE_PIXELS, TILE_CHANNELS), x.dtype.element_ty)
-    for k in tl.static_range(len(KERNELS)):
-        for tap in range(KERNELS[k] * KERNELS[k]):
-            row = i - (tap // KERNELS[k] - KERNELS[k] // 2) * DILATIONS[k]
-            column = j - (tap % KERNELS[k] - KERNELS[k] // 2) * DILATIONS[k]
-            reads = (row >= 0) & (column >= 0) & (row % stride == 0) & (column % stride == 0)
-            row, column = row // stride, column // stride
-            there = inside & (reads & (row < out_height) & (column < out_width))[:, None]
-            place = ((image * out_height + row) * out_width + column)[:, None] * n + c[None, :]
-            weight = tl.load(depthwise[k] + c * KERNELS[k] * KERNELS[k] + tap, c < n, 0.0)
-            total += weight[None, :] * tl.load(gy[k] + place, there, 0.0)
     place = p[:, None] * n + c[None, :]
-    center = tl.load(mean + c, c < n, 0.0)
-    scale = tl.load(inv_std + c, c < n, 0.0)
-    value = tl.load(x + place, inside, 0.0)
-    if NORM:
-        value = (value - center[None, :]) * scale[None, :]
-    tl.store(gx + place, tl.where(value <= 0, 0.0, total), inside)
+    total = tl.zeros((TILE_PIXELS, TILE_CHANNELS), gx[0].dtype.element_ty)
+    for k in tl.static_range(len(KERNELS)):
+        total += _collected(
+            gy[k], depthwise[k], p, c, inside, height, width, out_height, out_width, n, stride, KERNELS[k], DILATIONS[k]
+        )
+        if EACH or k == len(KERNELS) - 1:
+            centered = tl.load(x[k] + place, inside, 0.0)
+            value = centered
+            if NORM:
+                centered -= tl.load(mean[k] + c, c < n, 0.0)[None, :]
+                value = centered * tl.load(inv_std[k] + c, c < n, 0.0)[None, :]
+            total = tl.where(value <= 0, 0.0, total)
+            tl.store(gx[k if EACH else 0] + place, total, inside)
+            if EACH:
+                part = parts + (k * tl.num_programs(0) + tl.program_id(0)) * n + c
+                tl.store(part, tl.sum(tl.where(inside, total * centered, 0.0), 0), c < n)
+                tl.store(part + len(KERNELS) * tl.num_programs(0) * n, tl.sum(total, 0), c < n)
+                total = tl.zeros((TILE_PIXELS, TILE_CHANNELS), gx[0].dtype.element_ty)
 
 
 def separable(
@@ -201,26 +241,23 @@ def separable(
     stride: int,
     made: list[Tensor],
 ) -> None:
-    """All convolutions in one kernel."""
-    n, tile_pixels, outputs = x.shape[1], TILE // CHANNELS, pixels_of(made[0])
-    _separable[(divided(outputs, tile_pixels), divided(n, CHANNELS))](
-        x,
-        *_given(depthwise, mean, inv_std),
-        tuple(depthwise),
-        tuple(pointwise),
-        tuple(made),
-        outputs,
-        *x.shape[2:],
-        *made[0].shape[2:],
-        n,
-        stride,
-        KERNELS=tuple(w.shape[-1] for w in depthwise),
-        DILATIONS=tuple(dilation),
-        GROUP=pointwise[0].shape[-1] if pointwise else 0,
-        NORM=mean is not None,
-        TILE_PIXELS=tile_pixels,
-        TILE_CHANNELS=CHANNELS,
-    )
+    """All convolutions of one feature map, in one kernel."""
+    count = len(depthwise)
+    _forward([x] * count, [mean] * count, [inv_std] * count, depthwise, pointwise, dilation, stride, made)
+
+
+def separable_each(
+    x: list[Tensor],
+    mean: Tensor,
+    inv_std: Tensor,
+    batch_statistics: bool,
+    depthwise: list[Tensor],
+    pointwise: list[Tensor],
+    dilation: list[int],
+    made: list[Tensor],
+) -> None:
+    """A convolution of every feature map, in one kernel."""
+    _forward(x, mean.unbind(), inv_std.unbind(), depthwise, pointwise, dilation, 1, made)
 
 
 def separable_backward(
@@ -236,33 +273,93 @@ def separable_backward(
     made: list[Tensor],
 ) -> None:
     """Gradients of the ReLU's argument, and with `weights` of all depthwise, then of all pointwise weights."""
-    gx, *g_weights = made
-    n, tile_pixels, group = x.shape[1], TILE // CHANNELS, pointwise[0].shape[-1] if pointwise else 0
-    outputs, pixels = pixels_of(gz[0]), pixels_of(x)
-    given = _given(depthwise, mean, inv_std)
-    shape = *x.shape[2:], *gz[0].shape[2:], n, stride
-    constants = {
-        "KERNELS": tuple(w.shape[-1] for w in depthwise),
-        "DILATIONS": tuple(dilation),
-        "NORM": mean is not None,
-        "TILE_PIXELS": tile_pixels,
-        "TILE_CHANNELS": CHANNELS,
-    }
+    count = len(depthwise)
+    given = [x] * count, [mean] * count, [inv_std] * count
+    _backward(*given, gz, depthwise, pointwise, dilation, stride, weights, made[:1], made[1:], None)
+
+
+def separable_each_backward(
+    gz: list[Tensor],
+    x: list[Tensor],
+    mean: Tensor,
+    inv_std: Tensor,
+    batch_statistics: bool,
+    depthwise: list[Tensor],
+    pointwise: list[Tensor],
+    dilation: list[int],
+    weights: bool,
+    made: list[Tensor],
+) -> None:
+    """Gradients of all feature maps, and with `weights` of all depthwise, then of all pointwise weights."""
+    maps, n = mean.shape
+    inner = [torch.empty_like(m) for m in x]
+    parts = mean.new_empty(2 * maps, divided(pixels_of(x[0]), TILE // CHANNELS), n)
+    given = x, mean.unbind(), inv_std.unbind()
+    _backward(*given, gz, depthwise, pointwise, dilation, 1, weights, inner, made[maps:], parts)
+    through_normalizations(inner, x, mean, inv_std, [batch_statistics] * maps, parts, made[:maps])
+
+
+def _forward(
+    x: Sequence[Tensor],
+    mean: Sequence[Tensor | None],
+    inv_std: Sequence[Tensor | None],
+    depthwise: list[Tensor],
+    pointwise: list[Tensor],
+    dilation: list[int],
+    stride: int,
+    made: list[Tensor],
+) -> None:
+    n, tile_pixels, outputs = x[0].shape[1], TILE // CHANNELS, pixels_of(made[0])
+    _separable[(divided(outputs, tile_pixels), divided(n, CHANNELS))](
+        tuple(x),
+        *_statistics(depthwise, mean, inv_std),
+        tuple(depthwise),
+        tuple(pointwise),
+        tuple(made),
+        outputs,
+        *x[0].shape[2:],
+        *made[0].shape[2:],
+        n,
+        stride,
+        GROUP=pointwise[0].shape[-1] if pointwise else 0,
+        **_constants(depthwise, dilation, mean),
+    )
+
+
+def _backward(
+    x: Sequence[Tensor],
+    mean: Sequence[Tensor | None],
+    inv_std: Sequence[Tensor | None],
+    gz: list[Tensor],
+    depthwise: list[Tensor],
+    pointwise: list[Tensor],
+    dilation: list[int],
+    stride: int,
+    weights: bool,
+    gx: list[Tensor],
+    g_weights: list[Tensor],
+    parts: Tensor | None,
+) -> None:
+    """Two kernels; with `weights` also one that adds up the tiles' sums and one that copies them to the results."""
+    n, tile_pixels, group = x[0].shape[1], TILE // CHANNELS, pointwise[0].shape[-1] if pointwise else 0
+    outputs, pixels = pixels_of(gz[0]), pixels_of(x[0])
+    given = _statistics(depthwise, mean, inv_std)
+    shape = *x[0].shape[2:], *gz[0].shape[2:], n, stride
+    constants = _constants(depthwise, dilation, mean)
     gy = [torch.empty_like(g) for g in gz] if group else gz
     if group or weights:
         tiles = divided(outputs, tile_pixels)
         # The weights of each convolution, depthwise then pointwise, one convolution after the other.
-        order = [w for pair in zip(depthwise, pointwise, strict=True) for w in pair] if group else depthwise
-        total = sum(w.numel() for w in order) if weights else 0
-        parts = x.new_empty(tiles, total)
+        total = sum(w.numel() for w in (*depthwise, *pointwise)) if weights else 0
+        sums = x[0].new_empty(tiles, total)
         _separable_backward[(tiles, divided(n, CHANNELS))](
-            x,
+            tuple(x),
             *given,
             tuple(gz),
             tuple(depthwise),
             tuple(pointwise),
             tuple(gy),
-            parts,
+            sums,
             outputs,
             *shape,
             total,
@@ -271,17 +368,38 @@ def separable_backward(
             **constants,
         )
     _input_gradient[(divided(pixels, tile_pixels), divided(n, CHANNELS))](
-        x, *given, tuple(gy), tuple(depthwise), gx, pixels, *shape, **constants
+        tuple(x),
+        *given,
+        tuple(gy),
+        tuple(depthwise),
+        tuple(gx),
+        gx[0] if parts is None else parts,
+        pixels,
+        *shape,
+        EACH=parts is not None,
+        **constants,
     )
     if weights:
         count = len(depthwise)
         targets = (
             [g for pair in zip(g_weights[:count], g_weights[count:], strict=True) for g in pair] if group else g_weights
         )
-        sums = parts.sum(0).split([w.numel() for w in order])
-        torch._foreach_copy_([g.view(-1) for g in targets], list(sums))
+        torch._foreach_copy_([g.view(-1) for g in targets], list(sums.sum(0).split([g.numel() for g in targets])))
 
 
-def _given(depthwise: list[Tensor], mean: Tensor | None, inv_std: Tensor | None) -> tuple[Tensor, Tensor]:
-    """The statistics; without them some tensor, which is loaded but not used."""
-    return (depthwise[0], depthwise[0]) if mean is None or inv_std is None else (mean, inv_std)
+def _statistics(
+    depthwise: list[Tensor], mean: Sequence[Tensor | None], inv_std: Sequence[Tensor | None]
+) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+    """The statistics; without them some tensors, which are not used."""
+    found = [[w if m is None else m for w, m in zip(depthwise, each, strict=True)] for each in (mean, inv_std)]
+    return tuple(found[0]), tuple(found[1])
+
+
+def _constants(depthwise: list[Tensor], dilation: list[int], mean: Sequence[Tensor | None]) -> dict[str, Any]:
+    return {
+        "KERNELS": tuple(w.shape[-1] for w in depthwise),
+        "DILATIONS": tuple(dilation),
+        "NORM": mean[0] is not None,
+        "TILE_PIXELS": TILE // CHANNELS,
+        "TILE_CHANNELS": CHANNELS,
+    }
