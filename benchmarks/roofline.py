@@ -2,14 +2,16 @@
 """What one search step consists of: operator calls, operations and bytes by kind, and the shortest time that they allow.
 
     python benchmarks/roofline.py --batch 32
-    python benchmarks/roofline.py --batch 96 --kernels torch --peaks 4.26e12 51.1e12
+    python benchmarks/roofline.py --batch 96 --kernels torch triton --peaks 4.26e12 51.1e12
 
-A step runs once on the CPU while every call of an operator is recorded. Views and empty tensors cost nothing and are left out;
-a convolution's backward pass counts once for each gradient. A GPU launches about one kernel for each of the remaining calls.
+A step runs once on the CPU while every call of an operator is recorded. Views and empty tensors cost nothing and are left out; a
+convolution's backward pass counts once for each gradient. A GPU launches at least one kernel for each of the other calls. With
+`--kernels triton` the step takes the way that it takes on CUDA: operators with Triton kernels compute nothing and count as many
+calls as they launch kernels.
 
-Bytes are those of all tensors that a call reads and writes, operations are two for each multiplication and addition of a product
-and one for each element otherwise. The floor of a call is the larger one of bytes / bandwidth and operations / rate. Both peaks
-are measured here, by a large copy and a large product, or given with `--peaks`, for example those of a GPU.
+Bytes are those of all tensors that a call reads and writes. Operations are two for each multiplication and addition of a product
+or convolution, and one for each element otherwise. The floor of a call is the larger one of bytes / bandwidth and operations /
+rate. Both peaks are measured here, by a large copy and a large product, or given with `--peaks`, for example those of a GPU.
 """
 
 from __future__ import annotations
@@ -17,25 +19,33 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import astuple, dataclass
+from importlib import import_module
 from typing import Any
+from unittest import mock
 
+import torch
 from measure import ceilings, parser
 from steps import Design
-from torch import Tensor
+from torch import Tensor, library
 from torch._ops import OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
+from adarts import kernels
 from adarts.config.settings import RunSettings
 from adarts.engine import prepare_device
 from adarts.errors import AdartsError
+from adarts.kernels import dense, gpu, operators
+
+attention, fan = (import_module(f"adarts.kernels.{name}") for name in ("attention", "fan"))
 
 #: kind of a call -> beginnings of the names of its operators; the first kind that fits
 KINDS = {
-    "native kernels": ("adarts.",),
+    "kernels of adarts": ("adarts.",),
     "convolutions": ("aten.convolution",),
     "matrix products": ("aten.mm", "aten.bmm", "aten.addmm", "aten.baddbmm"),
     "batch normalization": ("aten.native_batch_norm", "aten._native_batch_norm", "aten._batch_norm", "aten.batch_norm"),
@@ -63,6 +73,15 @@ FREE = (
     "profiler.",
 )
 
+#: operator -> kernels that it launches on CUDA without gradients of weights, and with them; all others launch one
+LAUNCHES = {
+    "adarts.statistics.default": (2, 2),
+    "adarts.normalized_sum_backward.default": (3, 3),
+    "adarts.separable_backward.default": (2, 4),
+    "adarts.separable_each_backward.default": (4, 6),
+    "adarts.attention_backward.default": (2, 3),
+}
+
 
 @dataclass
 class Sum:
@@ -87,11 +106,12 @@ class Recorder(TorchDispatchMode):
     Args:
         bandwidth: bytes per second.
         rate: floating-point operations per second.
+        cuda: count the kernels that Triton's operators launch.
     """
 
-    def __init__(self, bandwidth: float, rate: float) -> None:
+    def __init__(self, bandwidth: float, rate: float, cuda: bool) -> None:
         super().__init__()
-        self.bandwidth, self.rate = bandwidth, rate
+        self.bandwidth, self.rate, self.cuda = bandwidth, rate, cuda
         self.kinds: dict[str, Sum] = defaultdict(Sum)
         self.operators: dict[str, int] = defaultdict(int)
 
@@ -106,10 +126,17 @@ class Recorder(TorchDispatchMode):
     def _add(self, name: str, func: OpOverload, args: Any, kwargs: Any, found: Any) -> None:
         made = list(_tensors(found))
         calls = len(made) if name.startswith("aten.convolution_backward") else 1
+        given = list(_tensors((args, kwargs)))
+        if self.cuda and name in LAUNCHES:
+            calls = LAUNCHES[name][args[-1] is True]
         formula = flop_registry.get(func.overloadpacket)
-        elements = sum(tensor.numel() for tensor in made)
-        flops = formula(*args, **kwargs, out_val=found) if formula else elements
-        moved = sum(t.numel() * t.element_size() for t in [*_tensors((args, kwargs)), *made])
+        if formula:
+            flops = formula(*args, **kwargs, out_val=found)
+        elif name.startswith(("adarts.separable", "adarts.relu_product")):
+            flops = products(func, args)
+        else:
+            flops = max(sum(tensor.numel() for tensor in tensors) for tensors in (given, made))
+        moved = sum(t.numel() * t.element_size() for t in [*given, *made])
         total = self.kinds[kind_of(name)]
         total.calls += calls
         total.flops += flops
@@ -121,6 +148,45 @@ class Recorder(TorchDispatchMode):
 def kind_of(name: str) -> str:
     """The kind of an operator; whatever has no other kind works element by element."""
     return next((kind for kind, names in KINDS.items() if name.startswith(names)), "element by element")
+
+
+def products(func: OpOverload, args: Any) -> int:
+    """Operations of the package's convolutions and products: of one pass forward, or one for each kind of gradient."""
+    named = {argument.name: value for argument, value in zip(func._schema.arguments, args, strict=True)}
+    if "matrix" in named:
+        forward = 2 * named["x"].numel() * len(named["matrix"])
+    else:
+        x, stride = named["x"], named.get("stride", 1)
+        outputs = (x[0] if isinstance(x, list) else x).numel() // stride**2
+        widths = [w.shape[-1] ** 2 for w in named["depthwise"]] + [w.shape[-1] for w in named["pointwise"]]
+        forward = 2 * outputs * sum(widths)
+    return forward * (1 + named.get("weights", False))
+
+
+@contextmanager
+def as_on_cuda() -> Iterator[None]:
+    """Inside, tensors on the CPU take the way of those on CUDA; operators with Triton kernels return zeros."""
+    overriding = library.Library("adarts", "IMPL")
+
+    def returns_zeros(name: str) -> Callable[..., Any]:
+        def call(*arguments: Any) -> Any:
+            made = operators.RESULTS[name](*arguments)
+            for tensor in _tensors(made):
+                tensor.zero_()
+            return made
+
+        return call
+
+    for name in gpu.__all__:
+        overriding.impl(name, returns_zeros(name), "CPU", allow_override=True)
+    accepts = operators.native
+    with (
+        mock.patch.object(attention, "triton", accepts),
+        mock.patch.object(fan, "triton", accepts),
+        mock.patch.object(dense, "native", lambda *_: False),
+    ):
+        yield
+    overriding._destroy()
 
 
 def _is_view(func: OpOverload) -> bool:
@@ -135,9 +201,10 @@ def _tensors(values: Any) -> Iterator[Tensor]:
 
 def parse() -> argparse.Namespace:
     options = parser(__doc__)
-    options.set_defaults(device="cpu")
     options.add_argument("--method", default="adarts", help="`adarts methods` lists them")
-    options.add_argument("--kernels", default="auto", help="auto: native kernels; torch: only torch's operators")
+    options.add_argument(
+        "--kernels", nargs="+", choices=["auto", "torch", "triton"], default=["auto"], help="auto are the native ones"
+    )
     options.add_argument(
         "--peaks", nargs=2, type=float, metavar=("BYTES", "FLOPS"), help="per second, instead of measuring them here"
     )
@@ -146,28 +213,35 @@ def parse() -> argparse.Namespace:
 
 
 def run(options: argparse.Namespace) -> None:
-    device = prepare_device(RunSettings(device=options.device, threads=options.threads))
-    sizes = {name: getattr(options, name) for name in ("channels", "cells", "batch", "size")}
-    step = Design(method=options.method, kernels=options.kernels, **sizes).step(device)
-    step()  # creates the state of the optimizers
+    device = prepare_device(RunSettings(device="cpu", threads=options.threads))
     if options.peaks is None:
         found = ceilings(device)
         options.peaks = found["copy_bytes_per_second"], found["matmul_float32_flops"]
-    with Recorder(*options.peaks) as recorder:
-        step()
     bandwidth, rate = options.peaks
-    print(f"peaks: {bandwidth / 1e9:,.1f} GB/s, {rate / 1e9:,.0f} GFLOP/s", file=sys.stderr)
-    print("| kind | calls | GFLOP | GB | floor, ms |\n| --- | ---: | ---: | ---: | ---: |")
-    rows = sorted(recorder.kinds.items(), key=lambda row: -row[1].calls)
-    parts = [part for _, part in rows]
-    whole = Sum(*(sum(getattr(part, name) for part in parts) for name in ("calls", "flops", "bytes", "seconds")))
-    for kind, part in [*rows, ("all", whole)]:
-        print(
-            f"| {kind} | {part.calls:,} | {part.flops / 1e9:.2f} | {part.bytes / 1e9:.2f} | {1e3 * part.seconds:.1f} |"
-        )
-    if options.operators:
-        for name, calls in sorted(recorder.operators.items(), key=lambda row: -row[1]):
-            print(f"{calls:7,}  {name}")
+    print(f"{bandwidth / 1e9:,.1f} GB/s, {rate / 1e9:,.0f} GFLOP/s")
+    for choice in options.kernels:
+        with as_on_cuda() if choice == "triton" else nullcontext():
+            recorder = record(options, "torch" if choice == "torch" else "auto", device, choice == "triton")
+        print(f"\n| {choice} | calls | GFLOP | GB | floor, ms |\n| --- | ---: | ---: | ---: | ---: |")
+        rows = sorted(recorder.kinds.items(), key=lambda row: -row[1].calls)
+        whole = Sum(*(sum(values) for values in zip(*(astuple(part) for _, part in rows), strict=True)))
+        for kind, part in [*rows, ("all", whole)]:
+            print(
+                f"| {kind} | {part.calls:,} | {part.flops / 1e9:.2f} | {part.bytes / 1e9:.2f} | {1e3 * part.seconds:.1f} |"
+            )
+        if options.operators:
+            for name, calls in sorted(recorder.operators.items(), key=lambda row: -row[1]):
+                print(f"{calls:7,}  {name}")
+
+
+def record(options: argparse.Namespace, choice: kernels.Choice, device: torch.device, cuda: bool) -> Recorder:
+    """Record the second step; the first creates the state of the optimizers."""
+    sizes = {name: getattr(options, name) for name in ("channels", "cells", "batch", "size")}
+    step = Design(method=options.method, kernels=choice, **sizes).step(device)
+    step()
+    with Recorder(*options.peaks, cuda) as recorder:
+        step()
+    return recorder
 
 
 def main() -> int:

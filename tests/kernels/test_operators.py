@@ -62,7 +62,8 @@ SAMPLES: dict[str, tuple[Any, ...]] = {
 def test_there_is_a_sample_for_every_operator() -> None:
     prefix = "adarts::"
     names = {name.removeprefix(prefix) for name in torch._C._dispatch_get_all_op_names() if name.startswith(prefix)}
-    assert names == set(SAMPLES)
+    only_on_cuda = {"attention", "attention_backward", "factors", "factors_backward", "strongest", "total"}
+    assert names == set(SAMPLES) | only_on_cuda
 
 
 @pytest.mark.parametrize("name", SAMPLES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -19,17 +20,20 @@ if not triton.knobs.runtime.interpret:
 if build.status().functions is None:
     pytest.skip("without native kernels, no operator is called on a CPU", allow_module_level=True)
 gpu = pytest.importorskip("adarts.kernels.gpu")
+attention, fan = (importlib.import_module(f"adarts.kernels.{name}") for name in ("attention", "fan"))
 
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5}
 
 
 @pytest.fixture(autouse=True)
-def interpreted() -> Iterator[None]:
+def interpreted(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """On the CPU, the operators call Triton's kernels; the native ones are back after the test."""
     torch.manual_seed(0)
     overriding = library.Library("adarts", "IMPL")
     for name in gpu.__all__:
         overriding.impl(name, _calling(name), "CPU", allow_override=True)
+    for user in (attention, fan):  # what a CPU leaves to torch's operators
+        monkeypatch.setattr(user, "triton", operators.native)
     yield
     overriding._destroy()
 
@@ -166,6 +170,36 @@ def test_select(per_image: bool, scaled: bool) -> None:
     x, scale = leaf(batch, channels, 3, 5), leaf(batch, edges * selected)
     index = torch.rand(batch if per_image else 1, edges, channels).topk(selected).indices
     agree(lambda: [kernels.select(x, index, scale if scaled else None)], [x, scale] if scaled else [x])
+
+
+@pytest.mark.parametrize(("batch", "edges", "channels", "hidden"), [(3, 2, 6, 3), (18, 1, 16, 4)])
+def test_attention(batch: int, edges: int, channels: int, hidden: int) -> None:
+    pooled = [leaf(batch, channels) for _ in range(2)]
+    weights = [leaf(edges, hidden, channels), leaf(edges, channels, hidden)]
+    agree(lambda: [kernels.attention(*pooled, *weights)], [*pooled, *weights])
+    agree(lambda: [kernels.attention(*pooled, *(w.detach() for w in weights))], pooled)
+
+
+@pytest.mark.parametrize("per_image", [False, True])
+def test_factors_of_the_strongest_channels(per_image: bool) -> None:
+    attention = leaf(2, 18, 6)
+    scores = attention.detach().transpose(0, 1)[: 18 if per_image else 1]
+    found = {}
+    for choice in ("torch", "auto"):
+        with kernels.using(choice):  # type: ignore[arg-type]
+            found[choice] = kernels.strongest(scores, 3)
+    assert torch.equal(*found.values())
+    agree(lambda: kernels.factors(attention, found["torch"]), [attention])
+
+
+def test_equal_and_missing_scores_choose_channels_all_the_same() -> None:
+    scores = torch.tensor([[[1.0, 2.0, 2.0, 2.0], [float("nan"), 1.0, 0.0, 3.0]]])
+    assert kernels.strongest(scores, 2).tolist() == [[[1, 2], [0, 3]]]
+
+
+def test_gradients_of_several_readers_are_added() -> None:
+    x = leaf(1, 5, 4, 3)
+    agree(lambda: [(k + 1) * reader for k, reader in enumerate(kernels.fan(x, 3))], [x])
 
 
 @pytest.mark.parametrize(("size", "per_image"), [((2, 3, 4), False), ((1, 1, 1), False), ((2, 5, 1), True)])

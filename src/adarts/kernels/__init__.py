@@ -3,9 +3,11 @@
 The kernels are used where they can be built. All give the same results, which tests check; callers see no difference.
 """
 
+from adarts.kernels.attention import attention, factors, strongest
 from adarts.kernels.build import Choice, Status, active, status, triton_problem, use, using
 from adarts.kernels.channels import Contribution, select, write_back
 from adarts.kernels.dense import channel_product, relu_product
+from adarts.kernels.fan import fan
 from adarts.kernels.norm import Normalization, normalized_sum
 from adarts.kernels.pool import average_pool, global_pools, pools
 from adarts.kernels.separable import Separable, grouped_product, separable, separable_each
@@ -17,8 +19,11 @@ __all__ = [
     "Separable",
     "Status",
     "active",
+    "attention",
     "average_pool",
     "channel_product",
+    "factors",
+    "fan",
     "global_pools",
     "grouped_product",
     "normalized_sum",
@@ -28,6 +33,7 @@ __all__ = [
     "separable",
     "separable_each",
     "status",
+    "strongest",
     "triton_problem",
     "use",
     "using",

@@ -30,12 +30,15 @@ def native(x_bchw: Tensor, *others: Tensor | None) -> bool:
     return x_bchw.is_cpu and _accepted(x_bchw, others, "cpu") and build.functions() is not None
 
 
+def triton(x: Tensor, *others: Tensor | None) -> bool:
+    """Whether Triton's kernels are available and accept these tensors on CUDA, by the rules of :func:`native`."""
+    # Places in a tensor are computed in 32 bits.
+    return x.is_cuda and x.numel() < _LARGEST and _accepted(x, others, "cuda") and build.triton()
+
+
 def fused(x_bchw: Tensor, *others: Tensor | None) -> bool:
-    """Whether Triton's kernels on CUDA, or the native ones on a CPU, accept these tensors, by the rules of :func:`native`."""
-    if not x_bchw.is_cuda:
-        return native(x_bchw, *others)
-    # Triton's kernels compute places in a feature map in 32 bits.
-    return x_bchw.numel() < _LARGEST and _accepted(x_bchw, others, "cuda") and build.triton()
+    """Whether Triton's kernels on CUDA, or the native ones on a CPU, accept these tensors."""
+    return native(x_bchw, *others) or triton(x_bchw, *others)
 
 
 def _accepted(x_bchw: Tensor, others: tuple[Tensor | None, ...], device: str) -> bool:
@@ -67,7 +70,7 @@ def empty(like: Tensor, batch: int, channels: int, height: int, width: int) -> T
 def define(
     schema: str,
     results: Callable[..., Any],
-    sizes: Callable[..., Sequence[Any]] | None,
+    sizes: Callable[..., Sequence[Any]] | None = None,
     save: Callable[..., Sequence[Any]] | None = None,
     gradient: Callable[..., tuple[Any, ...]] | None = None,
     cpu: Callable[..., Any] | None = None,
@@ -80,11 +83,11 @@ def define(
     Args:
         schema: name, arguments and results in torch's notation.
         results: arguments -> uninitialized results of the right shape.
-        sizes: arguments -> sizes passed to the native kernel before them.
+        sizes: arguments -> sizes passed to the native kernel before them; None if there is no native kernel.
         save: ``save(results, *arguments)`` returns the values for the backward pass: tensors, lists of tensors, others.
         gradient: ``gradient(*gradients of the results, *saved)`` returns one gradient for every argument; a list of gradients
             for a list of tensors.
-        cpu: computes the operator on a CPU by other operators, if there is no native kernel of this name; `sizes` is then None.
+        cpu: computes the operator on a CPU by other operators, if there is no native kernel.
     """
     name = schema.partition("(")[0]
 
@@ -106,7 +109,8 @@ def define(
 
     RESULTS[name] = results
     _OPERATORS.define(schema)
-    _OPERATORS.impl(name, cpu or kernel, "CPU")
+    if cpu is not None or sizes is not None:
+        _OPERATORS.impl(name, cpu or kernel, "CPU")
     _OPERATORS.impl(name, on_cuda, "CUDA")
     library.register_fake(f"adarts::{name}", results, lib=_OPERATORS)
     if save is not None and gradient is not None:

@@ -31,12 +31,10 @@ class ChannelAttention(nn.Module):
 
     def forward(self, x_bchw: Tensor, update_average: bool) -> Tensor:
         """Attention (E, B, C) of the feature map of the node."""
-        # The pooled vectors belong to the node, so all edges share them.
-        pooled_pbc = torch.stack(kernels.global_pools(x_bchw)).to(self.reduce.weight.dtype)
+        pooled = kernels.global_pools(x_bchw)
         # In the precision of the weights, because scores of channels can be close together.
         with _exact(x_bchw.device.type):
-            hidden_ebh = torch.relu(torch.einsum("pbc,ehc->pebh", pooled_pbc, self.reduce.weight)).sum(0)
-            attention_ebc = torch.sigmoid(torch.einsum("ebh,ech->ebc", hidden_ebh, self.expand.weight))
+            attention_ebc = kernels.attention(*pooled, self.reduce.weight, self.expand.weight)
         if update_average:
             self.average.lerp_(attention_ebc.detach().mean(1), AVERAGE_MOMENTUM)
         return attention_ebc

@@ -79,52 +79,43 @@ class SourceEdges(nn.Module):
         Returns:
             An input of :func:`node_sum` for each edge, and the indices of the selected channels (1 or B, E, C/k).
         """
+        groups = plan.groups[source]
+        of_attention, of_bypass, *readers = kernels.fan(x_bchw, 2 + len(groups))
         attention_ebc = None
         if self.attention is not None:
-            attention_ebc = self.attention(x_bchw, plan.update_average).expand(self.num_edges, -1, -1)
+            attention_ebc = self.attention(of_attention, plan.update_average).expand(self.num_edges, -1, -1)
         indices = self._indices(attention_ebc, plan, x_bchw.device) if given is None else given
         if self.slots is not None and plan.update_average and self.design.slots == "persistent":
             self.slots.copy_(indices[0])
-        index_ebk = indices.transpose(0, 1)
-        scale_ebk = attention_ebc
-        if attention_ebc is not None and self.design.k > 1:
-            scale_ebk = attention_ebc.gather(2, index_ebk.expand(-1, len(x_bchw), -1))
+        scale_bn, gate_ebc = self._factors(attention_ebc, indices, x_bchw)
         gain_eo = weight_eo if beta_e is None else weight_eo * beta_e[:, None]
         auxiliary_e = None
         if self.auxiliary is not None:
             auxiliary_e = (x_bchw.new_ones(self.num_edges) if beta_e is None else beta_e) * plan.auxiliary
 
         results: list[Tensor] = []
-        for group in plan.groups[source]:
+        for group, reader in zip(groups, readers, strict=True):
             # A slice of all edges would cost two copies in the backward pass.
             rows = None if group.stop - group.start == self.num_edges else slice(group.start, group.stop)
-            entering = self._entering(
-                x_bchw,
-                indices if rows is None else indices[:, rows],
-                None if scale_ebk is None else some(scale_ebk, rows),
-            )
+            entering = self._entering(reader, indices, scale_bn, rows)
             gain_ao = some(gain_eo, rows)
             auxiliary_a = None if auxiliary_e is None else some(auxiliary_e, rows)
             results += self._mix(entering, gain_ao, auxiliary_a, group, rows, plan).split(self.selected, 1)
         kept_eb = self._kept(x_bchw, plan.drop_path)
         if kept_eb is not None:
             results = [y_bchw * kept_b[:, None, None, None] for y_bchw, kept_b in zip(results, kept_eb, strict=True)]
-        if self.design.k == 1:
+        if gate_ebc is None:
             return list(results), indices
 
-        # Bypassing channels are scaled by the attention, selected channels by 0.
-        if attention_ebc is None:
-            attention_ebc = x_bchw.new_ones(*index_ebk.shape[:2], self.channels)
-        gate_ebc = attention_ebc.scatter(2, index_ebk.expand(-1, attention_ebc.shape[1], -1), 0.0)
         if beta_e is not None:
             gate_ebc = gate_ebc * beta_e[:, None, None]
         if kept_eb is not None:
             gate_ebc = gate_ebc * kept_eb[:, :, None]
         # Attention is positive, so scaling (eq. 8) commutes with max pooling, which is therefore done once for all edges.
-        bypass = x_bchw if self.stride == 1 else F.max_pool2d(x_bchw, 2, 2, ceil_mode=True)
-        gates = gate_ebc.unbind()
+        bypass = of_bypass if self.stride == 1 else F.max_pool2d(of_bypass, 2, 2, ceil_mode=True)
+        bypasses, gates = kernels.fan(bypass, self.num_edges), gate_ebc.unbind()
         return [
-            kernels.Contribution(bypass, gates[e], results[e], indices[:, e]) for e in range(self.num_edges)
+            kernels.Contribution(bypasses[e], gates[e], results[e], indices[:, e]) for e in range(self.num_edges)
         ], indices
 
     def _first_slots(self) -> Tensor | None:
@@ -150,9 +141,25 @@ class SourceEdges(nn.Module):
         chosen_sek = select.top(score_sec, design.k)
         return chosen_sek if self.slots is None else select.place(chosen_sek, self.slots)
 
-    def _entering(self, x_bchw: Tensor, indices: Tensor, scale_ebk: Tensor | None) -> Tensor:
+    def _factors(
+        self, attention_ebc: Tensor | None, indices: Tensor, x_bchw: Tensor
+    ) -> tuple[Tensor | None, Tensor | None]:
+        """Factors of the selected channels (B, E·C/k), and of the bypassing ones (E, 1 or B, C), which are 0 for the selected.
+
+        Both are the attention. The first are None without attention, the second if no channel bypasses the operations.
+        """
+        if self.design.k == 1:
+            return (None if attention_ebc is None else attention_ebc.transpose(0, 1).flatten(1)), None
+        if attention_ebc is not None:
+            return kernels.factors(attention_ebc, indices)
+        index_ebk = indices.transpose(0, 1)
+        return None, x_bchw.new_ones(*index_ebk.shape[:2], self.channels).scatter(2, index_ebk, 0.0)
+
+    def _entering(self, x_bchw: Tensor, indices: Tensor, scale_bn: Tensor | None, rows: Rows) -> Tensor:
         """The input of the operations of some edges, (B, n, H, W)."""
-        scale_bn = None if scale_ebk is None else scale_ebk.transpose(0, 1).flatten(1)
+        if rows is not None:
+            indices = indices[:, rows]
+            scale_bn = scale_bn if scale_bn is None else scale_bn.unflatten(1, (self.num_edges, -1))[:, rows].flatten(1)
         if self.design.k > 1:
             return kernels.select(x_bchw, indices, scale_bn)
         num_edges = indices.shape[1]

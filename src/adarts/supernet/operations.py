@@ -44,14 +44,15 @@ class Features:
         rows: Rows = None,
         skip_dropout: float = 0.0,
     ) -> None:
-        self.x, self.stride, self.rows, self.skip_dropout = x_bnhw, stride, rows, skip_dropout
+        self.stride, self.rows, self.skip_dropout = stride, rows, skip_dropout
+        self.x, self._to_pool, self._to_convolve = kernels.fan(x_bnhw, 3)
         self._separable = [op for op in operations if isinstance(op, SeparableConv | DilatedConv)]
         self._counters: list[Tensor] = []
 
     @cached_property
     def pools(self) -> tuple[Tensor, Tensor]:
         """3x3 maximum and average pooling."""
-        return kernels.pools(self.x, self.stride)
+        return kernels.pools(self._to_pool, self.stride)
 
     @cached_property
     def rectified(self) -> Tensor:
@@ -79,7 +80,7 @@ class Features:
 
     @cached_property
     def _convolved(self) -> list[Tensor]:
-        return kernels.separable(self.x, [op.first(self.rows) for op in self._separable], self.stride)
+        return kernels.separable(self._to_convolve, [op.first(self.rows) for op in self._separable], self.stride)
 
     @cached_property
     def _convolved_twice(self) -> dict[nn.Module, Tensor]:

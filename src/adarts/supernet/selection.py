@@ -8,6 +8,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from adarts import kernels
+
 
 @dataclass
 class Selection:
@@ -38,7 +40,7 @@ def top(score_sec: Tensor, k: int) -> Tensor:
 
     The order is ascending so that a channel keeps its position when only the ranking among the selected channels changes.
     """
-    return score_sec.topk(score_sec.shape[-1] // k, dim=-1).indices.sort(-1).values
+    return kernels.strongest(score_sec, score_sec.shape[-1] // k)
 
 
 def place(chosen_sek: Tensor, slots_ek: Tensor) -> Tensor:

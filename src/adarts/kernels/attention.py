@@ -1,0 +1,109 @@
+"""Channel attention of all edges that leave a node, the channels it selects, and the factors it gives to channels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from adarts.kernels.operators import define, triton
+
+
+def attention(mean_bc: Tensor, largest_bc: Tensor, reduce_ehc: Tensor, expand_ech: Tensor) -> Tensor:
+    """F_c = sigmoid(MLP(mean) + MLP(maximum)) of every edge (eq. 7); an MLP is a product, a ReLU and a product.
+
+    Args:
+        mean_bc, largest_bc: pooled feature map of the node (B, C).
+        reduce_ehc, expand_ech: weights of the MLPs; the hidden width is h.
+
+    Returns:
+        The attention (E, B, C).
+    """
+    if triton(mean_bc, largest_bc, reduce_ehc, expand_ech):
+        scores: Tensor = torch.ops.adarts.attention(
+            mean_bc.contiguous(), largest_bc.contiguous(), reduce_ehc.contiguous(), expand_ech.contiguous()
+        )
+        return scores
+    # The pooled vectors belong to the node, so all edges share them.
+    pooled_pbc = torch.stack((mean_bc, largest_bc)).to(reduce_ehc.dtype)
+    hidden_ebh = torch.relu(torch.einsum("pbc,ehc->pebh", pooled_pbc, reduce_ehc)).sum(0)
+    return torch.sigmoid(torch.einsum("ebh,ech->ebc", hidden_ebh, expand_ech))
+
+
+def strongest(score_sec: Tensor, count: int) -> Tensor:
+    """The channels with the highest scores (S, E, C), as ascending indices (S, E, count)."""
+    if triton(score_sec):
+        chosen: Tensor = torch.ops.adarts.strongest(score_sec.contiguous(), count)
+        return chosen
+    return score_sec.topk(count, dim=-1).indices.sort(-1).values
+
+
+def factors(attention_ebc: Tensor, index_sek: Tensor) -> tuple[Tensor, Tensor]:
+    """The attention of the selected channels, and that of the others.
+
+    Args:
+        attention_ebc: attention of every edge.
+        index_sek: selected channels, (1 or B, E, C/k).
+
+    Returns:
+        Factors of the selected channels (B, E·C/k), and of all channels (E, B, C), 0 for the selected ones.
+    """
+    if triton(attention_ebc):
+        scale_bn, gate_ebc = torch.ops.adarts.factors(attention_ebc.contiguous(), index_sek.contiguous())
+        return scale_bn, gate_ebc
+    index_ebk = index_sek.transpose(0, 1).expand(-1, attention_ebc.shape[1], -1)
+    scale_ebk = attention_ebc.gather(2, index_ebk)
+    return scale_ebk.transpose(0, 1).flatten(1), attention_ebc.scatter(2, index_ebk, 0.0)
+
+
+def _attention_gradient(g: Tensor, *saved: Any) -> tuple[Any, ...]:
+    _, _, reduce_ehc, expand_ech, *_ = saved
+    pooled, weights = torch.ops.adarts.attention_backward(g.contiguous(), *saved)
+    g_mean, g_largest = pooled.unbind()
+    if not len(weights):
+        return g_mean, g_largest, None, None
+    g_reduce, g_expand = weights.split([reduce_ehc.numel(), expand_ech.numel()])
+    return g_mean, g_largest, g_reduce.view(reduce_ehc.shape), g_expand.view(expand_ech.shape)
+
+
+def _factors_gradient(g_scale: Tensor, g_gate: Tensor, index: Tensor) -> tuple[Tensor, None]:
+    return torch.ops.adarts.factors_backward(g_scale.contiguous(), g_gate.contiguous(), index), None
+
+
+# Only on CUDA: on a CPU, torch's operators keep the results that they always gave.
+define(
+    "attention(Tensor mean, Tensor largest, Tensor reduce, Tensor expand) -> Tensor",
+    lambda mean, largest, reduce, expand: mean.new_empty(len(reduce), *mean.shape),
+    save=lambda out, mean, largest, reduce, expand: (
+        *(mean, largest, reduce, expand),
+        *(out, reduce.requires_grad or expand.requires_grad),
+    ),
+    gradient=_attention_gradient,
+)
+# Returns the gradients of mean and maximum (2, B, C), and of both weights one after the other.
+define(
+    "attention_backward(Tensor g, Tensor mean, Tensor largest, Tensor reduce, Tensor expand, Tensor attention, bool weights) "
+    "-> (Tensor, Tensor)",
+    lambda g, mean, largest, reduce, expand, attention, weights: (
+        mean.new_empty(2, *mean.shape),
+        mean.new_empty(reduce.numel() + expand.numel() if weights else 0),
+    ),
+)
+define(
+    "strongest(Tensor score, int count) -> Tensor",
+    lambda score, count: score.new_empty(*score.shape[:2], count, dtype=torch.int64),
+)
+define(
+    "factors(Tensor attention, Tensor index) -> (Tensor, Tensor)",
+    lambda attention, index: (
+        attention.new_empty(attention.shape[1], len(attention) * index.shape[2]),
+        attention.new_empty(attention.shape),
+    ),
+    save=lambda out, attention, index: (index,),
+    gradient=_factors_gradient,
+)
+define(
+    "factors_backward(Tensor g_scale, Tensor g_gate, Tensor index) -> Tensor",
+    lambda g_scale, g_gate, index: g_gate.new_empty(g_gate.shape),
+)
