@@ -77,8 +77,8 @@ FREE = (
 LAUNCHES = {
     "adarts.statistics.default": (2, 2),
     "adarts.normalized_sum_backward.default": (3, 3),
-    "adarts.separable_backward.default": (2, 4),
-    "adarts.separable_each_backward.default": (4, 6),
+    "adarts.separable_backward.default": (2, 3),
+    "adarts.separable_each_backward.default": (4, 5),
     "adarts.attention_backward.default": (2, 3),
 }
 

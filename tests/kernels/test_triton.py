@@ -182,14 +182,21 @@ def test_attention(batch: int, edges: int, channels: int, hidden: int) -> None:
 
 @pytest.mark.parametrize("per_image", [False, True])
 def test_factors_of_the_strongest_channels(per_image: bool) -> None:
-    attention = leaf(2, 18, 6)
+    attention = leaf(2, 18, 6)  # edges, images, channels
     scores = attention.detach().transpose(0, 1)[: 18 if per_image else 1]
     found = {}
     for choice in ("torch", "auto"):
         with kernels.using(choice):  # type: ignore[arg-type]
             found[choice] = kernels.strongest(scores, 3)
     assert torch.equal(*found.values())
-    agree(lambda: kernels.factors(attention, found["torch"]), [attention])
+    gain = leaf(2, 1)
+    for given in (None, gain):
+
+        def compute(given: Tensor | None = given) -> list[Tensor]:
+            scale, gates = kernels.factors(attention, found["torch"], given)
+            return [scale, *gates]
+
+        agree(compute, [attention] if given is None else [attention, gain])
 
 
 def test_equal_and_missing_scores_choose_channels_all_the_same() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -39,22 +40,28 @@ def strongest(score_sec: Tensor, count: int) -> Tensor:
     return score_sec.topk(count, dim=-1).indices.sort(-1).values
 
 
-def factors(attention_ebc: Tensor, index_sek: Tensor) -> tuple[Tensor, Tensor]:
+def factors(attention_ebc: Tensor, index_sek: Tensor, gain_eb: Tensor | None = None) -> tuple[Tensor, Sequence[Tensor]]:
     """The attention of the selected channels, and that of the others.
 
     Args:
         attention_ebc: attention of every edge.
         index_sek: selected channels, (1 or B, E, C/k).
+        gain_eb: further factor of the others for every edge, (E, 1 or B).
 
     Returns:
-        Factors of the selected channels (B, E·C/k), and of all channels (E, B, C), 0 for the selected ones.
+        Factors of the selected channels (B, E·C/k), and for every edge those of all channels (B, C), 0 for the selected ones.
     """
     if triton(attention_ebc):
-        scale_bn, gate_ebc = torch.ops.adarts.factors(attention_ebc.contiguous(), index_sek.contiguous())
-        return scale_bn, gate_ebc
+        scale_bn, *gates = torch.ops.adarts.factors(attention_ebc.contiguous(), index_sek.contiguous())
+        if gain_eb is not None:
+            gates = [gate_bc * gain_b[:, None] for gate_bc, gain_b in zip(gates, gain_eb, strict=True)]
+        return scale_bn, gates
     index_ebk = index_sek.transpose(0, 1).expand(-1, attention_ebc.shape[1], -1)
     scale_ebk = attention_ebc.gather(2, index_ebk)
-    return scale_ebk.transpose(0, 1).flatten(1), attention_ebc.scatter(2, index_ebk, 0.0)
+    gate_ebc = attention_ebc.scatter(2, index_ebk, 0.0)
+    if gain_eb is not None:
+        gate_ebc = gate_ebc * gain_eb[:, :, None]
+    return scale_ebk.transpose(0, 1).flatten(1), gate_ebc.unbind()
 
 
 def _attention_gradient(g: Tensor, *saved: Any) -> tuple[Any, ...]:
@@ -67,8 +74,9 @@ def _attention_gradient(g: Tensor, *saved: Any) -> tuple[Any, ...]:
     return g_mean, g_largest, g_reduce.view(reduce_ehc.shape), g_expand.view(expand_ech.shape)
 
 
-def _factors_gradient(g_scale: Tensor, g_gate: Tensor, index: Tensor) -> tuple[Tensor, None]:
-    return torch.ops.adarts.factors_backward(g_scale.contiguous(), g_gate.contiguous(), index), None
+def _factors_gradient(gradients: Sequence[Tensor], index: Tensor) -> tuple[Tensor, None]:
+    g_scale, *g_gates = (g.contiguous() for g in gradients)
+    return torch.ops.adarts.factors_backward(g_scale, g_gates, index), None
 
 
 # Only on CUDA: on a CPU, torch's operators keep the results that they always gave.
@@ -95,15 +103,15 @@ define(
     lambda score, count: score.new_empty(*score.shape[:2], count, dtype=torch.int64),
 )
 define(
-    "factors(Tensor attention, Tensor index) -> (Tensor, Tensor)",
-    lambda attention, index: (
+    "factors(Tensor attention, Tensor index) -> Tensor[]",
+    lambda attention, index: [
         attention.new_empty(attention.shape[1], len(attention) * index.shape[2]),
-        attention.new_empty(attention.shape),
-    ),
+        *(edge.new_empty(edge.shape) for edge in attention),
+    ],
     save=lambda out, attention, index: (index,),
     gradient=_factors_gradient,
 )
 define(
-    "factors_backward(Tensor g_scale, Tensor g_gate, Tensor index) -> Tensor",
-    lambda g_scale, g_gate, index: g_gate.new_empty(g_gate.shape),
+    "factors_backward(Tensor g_scale, Tensor[] g_gates, Tensor index) -> Tensor",
+    lambda g_scale, g_gates, index: g_scale.new_empty(len(g_gates), *g_gates[0].shape),
 )

@@ -46,7 +46,8 @@ def normalized_sum(
     first, norms = maps[0][0], [norm for _, _, norm in maps]
     if _fits(maps, bias_n) and together(first, norms):
         tensors = [channels_last(z) for z, _, _ in maps]
-        gain_kn = torch.stack([z.new_ones(z.shape[1]) if gain is None else gain for z, gain, _ in maps])
+        gains = [z.new_ones(z.shape[1]) if gain is None else gain for z, gain, _ in maps]
+        gain_kn = gains[0].contiguous()[None] if len(gains) == 1 else torch.stack(gains)
         bias_n = None if bias_n is None else bias_n.contiguous()
         depends = [norm is not None and norm.training for norm in norms]
         result: Tensor = torch.ops.adarts.normalized_sum(tensors, *statistics(tensors, norms), gain_kn, bias_n, depends)

@@ -145,19 +145,31 @@ def _differentiable(
                 else:
                     ctx.kept.append((None, value))
             ctx.save_for_backward(*tensors)
+            # torch would make zeros for indices, too, which have no gradient.
+            ctx.set_materialize_grads(False)
+            ctx.made = [
+                (tuple(result.shape), result.dtype, result.device) if result.is_floating_point() else None
+                for result in (results if isinstance(results, list | tuple) else [results])
+            ]
             ctx.lengths = [len(value) if isinstance(value, list) else None for value in arguments]
             return tuple(results) if isinstance(results, list) else results
 
         @staticmethod
-        def backward(ctx: Any, *gradients: Tensor) -> tuple[Any, ...]:
+        def backward(ctx: Any, *incoming: Tensor | None) -> tuple[Any, ...]:
             saved = ctx.saved_tensors
+            gradients = tuple(
+                torch.zeros(made[0], dtype=made[1], device=made[2])
+                if gradient is None and made is not None
+                else gradient
+                for gradient, made in zip(incoming, ctx.made, strict=True)
+            )
             if torch.is_grad_enabled():  # create_graph
                 with torch.no_grad():
                     flat = in_a_row(ctx, saved, gradients)
                 return (None, *_Once.apply(flat, *saved, *gradients))
             return (None, *in_a_row(ctx, saved, gradients))
 
-    def in_a_row(ctx: Any, saved: tuple[Tensor, ...], gradients: tuple[Tensor, ...]) -> list[Tensor | None]:
+    def in_a_row(ctx: Any, saved: tuple[Tensor, ...], gradients: tuple[Tensor | None, ...]) -> list[Tensor | None]:
         values = [other if place is None else saved[place] for place, other in ctx.kept]
         found = gradient(gradients, *values) if returns_list else gradient(*gradients, *values)
         flat: list[Tensor | None] = []

@@ -47,6 +47,7 @@ class SearchCell(nn.Module):
         super().__init__()
         self.space = space
         require_k(channels, design)
+        self.selected = channels // design.k
         self.shuffle_groups = design.k if design.shuffles else 1
         before = FactorizedReduce if after_reduction else ReLUConvBN
         if space.preprocessed:
@@ -92,13 +93,20 @@ class SearchCell(nn.Module):
         entering: dict[int, list[Addend]] = {target: [] for target in space.targets}
         chosen: dict[int, Tensor] = {}
         counts = [len(rows) for rows in self.rows]
-        weights = weight_eo.index_select(0, self.order).split(counts)
-        betas = [None] * len(counts) if beta_e is None else beta_e.index_select(0, self.order).split(counts)
+        gain_eo = weight_eo.index_select(0, self.order)
+        if beta_e is not None:
+            beta_e = beta_e.index_select(0, self.order)
+            gain_eo = gain_eo * beta_e[:, None]
+        gain_on = gain_eo.repeat_interleave(self.selected, 0).t().contiguous()
+        gains = gain_on.split([count * self.selected for count in counts], 1)
+        betas = [None] * len(counts) if beta_e is None else beta_e.split(counts)
         selections = [None] * len(counts) if given is None else given.index_select(1, self.order).split(counts, 1)
         for source, (rows, leaving) in enumerate(zip(self.rows, self.sources, strict=True)):
             if source >= space.num_inputs:
                 nodes.append(self._shuffle(node_sum(entering[source])))
-            results, indices = leaving(nodes[source], weights[source], betas[source], selections[source], source, plan)
+            results, indices, nodes[source] = leaving(
+                nodes[source], gains[source], betas[source], selections[source], source, plan
+            )
             for position, (row, result) in enumerate(zip(rows, results, strict=True)):
                 entering[edges[row][1]].append(result)
                 chosen[row] = indices[:, position]

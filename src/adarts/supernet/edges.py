@@ -60,35 +60,36 @@ class SourceEdges(nn.Module):
     def forward(
         self,
         x_bchw: Tensor,
-        weight_eo: Tensor,
+        gain_on: Tensor,
         beta_e: Tensor | None,
         given: Tensor | None,
         source: int,
         plan: CellPlan,
-    ) -> tuple[list[Addend], Tensor]:
+    ) -> tuple[list[Addend], Tensor, Tensor]:
         """Compute the contribution of each edge to its target node, and select channels.
 
         Args:
             x_bchw: feature map of the node.
-            weight_eo: operation weights of the edges that leave it.
+            gain_on: factor of every operation for the selected channels of all edges that leave it.
             beta_e: their edge weights, or None.
             given: their selected channels (1 or B, E, C/k); None selects them here.
             source: index of the node.
             plan: plan of the pass through the cell.
 
         Returns:
-            An input of :func:`node_sum` for each edge, and the indices of the selected channels (1 or B, E, C/k).
+            An input of :func:`node_sum` for each edge, the indices of the selected channels (1 or B, E, C/k), and the feature
+            map of the node for its other readers.
         """
         groups = plan.groups[source]
-        of_attention, of_bypass, *readers = kernels.fan(x_bchw, 2 + len(groups))
+        of_output, of_attention, of_bypass, *readers = kernels.fan(x_bchw, 3 + len(groups))
         attention_ebc = None
         if self.attention is not None:
             attention_ebc = self.attention(of_attention, plan.update_average).expand(self.num_edges, -1, -1)
         indices = self._indices(attention_ebc, plan, x_bchw.device) if given is None else given
         if self.slots is not None and plan.update_average and self.design.slots == "persistent":
             self.slots.copy_(indices[0])
-        scale_bn, gate_ebc = self._factors(attention_ebc, indices, x_bchw)
-        gain_eo = weight_eo if beta_e is None else weight_eo * beta_e[:, None]
+        kept_eb = self._kept(x_bchw, plan.drop_path)
+        scale_bn, gates = self._factors(attention_ebc, indices, beta_e, kept_eb, x_bchw)
         auxiliary_e = None
         if self.auxiliary is not None:
             auxiliary_e = (x_bchw.new_ones(self.num_edges) if beta_e is None else beta_e) * plan.auxiliary
@@ -98,25 +99,21 @@ class SourceEdges(nn.Module):
             # A slice of all edges would cost two copies in the backward pass.
             rows = None if group.stop - group.start == self.num_edges else slice(group.start, group.stop)
             entering = self._entering(reader, indices, scale_bn, rows)
-            gain_ao = some(gain_eo, rows)
+            columns = slice(group.start * self.selected, group.stop * self.selected)
+            gain_oa = gain_on if rows is None else gain_on[:, columns]
             auxiliary_a = None if auxiliary_e is None else some(auxiliary_e, rows)
-            results += self._mix(entering, gain_ao, auxiliary_a, group, rows, plan).split(self.selected, 1)
-        kept_eb = self._kept(x_bchw, plan.drop_path)
+            results += self._mix(entering, gain_oa, auxiliary_a, group, rows, plan).split(self.selected, 1)
         if kept_eb is not None:
             results = [y_bchw * kept_b[:, None, None, None] for y_bchw, kept_b in zip(results, kept_eb, strict=True)]
-        if gate_ebc is None:
-            return list(results), indices
-
-        if beta_e is not None:
-            gate_ebc = gate_ebc * beta_e[:, None, None]
-        if kept_eb is not None:
-            gate_ebc = gate_ebc * kept_eb[:, :, None]
+        if gates is None:
+            return list(results), indices, of_output
         # Attention is positive, so scaling (eq. 8) commutes with max pooling, which is therefore done once for all edges.
         bypass = of_bypass if self.stride == 1 else F.max_pool2d(of_bypass, 2, 2, ceil_mode=True)
-        bypasses, gates = kernels.fan(bypass, self.num_edges), gate_ebc.unbind()
-        return [
+        bypasses = kernels.fan(bypass, self.num_edges)
+        contributions: list[Addend] = [
             kernels.Contribution(bypasses[e], gates[e], results[e], indices[:, e]) for e in range(self.num_edges)
-        ], indices
+        ]
+        return contributions, indices, of_output
 
     def _first_slots(self) -> Tensor | None:
         if self.design.selector == "random" and self.design.freeze:
@@ -142,18 +139,27 @@ class SourceEdges(nn.Module):
         return chosen_sek if self.slots is None else select.place(chosen_sek, self.slots)
 
     def _factors(
-        self, attention_ebc: Tensor | None, indices: Tensor, x_bchw: Tensor
-    ) -> tuple[Tensor | None, Tensor | None]:
-        """Factors of the selected channels (B, E·C/k), and of the bypassing ones (E, 1 or B, C), which are 0 for the selected.
+        self,
+        attention_ebc: Tensor | None,
+        indices: Tensor,
+        beta_e: Tensor | None,
+        kept_eb: Tensor | None,
+        x_bchw: Tensor,
+    ) -> tuple[Tensor | None, Sequence[Tensor] | None]:
+        """Factors of the selected channels (B, E·C/k), and for every edge of the bypassing ones (1 or B, C), 0 for the selected.
 
-        Both are the attention. The first are None without attention, the second if no channel bypasses the operations.
+        The first are None without attention, the second if no channel bypasses the operations.
         """
         if self.design.k == 1:
             return (None if attention_ebc is None else attention_ebc.transpose(0, 1).flatten(1)), None
+        gain_eb = None if beta_e is None else beta_e[:, None]
+        if kept_eb is not None:
+            gain_eb = kept_eb if gain_eb is None else gain_eb * kept_eb
         if attention_ebc is not None:
-            return kernels.factors(attention_ebc, indices)
+            return kernels.factors(attention_ebc, indices, gain_eb)
         index_ebk = indices.transpose(0, 1)
-        return None, x_bchw.new_ones(*index_ebk.shape[:2], self.channels).scatter(2, index_ebk, 0.0)
+        gate_ebc = x_bchw.new_ones(*index_ebk.shape[:2], self.channels).scatter(2, index_ebk, 0.0)
+        return None, (gate_ebc if gain_eb is None else gate_ebc * gain_eb[:, :, None]).unbind()
 
     def _entering(self, x_bchw: Tensor, indices: Tensor, scale_bn: Tensor | None, rows: Rows) -> Tensor:
         """The input of the operations of some edges, (B, n, H, W)."""
@@ -174,14 +180,14 @@ class SourceEdges(nn.Module):
         return kept_eb.to(x_bchw.dtype) / (1 - drop_path)
 
     def _mix(
-        self, x_bnhw: Tensor, gain_eo: Tensor, auxiliary_e: Tensor | None, group: Group, rows: Rows, plan: CellPlan
+        self, x_bnhw: Tensor, gain_oa: Tensor, auxiliary_e: Tensor | None, group: Group, rows: Rows, plan: CellPlan
     ) -> Tensor:
         """Sum of the active operations, each with its weight: eq. (3) for a group of edges."""
         names = [self.operation_names[index] for index in group.operations]
         operations = [self.operations[name] for name in names if name != "none"]
         features = Features(x_bnhw, self.stride, operations, rows, plan.skip_dropout)
         # `unbind` instead of indexing: the gradients of the rows are then stacked once, instead of added one by one.
-        gain_on = gain_eo.repeat_interleave(self.selected, 0).t().contiguous().unbind()
+        gain_on = gain_oa.unbind()
         gains = [gain_on[index] for index, name in zip(group.operations, names, strict=True) if name != "none"]
         if self.auxiliary is not None and auxiliary_e is not None:
             operations.append(self.auxiliary)

@@ -98,7 +98,7 @@ def _factors(
     attention,
     index,
     scale,
-    gate,
+    gates,
     batch,
     C,
     count,
@@ -107,27 +107,25 @@ def _factors(
     TILE_B: tl.constexpr,
     TILE_C: tl.constexpr,
 ):
-    """Forward: scale and gate from the attention. Backward: its gradient from those of scale and gate."""
-    e = tl.program_id(1)
-    edges = tl.num_programs(1)
+    """Forward: scale and gates from the attention. Backward: its gradient from those of scale and gates."""
+    edges = len(gates)
     b = tl.program_id(0) * TILE_B + tl.arange(0, TILE_B)
     c = tl.arange(0, TILE_C)
     inside = (b < batch)[:, None] & (c < C)[None, :]
-    place = e * batch * C + b[:, None] * C + c[None, :]
-    if BACKWARD:
-        others = tl.load(gate + place, inside, 0.0)
-    else:
-        value = tl.load(attention + place, inside, 0.0)
-        others = value
-    for j in range(count):
-        chosen = tl.load(index + (b * edges * PER_IMAGE + e) * count + j, b < batch, 0)[:, None] == c[None, :]
-        slot = scale + (b * edges + e) * count + j
-        if BACKWARD:
-            others = tl.where(chosen, tl.load(slot, b < batch, 0.0)[:, None], others)
-        else:
-            tl.store(slot, tl.sum(tl.where(chosen, value, 0.0), 1), b < batch)
-            others = tl.where(chosen, 0.0, others)
-    tl.store((attention if BACKWARD else gate) + place, others, inside)
+    place = b[:, None] * C + c[None, :]
+    for e in tl.static_range(len(gates)):
+        if tl.program_id(1) == e:
+            value = tl.load((gates[e] if BACKWARD else attention + e * batch * C) + place, inside, 0.0)
+            others = value
+            for j in range(count):
+                chosen = tl.load(index + (b * edges * PER_IMAGE + e) * count + j, b < batch, 0)[:, None] == c[None, :]
+                slot = scale + (b * edges + e) * count + j
+                if BACKWARD:
+                    others = tl.where(chosen, tl.load(slot, b < batch, 0.0)[:, None], others)
+                else:
+                    tl.store(slot, tl.sum(tl.where(chosen, value, 0.0), 1), b < batch)
+                    others = tl.where(chosen, 0.0, others)
+            tl.store((attention + e * batch * C if BACKWARD else gates[e]) + place, others, inside)
 
 
 def attention(mean: Tensor, largest: Tensor, reduce: Tensor, expand: Tensor, out: Tensor) -> None:
@@ -181,23 +179,23 @@ def strongest(score: Tensor, count: int, out: Tensor) -> None:
     _strongest[(images * edges,)](score, out, channels, count, power_of_2(channels))
 
 
-def factors(attention: Tensor, index: Tensor, made: tuple[Tensor, Tensor]) -> None:
-    """Factors of selected channels and of all channels."""
-    _call_factors(attention, index, *made, backward=False)
+def factors(attention: Tensor, index: Tensor, made: list[Tensor]) -> None:
+    """Factors of selected channels, and for every edge of all channels."""
+    _call_factors(attention, index, made[0], made[1:], backward=False)
 
 
-def factors_backward(g_scale: Tensor, g_gate: Tensor, index: Tensor, out: Tensor) -> None:
+def factors_backward(g_scale: Tensor, g_gates: list[Tensor], index: Tensor, out: Tensor) -> None:
     """Gradient of the attention."""
-    _call_factors(out, index, g_scale, g_gate, backward=True)
+    _call_factors(out, index, g_scale, g_gates, backward=True)
 
 
-def _call_factors(attention: Tensor, index: Tensor, scale: Tensor, gate: Tensor, *, backward: bool) -> None:
-    edges, batch, channels = gate.shape
+def _call_factors(attention: Tensor, index: Tensor, scale: Tensor, gates: list[Tensor], *, backward: bool) -> None:
+    edges, batch, channels = attention.shape
     _factors[(divided(batch, IMAGES), edges)](
         attention,
         index,
         scale,
-        gate,
+        tuple(gates),
         batch,
         channels,
         index.shape[2],

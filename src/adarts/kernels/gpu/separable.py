@@ -275,7 +275,7 @@ def separable_backward(
     """Gradients of the ReLU's argument, and with `weights` of all depthwise, then of all pointwise weights."""
     count = len(depthwise)
     given = [x] * count, [mean] * count, [inv_std] * count
-    _backward(*given, gz, depthwise, pointwise, dilation, stride, weights, made[:1], made[1:], None)
+    made[1:] = _backward(*given, gz, depthwise, pointwise, dilation, stride, weights, made[:1], None)
 
 
 def separable_each_backward(
@@ -295,7 +295,7 @@ def separable_each_backward(
     inner = [torch.empty_like(m) for m in x]
     parts = mean.new_empty(2 * maps, divided(pixels_of(x[0]), TILE // CHANNELS), n)
     given = x, mean.unbind(), inv_std.unbind()
-    _backward(*given, gz, depthwise, pointwise, dilation, 1, weights, inner, made[maps:], parts)
+    made[maps:] = _backward(*given, gz, depthwise, pointwise, dilation, 1, weights, inner, parts)
     through_normalizations(inner, x, mean, inv_std, [batch_statistics] * maps, parts, made[:maps])
 
 
@@ -337,10 +337,9 @@ def _backward(
     stride: int,
     weights: bool,
     gx: list[Tensor],
-    g_weights: list[Tensor],
     parts: Tensor | None,
-) -> None:
-    """Two kernels; with `weights` also one that adds up the tiles' sums and one that copies them to the results."""
+) -> list[Tensor]:
+    """Two kernels, and with `weights` a sum over tiles, whose parts are returned as the gradients of all weights."""
     n, tile_pixels, group = x[0].shape[1], TILE // CHANNELS, pointwise[0].shape[-1] if pointwise else 0
     outputs, pixels = pixels_of(gz[0]), pixels_of(x[0])
     given = _statistics(depthwise, mean, inv_std)
@@ -379,12 +378,13 @@ def _backward(
         EACH=parts is not None,
         **constants,
     )
-    if weights:
-        count = len(depthwise)
-        targets = (
-            [g for pair in zip(g_weights[:count], g_weights[count:], strict=True) for g in pair] if group else g_weights
-        )
-        torch._foreach_copy_([g.view(-1) for g in targets], list(sums.sum(0).split([g.numel() for g in targets])))
+    if not weights:
+        return []
+    pairs = zip(depthwise, pointwise, strict=True)
+    order = [w for pair in pairs for w in pair] if group else depthwise
+    parts_of_sum = sums.sum(0).split([w.numel() for w in order])
+    found = [part.view(w.shape) for part, w in zip(parts_of_sum, order, strict=True)]
+    return [*found[::2], *found[1::2]] if group else found
 
 
 def _statistics(
