@@ -183,11 +183,10 @@ def test_attention(batch: int, edges: int, channels: int, hidden: int) -> None:
 @pytest.mark.parametrize("per_image", [False, True])
 def test_factors_of_the_strongest_channels(per_image: bool) -> None:
     attention = leaf(2, 18, 6)  # edges, images, channels
-    scores = attention.detach().transpose(0, 1)[: 18 if per_image else 1]
     found = {}
     for choice in ("torch", "auto"):
         with kernels.using(choice):  # type: ignore[arg-type]
-            found[choice] = kernels.strongest(scores, 3)
+            found[choice] = kernels.strongest(attention.detach(), 3, per_image)
     assert torch.equal(*found.values())
     gain = leaf(2, 1)
     for given in (None, gain):
@@ -200,8 +199,8 @@ def test_factors_of_the_strongest_channels(per_image: bool) -> None:
 
 
 def test_equal_and_missing_scores_choose_channels_all_the_same() -> None:
-    scores = torch.tensor([[[1.0, 2.0, 2.0, 2.0], [float("nan"), 1.0, 0.0, 3.0]]])
-    assert kernels.strongest(scores, 2).tolist() == [[[1, 2], [0, 3]]]
+    scores = torch.tensor([[[1.0, 2.0, 2.0, 2.0]], [[float("nan"), 1.0, 0.0, 3.0]]])
+    assert kernels.strongest(scores, 2, False).tolist() == [[[1, 2], [0, 3]]]
 
 
 def test_gradients_of_several_readers_are_added() -> None:

@@ -32,11 +32,23 @@ def attention(mean_bc: Tensor, largest_bc: Tensor, reduce_ehc: Tensor, expand_ec
     return torch.sigmoid(torch.einsum("ebh,ech->ebc", hidden_ebh, expand_ech))
 
 
-def strongest(score_sec: Tensor, count: int) -> Tensor:
-    """The channels with the highest scores (S, E, C), as ascending indices (S, E, count)."""
-    if triton(score_sec):
-        chosen: Tensor = torch.ops.adarts.strongest(score_sec.contiguous(), count)
+def strongest(score_ebc: Tensor, count: int, per_image: bool) -> Tensor:
+    """The channels with the highest scores, of every image or on average over the images.
+
+    Args:
+        score_ebc: score of every channel, for every edge and image.
+        count: how many channels.
+        per_image: whether images choose their own channels.
+
+    Returns:
+        Ascending indices (B or 1, E, count).
+    """
+    if triton(score_ebc):
+        chosen: Tensor = torch.ops.adarts.strongest(score_ebc.contiguous(), count, per_image)
         return chosen
+    score_sec = score_ebc.transpose(0, 1)
+    if not per_image:
+        score_sec = score_sec.mean(0, keepdim=True)
     return score_sec.topk(count, dim=-1).indices.sort(-1).values
 
 
@@ -99,8 +111,10 @@ define(
     ),
 )
 define(
-    "strongest(Tensor score, int count) -> Tensor",
-    lambda score, count: score.new_empty(*score.shape[:2], count, dtype=torch.int64),
+    "strongest(Tensor score, int count, bool per_image) -> Tensor",
+    lambda score, count, per_image: score.new_empty(
+        score.shape[1] if per_image else 1, len(score), count, dtype=torch.int64
+    ),
 )
 define(
     "factors(Tensor attention, Tensor index) -> Tensor[]",

@@ -92,6 +92,7 @@ class SearchCell(nn.Module):
             nodes = [self.preprocess0(s0_bchw), self.preprocess1(s1_bchw)]
         entering: dict[int, list[Addend]] = {target: [] for target in space.targets}
         chosen: dict[int, Tensor] = {}
+        counters: list[Tensor] = []
         counts = [len(rows) for rows in self.rows]
         gain_eo = weight_eo.index_select(0, self.order)
         if beta_e is not None:
@@ -105,12 +106,14 @@ class SearchCell(nn.Module):
             if source >= space.num_inputs:
                 nodes.append(self._shuffle(node_sum(entering[source])))
             results, indices, nodes[source] = leaving(
-                nodes[source], gains[source], betas[source], selections[source], source, plan
+                nodes[source], gains[source], betas[source], selections[source], source, plan, counters
             )
             for position, (row, result) in enumerate(zip(rows, results, strict=True)):
                 entering[edges[row][1]].append(result)
                 chosen[row] = indices[:, position]
         nodes.append(self._shuffle(node_sum(entering[space.targets[-1]])))
+        if counters:
+            torch._foreach_add_(counters, 1)
         selected = torch.stack([chosen[row] for row in range(len(edges))], 1)
         return torch.cat([nodes[node] for node in space.outputs], 1), selected
 

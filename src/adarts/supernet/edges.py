@@ -65,6 +65,7 @@ class SourceEdges(nn.Module):
         given: Tensor | None,
         source: int,
         plan: CellPlan,
+        counters: list[Tensor],
     ) -> tuple[list[Addend], Tensor, Tensor]:
         """Compute the contribution of each edge to its target node, and select channels.
 
@@ -75,6 +76,7 @@ class SourceEdges(nn.Module):
             given: their selected channels (1 or B, E, C/k); None selects them here.
             source: index of the node.
             plan: plan of the pass through the cell.
+            counters: receives the counters of batches to increase.
 
         Returns:
             An input of :func:`node_sum` for each edge, the indices of the selected channels (1 or B, E, C/k), and the feature
@@ -102,7 +104,8 @@ class SourceEdges(nn.Module):
             columns = slice(group.start * self.selected, group.stop * self.selected)
             gain_oa = gain_on if rows is None else gain_on[:, columns]
             auxiliary_a = None if auxiliary_e is None else some(auxiliary_e, rows)
-            results += self._mix(entering, gain_oa, auxiliary_a, group, rows, plan).split(self.selected, 1)
+            mixed = self._mix(entering, gain_oa, auxiliary_a, group, rows, plan, counters)
+            results += mixed.split(self.selected, 1)
         if kept_eb is not None:
             results = [y_bchw * kept_b[:, None, None, None] for y_bchw, kept_b in zip(results, kept_eb, strict=True)]
         if gates is None:
@@ -117,7 +120,7 @@ class SourceEdges(nn.Module):
 
     def _first_slots(self) -> Tensor | None:
         if self.design.selector == "random" and self.design.freeze:
-            return select.top(torch.rand(self.num_edges, self.channels), self.design.k)
+            return select.top(torch.rand(self.num_edges, 1, self.channels), self.design.k, per_image=True)[0]
         if self.design.slots == "persistent":
             return torch.arange(self.selected).repeat(self.num_edges, 1)
         return None
@@ -130,12 +133,10 @@ class SourceEdges(nn.Module):
             return select.random(*size, plan.generator, device) if self.slots is None else self.slots[None]
         assert self.attention is not None and attention_ebc is not None  # guaranteed by the settings
         if plan.choose == "average":
-            score_sec = self.attention.average.expand(1, self.num_edges, -1)
+            average_e1c = self.attention.average.expand(self.num_edges, -1)[:, None]
+            chosen_sek = select.top(average_e1c, design.k, per_image=True)
         else:
-            score_sec = attention_ebc.detach().transpose(0, 1)
-            if design.mask_scope == "batch":
-                score_sec = score_sec.mean(0, keepdim=True)
-        chosen_sek = select.top(score_sec, design.k)
+            chosen_sek = select.top(attention_ebc.detach(), design.k, per_image=design.mask_scope == "sample")
         return chosen_sek if self.slots is None else select.place(chosen_sek, self.slots)
 
     def _factors(
@@ -180,7 +181,14 @@ class SourceEdges(nn.Module):
         return kept_eb.to(x_bchw.dtype) / (1 - drop_path)
 
     def _mix(
-        self, x_bnhw: Tensor, gain_oa: Tensor, auxiliary_e: Tensor | None, group: Group, rows: Rows, plan: CellPlan
+        self,
+        x_bnhw: Tensor,
+        gain_oa: Tensor,
+        auxiliary_e: Tensor | None,
+        group: Group,
+        rows: Rows,
+        plan: CellPlan,
+        counters: list[Tensor],
     ) -> Tensor:
         """Sum of the active operations, each with its weight: eq. (3) for a group of edges."""
         names = [self.operation_names[index] for index in group.operations]
@@ -201,7 +209,7 @@ class SourceEdges(nn.Module):
             nothing = x_bnhw.new_zeros(*x_bnhw.shape[:2], *size).contiguous(memory_format=torch.channels_last)
             return nothing if constant_n is None else nothing + constant_n.to(nothing.dtype)[:, None, None]
         results = [operation(features) for operation in operations]
-        features.count_batch()
+        counters += features.counters
         maps = [(z, gain, norm) for (z, norm), gain in zip(results, gains, strict=True)]
         return kernels.normalized_sum(maps, constant_n)
 

@@ -47,7 +47,8 @@ class Features:
         self.stride, self.rows, self.skip_dropout = stride, rows, skip_dropout
         self.x, self._to_pool, self._to_convolve = kernels.fan(x_bnhw, 3)
         self._separable = [op for op in operations if isinstance(op, SeparableConv | DilatedConv)]
-        self._counters: list[Tensor] = []
+        #: the counters of batches to increase by one, for all normalizations that update their statistics
+        self.counters: list[Tensor] = []
 
     @cached_property
     def pools(self) -> tuple[Tensor, Tensor]:
@@ -68,15 +69,10 @@ class Features:
         return self._convolved_twice[operation]
 
     def normalization(self, norm: BatchNorm) -> kernels.Normalization:
-        """The normalization of an operation; :meth:`count_batch` counts the batch."""
+        """The normalization of an operation; remembers its counter of batches if the statistics are updated."""
         if norm.updates:
-            self._counters.append(some(norm.num_batches_tracked, self.rows))
+            self.counters.append(some(norm.num_batches_tracked, self.rows))
         return norm.normalization(self.rows)
-
-    def count_batch(self) -> None:
-        """Count the batch for all normalizations that update their statistics, in one call."""
-        if self._counters:
-            torch._foreach_add_(self._counters, 1)
 
     @cached_property
     def _convolved(self) -> list[Tensor]:

@@ -32,15 +32,15 @@ def first(num_edges: int, channels: int, k: int, device: torch.device) -> Tensor
 
 def random(num_edges: int, channels: int, k: int, generator: torch.Generator | None, device: torch.device) -> Tensor:
     """A new random choice for every edge: (1, E, C/k)."""
-    return top(torch.rand(1, num_edges, channels, generator=generator), k).to(device)
+    return top(torch.rand(1, num_edges, channels, generator=generator).transpose(0, 1), k, True).to(device)
 
 
-def top(score_sec: Tensor, k: int) -> Tensor:
-    """The C/k channels with the highest score (S, E, C), as ascending indices (S, E, C/k).
+def top(score_ebc: Tensor, k: int, per_image: bool = False) -> Tensor:
+    """The C/k channels with the highest score (E, B, C), as ascending indices (1 or B, E, C/k); the mean score, or per image.
 
     The order is ascending so that a channel keeps its position when only the ranking among the selected channels changes.
     """
-    return kernels.strongest(score_sec, score_sec.shape[-1] // k)
+    return kernels.strongest(score_ebc, score_ebc.shape[-1] // k, per_image)
 
 
 def place(chosen_sek: Tensor, slots_ek: Tensor) -> Tensor:

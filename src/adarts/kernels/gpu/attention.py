@@ -80,17 +80,25 @@ def _attention_backward(
 
 
 @triton.jit
-def _strongest(score, out, C, count, TILE_C: tl.constexpr):
+def _strongest(score, out, batch, C, count, PER_IMAGE: tl.constexpr, TILE_B: tl.constexpr, TILE_C: tl.constexpr):
     """The rank of a channel is the number of higher scores; of equal ones, the first is higher. NaN is the highest."""
-    row = tl.program_id(0)
+    s, e = tl.program_id(0), tl.program_id(1)
     c = tl.arange(0, TILE_C)
-    own = tl.load(score + row * C + c, c < C, float("-inf"))
+    if PER_IMAGE:
+        own = tl.load(score + (e * batch + s) * C + c, c < C, 0.0)
+    else:
+        own = tl.zeros((TILE_C,), score.dtype.element_ty)
+        for start in range(0, batch, TILE_B):
+            b = start + tl.arange(0, TILE_B)
+            inside = (b < batch)[:, None] & (c < C)[None, :]
+            own += tl.sum(tl.load(score + (e * batch + b)[:, None] * C + c[None, :], inside, 0.0), 0)
     own = tl.where(own != own, float("inf"), own)
+    own = tl.where(c < C, own, float("-inf"))
     other = own[None, :]
     higher = (other > own[:, None]) | ((other == own[:, None]) & (c[None, :] < c[:, None]))
     chosen = (tl.sum(higher.to(tl.int32), 1) < count) & (c < C)
     slot = tl.cumsum(chosen.to(tl.int32), 0) - 1
-    tl.store(out + row * count + slot, c.to(tl.int64), chosen & (slot < count))
+    tl.store(out + (s * tl.num_programs(1) + e) * count + slot, c.to(tl.int64), chosen & (slot < count))
 
 
 @triton.jit
@@ -173,10 +181,10 @@ def attention_backward(
         torch.sum(parts, 0, out=made[1])
 
 
-def strongest(score: Tensor, count: int, out: Tensor) -> None:
+def strongest(score: Tensor, count: int, per_image: bool, out: Tensor) -> None:
     """The channels with the highest scores, ascending."""
-    images, edges, channels = score.shape
-    _strongest[(images * edges,)](score, out, channels, count, power_of_2(channels))
+    _, batch, channels = score.shape
+    _strongest[out.shape[:2]](score, out, batch, channels, count, per_image, IMAGES, power_of_2(channels))
 
 
 def factors(attention: Tensor, index: Tensor, made: list[Tensor]) -> None:
