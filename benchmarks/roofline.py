@@ -41,7 +41,7 @@ from adarts.engine import prepare_device
 from adarts.errors import AdartsError
 from adarts.kernels import dense, gpu, operators
 
-attention, fan = (import_module(f"adarts.kernels.{name}") for name in ("attention", "fan"))
+attention, fan, norm = (import_module(f"adarts.kernels.{name}") for name in ("attention", "fan", "norm"))
 
 #: kind of a call -> beginnings of the names of its operators; the first kind that fits
 KINDS = {
@@ -183,6 +183,7 @@ def as_on_cuda() -> Iterator[None]:
     with (
         mock.patch.object(attention, "triton", accepts),
         mock.patch.object(fan, "triton", accepts),
+        mock.patch.object(norm, "triton", accepts),
         mock.patch.object(dense, "native", lambda *_: False),
     ):
         yield

@@ -20,7 +20,7 @@ if not triton.knobs.runtime.interpret:
 if build.status().functions is None:
     pytest.skip("without native kernels, no operator is called on a CPU", allow_module_level=True)
 gpu = pytest.importorskip("adarts.kernels.gpu")
-attention, fan = (importlib.import_module(f"adarts.kernels.{name}") for name in ("attention", "fan"))
+attention, fan, norm = (importlib.import_module(f"adarts.kernels.{name}") for name in ("attention", "fan", "norm"))
 
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5}
 
@@ -32,7 +32,7 @@ def interpreted(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     overriding = library.Library("adarts", "IMPL")
     for name in gpu.__all__:
         overriding.impl(name, _calling(name), "CPU", allow_override=True)
-    for user in (attention, fan):  # what a CPU leaves to torch's operators
+    for user in (attention, fan, norm):  # what a CPU leaves to torch's operators
         monkeypatch.setattr(user, "triton", operators.native)
     yield
     overriding._destroy()
@@ -205,7 +205,12 @@ def test_equal_and_missing_scores_choose_channels_all_the_same() -> None:
 
 def test_gradients_of_several_readers_are_added() -> None:
     x = leaf(1, 5, 4, 3)
-    agree(lambda: [(k + 1) * reader for k, reader in enumerate(kernels.fan(x, 3))], [x])
+
+    def compute() -> list[Tensor]:
+        one, two, three = kernels.fan(x, 3)
+        return [torch.cat([one, two], 1).square(), 3 * three]  # the first two gradients are slices
+
+    agree(compute, [x])
 
 
 @pytest.mark.parametrize(("size", "per_image"), [((2, 3, 4), False), ((1, 1, 1), False), ((2, 5, 1), True)])

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from adarts.kernels.channels import pitch
 from adarts.kernels.operators import channels_last, define, empty, triton
 
 
@@ -26,7 +27,7 @@ class _Fan(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, None]:
-        found = [channels_last(g) for g in gradients if g is not None]
+        found = [g if pitch(g) else channels_last(g) for g in gradients if g is not None]
         if len(found) < 2 or torch.is_grad_enabled():  # create_graph needs operators with derivatives
             return (sum(found[1:], found[0]) if found else None), None
         return torch.ops.adarts.total(found), None

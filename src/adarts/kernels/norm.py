@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from adarts.kernels.operators import channels_last, define, empty, fused
+from adarts.kernels.operators import channels_last, define, empty, fused, triton
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,10 @@ def normalized_sum(
     first, norms = maps[0][0], [norm for _, _, norm in maps]
     if _fits(maps, bias_n) and together(first, norms):
         tensors = [channels_last(z) for z, _, _ in maps]
-        gains = [z.new_ones(z.shape[1]) if gain is None else gain for z, gain, _ in maps]
-        gain_kn = gains[0].contiguous()[None] if len(gains) == 1 else torch.stack(gains)
+        gain_kn = None
+        if maps[0][1] is not None or len(maps) > 1 or not triton(first):  # the native kernels need gains
+            gains = [z.new_ones(z.shape[1]) if gain is None else gain for z, gain, _ in maps]
+            gain_kn = gains[0].contiguous()[None] if len(gains) == 1 else torch.stack(gains)
         bias_n = None if bias_n is None else bias_n.contiguous()
         depends = [norm is not None and norm.training for norm in norms]
         result: Tensor = torch.ops.adarts.normalized_sum(tensors, *statistics(tensors, norms), gain_kn, bias_n, depends)
@@ -134,10 +136,10 @@ def _sizes(x: Tensor, *others: int) -> list[int]:
 
 
 def _backward(
-    g: Tensor, z: list[Tensor], mean: Tensor, inv_std: Tensor, gain: Tensor, depends: list[bool], has_bias: bool
+    g: Tensor, z: list[Tensor], mean: Tensor, inv_std: Tensor, gain: Tensor | None, depends: list[bool], has_bias: bool
 ) -> tuple[Any, ...]:
     *gz, g_gain, g_bias = torch.ops.adarts.normalized_sum_backward(channels_last(g), z, mean, inv_std, gain, depends)
-    return gz, None, None, g_gain, g_bias if has_bias else None, None
+    return gz, None, None, None if gain is None else g_gain, g_bias if has_bias else None, None
 
 
 define(
@@ -147,7 +149,7 @@ define(
     lambda z, normalized, running_mean, *_: _sizes(z[0], len(z), len(running_mean)),
 )
 define(
-    "normalized_sum(Tensor[] z, Tensor mean, Tensor inv_std, Tensor gain, Tensor? bias, bool[] batch_statistics) -> Tensor",
+    "normalized_sum(Tensor[] z, Tensor mean, Tensor inv_std, Tensor? gain, Tensor? bias, bool[] batch_statistics) -> Tensor",
     lambda z, *_: empty(z[0], *z[0].shape),
     lambda z, *_: _sizes(z[0], len(z)),
     lambda out, z, mean, inv_std, gain, bias, depends: (z, mean, inv_std, gain, depends, bias is not None),

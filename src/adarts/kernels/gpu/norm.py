@@ -102,6 +102,7 @@ def _normalized_sum(
     pixels,
     n,
     COUNT: tl.constexpr,
+    GAIN: tl.constexpr,
     BIAS: tl.constexpr,
     TILE_PIXELS: tl.constexpr,
     TILE_CHANNELS: tl.constexpr,
@@ -114,7 +115,9 @@ def _normalized_sum(
     if BIAS:
         total += tl.load(bias + c, c < n, 0.0)[None, :]
     for k in tl.static_range(COUNT):
-        factor = tl.load(gain + k * n + c, c < n, 0.0) * tl.load(inv_std + k * n + c, c < n, 0.0)
+        factor = tl.load(inv_std + k * n + c, c < n, 0.0)
+        if GAIN:
+            factor *= tl.load(gain + k * n + c, c < n, 0.0)
         center = tl.load(mean + k * n + c, c < n, 0.0)
         total += factor[None, :] * (tl.load(z[k] + place, inside, 0.0) - center[None, :])
     tl.store(out + place, total, inside)
@@ -259,7 +262,7 @@ def normalized_sum(
     z: list[Tensor],
     mean: Tensor,
     inv_std: Tensor,
-    gain: Tensor,
+    gain: Tensor | None,
     bias: Tensor | None,
     depends: list[bool],
     out: Tensor,
@@ -271,12 +274,13 @@ def normalized_sum(
         tuple(z),
         mean,
         inv_std,
-        gain,
+        mean if gain is None else gain,
         mean if bias is None else bias,
         out,
         pixels,
         n,
         COUNT=len(z),
+        GAIN=gain is not None,
         BIAS=bias is not None,
         **tile,
     )
