@@ -15,27 +15,9 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from adarts.kernels.gpu.convolution import activated, blocks, collected
 from adarts.kernels.gpu.norm import through_normalizations
 from adarts.kernels.gpu.tiles import CHANNELS, TILE, divided, pixels_of
-
-
-@triton.jit
-def _activated(x, place, there, center, scale, NORM: tl.constexpr):
-    """ReLU of x, or of the normalized x; 0 outside the image. NaN stays NaN."""
-    value = tl.load(x + place, there, 0.0)
-    if NORM:
-        value = tl.where(there, (value - center[None, :]) * scale[None, :], 0.0)
-    return tl.where(value <= 0, 0.0, value)
-
-
-@triton.jit
-def _blocks(weight, c, first, n, SIZE: tl.constexpr, TRANSPOSED: tl.constexpr, TILE_CHANNELS: tl.constexpr):
-    """The block-diagonal matrix (in, out) of the groups in a tile, from weights (groups, out, in); transposed (out, in)."""
-    rows = first + tl.arange(0, TILE_CHANNELS)[:, None]
-    columns = first + tl.arange(0, TILE_CHANNELS)[None, :]
-    within = (rows // SIZE == columns // SIZE) & (rows < n) & (columns < n)
-    place = rows * SIZE + columns % SIZE if TRANSPOSED else columns * SIZE + rows % SIZE
-    return tl.load(weight + place, within, 0.0)
 
 
 @triton.jit
@@ -75,9 +57,9 @@ def _separable(
             there = inside & ((row >= 0) & (row < height) & (column >= 0) & (column < width))[:, None]
             place = ((image * height + row) * width + column)[:, None] * n + c[None, :]
             weight = tl.load(depthwise[k] + c * KERNELS[k] * KERNELS[k] + tap, c < n, 0.0)
-            y += weight[None, :] * _activated(x[k], place, there, center, scale, NORM)
+            y += weight[None, :] * activated(x[k], place, there, center, scale, NORM)
         if GROUP:
-            matrix = _blocks(pointwise[k], c, first, n, GROUP, False, TILE_CHANNELS)
+            matrix = blocks(pointwise[k], c, first, n, GROUP, False, TILE_CHANNELS)
             y = tl.dot(y, matrix, input_precision="ieee", out_dtype=y.dtype)
         tl.store(z[k] + p[:, None] * n + c[None, :], y, inside)
 
@@ -123,7 +105,7 @@ def _separable_backward(
         gradient = tl.load(gz[k] + out, inside, 0.0)
         if GROUP:
             after = gradient
-            matrix = _blocks(pointwise[k], c, first, n, GROUP, True, TILE_CHANNELS)
+            matrix = blocks(pointwise[k], c, first, n, GROUP, True, TILE_CHANNELS)
             gradient = tl.dot(after, matrix, input_precision="ieee", out_dtype=after.dtype)
             tl.store(gy[k] + out, gradient, inside)
         if WEIGHTS:
@@ -135,7 +117,7 @@ def _separable_backward(
                 column = j * stride + (tap % KERNELS[k] - KERNELS[k] // 2) * DILATIONS[k]
                 there = inside & ((row >= 0) & (row < height) & (column >= 0) & (column < width))[:, None]
                 place = ((image * height + row) * width + column)[:, None] * n + c[None, :]
-                value = _activated(x[k], place, there, center, scale, NORM)
+                value = activated(x[k], place, there, center, scale, NORM)
                 weight = c * KERNELS[k] * KERNELS[k] + tap
                 tl.store(part + weight, tl.sum(value * gradient, 0), c < n)
                 if GROUP:
@@ -146,37 +128,6 @@ def _separable_backward(
                 within = (c[:, None] // GROUP == c[None, :] // GROUP) & (c < n)[:, None] & (c < n)[None, :]
                 tl.store(part + c[:, None] * GROUP + c[None, :] % GROUP, product, within)
                 part += n * GROUP
-
-
-@triton.jit
-def _collected(
-    gy,
-    weights,
-    p,
-    c,
-    inside,
-    height,
-    width,
-    out_height,
-    out_width,
-    n,
-    stride,
-    KERNEL: tl.constexpr,
-    DILATION: tl.constexpr,
-):
-    """What pixels collect from the outputs of one depthwise convolution that read them."""
-    image, i, j = p // (height * width), p // width % height, p % width
-    total = tl.zeros(inside.shape, gy.dtype.element_ty)
-    for tap in range(KERNEL * KERNEL):
-        row = i - (tap // KERNEL - KERNEL // 2) * DILATION
-        column = j - (tap % KERNEL - KERNEL // 2) * DILATION
-        reads = (row >= 0) & (column >= 0) & (row % stride == 0) & (column % stride == 0)
-        row, column = row // stride, column // stride
-        there = inside & (reads & (row < out_height) & (column < out_width))[:, None]
-        place = ((image * out_height + row) * out_width + column)[:, None] * n + c[None, :]
-        weight = tl.load(weights + c * KERNEL * KERNEL + tap, c < n, 0.0)
-        total += weight[None, :] * tl.load(gy + place, there, 0.0)
-    return total
 
 
 @triton.jit
@@ -212,7 +163,7 @@ def _input_gradient(
     place = p[:, None] * n + c[None, :]
     total = tl.zeros((TILE_PIXELS, TILE_CHANNELS), gx[0].dtype.element_ty)
     for k in tl.static_range(len(KERNELS)):
-        total += _collected(
+        total += collected(
             gy[k], depthwise[k], p, c, inside, height, width, out_height, out_width, n, stride, KERNELS[k], DILATIONS[k]
         )
         if EACH or k == len(KERNELS) - 1:
