@@ -6,22 +6,27 @@ run that stopped at a checkpoint says so by its exit code.
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
-_SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
-_PATIENCE = 20.0  # seconds for the others to end once one has ended
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+_PATIENCE = 20.0  # seconds for the others to end once one has failed
+_ON_REQUEST = (130, 143)  # exit codes of a run that stopped because it, or another process of it, was asked to
+_CHILD = Path(__file__).with_name("child.py")
 
 
 def planned() -> bool:
     """Whether this process was started as one of several."""
-    return int(os.environ.get("WORLD_SIZE", "1")) > 1
+    return "RANK" in os.environ and int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
 def leads() -> bool:
@@ -29,62 +34,90 @@ def leads() -> bool:
     return not planned() or os.environ["RANK"] == "0"
 
 
-def start(number: int, words: Sequence[str], threads: int | None = None) -> int:
+def usable_cores() -> list[int]:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
+
+
+def tied(command: Sequence[str], cores: Sequence[int] = ()) -> list[str]:
+    """A command that receives a SIGTERM when this process ends for any reason, on Linux.
+
+    Args:
+        command: its words, the first one a path.
+        cores: the cores to which it is bound; empty for all.
+    """
+    return [sys.executable, "-P", str(_CHILD), str(os.getpid()), ",".join(map(str, cores)), *command]
+
+
+def start(number: int, words: Sequence[str]) -> int:
     """Run an adarts command in several processes that share its run, and wait for them.
 
-    Ctrl-C reaches all of them; other requests to stop are passed on. If one ends, the others notice and end, too.
+    Requests to stop, Ctrl-C included, are passed on to all of them. If one fails, the others notice and end, too.
 
     Args:
         number: number of processes.
         words: the words after ``adarts``.
-        threads: threads of each process; None divides the cores.
 
     Returns:
-        The exit code: that of the first process, unless another one was killed.
+        The exit code: that of the first process, or of one that failed and so ended the run.
     """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     common = {
+        "OMP_NUM_THREADS": str(max(1, len(usable_cores()) // number)),
         **os.environ,
         "WORLD_SIZE": str(number),
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(port),
-        "OMP_NUM_THREADS": str(threads or max(1, len(os.sched_getaffinity(0)) // number)),
     }
-    processes = []
-    try:
-        for rank in range(number):
-            own = {"RANK": str(rank), "LOCAL_RANK": str(rank)}
-            processes.append(subprocess.Popen([sys.executable, "-m", "adarts.cli", *words], env={**common, **own}))
-        return _outcome(processes)
-    finally:
-        for process in processes:
-            process.kill()
+    command = tied([sys.executable, "-m", "adarts.cli", *words])
+    processes: list[subprocess.Popen[bytes]] = []
+    with _passing_on(processes):
+        try:
+            for rank in map(str, range(number)):
+                environment = {**common, "RANK": rank, "LOCAL_RANK": rank}
+                # In a group of its own, so that Ctrl-C on the terminal reaches this process only, which passes it on.
+                processes.append(subprocess.Popen(command, env=environment, process_group=0))
+            _wait(processes)
+        finally:
+            for process in processes:
+                process.kill()
+    return outcome([process.returncode for process in processes])
 
 
-def _outcome(processes: Sequence[subprocess.Popen[bytes]]) -> int:
-    """Wait for all processes, and pass requests to stop on to them."""
+@contextmanager
+def _passing_on(processes: Sequence[subprocess.Popen[bytes]]) -> Iterator[None]:
+    """Context in which requests to stop are passed on to processes."""
 
     def pass_on(number: int, frame: FrameType | None) -> None:
         for process in processes:
             process.send_signal(number)
 
     before = {number: signal.signal(number, pass_on) for number in _SIGNALS}
-    before[signal.SIGINT] = signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all of them
     try:
-        while all(process.poll() is None for process in processes):
-            time.sleep(0.05)
-        end = time.monotonic() + _PATIENCE
-        for process in processes:
-            try:
-                process.wait(max(0.0, end - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    codes = [process.returncode for process in processes]
-    killed = [code for code in codes if code < 0]
-    return 128 - killed[0] if killed else codes[0]
+
+
+def _wait(processes: Sequence[subprocess.Popen[bytes]]) -> None:
+    """Wait until all processes have ended, or some time after one has failed."""
+    end = math.inf
+    while any(process.poll() is None for process in processes) and time.monotonic() < end:
+        if end == math.inf and any(process.returncode for process in processes):
+            end = time.monotonic() + _PATIENCE
+        time.sleep(0.05)
+
+
+def outcome(codes: Sequence[int | None]) -> int:
+    """The exit code of a run from the return codes of its processes; None for one that had to be killed.
+
+    A process that only stopped because another one failed does not hide the failure.
+    """
+    own = [143 if code is None else code if code >= 0 else 128 - code for code in codes]
+    failed = [code for code in own if code not in (0, *_ON_REQUEST)]
+    return failed[0] if failed and own[0] else own[0]

@@ -14,6 +14,8 @@ import pytest
 import shares
 import torch
 
+from adarts.launch import outcome
+
 
 @pytest.mark.parametrize(
     ("steps", "names"),
@@ -55,20 +57,55 @@ def children(parent: int) -> list[int]:
     return sorted(found, key=lambda pid: b"RANK=1" in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"))
 
 
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.parametrize(
+    ("codes", "expected"),
+    [
+        ([0, 0], 0),
+        ([143, 143], 143),
+        ([130, 143], 130),
+        ([2, 143], 2),  # the first process refuses the settings
+        ([143, 4], 4),  # the other one has no memory left
+        ([143, -9], 137),
+        ([None, -9], 137),
+        ([-15, None], 143),  # asked before it could listen
+        ([0, -11], 0),  # the run has finished
+    ],
+)
+def test_the_exit_code_tells_what_ended_the_run(codes: list[int | None], expected: int) -> None:
+    assert outcome(codes) == expected
+
+
 @pytest.mark.full
 @pytest.mark.parametrize(
-    ("number", "whom", "code"), [(signal.SIGKILL, 1, 137), (signal.SIGKILL, 0, 137), (signal.SIGTERM, 1, 143)]
+    ("number", "whom", "code"),
+    [
+        (signal.SIGKILL, 1, 137),
+        (signal.SIGKILL, 0, 137),
+        (signal.SIGTERM, 1, 143),
+        (signal.SIGINT, None, 130),
+        (signal.SIGKILL, None, -9),
+    ],
 )
-def test_all_processes_leave_and_continue(number: signal.Signals, whom: int, code: int, tmp_path: Path) -> None:
-    """One process is killed or asked to stop; the result is that of an uninterrupted run."""
+def test_all_processes_leave_and_continue(number: signal.Signals, whom: int | None, code: int, tmp_path: Path) -> None:
+    """A process, or the command that started them (None), is killed or asked to stop; the result is as without that."""
     subprocess.run(command(tmp_path / "whole"), check=True)
     run = subprocess.Popen(command(tmp_path / "parts"))
     metrics = tmp_path / "parts" / "metrics.jsonl"
     while not (metrics.exists() and metrics.read_text().count("\n") == 1):
         assert run.poll() is None
         time.sleep(0.01)
-    os.kill(children(run.pid)[whom], number)
+    pids = children(run.pid)
+    os.kill(run.pid if whom is None else pids[whom], number)
     assert run.wait(60) == code
+    while any(map(alive, pids)):  # the command was killed; they were asked to stop
+        time.sleep(0.1)
     refused = subprocess.run(command(tmp_path / "parts", processes=1), capture_output=True, text=True)
     assert refused.returncode == 3 and "is a run of 2 processes, not 1" in refused.stderr
     subprocess.run(command(tmp_path / "parts"), check=True)

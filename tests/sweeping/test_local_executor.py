@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from adarts.launch import usable_cores
 from adarts.sweeping.executors import Ended, Job, Started
-from adarts.sweeping.executors.local import LocalExecutor, bindings, usable_cores
+from adarts.sweeping.executors.local import LocalExecutor, bindings
 
 #: Says when it began, ends at a file or a signal.
 PATIENT = """

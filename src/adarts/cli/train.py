@@ -22,7 +22,7 @@ def run(words: list[str]) -> int:
     if beside.print_config:
         print(to_yaml(config), end="")
     elif config.run.processes > 1 and not planned():
-        return start(config.run.processes, ["train", *words], config.run.threads)
+        return start(config.run.processes, ["train", *words])
     else:
         result = run_training(config)
         if not leads():

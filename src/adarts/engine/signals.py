@@ -13,6 +13,7 @@ from types import FrameType
 from typing import Any
 
 from adarts.errors import ConfigError, Stopped
+from adarts.launch import leads
 
 _EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGUSR1: 143, signal.SIGUSR2: 143}
 _TIME_LIMIT = re.compile(r"(?:([0-9]{1,9})h)?(?:([0-9]{1,9})m)?(?:([0-9]{1,9})s)?")
@@ -97,7 +98,7 @@ class StopSignals:
             raise _stopped(signal.Signals(number), StoppedAtOnce)
         if self._request is None:
             self._request = signal.Signals(number)
-            if number == signal.SIGINT:
+            if number == signal.SIGINT and leads():
                 os.write(2, _NOTE)  # print() is unsafe here: the signal may have interrupted another print()
 
 

@@ -139,8 +139,9 @@ class Runner:
 
     def _config(self, row: PointResult[Any]) -> SearchConfig | TrainConfig:
         """The configuration for the process of a run."""
-        changes = {"run_dir": row.folder, "resume": False, "threads": self.executor.threads, "time_limit": None}
         config: SearchConfig | TrainConfig = row.point.config
+        threads = max(1, self.executor.threads // config.run.processes)
+        changes = {"run_dir": row.folder, "resume": False, "threads": threads, "time_limit": None}
         return config.model_copy(update={"run": config.run.model_copy(update=changes)})
 
     def _job(self, row: PointResult[Any]) -> Job:

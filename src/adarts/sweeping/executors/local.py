@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import time
@@ -11,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import cycle
 
+from adarts.launch import usable_cores
 from adarts.sweeping.executors.base import Ended, Event, Job, Started
 from adarts.sweeping.executors.process import Process
 
@@ -96,13 +96,6 @@ class LocalExecutor:
                 self._free.append(child.slot)
                 gone.append(Ended(child.process.job.name, *child.process.end(code)))
         return gone
-
-
-def usable_cores() -> list[int]:
-    """The cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return sorted(os.sched_getaffinity(0))
-    return list(range(os.cpu_count() or 1))
 
 
 def bindings(cores: Sequence[int], number: int, threads: int) -> list[Sequence[int]]:

@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
+from adarts.launch import tied
 from adarts.sweeping.executors.base import Job
 
-_CHILD = Path(__file__).with_name("child.py")
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 # A search that was asked to stop before it could listen.
 _ASKED = {-signal.SIGINT: 130, -signal.SIGTERM: 143, -signal.SIGUSR1: 143, -signal.SIGUSR2: 143}
@@ -35,12 +33,11 @@ class Process:
             threads: its threads.
             cores: the cores to which it is bound; empty for all.
         """
-        child = [sys.executable, "-P", str(_CHILD), str(os.getpid()), ",".join(map(str, cores))]
         environment = {**os.environ, **dict.fromkeys(_THREADS, str(threads)), "PYTHONUNBUFFERED": "1"}
         with job.log.open("ab") as log:
             began = log.tell()
             popen = subprocess.Popen(
-                [*child, *job.command],
+                tied(job.command, cores),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
