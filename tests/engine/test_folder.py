@@ -327,6 +327,8 @@ def test_a_wrong_time_limit_or_device_makes_no_folder(tmp_path: Path) -> None:
             RunFolder.open("search", "x", SearchConfig(run=settings(tmp_path / "run", **changes)))
     with pytest.raises(ConfigError, match=r"one process uses one device; .*adarts sweep --device"):
         RunFolder.open("search", "x", SearchConfig(run=settings(tmp_path / "run", device="cuda:0,cuda:1")))
+    with pytest.raises(ConfigError, match=r"run.processes is 2, but there are 1"):
+        RunFolder.open("search", "x", SearchConfig(run=settings(tmp_path / "run", processes=2)))
     assert not list(tmp_path.iterdir())
 
 

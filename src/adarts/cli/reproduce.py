@@ -10,6 +10,7 @@ from pydantic.dataclasses import dataclass
 
 from adarts.cli.options import FORM, Positional, parse
 from adarts.config.settings import RunSettings
+from adarts.launch import usable_cores
 
 
 @dataclass(frozen=True, config=FORM)
@@ -50,7 +51,6 @@ def run(words: list[str]) -> int:
     form = parse(Reproduce, words, "adarts reproduce")
     from adarts.engine import scale_of_machine
     from adarts.experiments.reproducing import Plan, budget_of, reproduce
-    from adarts.sweeping.executors.local import usable_cores
 
     threads = form.threads or max(1, len(usable_cores()) // form.slots)
     scale = scale_of_machine({"run": {"device": form.device}}) if form.scale == "auto" else form.scale

@@ -221,6 +221,7 @@ class _Driver:
                 "seconds": self.run.seconds,
             }
         )
+        parallel.wait()  # nobody leaves before the leader has written it
         self.saved_at = time.monotonic()
 
     def _restore(self, state: dict[str, Any]) -> float:

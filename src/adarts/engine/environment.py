@@ -46,16 +46,16 @@ def prepare_device(settings: RunSettings) -> torch.device:
     if match is None:
         raise ConfigError(f"{asked} is unknown{nearest(settings.device.casefold().replace('gpu', 'cuda'), _DEVICES)}")
     name, index = match.groups()
-    if name is not None:
-        return _usual_gpu() if name == "auto" and torch.cuda.is_available() else torch.device("cpu")
+    if name == "cpu" or (name == "auto" and not torch.cuda.is_available()):
+        return torch.device("cpu")
+    if parallel.planned():
+        if index is not None:
+            raise ConfigError(f"{asked}: processes that share a run use one GPU each; write cuda")
+        index = os.environ["LOCAL_RANK"]
     if int(index or 0) >= torch.cuda.device_count():
-        raise ConfigError(f"{asked} does not exist: torch sees {torch.cuda.device_count()} CUDA device(s)")
-    return _usual_gpu() if index is None else torch.device(f"cuda:{int(index)}")
-
-
-def _usual_gpu() -> torch.device:
-    """The GPU of this process: the first one, or, if several processes share the run, one for each."""
-    return torch.device(f"cuda:{os.environ['LOCAL_RANK']}") if parallel.planned() else torch.device("cuda")
+        number = f", and the processes use one GPU each (number {index} is missing)" if parallel.planned() else ""
+        raise ConfigError(f"{asked} does not exist: torch sees {torch.cuda.device_count()} CUDA device(s){number}")
+    return torch.device("cuda" if index is None else f"cuda:{int(index)}")
 
 
 def scale_of_machine(settings: Mapping[str, Any]) -> str:

@@ -38,7 +38,7 @@ from adarts.engine.run_dirs import (
     require_usable,
 )
 from adarts.engine.signals import StopSignals, parse_time_limit
-from adarts.errors import CheckpointError, Stopped, nearest
+from adarts.errors import CheckpointError, ConfigError, Stopped, nearest
 
 _LOG = "log.txt"
 
@@ -112,6 +112,11 @@ class RunFolder:
             facts: further facts for ``environment.json``, such as ``method_source``, the sha256 of a method's file.
             images: facts about the images for ``data.json``; a run continues only with the same ``fingerprint``.
         """
+        if config.run.processes not in (1, parallel.count()):
+            raise ConfigError(
+                f"run.processes is {config.run.processes}, but there are {parallel.count()}: only the command line starts them "
+                "(adarts search --processes, adarts train --processes); elsewhere use torchrun"
+            )
         device = cls.check(kind, config)
         path = parallel.told(make_run_dir(kind, label, config) if parallel.leads() else Path())
         run = cls(path, config, device)
@@ -176,9 +181,8 @@ class RunFolder:
 
     def write(self, name: str, content: str | bytes) -> None:
         """Write a file atomically."""
-        if not parallel.leads():
-            return
-        write_atomically(self.path / name, content.encode() if isinstance(content, str) else content)
+        if parallel.leads():
+            write_atomically(self.path / name, content.encode() if isinstance(content, str) else content)
 
     def write_json(self, name: str, value: Any) -> None:
         """Write a JSON file atomically."""
@@ -273,9 +277,9 @@ class RunFolder:
             self.warn(f"cannot point {folder / 'latest'} to this run: {error.strerror}")
 
     def _log(self, text: str) -> None:
-        now = datetime.now().isoformat(sep=" ", timespec="seconds")
         if not parallel.leads():
             return
+        now = datetime.now().isoformat(sep=" ", timespec="seconds")
         # A full disk must not end the run here; the next checkpoint reports it.
         with suppress(OSError), (self.path / _LOG).open("a", encoding="utf-8") as file:
             file.write(f"{now}  {text}\n")

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 import torch
 
-from adarts.engine import Task
+from adarts.engine import Task, parallel
 from adarts.engine.capture import WARM_UP
 from adarts.errors import NotFiniteError
 
@@ -44,6 +44,8 @@ def seconds_per_step(task: Task, device: torch.device, epoch: int = 0, timed: in
 def predicted_seconds(task: Task, device: torch.device, plan: Iterable[tuple[int, int]]) -> float | None:
     """Predict the time of the whole run from a few steps, which are undone. None if a step fails.
 
+    In a run of several processes, an error other than a loss that is not finite is raised.
+
     Args:
         task: the task.
         device: its device.
@@ -52,7 +54,11 @@ def predicted_seconds(task: Task, device: torch.device, plan: Iterable[tuple[int
     before = copy.deepcopy(task.state_dict())
     try:
         return sum(count * seconds_per_step(task, device, epoch) for epoch, count in plan if count)
-    except (RuntimeError, MemoryError, NotFiniteError):
+    except NotFiniteError:  # in all processes alike
+        return None
+    except (RuntimeError, MemoryError):
+        if parallel.count() > 1:  # the others may be in the middle of this step
+            raise
         return None
     finally:
         task.load_state_dict(before)

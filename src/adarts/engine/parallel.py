@@ -48,7 +48,7 @@ def share(parts: Iterable[T]) -> Sequence[T]:
     return list(parts)[dist.get_rank() :: count()] if count() > 1 else list(parts)
 
 
-def require_divisible(batch_size: int, what: str) -> None:
+def require_enough(batch_size: int, what: str) -> None:
     """Raise a ConfigError unless every process gets at least two images of a batch, as batch normalization needs."""
     if batch_size < 2 * count():
         raise ConfigError(f"{what} is {batch_size}; {count()} processes need at least {2 * count()} images")
@@ -56,12 +56,8 @@ def require_divisible(batch_size: int, what: str) -> None:
 
 def add(tensors: Sequence[Tensor]) -> None:
     """Add up tensors over the processes, in place."""
-    if count() == 1 or not tensors:
-        return
-    flat = torch.cat([tensor.detach().flatten() for tensor in tensors])
-    _together(dist.all_reduce, flat)
-    for tensor, total in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
-        tensor.detach().copy_(total.view_as(tensor))
+    if count() > 1:
+        _in_one(tensors, dist.all_reduce)
 
 
 def add_gradients(parameters: Iterable[nn.Parameter], sums: Sequence[Tensor] = ()) -> None:
@@ -87,12 +83,8 @@ def agree(tensors: Iterable[Tensor]) -> None:
     if count() == 1:
         return
     given = list(tensors)
-    numbers = [tensor for tensor in given if tensor.is_floating_point()]
-    add(numbers)
-    torch._foreach_div_(numbers, float(count()))
-    others = [tensor for tensor in given if not tensor.is_floating_point()]
-    for tensor in others:
-        _together(dist.broadcast, tensor, 0)
+    _in_one([tensor for tensor in given if tensor.is_floating_point()], _average)
+    _in_one([tensor for tensor in given if not tensor.is_floating_point()], dist.broadcast, 0)
 
 
 def require_equal(what: str, tensors: Sequence[Tensor]) -> None:
@@ -145,6 +137,21 @@ def in_turn(action: Callable[[], T]) -> T:
         done = action()
     wait()
     return done
+
+
+def _average(flat: Tensor) -> None:
+    dist.all_reduce(flat)
+    flat.div_(count())
+
+
+def _in_one(tensors: Sequence[Tensor], operation: Callable[..., Any], *arguments: Any) -> None:
+    """Run one collective operation on tensors, in place."""
+    if not tensors:
+        return
+    flat = torch.cat([tensor.detach().flatten() for tensor in tensors])
+    _together(operation, flat, *arguments)
+    for tensor, result in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
+        tensor.detach().copy_(result.view_as(tensor))
 
 
 def _together(operation: Callable[..., Any], *arguments: Any) -> None:

@@ -236,7 +236,7 @@ def backward(loss_of: LossOf, parameters: Sequence[nn.Parameter]) -> Gradient:
 def measure(
     logits_of: Callable[[Tensor], Tensor], batches: Iterable[tuple[Tensor, Tensor]], check_stop: Callable[[], None]
 ) -> tuple[float, float]:
-    """Mean loss and accuracy over all batches.
+    """Mean loss and accuracy over all batches; if several processes measure, all get the numbers of the leader.
 
     Operations with random numbers (space S4) draw the same ones in every measurement. `check_stop` is called after each
     batch, so that a stop takes effect before the last one.
@@ -250,4 +250,4 @@ def measure(
             correct += (logits.argmax(1) == y_b).sum().item()
             count += len(y_b)
             check_stop()
-    return loss / count, correct / count
+    return parallel.told((loss / count, correct / count))

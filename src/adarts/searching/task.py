@@ -28,7 +28,7 @@ class SearchTask(BilevelStep):
 
     def __init__(self, config: SearchConfig, data: ImageData, method: Method, device: torch.device) -> None:
         config = with_fitting_batch(config, data, method.single_level)
-        parallel.require_divisible(config.search.batch_size, "search.batch_size")
+        parallel.require_enough(config.search.batch_size, "search.batch_size")
         self.phases = checked_phases(config, method)
         super().__init__(config, data, method, device)
         #: whether to validate the supernet; a single-level method trains on all images and leaves none for it
@@ -62,7 +62,7 @@ class SearchTask(BilevelStep):
 
     def end_epoch(self, epoch: int, totals: dict[str, float]) -> dict[str, Any]:
         self.require_finite()
-        parallel.require_equal("the alphas", self.supernet.alpha_parameters())
+        parallel.require_equal("the weights or alphas", list(self.supernet.parameters()))
         record: dict[str, Any] = {
             "epoch": epoch,
             "learning_rate": self.learning_rate(epoch),

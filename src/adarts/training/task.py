@@ -55,7 +55,7 @@ class TrainTask:
         )
         kept, self.held_out = hold_out(data.train, config.training.validation_fraction, config.seed)
         batch = _fitting_batch(config, network, len(kept))
-        parallel.require_divisible(batch, "training.batch_size")
+        parallel.require_enough(batch, "training.batch_size")
         self.batches = Batches(
             data.train,
             kept,
@@ -147,6 +147,7 @@ class TrainTask:
 
     def end_epoch(self, epoch: int, totals: dict[str, float]) -> dict[str, Any]:
         self.update.check()
+        parallel.require_equal("the weights", list(self.network.parameters()))
         record = {
             "epoch": epoch,
             "learning_rate": self._learning_rate(float(epoch), epoch),
