@@ -161,5 +161,6 @@ def _together(operation: Callable[..., Any], *arguments: Any) -> None:
     except RuntimeError as error:
         # The step is incomplete, so no checkpoint is written.
         raise StoppedAtOnce(
-            "another process of this run has ended; the same command continues from the last checkpoint", 143
+            "another process of this run has ended; without --run-dir, add --resume to continue from the last checkpoint",
+            143,
         ) from error
