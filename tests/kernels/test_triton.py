@@ -188,7 +188,7 @@ def test_factors_of_the_strongest_channels(per_image: bool) -> None:
         with kernels.using(choice):  # type: ignore[arg-type]
             found[choice] = kernels.strongest(attention.detach(), 3, per_image)
     assert torch.equal(*found.values())
-    gain = leaf(2, 1)
+    gain = leaf(2)
     for given in (None, gain):
 
         def compute(given: Tensor | None = given) -> list[Tensor]:

@@ -8,7 +8,7 @@ import torch
 from adarts.methods import Progress
 from adarts.methods.snas import Snas, price, prices
 from adarts.spaces import DARTS
-from adarts.supernet.edges import node_sum
+from adarts.supernet.edges import factors_of_operations, node_sum
 from adarts.supernet.plan import CellPlan
 from tiny import tiny_search
 
@@ -108,7 +108,8 @@ def test_drop_path_leaves_out_whole_edges_of_single_images(edge: dict[str, objec
     groups = net._groups("normal", None)
     for drop_path in (0.0, 0.3, 0.3):
         torch.manual_seed(len(seen) // 2)
-        addends, _ = source(x_bchw, weight_eo, None, None, 1, CellPlan(groups, drop_path=drop_path))
+        gain_on = factors_of_operations(weight_eo, None, source.selected)
+        addends, *_ = source(x_bchw, gain_on, None, None, 1, CellPlan(groups, drop_path=drop_path), [])
         seen.append(torch.stack([node_sum([addend]) for addend in addends]))
     whole, once, again = seen
     kept_eb = once.flatten(2).any(2)

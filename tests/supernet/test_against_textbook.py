@@ -18,7 +18,7 @@ from adarts.config.settings import EdgeDesign, SupernetSettings
 from adarts.engine.update import Learned
 from adarts.spaces import DARTS
 from adarts.supernet import ArchWeights, Selection, Supernet
-from adarts.supernet.edges import node_sum
+from adarts.supernet.edges import factors_of_operations, node_sum
 from adarts.supernet.plan import CellPlan, plan
 
 CHANNELS, CELLS, CLASSES, BATCH = 8, 3, 5, 3  # of three cells, the second and the third are reductions
@@ -307,13 +307,15 @@ def compare_edges(textbook: TextbookSupernet, supernet: Supernet, cell: int, sou
         expected.append(y if beta_e is None else beta_e[row] * y)
         indices.append(torch.atleast_2d(index))
     beta = supernet.edge_weights()
-    actual, _ = fast_cell.sources[source](
+    beta_e = None if beta is None else beta[kind][rows]
+    actual, *_ = fast_cell.sources[source](
         x_supernet,
-        supernet.operation_weights()[kind][rows],
-        None if beta is None else beta[kind][rows],
+        factors_of_operations(supernet.operation_weights()[kind][rows], beta_e, fast_cell.selected),
+        beta_e,
         torch.stack(indices, 1),
         source,
         CellPlan(plan([[True] * len(OPERATIONS)] * len(EDGES), fast_cell.rows), update_average=True),
+        [],
     )
     # Each edge as if it were the only one that enters its node; the supernet shuffles the node.
     actual = [fast_cell._shuffle(node_sum([addend])) for addend in actual]

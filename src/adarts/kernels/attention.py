@@ -52,27 +52,27 @@ def strongest(score_ebc: Tensor, count: int, per_image: bool) -> Tensor:
     return score_sec.topk(count, dim=-1).indices.sort(-1).values
 
 
-def factors(attention_ebc: Tensor, index_sek: Tensor, gain_eb: Tensor | None = None) -> tuple[Tensor, Sequence[Tensor]]:
+def factors(attention_ebc: Tensor, index_sek: Tensor, gain_e: Tensor | None = None) -> tuple[Tensor, Sequence[Tensor]]:
     """The attention of the selected channels, and that of the others.
 
     Args:
         attention_ebc: attention of every edge.
         index_sek: selected channels, (1 or B, E, C/k).
-        gain_eb: further factor of the others for every edge, (E, 1 or B).
+        gain_e: further factor of the others for every edge.
 
     Returns:
         Factors of the selected channels (B, E·C/k), and for every edge those of all channels (B, C), 0 for the selected ones.
     """
     if triton(attention_ebc):
         scale_bn, *gates = torch.ops.adarts.factors(attention_ebc.contiguous(), index_sek.contiguous())
-        if gain_eb is not None:
-            gates = [gate_bc * gain_b[:, None] for gate_bc, gain_b in zip(gates, gain_eb, strict=True)]
+        if gain_e is not None:
+            gates = [gate_bc * gain for gate_bc, gain in zip(gates, gain_e.unbind(), strict=True)]
         return scale_bn, gates
     index_ebk = index_sek.transpose(0, 1).expand(-1, attention_ebc.shape[1], -1)
     scale_ebk = attention_ebc.gather(2, index_ebk)
     gate_ebc = attention_ebc.scatter(2, index_ebk, 0.0)
-    if gain_eb is not None:
-        gate_ebc = gate_ebc * gain_eb[:, :, None]
+    if gain_e is not None:
+        gate_ebc = gate_ebc * gain_e[:, None, None]
     return scale_ebk.transpose(0, 1).flatten(1), gate_ebc.unbind()
 
 

@@ -9,7 +9,7 @@ from adarts.config.settings import EdgeDesign
 from adarts.errors import ConfigError
 from adarts.models import FactorizedReduce, ReLUConvBN
 from adarts.spaces import Space
-from adarts.supernet.edges import Addend, SourceEdges, node_sum
+from adarts.supernet.edges import Addend, SourceEdges, factors_of_operations, node_sum
 from adarts.supernet.plan import CellPlan
 
 
@@ -94,11 +94,8 @@ class SearchCell(nn.Module):
         chosen: dict[int, Tensor] = {}
         counters: list[Tensor] = []
         counts = [len(rows) for rows in self.rows]
-        gain_eo = weight_eo.index_select(0, self.order)
-        if beta_e is not None:
-            beta_e = beta_e.index_select(0, self.order)
-            gain_eo = gain_eo * beta_e[:, None]
-        gain_on = gain_eo.repeat_interleave(self.selected, 0).t().contiguous()
+        beta_e = None if beta_e is None else beta_e.index_select(0, self.order)
+        gain_on = factors_of_operations(weight_eo.index_select(0, self.order), beta_e, self.selected)
         gains = gain_on.split([count * self.selected for count in counts], 1)
         betas = [None] * len(counts) if beta_e is None else beta_e.split(counts)
         selections = [None] * len(counts) if given is None else given.index_select(1, self.order).split(counts, 1)

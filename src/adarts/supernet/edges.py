@@ -90,8 +90,7 @@ class SourceEdges(nn.Module):
         indices = self._indices(attention_ebc, plan, x_bchw.device) if given is None else given
         if self.slots is not None and plan.update_average and self.design.slots == "persistent":
             self.slots.copy_(indices[0])
-        kept_eb = self._kept(x_bchw, plan.drop_path)
-        scale_bn, gates = self._factors(attention_ebc, indices, beta_e, kept_eb, x_bchw)
+        scale_bn, gates = self._factors(attention_ebc, indices, beta_e, x_bchw)
         auxiliary_e = None
         if self.auxiliary is not None:
             auxiliary_e = (x_bchw.new_ones(self.num_edges) if beta_e is None else beta_e) * plan.auxiliary
@@ -106,10 +105,14 @@ class SourceEdges(nn.Module):
             auxiliary_a = None if auxiliary_e is None else some(auxiliary_e, rows)
             mixed = self._mix(entering, gain_oa, auxiliary_a, group, rows, plan, counters)
             results += mixed.split(self.selected, 1)
+        kept_eb = self._kept(x_bchw, plan.drop_path)
         if kept_eb is not None:
             results = [y_bchw * kept_b[:, None, None, None] for y_bchw, kept_b in zip(results, kept_eb, strict=True)]
         if gates is None:
             return list(results), indices, of_output
+
+        if kept_eb is not None:
+            gates = [gate_bc * kept_b[:, None] for gate_bc, kept_b in zip(gates, kept_eb, strict=True)]
         # Attention is positive, so scaling (eq. 8) commutes with max pooling, which is therefore done once for all edges.
         bypass = of_bypass if self.stride == 1 else F.max_pool2d(of_bypass, 2, 2, ceil_mode=True)
         bypasses = kernels.fan(bypass, self.num_edges)
@@ -140,12 +143,7 @@ class SourceEdges(nn.Module):
         return chosen_sek if self.slots is None else select.place(chosen_sek, self.slots)
 
     def _factors(
-        self,
-        attention_ebc: Tensor | None,
-        indices: Tensor,
-        beta_e: Tensor | None,
-        kept_eb: Tensor | None,
-        x_bchw: Tensor,
+        self, attention_ebc: Tensor | None, indices: Tensor, beta_e: Tensor | None, x_bchw: Tensor
     ) -> tuple[Tensor | None, Sequence[Tensor] | None]:
         """Factors of the selected channels (B, E·C/k), and for every edge of the bypassing ones (1 or B, C), 0 for the selected.
 
@@ -153,14 +151,11 @@ class SourceEdges(nn.Module):
         """
         if self.design.k == 1:
             return (None if attention_ebc is None else attention_ebc.transpose(0, 1).flatten(1)), None
-        gain_eb = None if beta_e is None else beta_e[:, None]
-        if kept_eb is not None:
-            gain_eb = kept_eb if gain_eb is None else gain_eb * kept_eb
         if attention_ebc is not None:
-            return kernels.factors(attention_ebc, indices, gain_eb)
+            return kernels.factors(attention_ebc, indices, beta_e)
         index_ebk = indices.transpose(0, 1)
         gate_ebc = x_bchw.new_ones(*index_ebk.shape[:2], self.channels).scatter(2, index_ebk, 0.0)
-        return None, (gate_ebc if gain_eb is None else gate_ebc * gain_eb[:, :, None]).unbind()
+        return None, (gate_ebc if beta_e is None else gate_ebc * beta_e[:, None, None]).unbind()
 
     def _entering(self, x_bchw: Tensor, indices: Tensor, scale_bn: Tensor | None, rows: Rows) -> Tensor:
         """The input of the operations of some edges, (B, n, H, W)."""
@@ -212,6 +207,12 @@ class SourceEdges(nn.Module):
         counters += features.counters
         maps = [(z, gain, norm) for (z, norm), gain in zip(results, gains, strict=True)]
         return kernels.normalized_sum(maps, constant_n)
+
+
+def factors_of_operations(weight_eo: Tensor, beta_e: Tensor | None, selected: int) -> Tensor:
+    """The factor of every operation for each selected channel of all edges, (operations, E·selected)."""
+    gain_eo = weight_eo if beta_e is None else weight_eo * beta_e[:, None]
+    return gain_eo.repeat_interleave(selected, 0).t().contiguous()
 
 
 #: contribution of an edge to its target: a feature map, or its parts with partial connection
