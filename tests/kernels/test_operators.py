@@ -154,3 +154,8 @@ def test_autocast_takes_torchs_operators() -> None:
     with torch.autocast("cpu", torch.bfloat16):
         assert kernels.relu_product(X.float(), MATRIX.float()).dtype == torch.bfloat16
     assert (kernels.active(), kernels.active("bfloat16")) == ("native", "torch")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_without_a_gpu_triton_is_not_used_and_the_reason_is_named() -> None:
+    assert (kernels.active(device="cuda"), kernels.triton_problem()) == ("torch", "no CUDA GPU")

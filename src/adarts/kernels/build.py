@@ -97,7 +97,20 @@ def triton_problem() -> str | None:
         return "Triton is not installed"
     if not any(shutil.which(compiler) for compiler in (os.environ.get("CC", "cc"), "gcc", "clang")):
         return "Triton needs a C compiler (gcc or clang), and none is installed"
-    return None
+    return _first_launch()
+
+
+def _first_launch() -> str | None:
+    """Why a small kernel does not run as it should, or None; Triton compiles only now, by programs that may be missing."""
+    try:
+        from adarts.kernels import gpu
+
+        ones = torch.ones(1, 16, 2, 2, device="cuda").contiguous(memory_format=torch.channels_last)
+        twos = torch.zeros_like(ones)
+        gpu.total([ones, ones], twos)
+        return None if bool((twos == 2).all()) else "a first Triton kernel computed something else"
+    except Exception as error:  # any error: the kernels are optional
+        return f"a first Triton kernel failed: {' '.join(str(error).split())[:300]}"
 
 
 def active(precision: str = "float32", device: str = "cpu") -> str:
