@@ -113,7 +113,8 @@ def sweep(
 ) -> SweepResult:
     """Run a search for every combination of the given values, each in its own process and run folder.
 
-    The other arguments are settings that all searches share; see :func:`search`.
+    The settings `data`, `method`, `scale`, `space`, `seed`, `options`, `edge`, `supernet`, `search`, `weights`, `alphas`,
+    `images`, `run` and `config_file` are those of all searches; see :func:`search`.
 
     Args:
         vary: values to combine, by dotted setting name: ``{"method": ["darts", "adarts"], "seed": range(3)}``.

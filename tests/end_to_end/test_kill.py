@@ -64,7 +64,9 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], t
     return run
 
 
-@pytest.mark.parametrize("kind", ["search", "train", *(pytest.param(kind, marks=pytest.mark.full) for kind in SYSTEMS)])
+@pytest.mark.parametrize(
+    "kind", ["search", *(pytest.param(kind, marks=pytest.mark.full) for kind in ("train", *SYSTEMS))]
+)
 @pytest.mark.timeout(3000)
 def test_killed_runs_end_as_the_uninterrupted_one(
     kind: str,

@@ -51,7 +51,7 @@ def test_the_expected_score_is_that_of_ridge_regression():
 
 def test_with_limits_the_size_is_that_of_the_network_within_them():
     """The unit stays the spread of the sizes without limits."""
-    known, drawn, weight = trials(30), 20, 0.5
+    known, drawn, weight = trials(8), 5, 0.5
     cells = [trial.genotype for trial in known]
     options = Trials.Options(channels=16, cells=5, max_params=60_000, max_macs=9_000_000)
     free = Sizes(options.model_copy(update={"max_params": None, "max_macs": None}), CIFAR)
@@ -60,7 +60,7 @@ def test_with_limits_the_size_is_that_of_the_network_within_them():
     with torch.device("meta"):
         found, whole = (
             [count_parameters(CIFAR.network(cell, width, 5)) for cell, width in zip(cells, wide, strict=True)]
-            for wide in (widths, [16] * 30)
+            for wide in (widths, [16] * 8)
         )
     unit = np.log(whole[:drawn]).std()
     loss = weight * (np.log(whole) - np.log(found)) / unit

@@ -14,6 +14,7 @@ from adarts.models.limits import WIDEST, Limits, Shape, sizes_within, widest
 from adarts.spaces import DARTS, NASBENCH201, Genotype, Space, get_space, random_genotype
 
 PHOTOS = Shape(num_classes=7, in_channels=3, image_size=(48, 40))
+STRIDED = Shape(7, 1, (97, 80), 4)
 
 
 def counted(cells: Genotype, channels: int, shape: Shape = PHOTOS) -> tuple[int, int]:
@@ -59,8 +60,16 @@ def test_limits_that_no_width_meets_say_what_the_narrowest_network_needs() -> No
         widest(cells, 4, PHOTOS, Limits(latency=2), lambda network: 9.0)
 
 
-@pytest.mark.parametrize("space", [DARTS, NASBENCH201, get_space("s1")], ids=lambda space: space.name)
-@pytest.mark.parametrize("shape", [PHOTOS, Shape(7, 1, (97, 80), 4)], ids=["usual stem", "strided stem"])
+@pytest.mark.parametrize(
+    ("space", "shape"),
+    [
+        (DARTS, PHOTOS),
+        (NASBENCH201, STRIDED),
+        *(pytest.param(*case, marks=pytest.mark.full) for case in ((DARTS, STRIDED), (NASBENCH201, PHOTOS))),
+        *(pytest.param(get_space("s1"), shape, marks=pytest.mark.full) for shape in (PHOTOS, STRIDED)),
+    ],
+    ids=["darts", "nasbench201 strided", "darts strided", "nasbench201", "s1", "s1 strided"],
+)
 def test_sizes_of_many_cells_are_those_of_their_widest_networks(space: Space, shape: Shape) -> None:
     cells = [random_genotype(space, seed) for seed in range(3)]
     costs = [counted(cell, 8, shape) for cell in cells]

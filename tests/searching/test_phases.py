@@ -14,7 +14,7 @@ from adarts.errors import ConfigError
 from adarts.methods import Method, MethodInfo, Phase, Progress, create
 from adarts.searching import SearchTask
 from adarts.searching.phases import checked_phases, scheduled_together
-from adarts.searching.search import _plan
+from adarts.searching.search import planned_steps
 from adarts.spaces import CellGenotype, Genotype
 from adarts.testing import CPU
 from tiny import tiny_search
@@ -132,7 +132,7 @@ def test_the_forecast_is_of_all_phases_and_leaves_nothing_behind(method: str) ->
     planned: list[tuple[int, int]] = []
 
     def plan() -> Iterator[tuple[int, int]]:
-        for epoch, steps in _plan(task):
+        for epoch, steps in planned_steps(task):
             planned.append((task.progress.phase, steps))
             yield epoch, steps
 
@@ -154,4 +154,4 @@ def test_a_later_phase_that_cannot_be_measured_is_not_forecast(monkeypatch: pyte
         return step(epoch, number)
 
     monkeypatch.setattr(task, "step", failing)
-    assert forecast(task, CPU, _plan(task)) == "not known" and task.progress.phase == 0
+    assert forecast(task, CPU, planned_steps(task)) == "not known" and task.progress.phase == 0
