@@ -96,10 +96,8 @@ def test_killed_runs_end_as_the_uninterrupted_one(
     assert not different, f"{len(different)} of {kills} differ, killed after {different} of {duration:.1f} s"
 
 
-@pytest.mark.parametrize(
-    ("kind", "signum", "code"),
-    [("search", "SIGTERM", 143), pytest.param("train", "SIGINT", 130, marks=pytest.mark.full)],
-)
+@pytest.mark.full
+@pytest.mark.parametrize(("kind", "signum", "code"), [("search", "SIGTERM", 143), ("train", "SIGINT", 130)])
 def test_a_signal_stops_at_a_checkpoint_and_the_run_goes_on(
     kind: str, signum: str, code: int, uninterrupted: Callable[[str], tuple[str, float]], tmp_path: Path
 ) -> None:

@@ -10,6 +10,7 @@ from adarts.cli.main import main
 from .harness import SMOKE, adarts, finish
 
 
+@pytest.mark.full
 def test_search_then_train_then_evaluate(tmp_path: Path) -> None:
     finish(adarts("search", *SMOKE, "--runs", tmp_path))
     found = (tmp_path / "search" / "latest").resolve()

@@ -20,7 +20,7 @@ from adarts.launch import outcome
 @pytest.mark.parametrize(
     ("steps", "names"),
     [
-        (2, ["adarts", "darts-2nd", "training"]),
+        (2, ["adarts", "training"]),
         pytest.param(20, ["adarts", "pc-darts", "darts-2nd", "gdas", "smash", "training"], marks=pytest.mark.full),
     ],
 )

@@ -104,7 +104,7 @@ def test_without_a_cache_the_kernels_are_built_for_the_process_alone(machine: Ma
     assert there and detail.endswith("built for this process only: the cache cannot be written")
 
 
-@pytest.mark.parametrize("share", [0.0, 0.5, 0.99])
+@pytest.mark.parametrize("share", [0.0, *(pytest.param(share, marks=pytest.mark.full) for share in (0.5, 0.99))])
 def test_a_file_that_was_cut_off_is_built_again(machine: Machine, share: float) -> None:
     """To load it would kill the process: the system maps what is not there."""
     machine.compiler("g++")
