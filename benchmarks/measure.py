@@ -1,9 +1,7 @@
 """Shared helpers of the benchmarks: interleaved timing, peak memory, and the conditions of a measurement.
 
-Run as a program it is the child that measures one peak: it reads the step as JSON and prints bytes. On a CPU that is the largest
-resident set while the steps run, above that of the idle process with the package imported; the child's allocator gives every
-freed block of 64 KiB or more back at once, so that the resident set follows the tensors. On CUDA it is what torch's allocator
-had given out at most.
+Run as a program it is the child that measures one peak: it reads the step as JSON and prints bytes
+(:mod:`adarts.engine.footprint` says which).
 """
 
 from __future__ import annotations
@@ -11,29 +9,22 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import shlex
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict
-from pathlib import Path
 from statistics import median
 from typing import Any
 
 import torch
 from steps import Design, Step
-from torch import nn
 from torch.utils.benchmark import timer
 
 from adarts import kernels
 from adarts.config.settings import RunSettings
-from adarts.engine import environment, prepare_device
+from adarts.engine import environment, footprint, prepare_device
 from adarts.engine.capture import WARM_UP
-
-MALLOC = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
-_STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def parser(text: str | None) -> argparse.ArgumentParser:
@@ -82,7 +73,7 @@ def peak(design: Design, device: torch.device) -> int:
     """Peak memory of a step in bytes, measured in its own process, because earlier steps affect the allocator."""
     threads = torch.get_num_threads()
     job = {"design": asdict(design), "device": str(device), "threads": threads}
-    child_environment = {**os.environ, **MALLOC, "OMP_NUM_THREADS": str(threads)}
+    child_environment = {**os.environ, **footprint.MALLOC, "OMP_NUM_THREADS": str(threads)}
     done = subprocess.run(
         [sys.executable, __file__],
         input=json.dumps(job),
@@ -133,35 +124,13 @@ def main() -> None:
     job = json.load(sys.stdin)
     device = prepare_device(RunSettings(device=job["device"], threads=job["threads"]))
     design = Design(**job["design"])
-    if device.type == "cpu":
-        load_the_rest_of_torch()
-        with suppress(OSError):  # imports leave a peak of their own
-            _CLEAR.write_text("5")
-    idle = largest(device)
+    idle = footprint.idle(device)
     step = design.step(device)
     for _ in range(1 + warm_up(device)):  # the optimizers have their state from the first step on
         step()
-    print(max(0, largest(device) - idle))
-
-
-def load_the_rest_of_torch() -> None:
-    """Run one tiny update, so that the 100 MB that torch loads in its first update count as idle memory."""
-    network = nn.Sequential(
-        nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(4, 2)
-    )
-    for optimizer in (torch.optim.SGD(network.parameters(), 0.1, 0.9), torch.optim.Adam(network.parameters())):
-        network(torch.ones(2, 1, 4, 4)).sum().backward()
-        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimizer.step()
-
-
-def largest(device: torch.device) -> int:
-    """Bytes at most so far, of the process or on the GPU."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    found = re.search(r"VmHWM:\s+(\d+) kB", _STATUS.read_text())
-    assert found is not None
-    return int(found[1]) * 1024
+    peak = footprint.largest(device)
+    assert idle is not None and peak is not None
+    print(max(0, peak - idle))
 
 
 if __name__ == "__main__":

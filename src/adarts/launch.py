@@ -18,9 +18,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+INTERRUPTED = (130, 143)
+"""Exit codes of a run that is at a checkpoint, because it, or another process of it, was asked to stop."""
+
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 _PATIENCE = 20.0  # seconds for the others to end once one has failed
-_ON_REQUEST = (130, 143)  # exit codes of a run that stopped because it, or another process of it, was asked to
 _CHILD = Path(__file__).with_name("child.py")
 
 
@@ -119,5 +121,5 @@ def outcome(codes: Sequence[int | None]) -> int:
     A process that only stopped because another one failed does not hide the failure.
     """
     own = [143 if code is None else code if code >= 0 else 128 - code for code in codes]
-    failed = [code for code in own if code not in (0, *_ON_REQUEST)]
+    failed = [code for code in own if code not in (0, *INTERRUPTED)]
     return failed[0] if failed and own[0] else own[0]

@@ -20,7 +20,8 @@ from adarts.engine.config_file import CONFIG_FILE
 from adarts.engine.lock import require_free
 from adarts.engine.run_dirs import SUMMARY, require_same_config, require_usable
 from adarts.errors import CheckpointError, Stopped
-from adarts.sweeping.executors import INTERRUPTED, Ended, Event, Executor, Job, Queued, Started
+from adarts.launch import INTERRUPTED
+from adarts.sweeping.executors import Ended, Event, Executor, Job, Queued, Started
 from adarts.sweeping.results import PointResult
 from adarts.sweeping.shared_drive import SharedDrive
 from adarts.sweeping.watch import Watch

@@ -22,6 +22,7 @@ from typing import Any
 
 from adarts.config.settings import SearchConfig, TrainConfig
 from adarts.engine.config_file import compared_settings
+from adarts.engine.run_dirs import SUMMARY
 from adarts.errors import CheckpointError
 from adarts.report.reading import RunRecord, read_run
 from adarts.spaces import Genotype
@@ -30,8 +31,6 @@ from adarts.zoo import find
 Config = SearchConfig | TrainConfig
 Found = Callable[[SearchConfig], Genotype | str | None]
 """The cells that a search found, or that stand in for them in a forecast; None if it is not finished."""
-
-_SUMMARY = "summary.json"
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ class Runs:
 
     def is_finished(self, config: Config) -> bool:
         """Whether the run is complete."""
-        return (self.place(config) / _SUMMARY).exists()
+        return (self.place(config) / SUMMARY).exists()
 
     def record(self, config: Config) -> RunRecord | None:
         """The finished run; None if it is not finished.

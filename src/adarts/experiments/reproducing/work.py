@@ -18,6 +18,7 @@ from adarts.config.cluster import Engine
 from adarts.config.loading import to_yaml
 from adarts.config.settings import SearchConfig, code_options
 from adarts.engine import Metrics, StopSignals, write_atomically
+from adarts.engine.footprint import MALLOC
 from adarts.errors import AdartsError, Stopped
 from adarts.experiments.reproducing import step
 from adarts.experiments.reproducing.runs import Config, Runs
@@ -84,7 +85,7 @@ class Work:
         command = [sys.executable, "-P", step.__file__, *words]
         log = self._log("steps")
         with log.open("ab") as said:
-            environment = {**os.environ, **step.MALLOC, "OMP_NUM_THREADS": str(self.threads)}
+            environment = {**os.environ, **MALLOC, "OMP_NUM_THREADS": str(self.threads)}
             done = subprocess.run(command, stdout=said, stderr=subprocess.STDOUT, env=environment, check=False)
         if done.returncode:
             self.failed["steps"] = f"a measurement failed (log: {log})"

@@ -3,6 +3,6 @@
 Only the standard library is imported here, because the programs that start a search on another machine import it, too.
 """
 
-from adarts.sweeping.executors.base import INTERRUPTED, Ended, Event, Executor, Job, Queued, Started
+from adarts.sweeping.executors.base import Ended, Event, Executor, Job, Queued, Started
 
-__all__ = ["INTERRUPTED", "Ended", "Event", "Executor", "Job", "Queued", "Started"]
+__all__ = ["Ended", "Event", "Executor", "Job", "Queued", "Started"]

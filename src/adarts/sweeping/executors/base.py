@@ -7,9 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-INTERRUPTED = (130, 143)
-"""Exit codes of a search that was asked to stop and is at a checkpoint."""
-
 
 @dataclass(frozen=True)
 class Job:
@@ -85,7 +82,7 @@ class Executor(Protocol):
         """Names of the jobs that wait or run, also of those that an earlier process submitted for the same sweep."""
 
     def stop(self) -> None:
-        """Start no more jobs, and ask the running ones to stop at a checkpoint; they end with a code of INTERRUPTED."""
+        """Start no more jobs, and ask the running ones to stop at a checkpoint; they end as interrupted runs do."""
 
     def close(self) -> None:
         """Release what belongs to this process."""

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from adarts.sweeping.executors.base import INTERRUPTED, Job
+from adarts.launch import INTERRUPTED
+from adarts.sweeping.executors.base import Job
 from adarts.sweeping.executors.process import Process
 from adarts.sweeping.executors.record import Record
 
