@@ -43,7 +43,7 @@ def main(sweep: Path) -> None:
         high=95,
         rule=Rule(all_cells, "mean of all cells"),
     )
-    (IMAGES / "truth.svg").write_text(draw([chart], size=(460, 260)))
+    (IMAGES / "truth.svg").write_text(draw([chart], size=(460, 260)).svg())
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import pytest
 
 from adarts.models import OPERATIONS as KNOWN
-from adarts.report.charts import Chart, Dot, Rule, Series, draw, draw_pdf, percent, scatter, scatter_pdf
+from adarts.report.charts import Chart, Dot, Rule, Series, draw, percent, scatter
 from adarts.report.drawing import inline
 from adarts.report.numbers import Spread, count, duration
 from adarts.report.palette import (
@@ -56,7 +56,7 @@ def test_operations_differ_and_unknown_ones_have_a_look() -> None:
 
 
 def one(*runs: list[float | None], title: str = "t", **how) -> ElementTree.Element:
-    return ElementTree.fromstring(draw([Chart(title, [Series("a", BLUE, runs)], **how)]))
+    return ElementTree.fromstring(draw([Chart(title, [Series("a", BLUE, runs)], **how)]).svg())
 
 
 def points(path: str) -> list[tuple[float, float]]:
@@ -100,7 +100,7 @@ def test_seeds_are_their_mean_in_a_band_from_the_lowest_to_the_highest() -> None
 def test_a_band_may_hold_the_middle_half_of_the_runs_and_values_may_stand_at_any_place() -> None:
     runs = [[float(value)] * 3 for value in range(9)]  # quartiles 2 and 6, mean 4
     chart = Chart("t", [Series("a", BLUE, runs, inside=0.5)], high=8.0, places=[100, 200, 400], across="seconds")
-    root = ElementTree.fromstring(draw([chart]))
+    root = ElementTree.fromstring(draw([chart]).svg())
     ((mean,),) = curves(root)
     (band,) = (p for p in root.iter(f"{SVG}path") if f"fill: {BLUE.light}" in p.attrib.get("style", ""))
     height = 150 / 8
@@ -127,7 +127,7 @@ def test_one_epoch_of_any_value_can_be_drawn(value: float) -> None:
 
 def test_every_color_has_its_dark_partner() -> None:
     chart = Chart("t", [Series("a", BLUE, [[1, 2], [2, 3]])], rule=Rule(2, "limit", alarm=True), shade_until=1)
-    for svg in (draw([chart]), scatter("t", "x", "y", [Dot(1, 2, kind) for kind in "abcd"])):
+    for svg in (draw([chart]).svg(), scatter("t", "x", "y", [Dot(1, 2, kind) for kind in "abcd"]).svg()):
         body = svg.split("</style>")[1]
         used = {
             what
@@ -136,12 +136,12 @@ def test_every_color_has_its_dark_partner() -> None:
         }
         assert {f"fill: {GROUND.light}", f"fill: {INK.light}", f"stroke: {GRID.light}"} <= used
         assert all(f'[style*="{what}"]' in DARK for what in used)
-    assert f"fill: {SHADE.light}" in draw([chart])
+    assert f"fill: {SHADE.light}" in draw([chart]).svg()
 
 
 def test_charts_side_by_side_share_axis_and_legend() -> None:
     charts = [Chart(f"<{index}> $x$", [Series("a & b", BLUE, [[index, 1.0]])]) for index in range(3)]
-    root = ElementTree.fromstring(draw([charts[0], None, *charts[1:]], 2, "heading", "how to read"))
+    root = ElementTree.fromstring(draw([charts[0], None, *charts[1:]], 2, "heading", "how to read").svg())
     found = texts(root)
     assert found.count("a & b") == 1 and {"heading", "how to read", "<0> $x$", "<1> $x$", "<2> $x$"} <= set(found)
     starts = [line[0][0] for line in curves(root)]
@@ -154,7 +154,7 @@ def test_scatter_plots_show_all_points_the_frequent_kind_as_discs() -> None:
     kinds = ["sample"] * 5 + ["found", "first"]
     for spread in (0.0, 1e-6, 1.0, 80.0):
         dots = [Dot(10 + spread * i, 90 - spread * i, kind) for i, kind in enumerate(kinds)]
-        root = ElementTree.fromstring(scatter("a <title>", "x", "y", dots))
+        root = ElementTree.fromstring(scatter("a <title>", "x", "y", dots).svg())
         marks = [(float(use.attrib["x"]), float(use.attrib["y"])) for use in root.iter(f"{SVG}use")]
         assert len(marks) == 7 + 3  # and the legend
         assert all(0 < x < 560 and 0 < y < 400 for x, y in marks)
@@ -165,7 +165,7 @@ def test_names_stay_text_and_drawings_are_the_same_bytes_in_every_process() -> N
     hostile = '_"><script>&$\\frac$\x00\udcff\n中'
     code = (
         "from adarts.report.charts import *; from adarts.report.palette import series_look\n"
-        f"print(draw([Chart({hostile!r}, [Series({hostile!r}, series_look(0), [[1.0, 2.0]])])]))"
+        f"print(draw([Chart({hostile!r}, [Series({hostile!r}, series_look(0), [[1.0, 2.0]])])]).svg())"
     )
     said = [subprocess.run([sys.executable, "-c", code], capture_output=True, check=True) for _ in range(2)]
     assert said[0].stdout == said[1].stdout and not said[0].stderr
@@ -174,7 +174,7 @@ def test_names_stay_text_and_drawings_are_the_same_bytes_in_every_process() -> N
 
 
 def test_an_element_of_a_page_has_no_styles_and_no_ids_of_its_own() -> None:
-    svg = str(inline(draw([Chart("t", [Series("a", BLUE, [[1, 2], [2, 3]])], shade_until=1)])))
+    svg = str(inline(draw([Chart("t", [Series("a", BLUE, [[1, 2], [2, 3]])], shade_until=1)]).svg()))
     assert not re.search(r"<style|xmlns|http| id=|url\(", svg)
 
 
@@ -194,9 +194,9 @@ def test_matplotlib_is_loaded_only_where_something_is_drawn(code: str) -> None:
 
 def test_a_pdf_has_the_size_of_the_svg_and_the_same_bytes_again() -> None:
     chart = Chart("skips & <more>", [Series("a", BLUE, [[1, 2], [2, 3]])])
-    root, pdf = ElementTree.fromstring(draw([chart])), draw_pdf([chart])
-    assert pdf == draw_pdf([chart]) and pdf.startswith(b"%PDF")
-    dots = scatter_pdf("t", "x", "y", [Dot(1, 2, "a")])
+    root, pdf = ElementTree.fromstring(draw([chart]).svg()), draw([chart]).pdf()
+    assert pdf == draw([chart]).pdf() and pdf.startswith(b"%PDF")
+    dots = scatter("t", "x", "y", [Dot(1, 2, "a")]).pdf()
     for drawn, size in ((pdf, (root.get("width"), root.get("height"))), (dots, ("560", "400"))):
         box = re.search(rb"/MediaBox \[ 0 0 (\S+) (\S+) \]", drawn)
         assert box and tuple(f"{float(number):.0f}" for number in box.groups()) == size

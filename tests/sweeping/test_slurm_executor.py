@@ -58,11 +58,7 @@ def test_a_preempted_job_is_queued_again_and_goes_on(slurm: Cluster, tmp_path: P
     begun(one, events, tmp_path, "a")
     slurm.call("sbatch", "--partition=urgent", "--exclusive", "--nodes=2", "--output=/dev/null", "--wrap", "sleep 2")
     until(one, events, Queued("a", "by slurm"))
-    wait_for(tmp_path / "a.log", "SIGTERM\n")
-    begin_now(slurm)
-    until(one, list[Event](), Started("a"))
-    (tmp_path / "a.go").touch()
-    until(one, events, Ended("a", 0, "exit code 0"))
+    goes_on(slurm, one, events, tmp_path, "SIGTERM")
 
 
 @pytest.mark.full
@@ -75,11 +71,7 @@ def test_when_its_time_is_up_a_job_is_queued_again_and_goes_on(slurm: Cluster, t
         assert time.monotonic() < end
         events += one.poll()
         time.sleep(0.2)
-    wait_for(tmp_path / "a.log", "SIGUSR2\n")
-    begin_now(slurm)
-    until(one, list[Event](), Started("a"))
-    (tmp_path / "a.go").touch()
-    until(one, events, Ended("a", 0, "exit code 0"))
+    goes_on(slurm, one, events, tmp_path, "SIGUSR2")
 
 
 @pytest.mark.full
@@ -126,6 +118,15 @@ def wait_for(log: Path, said: str) -> None:
     while log.read_text() != said:
         assert time.monotonic() < end, log.read_text()
         time.sleep(0.05)
+
+
+def goes_on(slurm: Cluster, one: SlurmExecutor, events: list[Event], folder: Path, asked_by: str) -> None:
+    """The job that Slurm queued again begins anew and ends, after it was asked to stop by a signal."""
+    wait_for(folder / "a.log", f"{asked_by}\n")
+    begin_now(slurm)
+    until(one, list[Event](), Started("a"))
+    (folder / "a.go").touch()
+    until(one, events, Ended("a", 0, "exit code 0"))
 
 
 def begin_now(slurm: Cluster) -> None:

@@ -122,7 +122,7 @@ def draw(
     heading: str = "",
     remark: str = "",
     size: tuple[float, float] = (350, 150),
-) -> str:
+) -> Drawing:
     """Draw one chart, or several side by side with a shared value axis and one legend.
 
     Args:
@@ -132,30 +132,7 @@ def draw(
         remark: a line below the heading.
         size: width and height of each plot, without titles and axis labels; for a single chart, the width includes the labels of
             the value axis.
-
-    Returns:
-        An SVG file that can also be embedded in an HTML page.
     """
-    drawing, words = _curves(charts, columns, heading, remark, size)
-    return drawing.svg(words)
-
-
-@our_settings()
-def draw_pdf(
-    charts: Sequence[Chart | None],
-    columns: int = 1,
-    heading: str = "",
-    remark: str = "",
-    size: tuple[float, float] = (350, 150),
-) -> bytes:
-    """Draw as :func:`draw`, as a PDF file."""
-    return _curves(charts, columns, heading, remark, size)[0].pdf()
-
-
-def _curves(
-    charts: Sequence[Chart | None], columns: int, heading: str, remark: str, size: tuple[float, float]
-) -> tuple[Drawing, str]:
-    """The drawing of :func:`draw`, and its description in words."""
     shown = [chart for chart in charts if chart is not None]
     alone = len(charts) == 1
     heading = heading or shown[0].title if alone else heading
@@ -190,7 +167,8 @@ def _curves(
     if legend:
         drawing.legend(curves, labels, per_row, 8, _LINE * len(texts) + 8)
     said = labels if alone else [chart.title for chart in shown]
-    return drawing, f"{heading}: {', '.join(said)}"
+    drawing.words = f"{heading}: {', '.join(said)}"
+    return drawing
 
 
 @dataclass(frozen=True)
@@ -204,25 +182,14 @@ class Dot:
 
 
 @our_settings()
-def scatter(heading: str, x_title: str, y_title: str, dots: Sequence[Dot]) -> str:
-    """Draw a scatter plot as an SVG file.
+def scatter(heading: str, x_title: str, y_title: str, dots: Sequence[Dot]) -> Drawing:
+    """Draw a scatter plot.
 
     Args:
         heading: heading of the drawing.
         x_title, y_title: titles of the axes.
         dots: the points. The most frequent kind is drawn first, as small discs; the others are larger shapes on top.
     """
-    # Names of marks must be unique on a page.
-    return _dots(heading, x_title, y_title, dots).svg(heading, salt=f"{heading} {dots}")
-
-
-@our_settings()
-def scatter_pdf(heading: str, x_title: str, y_title: str, dots: Sequence[Dot]) -> bytes:
-    """Draw as :func:`scatter`, as a PDF file."""
-    return _dots(heading, x_title, y_title, dots).pdf()
-
-
-def _dots(heading: str, x_title: str, y_title: str, dots: Sequence[Dot]) -> Drawing:
     kinds = sorted({dot.kind for dot in dots}, key=lambda kind: (-sum(dot.kind == kind for dot in dots), kind))
     drawing = Drawing(560, 400)
     drawing.text(8, 18, heading, INK, "bold")
@@ -241,6 +208,8 @@ def _dots(heading: str, x_title: str, y_title: str, dots: Sequence[Dot]) -> Draw
         beside: dict[str, Any] = {"xytext": (8, 4), "textcoords": "offset points", "color": INK.light}
         axes.annotate(clean(dot.word), (dot.x, dot.y), **beside)
     drawing.legend(marks, kinds, len(kinds), 8, 22)
+    # Names of marks must be unique on a page.
+    drawing.words, drawing.salt = heading, f"{heading} {dots}"
     return drawing
 
 

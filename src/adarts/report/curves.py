@@ -39,7 +39,7 @@ class ChartGroup:
     @classmethod
     def of(cls, heading: str, text: str, charts: Iterable[Chart]) -> ChartGroup:
         """Draw the charts that have values as a group."""
-        return cls(heading, text, [inline(draw([chart])) for chart in charts if chart.values])
+        return cls(heading, text, [inline(draw([chart]).svg()) for chart in charts if chart.values])
 
 
 def column(run: RunRecord, name: str, kind: str | None = None) -> list[Value]:
@@ -89,7 +89,9 @@ def _trials(runs: Runs) -> list[ChartGroup]:
                     Dot(at, value, FOUND if is_found else "tried cell") for at, (value, is_found) in enumerate(values)
                 ]
                 seed = "" if len(runs) == 1 else f", seed {run.config.get('seed')}"
-                drawings.append(inline(scatter(f"The cells that were tried{seed}", "number of the cell", words, dots)))
+                drawings.append(
+                    inline(scatter(f"The cells that were tried{seed}", "number of the cell", words, dots).svg())
+                )
     return [
         ChartGroup(
             "Trials", "What the search measured of each cell, in order. Such a figure is noisy.", drawings, wide=True
@@ -112,7 +114,7 @@ def _fronts(runs: Runs) -> list[ChartGroup]:
         dots += [Dot(size / 1e6, value, "the front") for size, value in front]
         seed = "" if len(runs) == 1 else f", seed {run.config.get('seed')}"
         axes = "parameters (millions)", TRIED["accuracy"]
-        drawings.append(inline(scatter(f"Accuracy and size{seed}", *axes, dots)))
+        drawings.append(inline(scatter(f"Accuracy and size{seed}", *axes, dots).svg()))
     text = "The cells of the last generation. No other cell is both smaller and more accurate than one of the front."
     return [ChartGroup("The front", text, drawings, wide=True)]
 
@@ -228,7 +230,9 @@ def _operation_weights(runs: Runs, space: Space) -> list[ChartGroup]:
             charts += [*row, *[None] * (columns - len(row))]
         drawing = draw(charts, columns, f"{kind.capitalize()} cell: weights of the operations by epoch", size=(176, 84))
         groups.append(
-            ChartGroup("" if groups else "Operation weights by epoch", "" if groups else text, [inline(drawing)], True)
+            ChartGroup(
+                "" if groups else "Operation weights by epoch", "" if groups else text, [inline(drawing.svg())], True
+            )
         )
     return groups
 
@@ -258,7 +262,7 @@ def _edge_weights(runs: Runs, space: Space) -> list[ChartGroup]:
 def common_charts(groups: Sequence[tuple[str, Runs]], kind: str) -> list[Markup]:
     """Charts with one curve for each configuration of this kind of run; none for fewer than two configurations."""
     chosen = [(label, runs) for label, runs in groups if runs[0].kind == kind and any(run.metrics for run in runs)]
-    return [inline(draw([chart])) for chart in charts_in_common(chosen)] if len(chosen) > 1 else []
+    return [inline(draw([chart]).svg()) for chart in charts_in_common(chosen)] if len(chosen) > 1 else []
 
 
 def charts_in_common(groups: Sequence[tuple[str, Runs]]) -> list[Chart]:
@@ -298,7 +302,9 @@ def trade_offs(groups: Sequence[tuple[str, Runs]]) -> list[Markup]:
                 points[label] = cost / 1e6, 100 * accuracy
         dots = [Dot(*point, _place(point, points.values()), label) for label, point in points.items()]
         if len(dots) > 1:
-            drawings.append(inline(scatter(f"Accuracy and {words.split(' ')[0]}", words, "test accuracy (%)", dots)))
+            drawings.append(
+                inline(scatter(f"Accuracy and {words.split(' ')[0]}", words, "test accuracy (%)", dots).svg())
+            )
     return drawings
 
 

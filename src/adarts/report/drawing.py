@@ -8,10 +8,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from html import escape
 from io import BytesIO, StringIO
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from adarts.engine.files import write_atomically
 from adarts.report.palette import DARK, GROUND, INK, Look
 
 if TYPE_CHECKING:
@@ -40,7 +42,14 @@ def our_settings() -> Iterator[None]:
 
 
 class Drawing:
-    """A figure whose positions are in SVG units from the top left corner."""
+    """A figure whose positions are in SVG units from the top left corner.
+
+    Attributes:
+        words: a description for screen readers.
+        salt: decides the names inside an SVG file.
+    """
+
+    words, salt = "", "adarts"
 
     def __init__(self, width: float, height: float) -> None:
         from matplotlib.figure import Figure
@@ -74,24 +83,33 @@ class Drawing:
             labelspacing=0.35,
         )
 
-    def svg(self, words: str, salt: str = "adarts") -> str:
-        """The SVG file, with a description for screen readers; the names in it depend on the salt."""
+    @our_settings()
+    def svg(self) -> str:
+        """The drawing as an SVG file that can also be embedded in an HTML page."""
         from matplotlib import rc_context
 
         buffer = StringIO()
         nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-        with rc_context({"svg.hashsalt": salt}):  # the same names in every run
+        with rc_context({"svg.hashsalt": self.salt}):  # the same names in every run
             self.figure.savefig(buffer, format="svg", metadata=nothing)
         text = buffer.getvalue()
         # Clip paths are not needed, because everything lies inside the axes.
         text = re.sub(r' clip-path="[^"]*"|<defs>\s*<(style|clipPath).*?</defs>', "", text, flags=re.DOTALL)
-        return framed("chart", self.width, self.height, words, text)
+        return framed("chart", self.width, self.height, self.words, text)
 
+    @our_settings()
     def pdf(self) -> bytes:
-        """The PDF file."""
+        """The drawing as a PDF file."""
         buffer = BytesIO()
         self.figure.savefig(buffer, format="pdf", metadata=dict.fromkeys(("Creator", "Producer", "CreationDate")))
         return buffer.getvalue()
+
+    def write(self, folder: Path, name: str) -> str:
+        """Write ``NAME.svg`` and ``NAME.pdf``; return the SVG file."""
+        svg = self.svg()
+        write_atomically(folder / f"{name}.svg", svg.encode())
+        write_atomically(folder / f"{name}.pdf", self.pdf())
+        return svg
 
 
 def clean(text: str) -> str:

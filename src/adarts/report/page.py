@@ -101,7 +101,7 @@ def render(runs: Sequence[RunRecord], lead: Lead | None = None) -> str:
     return ENVIRONMENT.get_template("page.html").render(
         title=lead.title if lead else title,
         lead=lead,
-        lead_charts=[inline(draw([chart], size=(560, 220))) for chart in (lead.charts if lead else ())],
+        lead_charts=[inline(draw([chart], size=(560, 220)).svg()) for chart in (lead.charts if lead else ())],
         comparison=_comparison(groups, lead is None) if len(runs) > 1 else None,
         groups=[_view(members, letter if len(runs) > 1 else "") for letter, members in groups],
         dark=DARK,

@@ -9,8 +9,10 @@ import csv
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
+from adarts.engine.files import write_atomically
 from adarts.report.numbers import Spread
 from adarts.report.statistics import Sample
 
@@ -86,6 +88,11 @@ class Table:
                 part for column, cell in zip(self.columns, row, strict=True) for part in _parts(column, cell)
             )
         return file.getvalue()
+
+    def write(self, folder: Path) -> None:
+        """Write ``NAME.csv`` and ``NAME.tex``."""
+        write_atomically(folder / f"{self.name}.csv", self.csv().encode())
+        write_atomically(folder / f"{self.name}.tex", self.latex().encode())
 
     def latex(self) -> str:
         """The table as LaTeX, for the package booktabs."""

@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from adarts.engine.files import write_atomically
-from adarts.report.charts import draw, draw_pdf
+from adarts.report.charts import draw
 from adarts.report.curves import charts_in_common
 from adarts.report.numbers import Spread, shown
 from adarts.report.reading import RunRecord, read_run
@@ -35,8 +34,7 @@ def write_paper(sweep_dir: Path) -> Path:
         _table("networks", "Trained networks", content["networks"], content["largest_class"]),
     ):
         if table.rows:
-            write_atomically(folder / f"{table.name}.csv", table.csv().encode())
-            write_atomically(folder / f"{table.name}.tex", table.latex().encode())
+            table.write(folder)
     for kind, points in (("search", content["points"]), ("train", content["trainings"])):
         runs: dict[str, list[RunRecord]] = {}
         for point in points:
@@ -44,8 +42,7 @@ def write_paper(sweep_dir: Path) -> Path:
                 runs.setdefault(_label(point["settings"]), []).append(read_run(sweep_dir / point["folder"]))
         for chart in charts_in_common(list(runs.items())):
             name = re.sub(r"[^a-z0-9]+", "-", f"{kind} {chart.title}".lower()).strip("-")
-            write_atomically(folder / f"{name}.svg", draw([chart]).encode())
-            write_atomically(folder / f"{name}.pdf", draw_pdf([chart]))
+            draw([chart]).write(folder, name)
     return folder
 
 

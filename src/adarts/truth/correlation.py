@@ -197,7 +197,7 @@ def picture(result: Correlation, dataset: str, what: str) -> str:
         "accuracy with the supernet's shared weights (%)",
         f"{result.judge.word} accuracy on {result.judge.data_sets[dataset]} (%)",
         [Dot(100 * one.accuracy, one.truth.accuracy(dataset), kind(one)) for one in result.measured],
-    )
+    ).svg()
 
 
 def in_words(correlation: float | None) -> str:

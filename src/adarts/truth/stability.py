@@ -232,7 +232,7 @@ def picture(result: StabilityResult) -> str | None:
         f"mean of the seeds, in a band from the lowest to the highest; the straight line is the mean of {floors[0].name}; values "
         f"at the lower edge are {judge.depth:g} points or more below the best of {floors[-1].name}",
         size=(220, 120),
-    )
+    ).svg()
 
 
 def _accuracies(truths: Sequence[Answer]) -> dict[str, Accuracy]:

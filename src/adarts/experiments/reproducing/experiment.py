@@ -128,6 +128,11 @@ class Experiment(ABC):
 
     # ------------------------------------------------------------------------------------- what several experiments need
 
+    def searches_with(self, *methods: str, trained: bool = False) -> list[SearchConfig]:
+        """The searches of methods, the first seed of all methods first; with `trained`, only those whose cells are trained."""
+        seeds = self.trained if trained else self.seeds
+        return [self.plan.search(method, seed) for seed in seeds for method in methods]
+
     def trained_cells(self, found: Found, search: SearchConfig, data: str | None = None) -> TrainConfig | None:
         """The training of the cells that a search found, with the seed of the search; None if there are no cells yet."""
         cells = found(search)

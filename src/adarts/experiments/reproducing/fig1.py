@@ -21,7 +21,7 @@ class Fig1(Experiment):
     reading = "One cell proves nothing: the table shows all seeds. The drawing is the worst of them, chosen afterwards."
 
     def searches(self) -> list[SearchConfig]:
-        return [self.plan.search(DARTS.method, seed) for seed in self.seeds]
+        return self.searches_with(DARTS.method)
 
     def results(self, runs: Runs) -> Results:
         columns = [

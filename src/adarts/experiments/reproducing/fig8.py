@@ -26,7 +26,7 @@ class Fig8(Experiment):
     )
 
     def searches(self) -> list[SearchConfig]:
-        return [self.plan.search(ADARTS.method, seed) for seed in self.seeds]
+        return self.searches_with(ADARTS.method)
 
     def results(self, runs: Runs) -> Results:
         columns = [

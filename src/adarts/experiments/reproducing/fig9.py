@@ -32,7 +32,7 @@ class Fig9(Experiment):
     )
 
     def searches(self) -> list[SearchConfig]:
-        return [self.plan.search(form.method, seed) for seed in self.seeds for form in BY_EPOCH]
+        return self.searches_with(*(form.method for form in BY_EPOCH))
 
     def results(self, runs: Runs) -> Results:
         columns = [
@@ -45,7 +45,7 @@ class Fig9(Experiment):
         ]
         rows: list[list[Cell]] = []
         for form in BY_EPOCH:
-            searches = [self.plan.search(form.method, seed) for seed in self.seeds]
+            searches = self.searches_with(form.method)
             first = searches[0].search.warmup_epochs
             records = [record for search in searches if (record := runs.record(search)) is not None]
             moving = [column(record, "skips", "normal")[first:] for record in records]
@@ -76,7 +76,7 @@ def by_epoch(experiment: Experiment, runs: Runs, forms: Sequence[Form], name: st
     for kind in ("normal", "reduction"):
         series = []
         for index, form in enumerate(forms):
-            searches = [experiment.plan.search(form.method, seed) for seed in experiment.seeds]
+            searches = experiment.searches_with(form.method)
             records = [record for search in searches if (record := runs.record(search)) is not None]
             curves = [column(record, "skips", kind) for record in records]
             series.append(Series(form.title, series_look(index), curves))

@@ -16,7 +16,7 @@ from adarts.engine.files import refuse
 from adarts.experiments.reproducing.experiment import PAPER, Experiment, Results
 from adarts.experiments.reproducing.runs import Config, Runs, digest
 from adarts.report.cells import cell_svg
-from adarts.report.charts import draw, draw_pdf, scatter, scatter_pdf
+from adarts.report.charts import draw, scatter
 from adarts.report.drawing import inline
 from adarts.report.numbers import duration
 from adarts.report.palette import DARK
@@ -39,9 +39,9 @@ def write_results(experiment: Experiment, runs: Runs) -> Path:
         refuse(folder, error, 0)
     results = experiment.results(runs)
     for table in results.tables:
-        write_atomically(folder / f"{table.name}.csv", table.csv().encode())
-        write_atomically(folder / f"{table.name}.tex", table.latex().encode())
+        table.write(folder)
     page = ENVIRONMENT.get_template("experiment.html").render(
+        title=experiment.title,
         experiment=experiment,
         paper=PAPER,
         budget=experiment.plan.budget,
@@ -61,21 +61,15 @@ def _figures(results: Results, folder: Path) -> list[tuple[Any, str]]:
         how: dict[str, Any] = {"size": (520, 240)} if len(figure.charts) == 1 else {"columns": 2, "size": (430, 220)}
         if not any(chart.values for chart in figure.charts):
             continue
-        svg = draw(figure.charts, **how)
-        write_atomically(folder / f"{figure.name}.svg", svg.encode())
-        write_atomically(folder / f"{figure.name}.pdf", draw_pdf(figure.charts, **how))
-        drawn.append((inline(svg), figure.caption))
+        drawn.append((inline(draw(figure.charts, **how).write(folder, figure.name)), figure.caption))
     return drawn
 
 
 def _scatters(results: Results, folder: Path) -> list[tuple[Any, str]]:
     drawn = []
     for plot in results.scatters:
-        what = plot.title, plot.x_title, plot.y_title, plot.dots
-        svg = scatter(*what)
-        write_atomically(folder / f"{plot.name}.svg", svg.encode())
-        write_atomically(folder / f"{plot.name}.pdf", scatter_pdf(*what))
-        drawn.append((inline(svg), plot.caption))
+        drawing = scatter(plot.title, plot.x_title, plot.y_title, plot.dots)
+        drawn.append((inline(drawing.write(folder, plot.name)), plot.caption))
     return drawn
 
 

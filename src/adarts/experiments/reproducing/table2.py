@@ -41,14 +41,14 @@ class Table2(Experiment):
     )
 
     def searches(self) -> list[SearchConfig]:
-        return [self.plan.search(form.method, seed) for seed in self.seeds for form in ABLATION]
+        return self.searches_with(*(form.method for form in ABLATION))
 
     def steps(self) -> list[SearchConfig]:
         return [self.plan.search(form.method, 0) for form in ABLATION]
 
     def trainings(self, found: Found) -> list[TrainConfig]:
         data = [None, *([self.plan.budget.transfer] if self.plan.budget.transfer else [])]
-        searched = [self.plan.search(form.method, seed) for seed in self.trained for form in ABLATION]
+        searched = self.searches_with(*(form.method for form in ABLATION), trained=True)
         trained = [self.trained_cells(found, search, each) for each in data for search in searched]
         at_random = [self._random(seed, each) for each in data for seed in self.trained]
         again = [config for form in ABLATION for config in self._again(found, form)]
@@ -59,9 +59,6 @@ class Table2(Experiment):
         return Results(
             [self._variances(runs), words], [self._main(runs), self._paired(runs), self._costs(runs)], scatters=plots
         )
-
-    def _rows(self, form: Form, trained: bool = False) -> list[SearchConfig]:
-        return [self.plan.search(form.method, seed) for seed in (self.trained if trained else self.seeds)]
 
     def _random(self, seed: int, data: str | None = None) -> TrainConfig:
         return self.plan.training(f"random:darts:{seed}", seed, data)
@@ -74,7 +71,9 @@ class Table2(Experiment):
                 yield self.plan.training(cells, _REPEATED + number)
 
     def _errors(self, runs: Runs, form: Form, data: str | None) -> Sample | None:
-        return Sample.of(100 - value for value in self.accuracies(runs, self._rows(form, trained=True), data).values())
+        return Sample.of(
+            100 - value for value in self.accuracies(runs, self.searches_with(form.method, trained=True), data).values()
+        )
 
     def _main(self, runs: Runs) -> Table:
         transfer = self.plan.budget.transfer
@@ -93,12 +92,12 @@ class Table2(Experiment):
         ]
         rows: list[list[Cell]] = []
         for form in ABLATION:
-            found = self.estimates(runs, self._rows(form))
+            found = self.estimates(runs, self.searches_with(form.method))
             rows.append(
                 [
                     form.title,
                     *(form.published or ("–",) * 4),
-                    self.sizes(runs, self._rows(form)),
+                    self.sizes(runs, self.searches_with(form.method)),
                     found,
                     found and min(found.values),
                     self._errors(runs, form, None),
@@ -132,11 +131,11 @@ class Table2(Experiment):
             Column("95 % interval", "measured"),
             Column("p", "measured", 3),
         ]
-        baseline = [self._by_seed(runs, DARTS), self.accuracies(runs, self._rows(DARTS, trained=True))]
+        baseline = [self._by_seed(runs, DARTS), self.accuracies(runs, self.searches_with(DARTS.method, trained=True))]
         rows = []
         for form in ABLATION[1:]:
             cells: list[Cell] = [form.title]
-            values = [self._by_seed(runs, form), self.accuracies(runs, self._rows(form, trained=True))]
+            values = [self._by_seed(runs, form), self.accuracies(runs, self.searches_with(form.method, trained=True))]
             for row, of_darts in zip(values, baseline, strict=True):
                 cells += difference_cells(paired(row, of_darts))
             rows.append(cells)
@@ -144,7 +143,7 @@ class Table2(Experiment):
         return Table("table2-paired", "Paired differences", columns, rows, self.caption(text))
 
     def _by_seed(self, runs: Runs, form: Form) -> dict[int, float]:
-        known = {search.seed: runs.estimate(search) for search in self._rows(form)}
+        known = {search.seed: runs.estimate(search) for search in self.searches_with(form.method)}
         return {seed: value for seed, value in known.items() if value is not None}
 
     def _costs(self, runs: Runs) -> Table:
@@ -162,7 +161,7 @@ class Table2(Experiment):
         for form in ABLATION:
             days = form.published[1] if form.published else "–"
             step = step_cells(runs.step(self.plan.search(form.method, 0)), first)
-            rows.append([form.title, days, Sample.of(map(runs.seconds, self._rows(form))), *step])
+            rows.append([form.title, days, Sample.of(map(runs.seconds, self.searches_with(form.method))), *step])
         text = f"Times of searches include other work on the machine. {STEP_CAPTION}"
         return Table("table2-cost", "Search cost and memory", columns, rows, self.caption(text))
 
@@ -170,7 +169,7 @@ class Table2(Experiment):
         rows = []
         for form in ABLATION:
             cells = []
-            for search in self._rows(form, trained=True):
+            for search in self.searches_with(form.method, trained=True):
                 own = [self.trained_cells(runs.cells, search)]
                 own += list(self._again(runs.cells, form)) if search.seed == 0 else []
                 known = [value for config in own if (value := runs.accuracy(config)) is not None]
@@ -187,7 +186,7 @@ class Table2(Experiment):
     def _pairs(self, runs: Runs) -> dict[str, tuple[float, float, str]]:
         pairs = {}
         for form in ABLATION:
-            for search in self._rows(form, trained=True):
+            for search in self.searches_with(form.method, trained=True):
                 estimate, accuracy = runs.estimate(search), runs.accuracy(self.trained_cells(runs.cells, search))
                 if estimate is not None and accuracy is not None:
                     pairs[f"{form.method}-{search.seed}"] = (estimate, accuracy, "found")
