@@ -5,6 +5,8 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
+from adarts.kernels.gpu.windows import readers
+
 
 @triton.jit
 def activated(x, place, there, center, scale, NORM: tl.constexpr):
@@ -45,12 +47,7 @@ def collected(
     image, i, j = p // (height * width), p // width % height, p % width
     total = tl.zeros(inside.shape, gy.dtype.element_ty)
     for tap in range(KERNEL * KERNEL):
-        row = i - (tap // KERNEL - KERNEL // 2) * DILATION
-        column = j - (tap % KERNEL - KERNEL // 2) * DILATION
-        reads = (row >= 0) & (column >= 0) & (row % stride == 0) & (column % stride == 0)
-        row, column = row // stride, column // stride
-        there = inside & (reads & (row < out_height) & (column < out_width))[:, None]
-        place = ((image * out_height + row) * out_width + column)[:, None] * n + c[None, :]
+        _, _, place, there = readers(tap, image, i, j, c, inside, out_height, out_width, n, stride, KERNEL, DILATION)
         weight = tl.load(weights + c * KERNEL * KERNEL + tap, c < n, 0.0)
         total += weight[None, :] * tl.load(gy + place, there, 0.0)
     return total

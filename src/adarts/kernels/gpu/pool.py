@@ -7,6 +7,7 @@ import triton.language as tl
 from torch import Tensor
 
 from adarts.kernels.gpu.tiles import TILE, divided, pixels_of, power_of_2, sides
+from adarts.kernels.gpu.windows import read, readers
 
 
 @triton.jit
@@ -40,9 +41,7 @@ def _pools(
     total = tl.zeros((TILE_PIXELS, TILE_CHANNELS), x.dtype.element_ty)
     which = tl.full((TILE_PIXELS, TILE_CHANNELS), 4, tl.int32)  # the center is always inside
     for tap in tl.static_range(9):
-        row, column = i * stride + tap // 3 - 1, j * stride + tap % 3 - 1
-        there = inside & ((row >= 0) & (row < height) & (column >= 0) & (column < width))[:, None]
-        place = ((image * height + row) * width + column)[:, None] * n + c[None, :]
+        place, there = read(tap, image, i, j, c, inside, height, width, n, stride, 3, 1)
         value = tl.load(x + place, there, 0.0)
         total += value
         larger = there & ((value > most) | (value != value))
@@ -77,12 +76,8 @@ def _pools_backward(
     image, i, j = p // (height * width), p // width % height, p % width
     total = tl.zeros((TILE_PIXELS, TILE_CHANNELS), gx.dtype.element_ty)
     for tap in tl.static_range(9):
-        # The output whose window has this pixel at this place, if there is one; +1 and -1 keep the division exact at the border.
-        row, column = i + 1 - tap // 3, j + 1 - tap % 3
-        reads = (row >= 0) & (column >= 0) & (row % stride == 0) & (column % stride == 0)
-        row, column = row // stride, column // stride
-        there = inside & (reads & (row < out_height) & (column < out_width))[:, None]
-        place = ((image * out_height + row) * out_width + column)[:, None] * n + c[None, :]
+        # The output whose window has this pixel at this place, if there is one.
+        row, column, place, there = readers(tap, image, i, j, c, inside, out_height, out_width, n, stride, 3, 1)
         count = _within(row, height, stride) * _within(column, width, stride)
         total += tl.load(g_average + place, there, 0.0) / count[:, None]
         chosen = tl.load(taps + place, there, 9) == tap

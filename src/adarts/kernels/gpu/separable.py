@@ -18,6 +18,7 @@ from torch import Tensor
 from adarts.kernels.gpu.convolution import activated, blocks, collected
 from adarts.kernels.gpu.norm import through_normalizations
 from adarts.kernels.gpu.tiles import CHANNELS, TILE, divided, pixels_of
+from adarts.kernels.gpu.windows import read
 
 
 @triton.jit
@@ -52,10 +53,7 @@ def _separable(
         scale = tl.load(inv_std[k] + c, c < n, 0.0)
         y = tl.zeros((TILE_PIXELS, TILE_CHANNELS), z[k].dtype.element_ty)
         for tap in range(KERNELS[k] * KERNELS[k]):
-            row = i * stride + (tap // KERNELS[k] - KERNELS[k] // 2) * DILATIONS[k]
-            column = j * stride + (tap % KERNELS[k] - KERNELS[k] // 2) * DILATIONS[k]
-            there = inside & ((row >= 0) & (row < height) & (column >= 0) & (column < width))[:, None]
-            place = ((image * height + row) * width + column)[:, None] * n + c[None, :]
+            place, there = read(tap, image, i, j, c, inside, height, width, n, stride, KERNELS[k], DILATIONS[k])
             weight = tl.load(depthwise[k] + c * KERNELS[k] * KERNELS[k] + tap, c < n, 0.0)
             y += weight[None, :] * activated(x[k], place, there, center, scale, NORM)
         if GROUP:
@@ -113,10 +111,7 @@ def _separable_backward(
             scale = tl.load(inv_std[k] + c, c < n, 0.0)
             y = tl.zeros((TILE_PIXELS, TILE_CHANNELS), parts.dtype.element_ty)
             for tap in range(KERNELS[k] * KERNELS[k]):
-                row = i * stride + (tap // KERNELS[k] - KERNELS[k] // 2) * DILATIONS[k]
-                column = j * stride + (tap % KERNELS[k] - KERNELS[k] // 2) * DILATIONS[k]
-                there = inside & ((row >= 0) & (row < height) & (column >= 0) & (column < width))[:, None]
-                place = ((image * height + row) * width + column)[:, None] * n + c[None, :]
+                place, there = read(tap, image, i, j, c, inside, height, width, n, stride, KERNELS[k], DILATIONS[k])
                 value = activated(x[k], place, there, center, scale, NORM)
                 weight = c * KERNELS[k] * KERNELS[k] + tap
                 tl.store(part + weight, tl.sum(value * gradient, 0), c < n)
