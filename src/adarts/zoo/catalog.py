@@ -18,7 +18,7 @@ from adarts.errors import ConfigError
 from adarts.zoo.baselines import BASELINES
 from adarts.zoo.records import Entry, Record
 
-CHANNELS, CELLS, CLASSES = 36, 20, 10
+CHANNELS, CELLS = 36, 20
 """Size of the network whose parameters are counted."""
 
 Order = Literal["name", "year", "error", "size"]
