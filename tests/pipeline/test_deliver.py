@@ -27,7 +27,7 @@ from adarts.pipeline.choose import search_settings, shape_of
 from adarts.pipeline.comparison import verdict
 from adarts.pipeline.deliver import write_plan
 from adarts.pipeline.fitting import decided, macs_limit
-from adarts.pipeline.plan import LimitSettings, NetworkPlan, SearchPlan, TrainingPlan, written
+from adarts.pipeline.plan import LimitSettings, NetworkPlan, SearchPlan, TimmPlan, TrainingPlan, written
 from adarts.pipeline.rivals import choose_rivals
 from adarts.searching import search_config
 from adarts.training import TrainResult
@@ -60,6 +60,7 @@ def plan_of(photos: Path, **changes: object) -> Plan:
         search=SearchPlan(trials=3, steps=2, size=8),
         network=NetworkPlan(cells=3, channels=8),
         training=TrainingPlan(epochs=2, batch_size=8, learning_rate=0.01, class_weights="equal"),
+        timm=TimmPlan(size=32, learning_rate=0.002),
         rivals=("random:darts:0", TIMM),
     )
     return plan.model_copy(update=changes)
@@ -83,15 +84,16 @@ def test_a_plan_ends_in_a_network_within_its_limits_with_a_comparison(photos: Pa
     (tmp_path / "mine.yaml").write_text(written(plan, {}))
     words = ["run", data, "--plan", str(tmp_path / "mine.yaml"), "--run-dir", str(tmp_path / "run"), "--threads", "1"]
     assert main(words) == 0
-    assert log.read_text() == "read\n", "all parts share the images"
+    assert log.read_text() == "read\n" * 3, "all parts share the images, but the two networks of timm with larger ones"
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert summary["left_out"] == [{"file": "dark/broken.png", "reason": "an empty file"}]
     assert summary["delivered"]["parameters"] <= 20_000
     assert 0 < summary["rivals"]["random:darts:0"]["parameters"] <= 20_000
     assert summary["rivals"][TIMM]["parameters"] > 20_000
     fresh, fine_tuned = (tmp_path / "run" / f"rival-{number}" / "train" for number in (2, 3))
-    rates = [read_yaml(run / "config.yaml")["weights"]["learning_rate"] for run in (fresh, fine_tuned)]
-    assert rates == [0.01, pytest.approx(0.001)]
+    configs = [read_yaml(run / "config.yaml") for run in (fresh, fine_tuned)]
+    assert [config["weights"]["learning_rate"] for config in configs] == [0.002, pytest.approx(0.0002)]
+    assert all(config["training"]["optimizer"] == "adamw" and config["images"]["size"] == 32 for config in configs)
     begun = torch.load(tmp_path / "weights.pth")["conv_stem.weight"]
     ended = load_file(fine_tuned / "model.safetensors")["conv_stem.weight"]
     assert (ended - begun).abs().mean() < 0.5 * begun.abs().mean()  # other weights differ by more than they are large

@@ -36,13 +36,14 @@ def test_a_network_of_timm_is_trained_loaded_and_measured(tmp_path: Path) -> Non
     assert "mobilenetv3_small_050 of timm" in (tmp_path / "log.txt").read_text()
 
 
-def test_a_file_of_weights_gives_all_but_the_classifier(tmp_path: Path) -> None:
+@pytest.mark.parametrize("num_classes", [3, 7])
+def test_a_file_of_weights_gives_all_but_the_classifier(num_classes: int, tmp_path: Path) -> None:
     other = adarts.create_model(NAME, num_classes=7, seed=1)
     torch.save(other.state_dict(), tmp_path / "weights.pth")
-    own = adarts.create_model(NAME, num_classes=3, seed=2, pretrained=tmp_path / "weights.pth").state_dict()
+    own = adarts.create_model(NAME, num_classes=num_classes, seed=2, pretrained=tmp_path / "weights.pth").state_dict()
     for name, tensor in other.state_dict().items():
-        assert name.startswith("classifier.") or torch.equal(own[name], tensor), name
-    assert own["classifier.weight"].shape[0] == 3
+        assert name == "classifier.bias" or torch.equal(own[name], tensor) != (name == "classifier.weight"), name
+    assert own["classifier.weight"].shape[0] == num_classes
 
 
 def test_what_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

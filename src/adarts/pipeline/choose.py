@@ -16,13 +16,14 @@ from adarts.errors import ConfigError
 from adarts.methods import create
 from adarts.models.limits import Limits, Shape, widest
 from adarts.models.stem import stride_for
-from adarts.pipeline.plan import LimitSettings, NetworkPlan, Plan, SearchPlan, TrainingPlan
+from adarts.pipeline.plan import LimitSettings, NetworkPlan, Plan, SearchPlan, TimmPlan, TrainingPlan
 from adarts.pipeline.rivals import BEST, choose_rivals
 from adarts.searching import SearchTask, search_config
 from adarts.spaces import DARTS, CellGenotype, Genotype
 from adarts.training import train_config
 from adarts.training.model import network_of, resolve_genotype
 from adarts.training.task import TrainTask
+from adarts.zoo.baselines import TIMM
 
 CELLS, WIDTH = 5, 16
 """Cells of a network, and channels of its first cells if no limit asks for fewer."""
@@ -40,6 +41,8 @@ SMALLEST, FEWEST_IMAGES = 8, 8
 """Smallest side of the images, and fewest images to train on."""
 UNEQUAL = 3
 """The loss is balanced if the largest class has this many times as many images as the smallest."""
+TIMM_SIZE, TIMM_BYTES = 128, 2**30
+"""Networks of timm get images of at least this side, if all images of this side take at most so many bytes."""
 FINE_TUNING = 0.1
 """Learning rate of a network with pretrained weights, as a share of that of new ones: larger steps would destroy them."""
 
@@ -115,6 +118,8 @@ def choose(
         rivals = tuple(name for name in rivals if name != BEST)
         reasons["rivals"] += f"; {BEST} is what is delivered without a search"
     network = NetworkPlan(cells=cells, channels=channels)
+    timm = TimmPlan(size=_timm_size(images))
+    reasons["timm.size"] = "its networks halve the image five times, so small images are enlarged"
     plan = Plan(
         data=source,
         max_broken=max_broken,
@@ -124,6 +129,7 @@ def choose(
         search=search,
         network=network,
         training=training,
+        timm=timm,
         rivals=rivals,
     )
     return Choice(plan, reasons)
@@ -148,6 +154,9 @@ def training_settings(
     """
     of_cells = {"cells": plan.network.cells, "drop_path": 0.0, "auxiliary_weight": 0.0}
     training = plan.training
+    from_timm = genotype is None and str(network["name"]).startswith(TIMM)
+    size = plan.timm.size if from_timm else plan.size
+    rate = plan.timm.learning_rate if from_timm else training.learning_rate
     return {
         "data": plan.data,
         "scale": "cpu",
@@ -155,12 +164,12 @@ def training_settings(
         "network": dict(network) if genotype is None else {**of_cells, **network},
         **({} if genotype is None else {"genotype": genotype}),
         "images": {
-            "size": plan.size,
+            "size": size,
             "max_broken": plan.max_broken,
             "per_class": None,
-            "crop_padding": max(1, plan.size // 16),
+            "crop_padding": max(1, size // 16),
         },
-        "weights": {"learning_rate": training.learning_rate * (FINE_TUNING if "pretrained" in network else 1)},
+        "weights": {"learning_rate": rate * (FINE_TUNING if "pretrained" in network else 1)},
         "training": {
             "epochs": epochs,
             "steps": None,
@@ -204,6 +213,16 @@ def search_settings(plan: Plan, run: RunSettings, max_macs: int | None) -> dict[
         },
         "run": run,
     }
+
+
+def _timm_size(images: ImageData) -> int:
+    """The size of the images themselves, but at least `TIMM_SIZE` as far as memory allows."""
+    native = max(images.image_size)
+    per_pixel = images.in_channels * (len(images.train) + len(images.test))
+    size = max(native, TIMM_SIZE)
+    while size > native and per_pixel * size**2 > TIMM_BYTES:
+        size = max(native, size // 2)
+    return size
 
 
 def heaviest() -> Genotype:

@@ -104,7 +104,8 @@ def lead(
             summary["verdict"],
             "Every network had as many epochs as take the time of the delivered one, by timed steps, and one seed. It was "
             "measured once on the test images. Cells have as many parameters as the delivered network, as far as the limits "
-            "allow; a network of timm is as it is. The balanced accuracy is the mean of the accuracies of all classes.",
+            f"allow; a network of timm is as it is, with images of {plan.timm.size} pixels and AdamW. The balanced accuracy is "
+            "the mean of the accuracies of all classes.",
             f"The delivered network needs {latency:.2f} ms for one image in onnxruntime with one thread on this machine: "
             f"{exported.path.name}, {exported.path.stat().st_size / 1e6:.2f} MB.",
             *(problems if "delivered" in summary["breaks_limits"] else []),

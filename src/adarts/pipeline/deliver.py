@@ -155,7 +155,9 @@ def _trained(
     epochs: int,
 ) -> TrainResult:
     where = run.model_copy(update={"run_dir": place})
-    return run_training(train_config(**training_settings(plan, where, network, genotype, epochs)), source)
+    settings = training_settings(plan, where, network, genotype, epochs)
+    # Larger images than those of the plan come from the files again: enlarged ones would lack detail.
+    return run_training(train_config(**settings), source if settings["images"]["size"] <= plan.size else None)
 
 
 def _rival(
@@ -187,10 +189,12 @@ def _rival(
         network = {"channels": decided(place / WIDTH, told, width)}
     genotype = None if cells is None else name
 
+    def seconds(network: dict[str, Any], genotype: str | None) -> float:
+        settings = training_settings(plan, run, network, genotype, 2)
+        return probe(settings, made_up(images, settings["images"]["size"], plan.training.batch_size), run)
+
     def fitting_epochs() -> int:
-        few = made_up(images, plan.size, plan.training.batch_size)
-        both = (own[0], own[1].to_text()), (network, genotype)
-        mine, other = (probe(training_settings(plan, run, *one, 2), few, run) for one in both)
+        mine, other = seconds(own[0], own[1].to_text()), seconds(network, genotype)
         return max(1, min(plan.training.epochs * 3, int(plan.training.epochs * mine / other)))
 
     epochs = decided(place / "epochs.json", told, fitting_epochs)

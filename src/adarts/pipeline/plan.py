@@ -67,6 +67,15 @@ class TrainingPlan(Settings):
     """equal: all images weigh the same in the loss; balanced: all classes do."""
 
 
+class TimmPlan(Settings):
+    """The training of a network of timm that the result is compared with."""
+
+    size: PositiveInt = 128
+    """Side of its images in pixels."""
+    learning_rate: PositiveFloat = 0.001
+    """Learning rate of AdamW after the warm-up."""
+
+
 class Plan(Settings):
     """What `adarts run` does."""
 
@@ -82,6 +91,7 @@ class Plan(Settings):
     search: SearchPlan
     network: NetworkPlan
     training: TrainingPlan
+    timm: TimmPlan = TimmPlan()
     rivals: tuple[str, ...]
     """Networks that the result is compared with: random:SEED, published cells by name, timm:NAME, or timm:NAME@FILE for one that
     starts from a file of weights."""

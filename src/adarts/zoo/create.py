@@ -122,7 +122,9 @@ def _from_file(create: Callable[..., nn.Module], file: Path) -> nn.Module:
     heads = (heads,) if isinstance(heads, str) else tuple(heads or ())
     # Both networks began with the same random numbers, so what the file does not have is still equal.
     for (name, own), begun in zip(network.named_parameters(), new.parameters(), strict=True):
-        if own.dim() > 1 and torch.equal(own, begun) and not name.startswith(heads):
+        if name.startswith(heads):
+            own.data.copy_(begun.data)  # timm keeps the file's classifier if the number of classes is that of the file
+        elif own.dim() > 1 and torch.equal(own, begun):
             raise ValueError(f"it has no {name}")
     return network  # type: ignore[no-any-return]
 
