@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from adarts.errors import ConfigError
 from adarts.methods.trials import PRIOR, Scores, Sizes, Trial, Trials, features
 from adarts.models import Network
 from adarts.models.cost import count_parameters
@@ -75,6 +76,17 @@ def test_a_search_with_limits_knows_its_images():
         shape = Shape(10, 1, (seen, seen), stride_for((seen, seen)))
         cells = [random_genotype(DARTS, seed) for seed in range(3)]
         assert torch.equal(search.method.sizes(cells), Sizes(search.method.options, shape)(cells))
+
+
+def test_a_known_cell_is_tried_before_random_ones():
+    known = random_genotype(DARTS, 70).to_text()
+    search = small_search(Trials, TINY, {"options": {"known": known}})
+    for step in range(6):
+        search.step(0, step)
+    assert [trial.genotype.to_text() == known for trial in search.method.trials] == [True, False]
+    arch = "|none~0|+|none~0|none~1|+|nor_conv_3x3~0|none~1|none~2|"
+    with pytest.raises(ConfigError, match="is a cell of the space 'nasbench201', not of 'darts'"):
+        small_search(Trials, TINY, {"options": {"known": arch}})
 
 
 def test_samples_spread_less_on_cells_like_the_tried_ones():

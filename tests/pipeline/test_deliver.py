@@ -21,7 +21,7 @@ from adarts.config.settings import ImageSettings, RunSettings
 from adarts.data import load_images
 from adarts.errors import ConfigError, DataError, Stopped
 from adarts.models import count_parameters
-from adarts.models.limits import Limits
+from adarts.models.limits import Limits, Shape
 from adarts.pipeline import Plan, read_plan, run_pipeline
 from adarts.pipeline.choose import search_settings, shape_of
 from adarts.pipeline.comparison import verdict
@@ -202,7 +202,7 @@ def test_the_search_looks_at_networks_within_the_limits(photos: Path) -> None:
     """A latency between those of two networks stands for MACs between theirs."""
     plan = plan_of(photos, limits=LimitSettings(max_params=20_000, max_latency=3.0))
     images = load_images(plan.data, ImageSettings(size=16), 0)
-    cells = resolve_genotype(plan.search.without)
+    cells = resolve_genotype(plan.search.published)
     low, high = (shape_of(images, 16).cost(cells, width, 3) for width in (2, 8))
 
     def machine(network: nn.Module) -> float:
@@ -213,8 +213,18 @@ def test_the_search_looks_at_networks_within_the_limits(photos: Path) -> None:
     assert macs_limit(plan, images, lambda network: 4.0) is None  # no width is faster
     limits = LimitSettings(max_macs=1_000_000)
     assert macs_limit(plan_of(photos, limits=limits), images) == 1_000_000
+    short = plan.network.model_copy(update={"macs": 500_000})  # the time allows less than the limits
+    assert macs_limit(plan_of(photos, network=short), images) == 500_000
+    assert macs_limit(plan_of(photos, network=short, limits=limits), images) == 500_000
     options = search_config(**search_settings(plan, RunSettings(), macs)).options
-    asked = {"max_params": 20_000, "max_macs": macs, "channels": 8, "cells": 3, "image_size": 16}
+    asked = {
+        "max_params": 20_000,
+        "max_macs": macs,
+        "channels": 8,
+        "cells": 3,
+        "image_size": 16,
+        "known": cells.to_text(),
+    }
     assert asked.items() <= options.items()
     assert "max_macs" not in search_config(**search_settings(plan, RunSettings(), None)).options
 
@@ -235,11 +245,13 @@ def test_what_is_chosen_for_a_folder(photos: Path, tmp_path: Path) -> None:
     plan = read_plan(tmp_path / "long" / "plan.yaml")
     assert plan.size == 20 and plan.training.epochs == 100 and plan.search.trials == 200 and plan.rivals == ()
     # The heaviest cells meet the limit with 6 channels; others may have more.
-    assert plan.network.channels == 16
+    assert plan.network.channels == 16 and plan.network.macs is None  # there is time for all epochs
     assert main([*words, str(tmp_path / "short"), "--time-budget", "1s"]) == 0
     plan = read_plan(tmp_path / "short" / "plan.yaml")
     assert plan.training.epochs == 1 and plan.network.channels == 4
-    assert plan.search.trials == 0 and plan.search.without not in plan.rivals and len(plan.rivals) == 2
+    shape = Shape(num_classes=2, in_channels=3, image_size=(plan.size, plan.size))
+    assert plan.network.macs == shape.cost(resolve_genotype(plan.search.published), 4, plan.network.cells).macs
+    assert plan.search.trials == 0 and plan.search.published not in plan.rivals and len(plan.rivals) == 2
 
 
 @pytest.mark.parametrize(("per_class", "side", "refused"), [(8, 8, False), (4, 8, True), (20, 4, True)])

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from adarts.config.settings import Settings
 from adarts.engine.update import Sums
+from adarts.errors import ConfigError
 from adarts.methods.base import Method, MethodInfo, Purpose, Search
 from adarts.methods.registry import register
 from adarts.methods.schedule import Progress
@@ -40,7 +41,7 @@ class Trials(Method):
     """Cells are trained alone for a few steps each; the search looks for cells that are large and train fast.
 
     A trial starts from initial weights and takes `options.steps` steps on new images. The score of a cell adds its size and its
-    training speed, each as a z-score among the first `options.drawn` cells, which are random::
+    training speed, each as a z-score among the first `options.drawn` cells: `options.known`, if given, and random ones::
 
         score = w z(log parameters) + z(- mean loss over the steps)        w = options.size_weight
 
@@ -88,7 +89,9 @@ class Trials(Method):
         steps: PositiveInt = 40
         """Steps of a trial."""
         drawn: int = Field(default=50, ge=2)
-        """Random cells that are tried first. With as many as there are trials, nothing is proposed."""
+        """Cells that are tried before any is proposed. With as many as there are trials, nothing is proposed."""
+        known: str | None = None
+        """The cell that is tried first, as text, for example a published one; random cells follow."""
         size_weight: NonNegativeFloat = 1.0
         """Weight of the size in the score; 0 looks at the training speed alone."""
         channels: int = Field(default=32, ge=2, multiple_of=2)
@@ -111,6 +114,7 @@ class Trials(Method):
         image_size = (height, width) if side is None else (side, side)
         shape = Shape(search.supernet.classifier.out_features, in_channels, image_size, stride_for(image_size))
         self.sizes = Sizes(self.options, shape)
+        self.known = self._known(search.supernet.space)
         #: the finished trials, in order
         self.trials: list[Trial] = []
         #: the cell in training
@@ -131,6 +135,15 @@ class Trials(Method):
             self._begin(search)
             search.restart_weights()
 
+    def _known(self, space: Space) -> Genotype | None:
+        """The cell that is tried first, if it is given."""
+        if self.options.known is None:
+            return None
+        genotype = Genotype.from_text(self.options.known)
+        if genotype.space != space.name:
+            raise ConfigError(f"options.known is a cell of the space '{genotype.space}', not of '{space.name}'")
+        return genotype
+
     def _begin(self, search: Search) -> None:
         """Propose a cell, and keep only its operations."""
         net = search.supernet
@@ -141,6 +154,8 @@ class Trials(Method):
 
     def _propose(self, search: Search, space: Space) -> Genotype:
         number, seed = len(self.trials), search.config.seed
+        if number == 0 and self.known is not None:
+            return self.known
         if number < self.options.drawn:
             return random_genotype(space, derive_seed(seed, "trial", number))
         scores, tried = self._scores(space), self._tried()
@@ -223,7 +238,7 @@ class Scores:
     Args:
         space: the search space.
         trials: the finished trials, at least two.
-        drawn: number of random cells among them, at the beginning; their spread is the unit of size and speed.
+        drawn: number of cells at the beginning that were not proposed; their spread is the unit of size and speed.
         size_weight: weight of the size.
         sizes: the sizes of cells.
     """

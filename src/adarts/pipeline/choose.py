@@ -117,7 +117,11 @@ def choose(
     if not search.trials and BEST in rivals:
         rivals = tuple(name for name in rivals if name != BEST)
         reasons["rivals"] += f"; {BEST} is what is delivered without a search"
-    network = NetworkPlan(cells=cells, channels=channels)
+    macs = _macs_in_time(shape_of(images, size), channels, cells) if epochs < MOST_EPOCHS else None
+    reasons["network.macs"] = (
+        f"those of the cells {BEST} of this width, whose steps were timed" if macs else "the time does not matter"
+    )
+    network = NetworkPlan(cells=cells, channels=channels, macs=macs)
     timm = TimmPlan(size=_timm_size(images))
     reasons["timm.size"] = "its networks halve the image five times, so small images are enlarged"
     plan = Plan(
@@ -206,6 +210,7 @@ def search_settings(plan: Plan, run: RunSettings, max_macs: int | None) -> dict[
         "options": {
             "steps": plan.search.steps,
             "drawn": max(2, min(50, trials // 3)),
+            "known": resolve_genotype(plan.search.published).to_text(),
             "channels": network.channels,
             "cells": network.cells,
             "image_size": plan.size,
@@ -213,6 +218,11 @@ def search_settings(plan: Plan, run: RunSettings, max_macs: int | None) -> dict[
         },
         "run": run,
     }
+
+
+def _macs_in_time(shape: Shape, channels: int, cells: int) -> int:
+    """The MACs of the network whose steps were timed, or what the narrowest network of any cells needs."""
+    return max(shape.cost(resolve_genotype(BEST), channels, cells).macs, shape.cost(heaviest(), 2, cells).macs)
 
 
 def _timm_size(images: ImageData) -> int:

@@ -82,7 +82,7 @@ def lead(
     plan: Plan, delivered: TrainResult, rivals: dict[str, TrainResult], exported: Exported, summary: dict[str, Any]
 ) -> Lead:
     """The introduction of the report: the verdict, and all networks in a table."""
-    cells = "searched cells" if plan.search.trials else f"published cells {plan.search.without}"
+    cells = "searched cells" if plan.search.trials else f"published cells {plan.search.published}"
     runs = [(f"delivered: {cells}", delivered), *((said(name), result) for name, result in rivals.items())]
     rows = [
         (

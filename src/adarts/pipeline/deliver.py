@@ -134,9 +134,10 @@ def _search(
     """The cells, and the folder of the search if there was one."""
     if not plan.search.trials:
         print(
-            f"{step}taking the published cells {plan.search.without}, because there is no time for a search", flush=True
+            f"{step}taking the published cells {plan.search.published}, because there is no time for a search",
+            flush=True,
         )
-        return resolve_genotype(plan.search.without), None
+        return resolve_genotype(plan.search.published), None
     print(f"{step}searching for cells, {plan.search.trials} trials", flush=True)
     place = run.model_copy(update={"run_dir": folder / "search"})
     told = plan.model_dump(mode="json", include={"limits", "network", "size"})
@@ -176,7 +177,8 @@ def _rival(
     The steps of both networks are timed one after the other, so that other work on the machine slows both of them.
     """
     parameters = delivered.summary["parameters"]
-    told = {"name": name, "parameters": parameters, **plan.model_dump(mode="json", exclude={"rivals", "search"})}
+    others = {"rivals", "search"} | ({"timm"} if cells else set())
+    told = {"name": name, "parameters": parameters, **plan.model_dump(mode="json", exclude=others)}
     title, file = start_of(name)
     network: dict[str, Any] = {"name": title} if file is None else {"name": title, "pretrained": file}
     if cells is not None:

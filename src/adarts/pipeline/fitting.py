@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
@@ -38,8 +39,10 @@ def require_feasible(plan: Plan, images: ImageData) -> None:
 def fitted(genotype: Genotype, plan: Plan, images: ImageData, most: int | None = None) -> int:
     """The width of the network of these cells within the limits; at most that of the plan, unless another is given."""
     latency = None if plan.limits.max_latency is None else latency_of(plan, images)
-    shape = shape_of(images, plan.size)
-    return widest(genotype, plan.network.cells, shape, plan.limits.limits(), latency, most or plan.network.channels)
+    limits = replace(plan.limits.limits(), macs=plan.max_macs)
+    return widest(
+        genotype, plan.network.cells, shape_of(images, plan.size), limits, latency, most or plan.network.channels
+    )
 
 
 def macs_limit(plan: Plan, images: ImageData, latency: Callable[[nn.Module], float] | None = None) -> int | None:
@@ -53,18 +56,18 @@ def macs_limit(plan: Plan, images: ImageData, latency: Callable[[nn.Module], flo
         images: the images.
         latency: network -> measured milliseconds; None exports it and measures it in onnxruntime.
     """
-    limits = plan.limits
-    if limits.max_latency is None:
-        return limits.max_macs
+    longest = plan.limits.max_latency
+    if longest is None:
+        return plan.max_macs
     measured, shape = latency or latency_of(plan, images), shape_of(images, plan.size)
-    cells, depth = resolve_genotype(plan.search.without), plan.network.cells
+    cells, depth = resolve_genotype(plan.search.published), plan.network.cells
     widths = 2, max(4, plan.network.channels)
     low, high = (shape.cost(cells, width, depth).macs for width in widths)
     first, last = (measured(shape.network(cells, width, depth).eval()) for width in widths)
     if last <= first:  # the width does not matter, as far as the machine can tell
-        return limits.max_macs
-    macs = max(low, low + int((limits.max_latency - first) * (high - low) / (last - first)))
-    return min(macs, limits.max_macs or macs)
+        return plan.max_macs
+    macs = max(low, low + int((longest - first) * (high - low) / (last - first)))
+    return min(macs, plan.max_macs or macs)
 
 
 def latency_of(plan: Plan, images: ImageData) -> Callable[[nn.Module], float]:

@@ -36,13 +36,13 @@ class SearchPlan(Settings):
     """The search for cells."""
 
     trials: NonNegativeInt
-    """Cells that are tried; 0 searches nothing and takes the cells `without`."""
+    """Cells that are tried; 0 searches nothing and takes the cells `published`."""
     steps: PositiveInt = 40
     """Steps of a trial."""
     size: PositiveInt
     """Side of the images in the search, in pixels."""
-    without: str = "PC_DARTS_cifar"
-    """Published cells that are taken if nothing is searched; `adarts zoo` lists them."""
+    published: str = "PC_DARTS_cifar"
+    """Published cells that are tried first, and taken if nothing is searched; `adarts zoo` lists them."""
 
 
 class NetworkPlan(Settings):
@@ -52,6 +52,8 @@ class NetworkPlan(Settings):
     """Number of cells."""
     channels: int = Field(ge=2, le=256, multiple_of=2)
     """Largest number of channels of the first cells, even; the limits may ask for fewer."""
+    macs: PositiveInt | None = None
+    """Most multiply-accumulate operations per image that the time allows; none sets no limit."""
 
 
 class TrainingPlan(Settings):
@@ -95,6 +97,12 @@ class Plan(Settings):
     rivals: tuple[str, ...]
     """Networks that the result is compared with: random:SEED, published cells by name, timm:NAME, or timm:NAME@FILE for one that
     starts from a file of weights."""
+
+    @property
+    def max_macs(self) -> int | None:
+        """Most multiply-accumulate operations per image, by the limits and by the time."""
+        known = [limit for limit in (self.limits.max_macs, self.network.macs) if limit is not None]
+        return min(known, default=None)
 
 
 def written(plan: Plan, reasons: Mapping[str, str]) -> str:

@@ -17,7 +17,7 @@ from adarts.zoo.create import create_model
 
 SMALL = "timm:mobilenetv3_small_100", "timm:mobilenetv3_small_050"
 """Small networks of timm, the larger one first."""
-BEST: str = SearchPlan.model_fields["without"].default
+BEST: str = SearchPlan.model_fields["published"].default
 """The published cells with the best estimate."""
 
 
