@@ -15,16 +15,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from adarts.cli.main import main
 from adarts.config.loading import to_yaml
+from adarts.config.settings import SupernetSettings
+from adarts.engine.config_file import compared_settings, differing_keys
 from adarts.engine.files import to_json
 from adarts.experiments.reproducing import EXPERIMENTS, Plan, budget_of
+from adarts.experiments.reproducing.ablation import BY_EPOCH
 from adarts.experiments.reproducing.page import write_results
 from adarts.experiments.reproducing.runs import Config, Runs
 from adarts.experiments.reproducing.table2 import Table2
 from adarts.report.tables import NOT_MEASURED, Table
-from adarts.spaces import Genotype
+from adarts.spaces import Genotype, get_space
+from adarts.supernet import Supernet
 from adarts.training.model import resolve_genotype
 from adarts.zoo.table1 import TABLE
 from browser import CHROMIUM, Browser
@@ -73,14 +78,45 @@ def ablation(tmp_path: Path) -> tuple[Table2, Runs]:
 
 
 @pytest.mark.parametrize("scale", ["cpu", "paper"])
-def test_one_search_of_adarts_serves_the_ablation_the_batch_of_96_and_four_channels(scale: str, tmp_path: Path) -> None:
+def test_no_search_is_made_twice(scale: str, tmp_path: Path) -> None:
     plan, runs = Plan(budget_of(scale), seeds=1), Runs(tmp_path)
     names = ("table2", "table3", "fig1", "fig8", "fig9", "fig10")
     places = {name: {runs.place(config).name for config in EXPERIMENTS[name](plan).searches()} for name in names}
     assert places["fig1"] | places["fig8"] | places["fig9"] < places["table2"]
     (shared,) = places["table2"] & places["table3"]
-    assert places["fig8"] == {shared} == places["table2"] & places["fig10"]
+    assert places["fig8"] == {shared}
+    attention = runs.place(plan.search("darts-attention", 0)).name
+    assert places["table2"] & places["fig10"] == {shared, attention}
+    steps = [{runs.step_file(config) for config in EXPERIMENTS[name](plan).steps()} for name in ("table2", "fig10")]
+    assert len(steps[0] & steps[1]) == 2
     assert len(places["table3"]) == (5 if scale == "cpu" else 9) and len(places["fig10"]) == 5
+
+
+def test_adarts_with_all_channels_is_darts_with_attention() -> None:
+    plan = Plan(budget_of("cpu"))
+    configs = [plan.search("adarts", 0, edge__k=1), plan.search("darts-attention", 0)]
+    assert differing_keys(*map(compared_settings, configs)) == ["method", "edge.selector"]
+    found = []
+    for config in configs:
+        torch.manual_seed(0)
+        supernet = Supernet(get_space("darts"), SupernetSettings(channels=4, cells=3), config.edge, 3)
+        out = supernet(torch.randn(2, 3, 8, 8))
+        out.square().sum().backward()
+        found.append([out, *(p.grad for p in supernet.parameters() if p.grad is not None)])
+    assert len(found[0]) == len(found[1]) > 100 and all(map(torch.equal, *found))
+
+
+def test_captions_state_the_budget_of_the_searches_that_are_shown() -> None:
+    plan = Plan(budget_of("paper"), trained=0)
+    words = EXPERIMENTS["table2"](plan).caption()
+    assert "Searches of darts: 50 epochs of one pass" in words and "Trainings" not in words
+    assert "Searches of darts-random, darts-random-moving, darts-attention, adarts: 80 epochs" in words
+    words = EXPERIMENTS["table3"](Plan(budget_of("cpu"))).caption()
+    assert "Searches of adarts: 24 epochs of 10 steps of 96 images, 6 of them warm-up" in words
+    assert (
+        "Trainings: 2 epochs of 300 steps" in words and "16x16 pixels, 80 % of the training images, cutout 4" in words
+    )
+    assert "Trainings" not in EXPERIMENTS["fig9"](Plan(budget_of("cpu"))).caption()
 
 
 def test_the_name_of_a_run_tells_apart_what_makes_another_run(tmp_path: Path) -> None:
@@ -120,6 +156,22 @@ def test_table2_has_spreads_pairs_and_both_variances(ablation: tuple[Table2, Run
     assert (
         "(12 trainings of 8 cells)" in variance and "n = 10" in rank
     )  # the second training of cells is not another pair
+
+
+def test_figs_1_and_9_show_every_seed_of_the_searches_of_table2(ablation: tuple[Table2, Runs]) -> None:
+    experiment, runs = ablation
+    fig1 = EXPERIMENTS["fig1"](experiment.plan).results(runs)
+    (table,) = fig1.tables
+    skips = [int(cell) for (cell,) in cells_of(table, "counted: skips, normal cell").values()]
+    (drawn,) = fig1.cells
+    assert len(skips) == 3 and drawn.genotype.num_operations("normal", "skip_connect") == max(skips)
+    assert fig1.findings[0].startswith(f"{sum(number > 2 for number in skips)} of 3 searches")
+    normal, reduction = EXPERIMENTS["fig9"](experiment.plan).results(runs).figures
+    assert [chart.title for chart in normal.charts] == [form.title for form in BY_EPOCH]
+    for figure in (normal, reduction):
+        for chart in figure.charts:
+            of_darts, own = chart.series
+            assert len(own.runs) == 3 and of_darts.runs[0] == figure.charts[0].series[1].means()
 
 
 def test_table1_has_every_row_of_the_paper_and_says_what_was_not_measured(tmp_path: Path) -> None:

@@ -87,6 +87,7 @@ class Chart:
         rule: a level to mark.
         shade_until: shade the epochs before this one.
         places: where the values stand on the horizontal axis, rising from 0 or more; None numbers them from 0, as epochs.
+        doubling: whether the horizontal axis doubles from one place to the next, with a number at each.
         across: title of the horizontal axis.
         title_look: color of the title, e.g. of the operation that it names.
     """
@@ -101,6 +102,7 @@ class Chart:
     shade_until: int = 0
     title_look: Look = INK
     places: Sequence[float] | None = None
+    doubling: bool = False
     across: str = ""
 
     @property
@@ -247,9 +249,15 @@ def _fill(axes: Axes, chart: Chart, low: float, high: float) -> list[Any]:
     last = places[-1] or 1
     axes.set_xlim(0, last)
     axes.set_xlabel(chart.across, color=MUTED.light)
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
     axes.set_ylim(low, high)
-    axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10], integer=True))
+    if chart.doubling:
+        axes.set_xscale("log", base=2)
+        axes.set_xlim(places[0], last)
+        axes.set_xticks(places, [number(place) for place in places])
+        axes.minorticks_off()
+    else:
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
+        axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10], integer=True))
     axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10], integer=chart.whole))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: chart.words(value)))
     _plain(axes)

@@ -35,7 +35,8 @@ class Budget:
         purpose: one line about it.
         data: the data of the searches and of the first training.
         transfer: the data to which cells are transferred; None if there is none at this scale.
-        search: settings of all gradient searches. The others have their own budgets by family, in the scale.
+        search: settings of all gradient searches.
+        others: settings of other searches by family, beside those of the scale.
         training: settings of all trainings.
         transfer_training: further settings on the data of the transfer.
         cutout: side of the cutout, where the paper uses cutout.
@@ -52,6 +53,7 @@ class Budget:
     data: str
     transfer: str | None
     search: Values
+    others: Mapping[str, Values] = field(default_factory=dict)
     training: Values
     transfer_training: Values = field(default_factory=dict)
     cutout: int
@@ -99,18 +101,19 @@ BUDGETS = {
                 _LOOP,
                 {
                     "supernet": {"channels": 16, "cells": 5},
-                    "search": {"epochs": 30, "steps": 20, "warmup_epochs": 8},
+                    "search": {"epochs": 24, "steps": 10, "warmup_epochs": 6},
                     "images": {"size": 16, "per_class": None},
                 },
             ),
-            training={"training": {"epochs": 2}},
+            others={"alone": {"options": {"cells": 64}}},
+            training={"training": {"epochs": 2, "steps": 300}, "images": {"size": 16}},
             transfer_training={"images": {"per_class": 400}},
-            cutout=8,
+            cutout=4,
             seeds=_same(5, table1=1, table3=3, fig10=3),
             trained=_same(3, table1=1),
             repeats=2,
             designed=("mobilenet_v2",),
-            images_per_epoch=20 * BATCH,
+            images_per_epoch=10 * BATCH,
         ),
         Budget(
             scale="gpu",
@@ -201,7 +204,8 @@ class Plan:
         return self._searches[key]
 
     def _search(self, method: str, seed: int, changes: Values) -> SearchConfig:
-        loop = self.budget.search if get_method(method).info.family == "gradient" else {}
+        family = get_method(method).info.family
+        loop = self.budget.search if family == "gradient" else self.budget.others.get(family, {})
         own = [nested(name.replace("__", "."), value) for name, value in changes.items()]
         given = {"images": self.images, "run": self.run}
         names = {"method": method, "seed": seed, "data": self.budget.data, "scale": self.budget.scale}

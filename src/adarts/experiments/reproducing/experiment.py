@@ -33,11 +33,13 @@ class Figure:
         name: name of its files.
         charts: the charts.
         caption: what it shows, with n and budget.
+        heading: heading of several charts.
     """
 
     name: str
     charts: Sequence[Chart]
     caption: str
+    heading: str = ""
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,8 @@ class Experiment(ABC):
         place: its place in the paper.
         claim: what the paper says there.
         reading: how to read the reproduction.
+        methods: the methods whose budget the captions state.
+        trains: whether it trains cells.
     """
 
     name: ClassVar[str]
@@ -104,6 +108,8 @@ class Experiment(ABC):
     place: ClassVar[str]
     claim: ClassVar[str]
     reading: ClassVar[str]
+    methods: ClassVar[Sequence[str]] = ("adarts",)
+    trains: ClassVar[bool] = True
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
@@ -163,10 +169,19 @@ class Experiment(ABC):
         numbers = f"searches of a row: {len(self.seeds)}, trained: {len(self.trained)}"
         return f"Mean ± sample standard deviation over the seeds ({numbers})."
 
-    def caption(self, what: str = "") -> str:
-        """Budget of the searches and trainings, and share of the images."""
-        search, trained = self.plan.search("adarts", 0), self.plan.training("ADARTS_V1", 0)
-        return " ".join(filter(None, (what, searched_in_words(search), trained_in_words(trained))))
+    def caption(self, what: str = "", trained: bool = True) -> str:
+        """Budget of the searches and, if it is about trained cells, too, of the trainings, and share of the images."""
+        scale = f"Scale {self.plan.budget.scale}."
+        is_trained = trained and self.trains and len(self.trained) > 0
+        words = trained_in_words(self.plan.training("ADARTS_V1", 0)) if is_trained else ""
+        return " ".join(filter(None, (what, scale, self._searched(), words)))
+
+    def _searched(self) -> str:
+        """The budgets of the searches, each with the methods that have it."""
+        budgets: dict[str, list[str]] = {}
+        for method in self.methods:
+            budgets.setdefault(searched_in_words(self.plan.search(method, 0)), []).append(method)
+        return " ".join(f"Searches of {', '.join(names)}: {words}" for words, names in budgets.items())
 
 
 def size_of(cells: Genotype) -> float:
@@ -180,9 +195,8 @@ def searched_in_words(config: SearchConfig) -> str:
     steps = "one pass through the images of the weights" if loop.steps is None else f"{loop.steps} steps"
     pixels = f" at {config.images.size}x{config.images.size} pixels" if config.images.size else ""
     return (
-        f"Scale {config.scale}. Searches of ADARTS: {loop.epochs} epochs of {steps} of {loop.batch_size} images, "
-        f"{loop.warmup_epochs} of them warm-up; {shape.cells} cells, {shape.channels} channels; {config.data}{pixels}, "
-        f"{share(config.data, config.images.per_class)}."
+        f"{loop.epochs} epochs of {steps} of {loop.batch_size} images, {loop.warmup_epochs} of them warm-up; "
+        f"{shape.cells} cells, {shape.channels} channels; {config.data}{pixels}, {share(config.data, config.images.per_class)}."
     )
 
 
@@ -190,9 +204,11 @@ def trained_in_words(config: TrainConfig) -> str:
     """The budget of a training."""
     loop, shape = config.training, config.network
     steps = "" if loop.steps is None else f" of {loop.steps} steps"
+    pixels = f"{config.images.size}x{config.images.size} pixels, " if config.images.size else ""
     return (
         f"Trainings: {loop.epochs} epochs{steps} of {loop.batch_size} images; {shape.cells} cells, {shape.channels} channels; "
-        f"{share(config.data, config.images.per_class)}, cutout {config.images.cutout}. Test accuracy after the last epoch."
+        f"{pixels}{share(config.data, config.images.per_class)}, cutout {config.images.cutout}. "
+        "Test accuracy after the last epoch."
     )
 
 

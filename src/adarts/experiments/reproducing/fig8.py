@@ -25,6 +25,8 @@ class Fig8(Experiment):
         "published size, so it is most probably the cell of Fig. 8."
     )
 
+    trains = False
+
     def searches(self) -> list[SearchConfig]:
         return self.searches_with(ADARTS.method)
 

@@ -8,9 +8,9 @@ from adarts.config.settings import SearchConfig
 from adarts.experiments.reproducing.ablation import BY_EPOCH, Form
 from adarts.experiments.reproducing.experiment import Experiment, Figure, Results
 from adarts.experiments.reproducing.runs import Runs
-from adarts.report.charts import Chart, Series
+from adarts.report.charts import Chart, Series, Value
 from adarts.report.curves import column
-from adarts.report.palette import series_look
+from adarts.report.palette import MUTED, series_look
 from adarts.report.statistics import Sample
 from adarts.report.tables import Cell, Column, Table
 from adarts.spaces import get_space
@@ -27,9 +27,13 @@ class Fig9(Experiment):
         "in the middle and late epochs only. One search each."
     )
     reading = (
-        "Lines are means over the seeds, bands reach from the lowest to the highest seed. In the shaded warm-up the alphas are "
-        "frozen, so the cells there are arbitrary. Where bands overlap, one search of each would show any order."
+        "Every chart has the mean over the seeds of a method, a band from the lowest to the highest seed, and the mean of DARTS. "
+        "In the shaded warm-up the alphas are frozen, so the cells there are arbitrary. Where bands overlap, one search of each "
+        "would show any order."
     )
+
+    methods = tuple(form.method for form in BY_EPOCH)
+    trains = False
 
     def searches(self) -> list[SearchConfig]:
         return self.searches_with(*(form.method for form in BY_EPOCH))
@@ -65,23 +69,30 @@ class Fig9(Experiment):
                     self.estimates(runs, searches),
                 ]
             )
-        text = f"{self.number} After the warm-up is the first epoch in which the alphas move."
+        text = f"Mean ± sample standard deviation over {len(self.seeds)} searches of a row."
+        text += " After the warm-up is the first epoch in which the alphas move."
         table = Table(self.name, self.title, columns, rows, self.caption(text))
-        return Results([], [table], [by_epoch(self, runs, BY_EPOCH, self.name)])
+        names = {"normal": self.name, "reduction": f"{self.name}-reduction"}
+        return Results([], [table], [by_epoch(self, runs, BY_EPOCH, kind, name) for kind, name in names.items()])
 
 
-def by_epoch(experiment: Experiment, runs: Runs, forms: Sequence[Form], name: str) -> Figure:
-    """The skip connections of both cells by epoch, one curve for each form."""
+def by_epoch(experiment: Experiment, runs: Runs, forms: Sequence[Form], kind: str, name: str) -> Figure:
+    """The skip connections of a kind of cell by epoch: a chart for each form, with the mean of the first form in all of them."""
+    curves = {form: _skips(runs, experiment.searches_with(form.method), kind) for form in forms}
+    gray = MUTED._replace(dash=(4, 3))
+    first = Series(f"mean of {forms[0].title}", gray, [Series("", gray, curves[forms[0]]).means()])
     charts = []
-    for kind in ("normal", "reduction"):
-        series = []
-        for index, form in enumerate(forms):
-            searches = experiment.searches_with(form.method)
-            records = [record for search in searches if (record := runs.record(search)) is not None]
-            curves = [column(record, "skips", kind) for record in records]
-            series.append(Series(form.title, series_look(index), curves))
-        warmup = experiment.plan.search(forms[0].method, 0).search.warmup_epochs
-        charts.append(
-            Chart(f"Skip connections, {kind} cell", series, high=4, whole=True, shade_until=warmup, across="epoch")
-        )
-    return Figure(name, charts, experiment.caption(f"n = {len(experiment.seeds)} searches a curve."))
+    for index, form in enumerate(forms):
+        series = Series("mean, and from the lowest to the highest seed", series_look(0), curves[form])
+        warmup = experiment.plan.search(form.method, 0).search.warmup_epochs
+        both = [first, series] if len(forms) > 1 else [series]
+        across = "epoch" if index >= len(forms) - 2 else ""  # the charts in the lowest row
+        charts.append(Chart(form.title, both, high=4, whole=True, shade_until=warmup, across=across))
+    caption = experiment.caption(f"n = {len(experiment.seeds)} searches a chart.")
+    return Figure(name, charts, caption, f"Skip connections, {kind} cell")
+
+
+def _skips(runs: Runs, searches: Sequence[SearchConfig], kind: str) -> list[list[Value]]:
+    """For every finished search, the skip connections by epoch."""
+    records = [record for search in searches if (record := runs.record(search)) is not None]
+    return [column(record, "skips", kind) for record in records]

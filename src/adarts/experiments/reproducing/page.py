@@ -61,7 +61,8 @@ def _figures(results: Results, folder: Path) -> list[tuple[Any, str]]:
         how: dict[str, Any] = {"size": (520, 240)} if len(figure.charts) == 1 else {"columns": 2, "size": (430, 220)}
         if not any(chart.values for chart in figure.charts):
             continue
-        drawn.append((inline(draw(figure.charts, **how).write(folder, figure.name)), figure.caption))
+        drawing = draw(figure.charts, heading=figure.heading, **how)
+        drawn.append((inline(drawing.write(folder, figure.name)), figure.caption))
     return drawn
 
 
@@ -130,7 +131,7 @@ def _said(config: Config, runs: Runs) -> tuple[str, str]:
         return f"{runs.accuracy(config):.2f} % test accuracy", seconds
     estimate, cells = runs.estimate(config), runs.cells(config)
     known = "no estimate" if estimate is None else f"estimate {estimate:.2f} %"
-    skips = "" if cells is None else f", {cells.num_operations('normal', 'skip_connect')} skips in the normal cell"
+    skips = "" if cells is None else f", skips in the normal cell: {cells.num_operations('normal', 'skip_connect')}"
     return f"{known}{skips}", seconds
 
 

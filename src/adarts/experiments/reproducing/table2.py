@@ -40,6 +40,8 @@ class Table2(Experiment):
         "A row has shown something only if it is above the cells that need no search."
     )
 
+    methods = tuple(form.method for form in ABLATION)
+
     def searches(self) -> list[SearchConfig]:
         return self.searches_with(*(form.method for form in ABLATION))
 
@@ -163,7 +165,7 @@ class Table2(Experiment):
             step = step_cells(runs.step(self.plan.search(form.method, 0)), first)
             rows.append([form.title, days, Sample.of(map(runs.seconds, self.searches_with(form.method))), *step])
         text = f"Times of searches include other work on the machine. {STEP_CAPTION}"
-        return Table("table2-cost", "Search cost and memory", columns, rows, self.caption(text))
+        return Table("table2-cost", "Search cost and memory", columns, rows, self.caption(text, trained=False))
 
     def _variances(self, runs: Runs) -> str:
         rows = []

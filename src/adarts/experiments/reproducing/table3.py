@@ -12,6 +12,8 @@ from adarts.report.tables import Cell, Column, Table
 PUBLISHED = {(8, 0.01): 96.89, (16, 0.01): 97.11, (32, 0.025): 97.36, (64, 0.025): 97.51, (96, 0.025): 97.54}
 """Batch and learning rate of the search -> test accuracy on CIFAR-10 in percent, as printed in Table III."""
 
+SAME = "The budget below is that of the batch of 96; in an epoch, all batches see the same number of images."
+
 
 class Table3(Experiment):
     """Five batches, with the paper's learning rates and with rates in proportion to the batch."""
@@ -21,8 +23,8 @@ class Table3(Experiment):
     place = "Table III and section IV-D-4"
     claim = "The accuracy grows with the batch of the search, from 96.89 % (8) to 97.54 % (96). One search each."
     reading = (
-        "The last columns compare every batch with 96, paired by seed. All batches see the same number of images, so a smaller "
-        "batch makes more updates. The rates in proportion to the batch follow the paper's argument, which its own rates do not."
+        "The last columns compare every batch with 96, paired by seed. All batches see the same number of images, so a "
+        "smaller batch makes more updates. The rates in proportion to the batch follow the paper's argument; its own do not."
     )
 
     def searches(self) -> list[SearchConfig]:
@@ -41,7 +43,7 @@ class Table3(Experiment):
             Column("accuracy of the found cells (%)", "estimated", spread=True),
             Column("skips, normal cell", "counted", spread=True),
             Column("test accuracy (%)", "measured", spread=True),
-            Column("estimate, difference from 96 (points)", "estimated", spread=True),
+            Column("difference from 96 (points)", "estimated", spread=True),
             Column("95 % interval", "estimated"),
         ]
         known = {row: self._by_seed(runs, row) for row in self._rows(asked=False)}
@@ -62,7 +64,7 @@ class Table3(Experiment):
                     *last,
                 ]
             )
-        return Results([], [Table(self.name, self.title, columns, rows, self.caption(self.number))])
+        return Results([], [Table(self.name, self.title, columns, rows, self.caption(f"{self.number} {SAME}"))])
 
     def _rows(self, asked: bool) -> list[tuple[int, float]]:
         """Batches and rates of the paper, and rates in proportion; `asked` leaves out what this scale does not run."""
