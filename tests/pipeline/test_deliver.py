@@ -27,7 +27,7 @@ from adarts.pipeline.choose import search_settings, shape_of
 from adarts.pipeline.comparison import verdict
 from adarts.pipeline.deliver import write_plan
 from adarts.pipeline.fitting import decided, macs_limit
-from adarts.pipeline.plan import LimitSettings, NetworkPlan, SearchPlan, TimmPlan, TrainingPlan, written
+from adarts.pipeline.plan import LimitSettings, NetworkPlan, SearchPlan, TimmPlan, TrainingPlan, Wishes, written
 from adarts.pipeline.rivals import choose_rivals
 from adarts.searching import search_config
 from adarts.training import TrainResult
@@ -80,7 +80,7 @@ def test_a_plan_ends_in_a_network_within_its_limits_with_a_comparison(photos: Pa
     data = f"{loader}:photos"
     torch.save(adarts.create_model(TIMM, seed=1).state_dict(), tmp_path / "weights.pth")
     tuned = f"{TIMM}@{tmp_path}/weights.pth"
-    plan = plan_of(photos, data=data, max_broken=1, rivals=("random:darts:0", TIMM, tuned))
+    plan = plan_of(photos, data=data, max_broken=1, flip=False, rivals=("random:darts:0", TIMM, tuned))
     (tmp_path / "mine.yaml").write_text(written(plan, {}))
     words = ["run", data, "--plan", str(tmp_path / "mine.yaml"), "--run-dir", str(tmp_path / "run"), "--threads", "1"]
     assert main(words) == 0
@@ -93,6 +93,8 @@ def test_a_plan_ends_in_a_network_within_its_limits_with_a_comparison(photos: Pa
     fresh, fine_tuned = (tmp_path / "run" / f"rival-{number}" / "train" for number in (2, 3))
     configs = [read_yaml(run / "config.yaml") for run in (fresh, fine_tuned)]
     assert [config["weights"]["learning_rate"] for config in configs] == [0.002, pytest.approx(0.0002)]
+    for part in ("search", "train", "rival-1/train", "rival-2/train"):
+        assert not read_yaml(tmp_path / "run" / part / "config.yaml")["images"]["flip"]
     assert all(config["training"]["optimizer"] == "adamw" and config["images"]["size"] == 32 for config in configs)
     begun = torch.load(tmp_path / "weights.pth")["conv_stem.weight"]
     ended = load_file(fine_tuned / "model.safetensors")["conv_stem.weight"]
@@ -160,6 +162,7 @@ def test_a_wrong_name_of_another_network_is_refused_before_the_search(photos: Pa
         ("--plan {plan} --max-params 500", "max-params 500 contradicts .*, which says 20000"),
         ("--plan {plan} --max-macs 5e6", "max-macs 5000000 contradicts .*, which says None"),
         ("--plan {plan} --seed 1", "seed 1 contradicts"),
+        ("--plan {plan} --flip false", "flip False contradicts"),
         ("--plan {plan} --max-broken 2", "max-broken 2 contradicts"),
         ("--plan {plan} --time-budget 2m", "a plan has its own times"),
         ("--plan {plan} --no-compare", "has networks to compare with"),
@@ -194,8 +197,8 @@ def test_what_contradicts_a_plan_is_refused(
 def test_the_same_command_continues(photos: Path, tmp_path: Path) -> None:
     """What it says agrees with the plan in the folder."""
     (tmp_path / "plan.yaml").write_text(written(plan_of(photos), {}))
-    given = LimitSettings(max_params=20_000), "12m", None, True, None, None, None, tmp_path, RunSettings()
-    assert write_plan(f"{photos}/", *given).file == tmp_path / "plan.yaml"
+    wishes = Wishes(LimitSettings(max_params=20_000), "12m", flip=True)
+    assert write_plan(f"{photos}/", wishes, None, tmp_path, RunSettings()).file == tmp_path / "plan.yaml"
 
 
 def test_the_search_looks_at_networks_within_the_limits(photos: Path) -> None:
@@ -263,13 +266,14 @@ def test_few_or_small_images(per_class: int, side: int, refused: bool, tmp_path:
         for number in range(per_class):
             pixels = random.integers(0, 256, (side, side), dtype=np.uint8)
             Image.fromarray(pixels).save(tmp_path / "few" / place / f"{number}.png")
-    settings = RunSettings(threads=1)
-    given = tmp_path / "few", LimitSettings(max_params=12_000), "1h", None, False, None, None, None, run, settings
+    wishes = Wishes(LimitSettings(max_params=12_000), "1h", compare=False)
+    given = tmp_path / "few", wishes, None, run, RunSettings(threads=1)
     if refused:
         with pytest.raises(ConfigError, match="a run needs at least 8 of at least 8"):
             write_plan(*given)
         return
     plan = read_plan(write_plan(*given).file)
+    assert plan.flip
     assert 4 <= 2 * plan.training.batch_size <= 11  # a search trains on half of the 11 images
     assert plan.size == 8 and plan.search.size == 8
 

@@ -38,6 +38,8 @@ class Run:
     pretrained: str | None = None
     """A file of weights for the network of timm, which is then compared with and without them. timm:NAME@FILE names another
     network of timm."""
+    flip: bool | None = None
+    """Train on mirrored images, too. False suits digits, letters and many signs. None does so unless the data set forbids it."""
     seed: NonNegativeInt | None = None
     """Seed of all random numbers; none means 0."""
     plan: Path | None = None
@@ -59,7 +61,7 @@ def run(words: list[str]) -> int:
     from adarts.config.settings import RunSettings
     from adarts.pipeline import read_plan, run_pipeline
     from adarts.pipeline.deliver import write_plan
-    from adarts.pipeline.plan import LimitSettings
+    from adarts.pipeline.plan import LimitSettings, Wishes
     from adarts.training.results import beside
 
     settings = RunSettings(device=form.device, threads=form.threads)
@@ -68,9 +70,16 @@ def run(words: list[str]) -> int:
         "max_macs": None if form.max_macs is None else int(form.max_macs),
         "max_latency": _milliseconds(form.max_latency),
     }
-    compare, found = not form.no_compare, validated(LimitSettings, limits)
-    given = form.path, found, form.time_budget, form.max_broken, compare, form.pretrained, form.seed
-    file, source = write_plan(*given, form.plan, form.run_dir, settings)
+    wishes = Wishes(
+        limits=validated(LimitSettings, limits),
+        time_budget=form.time_budget,
+        flip=form.flip,
+        compare=not form.no_compare,
+        pretrained=form.pretrained,
+        max_broken=form.max_broken,
+        seed=form.seed,
+    )
+    file, source = write_plan(form.path, wishes, form.plan, form.run_dir, settings)
     print(f"{file.read_text(encoding='utf-8')}\nplan: {file}", flush=True)
     if form.plan_only:
         print(f"next: adarts run --run-dir {shlex.quote(str(file.parent))}")

@@ -10,13 +10,14 @@ import torch
 
 from adarts.config.settings import RunSettings
 from adarts.data import ImageData, Images
+from adarts.data.load import settings_of
 from adarts.engine import prepare_device
 from adarts.engine.forecast import seconds_per_step
 from adarts.errors import ConfigError
 from adarts.methods import create
 from adarts.models.limits import Limits, Shape, widest
 from adarts.models.stem import stride_for
-from adarts.pipeline.plan import LimitSettings, NetworkPlan, Plan, SearchPlan, TimmPlan, TrainingPlan
+from adarts.pipeline.plan import NetworkPlan, Plan, SearchPlan, TimmPlan, TrainingPlan, Wishes
 from adarts.pipeline.rivals import BEST, choose_rivals
 from adarts.searching import SearchTask, search_config
 from adarts.spaces import DARTS, CellGenotype, Genotype
@@ -55,35 +56,22 @@ class Choice:
     reasons: Mapping[str, str]
 
 
-def choose(
-    source: str,
-    images: ImageData,
-    limits: LimitSettings,
-    seconds: float,
-    seed: int = 0,
-    run: RunSettings | None = None,
-    compare: bool = True,
-    max_broken: int = 0,
-    pretrained: str | None = None,
-) -> Choice:
+def choose(source: str, images: ImageData, wishes: Wishes, seconds: float, run: RunSettings | None = None) -> Choice:
     """Choose a plan.
 
     Args:
         source: the images by name, as in a configuration.
         images: the images, in the size that they have without further settings.
-        limits: the limits on the network.
+        wishes: what the plan must respect.
         seconds: time for everything.
-        seed: seed of the run.
         run: device and threads.
-        compare: train other networks beside the delivered one.
-        max_broken: largest number of unreadable images that was allowed.
-        pretrained: a file of weights, or timm:NAME@FILE; the network of timm is compared with and without them.
 
     Raises:
         ConfigError: no network meets the limits, or the images are too small or too few.
         DataError: the file of weights cannot be read, or belongs to another network.
     """
-    run, number = run or RunSettings(), len(images.train)
+    run, number, seed = run or RunSettings(), len(images.train), wishes.seed or 0
+    limits = wishes.limits.limits()
     if max(images.image_size) < SMALLEST or number < FEWEST_IMAGES:
         raise ConfigError(
             f"{source} has {number:,} training images of {max(images.image_size)} pixels; "
@@ -93,8 +81,8 @@ def choose(
     reasons: dict[str, str] = {}
     if images.left_out:
         reasons["max_broken"] = f"{len(images.left_out)} cannot be read and are left out"
-    rivals = choose_rivals(images, limits.limits(), seed, pretrained, reasons) if compare else ()
-    if not compare:
+    rivals = choose_rivals(images, limits, seed, wishes.pretrained, reasons) if wishes.compare else ()
+    if not wishes.compare:
         reasons["rivals"] = "no comparison was asked for"
     share = TRAININGS * seconds / (1 + len(rivals))
     batch = (
@@ -102,7 +90,7 @@ def choose(
     )  # a search splits them
     reasons["training.batch_size"] = f"{number:,} training images"
     steps = number // batch
-    size, channels, cells, epochs = _network(source, images, limits.limits(), share, batch, steps, run, reasons)
+    size, channels, cells, epochs = _network(source, images, limits, share, batch, steps, run, reasons)
     search = _search(source, images, SEARCH * seconds, size, batch, run, reasons)
     counts = torch.bincount(images.train.labels, minlength=images.num_classes)
     unequal = int(counts.max()) >= UNEQUAL * max(1, int(counts.min()))
@@ -126,10 +114,11 @@ def choose(
     reasons["timm.size"] = "its networks halve the image five times, so small images are enlarged"
     plan = Plan(
         data=source,
-        max_broken=max_broken,
+        max_broken=wishes.max_broken or 0,
         seed=seed,
         size=size,
-        limits=limits,
+        flip=_flip(source, wishes, reasons),
+        limits=wishes.limits,
         search=search,
         network=network,
         training=training,
@@ -137,6 +126,14 @@ def choose(
         rivals=rivals,
     )
     return Choice(plan, reasons)
+
+
+def _flip(source: str, wishes: Wishes, reasons: dict[str, str]) -> bool:
+    if wishes.flip is not None:
+        reasons["flip"] = "as asked for"
+        return wishes.flip
+    reasons["flip"] = "whether mirrored images are of the same class; turn it off for digits, letters and many signs"
+    return bool(settings_of(source)["images"].get("flip", True))
 
 
 def shape_of(images: ImageData, size: int) -> Shape:
@@ -171,6 +168,7 @@ def training_settings(
             "size": size,
             "max_broken": plan.max_broken,
             "per_class": None,
+            "flip": plan.flip,
             "crop_padding": max(1, size // 16),
         },
         "weights": {"learning_rate": rate * (FINE_TUNING if "pretrained" in network else 1)},
@@ -206,7 +204,7 @@ def search_settings(plan: Plan, run: RunSettings, max_macs: int | None) -> dict[
             "steps": plan.search.steps * -(-trials // epochs),
             "batch_size": plan.training.batch_size,
         },
-        "images": {"size": plan.search.size, "max_broken": plan.max_broken, "per_class": None},
+        "images": {"size": plan.search.size, "max_broken": plan.max_broken, "per_class": None, "flip": plan.flip},
         "options": {
             "steps": plan.search.steps,
             "drawn": max(2, min(50, trials // 3)),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,7 +22,7 @@ from adarts.models.cost import Cost
 from adarts.pipeline.choose import choose, made_up, probe, search_settings, shape_of, training_settings
 from adarts.pipeline.comparison import Measure, lead, verdict
 from adarts.pipeline.fitting import decided, fitted, latency_of, macs_limit, require_feasible
-from adarts.pipeline.plan import LimitSettings, Plan, read_plan, written
+from adarts.pipeline.plan import LimitSettings, Plan, Wishes, read_plan, written
 from adarts.pipeline.rivals import rival_cells, start_of
 from adarts.report import write_report
 from adarts.searching import run_search, search_config
@@ -218,6 +217,7 @@ def run(
     max_broken: int | None = None,
     compare: bool = True,
     pretrained: str | None = None,
+    flip: bool | None = None,
     seed: int | None = None,
     plan: Path | str | None = None,
     run_dir: Path | str | None = None,
@@ -238,6 +238,7 @@ def run(
         compare: train random cells, published cells and a network of timm as well, each for the same time.
         pretrained: a file of weights for the network of timm, which is then compared with and without them. ``timm:NAME@FILE``
             names another network of timm.
+        flip: train on mirrored images, too; None does so unless the data set forbids it.
         seed: seed of all random numbers; None means 0.
         plan: a plan to run; None chooses one, unless `run_dir` has one.
         run_dir: folder of everything. Finished parts in it are kept. None makes a new folder in ``runs/run``.
@@ -251,8 +252,8 @@ def run(
     """
     settings = RunSettings(device=device, threads=threads)
     limits = validated(LimitSettings, {"max_params": max_params, "max_macs": max_macs, "max_latency": max_latency})
-    given = path, limits, time_budget, max_broken, compare, pretrained, seed, plan, run_dir
-    file, source = write_plan(*given, settings)
+    wishes = Wishes(limits, time_budget, flip, compare, pretrained, max_broken, seed)
+    file, source = write_plan(path, wishes, plan, run_dir, settings)
     return run_pipeline(read_plan(file), file.parent, settings, source)
 
 
@@ -266,12 +267,7 @@ class Planned(NamedTuple):
 
 def write_plan(
     path: str | Path | None,
-    limits: LimitSettings,
-    time_budget: str | None,
-    max_broken: int | None,
-    compare: bool,
-    pretrained: str | None,
-    seed: int | None,
+    wishes: Wishes,
     plan: Path | str | None,
     run_dir: Path | str | None,
     settings: RunSettings,
@@ -286,18 +282,16 @@ def write_plan(
         found = read_plan(Path(file))
         if plan is not None and continues and read_plan(Path(plan)) != found:
             raise ConfigError(f"{run_dir} has another plan; edit {file}, or choose another --run-dir")
-        if plan is not None and time_budget is not None:
+        if plan is not None and wishes.time_budget is not None:
             raise ConfigError("a plan has its own times: leave out --time-budget, or --plan")
-        options = {"max_broken": max_broken, "seed": seed, **limits.model_dump()}
-        _require_same(found, str(file), path, options, compare, pretrained)
+        _require_same(found, str(file), path, wishes)
         if kept is not None and continues:
             return Planned(kept, None)
         text = Path(file).read_text(encoding="utf-8")
     elif path is None:
         raise ConfigError("adarts run needs a folder of images, or --plan FILE")
     else:
-        wanted = time_budget or "30m", max_broken or 0, compare, pretrained, seed or 0
-        text, source = _chosen(str(path), limits, *wanted, settings)
+        text, source = _chosen(str(path), wishes, settings)
     folder = Path("runs", "run") if run_dir is None else Path(run_dir)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -309,15 +303,14 @@ def write_plan(
     return Planned(folder / PLAN, source)
 
 
-def _require_same(
-    plan: Plan,
-    file: str,
-    path: str | Path | None,
-    options: Mapping[str, Any],
-    compare: bool,
-    pretrained: str | None,
-) -> None:
+def _require_same(plan: Plan, file: str, path: str | Path | None, wishes: Wishes) -> None:
     """Refuse what contradicts a plan, and code that the plan alone names: it would be executed."""
+    options = {
+        "max_broken": wishes.max_broken,
+        "seed": wishes.seed,
+        "flip": wishes.flip,
+        **wishes.limits.model_dump(),
+    }
     given = {name: value for name, value in options.items() if value is not None}
     if path is not None:
         given = {"data": path_or_name(str(path)), **given}
@@ -325,34 +318,26 @@ def _require_same(
     for name, value in given.items():
         require_same(name.replace("_", "-"), value, planned[name], file, "leave it out, or edit the plan")
     refuse_code(given, planned, file, option="")
-    if plan.rivals and not compare:
+    if plan.rivals and not wishes.compare:
         raise ConfigError(f"{file} has networks to compare with; remove its rivals instead of a comparison")
+    pretrained = wishes.pretrained
     if pretrained is not None and not any(
         rival.endswith(f"@{start_of(pretrained)[1] or pretrained}") for rival in plan.rivals
     ):
         raise ConfigError(f"{file} has no network with the weights {pretrained}; add timm:NAME@FILE to its rivals")
 
 
-def _chosen(
-    path: str,
-    limits: LimitSettings,
-    time_budget: str,
-    max_broken: int,
-    compare: bool,
-    pretrained: str | None,
-    seed: int,
-    settings: RunSettings,
-) -> tuple[str, Source]:
+def _chosen(path: str, wishes: Wishes, settings: RunSettings) -> tuple[str, Source]:
     """Choose a plan for images and check that its limits can be met; return the text of its file, and the images."""
-    if pretrained is not None and not compare:
+    if wishes.pretrained is not None and not wishes.compare:
         raise ConfigError("pretrained weights are for the comparison, which is turned off; leave out one of the two")
-    seconds = parse_time_limit(time_budget, "--time-budget")
+    seconds = parse_time_limit(wishes.time_budget or "30m", "--time-budget")
     assert seconds is not None
     name = path_or_name(path)
-    how = {"per_class": None, "max_broken": max_broken}
+    how = {"per_class": None, "max_broken": wishes.max_broken or 0}
     defaults = train_config(data=name, genotype="random:darts:0", scale="cpu", images=how)
     source = read_source(name, defaults.images)
-    images = load_images(source, defaults.images, seed)
-    choice = choose(name, images, limits, seconds, seed, settings, compare, max_broken, pretrained)
+    images = load_images(source, defaults.images, wishes.seed or 0)
+    choice = choose(name, images, wishes, seconds, settings)
     require_feasible(choice.plan, images)
     return written(choice.plan, choice.reasons), source

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -89,6 +90,8 @@ class Plan(Settings):
     """Seed of all random numbers."""
     size: PositiveInt
     """Side of the images in pixels."""
+    flip: bool = True
+    """Train on mirrored images, too. Turn it off if they mean something else, as digits and letters do."""
     limits: LimitSettings = LimitSettings()
     search: SearchPlan
     network: NetworkPlan
@@ -103,6 +106,29 @@ class Plan(Settings):
         """Most multiply-accumulate operations per image, by the limits and by the time."""
         known = [limit for limit in (self.limits.max_macs, self.network.macs) if limit is not None]
         return min(known, default=None)
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What a plan must respect; None leaves the choice open.
+
+    Attributes:
+        limits: the limits on the delivered network.
+        time_budget: time for everything, as text; None means 30 minutes.
+        flip: train on mirrored images, too; None does so unless the data set forbids it.
+        compare: train other networks beside the delivered one.
+        pretrained: a file of weights, or timm:NAME@FILE; the network of timm is compared with and without them.
+        max_broken: largest number of unreadable images to leave out; None means 0.
+        seed: seed of all random numbers; None means 0.
+    """
+
+    limits: LimitSettings = field(default_factory=LimitSettings)
+    time_budget: str | None = None
+    flip: bool | None = None
+    compare: bool = True
+    pretrained: str | None = None
+    max_broken: int | None = None
+    seed: int | None = None
 
 
 def written(plan: Plan, reasons: Mapping[str, str]) -> str:
