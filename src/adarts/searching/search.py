@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
@@ -52,12 +52,18 @@ class SearchResult:
 
 
 @whole_run("search")
-def run_search(config: SearchConfig, images: Source | None = None) -> SearchResult:
+def run_search(
+    config: SearchConfig,
+    images: Source | None = None,
+    watch: Callable[[Mapping[str, Any]], str | None] | None = None,
+) -> SearchResult:
     """Search for cells, or continue an interrupted search.
 
     Args:
         config: the complete configuration; :func:`adarts.searching.search_config` builds one.
         images: the images that `config.data` refers to, if the caller passed them as objects.
+        watch: called with the record of every epoch, in every process, and again for an epoch that an interruption repeats. A
+            text ends the search as finished, with this reason in its summary; None lets it go on.
 
     Raises:
         ConfigError: the settings do not work together.
@@ -74,6 +80,8 @@ def run_search(config: SearchConfig, images: Source | None = None) -> SearchResu
     data = parallel.in_turn(lambda: load_images(images or config.data, config.images, config.seed))  # may download
     # Building the task completes all checks, before the run folder is created.
     task = SearchTask(config, data, method, device)
+    if watch is not None:
+        task.watch = watch
     facts = {**code_hashes(config), "method_source": source_hash(type(method))}
     with RunFolder.open("search", f"{data.name}-{method.info.name}", config, facts, data.record()) as run:
         if run.finished:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -35,6 +35,8 @@ class SearchTask(BilevelStep):
         self.validates = config.search.validate_supernet and not method.single_level
         #: whether the method has alphas
         self.learns_alphas = method.info.family == "gradient"
+        #: sees the record of every epoch; what it returns ends the search, as the reason
+        self.watch: Callable[[Mapping[str, Any]], str | None] = lambda record: None
         self.fingerprint = data.fingerprint
         self.enter(0)
         self.initial_genotype = self.genotype()
@@ -96,6 +98,8 @@ class SearchTask(BilevelStep):
         if len(self.phases) > 1:
             record["phase"] = self.progress.phase
         self.selection_before = self.selection
+        if self.stopped is None and (reason := self.watch(record)) is not None:
+            self.stop(reason)
         if self.progress.is_last and self.progress.phase + 1 < len(self.phases) and self.stopped is None:
             self.enter(self.progress.phase + 1)
         return record
