@@ -184,13 +184,14 @@ class Dot:
 
 
 @our_settings()
-def scatter(heading: str, x_title: str, y_title: str, dots: Sequence[Dot]) -> Drawing:
+def scatter(heading: str, x_title: str, y_title: str, dots: Sequence[Dot], log: bool = False) -> Drawing:
     """Draw a scatter plot.
 
     Args:
         heading: heading of the drawing.
         x_title, y_title: titles of the axes.
         dots: the points. The most frequent kind is drawn first, as small discs; the others are larger shapes on top.
+        log: whether the horizontal axis is logarithmic.
     """
     kinds = sorted({dot.kind for dot in dots}, key=lambda kind: (-sum(dot.kind == kind for dot in dots), kind))
     drawing = Drawing(560, 400)
@@ -198,6 +199,7 @@ def scatter(heading: str, x_title: str, y_title: str, dots: Sequence[Dot]) -> Dr
     axes = drawing.axes(62, 52, 484, 300)
     _plain(axes)
     axes.grid(axis="x", color=GRID.light, linewidth=1)
+    axes.set_xscale("log" if log else "linear")
     axes.set_xlabel(x_title, color=MUTED.light)
     axes.set_ylabel(y_title, color=MUTED.light)
     marks = []

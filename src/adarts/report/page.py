@@ -15,7 +15,7 @@ from adarts.engine.run_dirs import list_run_dirs
 from adarts.errors import CheckpointError, ConfigError
 from adarts.report import confusion, content, curves
 from adarts.report.charts import Chart, draw
-from adarts.report.drawing import inline
+from adarts.report.drawing import Drawing, inline
 from adarts.report.numbers import count, duration
 from adarts.report.palette import DARK
 from adarts.report.reading import RunRecord, read_run
@@ -31,7 +31,7 @@ class Lead:
         paragraphs: text of the introduction.
         head: column titles of the table.
         rows: rows of the table.
-        charts: charts below the table.
+        charts: charts below the table; other drawings as they are.
         commands: suggested next steps, as pairs of purpose and command; may be empty.
     """
 
@@ -39,7 +39,7 @@ class Lead:
     paragraphs: Sequence[str]
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
-    charts: Sequence[Chart]
+    charts: Sequence[Chart | Drawing]
     commands: Sequence[tuple[str, str]]
 
 
@@ -101,7 +101,10 @@ def render(runs: Sequence[RunRecord], lead: Lead | None = None) -> str:
     return ENVIRONMENT.get_template("page.html").render(
         title=lead.title if lead else title,
         lead=lead,
-        lead_charts=[inline(draw([chart], size=(560, 220)).svg()) for chart in (lead.charts if lead else ())],
+        lead_charts=[
+            inline((one if isinstance(one, Drawing) else draw([one], size=(560, 220))).svg())
+            for one in (lead.charts if lead else ())
+        ],
         comparison=_comparison(groups, lead is None) if len(runs) > 1 else None,
         groups=[_view(members, letter if len(runs) > 1 else "") for letter, members in groups],
         dark=DARK,
