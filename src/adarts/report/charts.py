@@ -199,7 +199,11 @@ def scatter(heading: str, x_title: str, y_title: str, dots: Sequence[Dot], log: 
     axes = drawing.axes(62, 52, 484, 300)
     _plain(axes)
     axes.grid(axis="x", color=GRID.light, linewidth=1)
-    axes.set_xscale("log" if log else "linear")
+    if log:
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter("")
+        axes.tick_params(which="minor", length=0)
     axes.set_xlabel(x_title, color=MUTED.light)
     axes.set_ylabel(y_title, color=MUTED.light)
     marks = []
