@@ -12,10 +12,10 @@ import re
 from pathlib import Path
 from unittest import mock
 
-from adarts.cli import data, sweep, truth, zoo
+from adarts.cli import data, sweep, truth, tune, zoo
 from adarts.cli.main import VERBS, main
 
-NESTED = {"data": data.FORMS, "sweep": sweep.FORMS, "truth": truth.FORMS, "zoo": zoo.FORMS}
+NESTED = {"data": data.FORMS, "sweep": sweep.FORMS, "truth": truth.FORMS, "tune": tune.FORMS, "zoo": zoo.FORMS}
 
 
 def surface() -> str:

@@ -22,6 +22,7 @@ VERBS = {
     "run": "from a folder of images to a network to deploy: plan, search, train, compare, export",
     "search": "search for cells",
     "sweep": "search over a grid of seeds, methods and settings, and sum up over the seeds",
+    "tune": "let Optuna choose settings of a search, by several processes at once",
     "explore": "compare searchers in spaces whose cells are known, in seconds",
     "reproduce": "reproduce the tables and figures of the ADARTS paper, with seeds and statistics",
     "train": "train the network of found, given or random cells, or a hand-designed one",
@@ -125,7 +126,9 @@ def _dispatch(words: list[str]) -> int:
     if planned() and verb not in ("search", "train"):
         raise ConfigError(f"`adarts {verb}` runs in one process; several processes can share a search or a training")
     run = importlib.import_module(f"adarts.cli.{verb}").run
-    return int(run(words if verb in ("search", "sweep") else _without_space(words)))  # for these two it is a setting
+    return int(
+        run(words if verb in ("search", "sweep", "tune") else _without_space(words))
+    )  # for these it is a setting
 
 
 def _without_space(words: list[str]) -> list[str]:

@@ -17,19 +17,19 @@ def no_flag_for_a_number(annotation: Any, value: Any) -> Any:
     Raises:
         ValueError: the value is a bool and the setting takes a number.
     """
-    kinds = _kinds(annotation)
-    if isinstance(value, bool) and bool not in kinds and (int in kinds or float in kinds):
+    accepted = kinds(annotation)
+    if isinstance(value, bool) and bool not in accepted and (int in accepted or float in accepted):
         raise ValueError(f"must be a number, not {value}")
     return value
 
 
-def _kinds(annotation: Any) -> list[Any]:
+def kinds(annotation: Any) -> list[Any]:
     """The types that a setting accepts; for ``PositiveFloat | None``, float and None."""
     origin, parts = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        return _kinds(parts[0])
+        return kinds(parts[0])
     if origin in (Union, UnionType):
-        return [kind for part in parts for kind in _kinds(part)]
+        return [kind for part in parts for kind in kinds(part)]
     return [annotation]
 
 
