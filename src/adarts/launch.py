@@ -75,7 +75,7 @@ def start(number: int, words: Sequence[str]) -> int:
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(port),
     }
-    command = tied([sys.executable, "-m", "adarts.cli", *words])
+    command = tied([sys.executable, "-m", "adarts", *words])
     processes: list[subprocess.Popen[bytes]] = []
     with _passing_on(processes):
         try:

@@ -19,7 +19,7 @@ SMALL = [*SMOKE, "--images.per-class", "4", "--images.size", "16"]
 def adarts(*words: object, **options: object) -> "subprocess.Popen[str]":
     """Start the command line in a process of its own."""
     return subprocess.Popen(
-        [sys.executable, "-m", "adarts.cli", *map(str, words)],
+        [sys.executable, "-m", "adarts", *map(str, words)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

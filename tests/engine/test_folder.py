@@ -362,9 +362,9 @@ def test_a_gpu_is_called_cuda() -> None:
     ("words", "command"),
     [
         (["/opt/bin/adarts", "search", "--run.seed", "a b"], "adarts search --run.seed 'a b'"),
-        (["/lib/python3/adarts/cli/__main__.py", "demo"], "adarts demo"),
+        (["/lib/python3/adarts/__main__.py", "demo"], "adarts demo"),
         (["/home/somebody/study.py", "--password", "x"], None),
-        (["/home/somebody/cli/__main__.py"], None),
+        (["/home/somebody/__main__.py"], None),
         ([""], None),
         ([], None),
     ],

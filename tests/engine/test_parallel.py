@@ -48,7 +48,7 @@ def command(folder: Path, processes: int = 2) -> list[str]:
         f"search --method adarts --scale smoke --processes {processes} --threads 1 --images.per-class 4 --search.steps 2 "
         "--search.batch-size 8 --search.epochs 3 --search.warmup-epochs 1"
     )
-    return [sys.executable, "-m", "adarts.cli", *words.split(), "--run-dir", str(folder)]
+    return [sys.executable, "-m", "adarts", *words.split(), "--run-dir", str(folder)]
 
 
 def children(parent: int) -> list[int]:

@@ -268,7 +268,7 @@ def test_what_cannot_work_is_said_before_anything_starts(tmp_path: Path, capsys:
 @pytest.mark.full
 def test_a_killed_reproduction_ends_with_the_identical_tables(tmp_path: Path) -> None:
     """Killed twice with SIGKILL, once in a search and once later, with two runs at once and with one."""
-    words = [sys.executable, "-m", "adarts.cli", "reproduce", "table3", "--scale", "smoke", "--threads", "1"]
+    words = [sys.executable, "-m", "adarts", "reproduce", "table3", "--scale", "smoke", "--threads", "1"]
 
     def tables(folder: Path) -> dict[str, bytes]:
         return {path.name: path.read_bytes() for path in (folder / "table3").glob("*.csv")}

@@ -73,7 +73,7 @@ def test_a_search_that_goes_on_with_another_file_says_so(tmp_path: Path, capsys:
     words += ["--method", f"{file}:Sharpening", "--run-dir", str(run)]
 
     def search_elsewhere() -> str:
-        done = subprocess.run([sys.executable, "-m", "adarts.cli", *words], capture_output=True, text=True)
+        done = subprocess.run([sys.executable, "-m", "adarts", *words], capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         return done.stdout
 

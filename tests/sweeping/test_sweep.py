@@ -102,7 +102,7 @@ def test_a_sweep_that_was_killed_and_stopped_ends_as_the_uninterrupted_search(
     words = ["--seed", 5, "--search.epochs", 4, "--sweep-dir", folder]
     point, log = folder / "points" / "adarts-seed5", folder / "logs" / "adarts-seed5.txt"
 
-    command = [sys.executable, "-m", "adarts.cli", "sweep", *SMALL, *map(str, words)]
+    command = [sys.executable, "-m", "adarts", "sweep", *SMALL, *map(str, words)]
     killed = subprocess.Popen(command, stdout=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"})
     wait_for(log, "epoch 1/4")
     killed.send_signal(signal.SIGKILL)

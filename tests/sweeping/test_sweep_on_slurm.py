@@ -65,7 +65,7 @@ def test_killed_driver_cancelled_job_and_killed_search(
     folder = tmp_path / "sweep"
     words = ["sweep", *WORDS, *SLURM, "--sweep-dir", str(folder)]
     runs = [folder / "points" / f"adarts-seed{seed}" for seed in (0, 1)]
-    driver = subprocess.Popen([sys.executable, "-m", "adarts.cli", *words], stdout=subprocess.DEVNULL)
+    driver = subprocess.Popen([sys.executable, "-m", "adarts", *words], stdout=subprocess.DEVNULL)
     for run in runs:
         wait_for(run / "log.txt", "epoch 1/4")
         os.kill(process_of(run), signal.SIGSTOP)  # so that neither is finished before the next command attaches
@@ -119,7 +119,7 @@ def test_the_job_file_of_the_page_is_queued_again_and_continues(slurm: Cluster, 
         assert line in file  # what this machine does not have
         file = file.replace(line, "")
     program = tmp_path / "adarts"
-    program.write_text(f'#!/bin/bash\nexec {sys.executable} -m adarts.cli "$@"\n')
+    program.write_text(f'#!/bin/bash\nexec {sys.executable} -m adarts "$@"\n')
     program.chmod(0o755)
     (tmp_path / "search.sh").write_text(file)
     words = ["--scale", "smoke", "--images.per-class", "4", "--images.size", "16", "--search.epochs", "50"]

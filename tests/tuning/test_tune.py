@@ -30,7 +30,7 @@ def tune(*words: object) -> int:
 
 
 def start(*words: object) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "adarts.cli", "tune", *SMALL, *map(str, words)]
+    command = [sys.executable, "-m", "adarts", "tune", *SMALL, *map(str, words)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 

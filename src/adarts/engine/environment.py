@@ -100,7 +100,7 @@ def changed_sources(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[s
 def _command() -> str | None:
     """The `adarts` command line; None if the package was called from another program or a notebook."""
     program = Path(*sys.argv[:1])
-    if program.name != "adarts" and program.parts[-3:] != ("adarts", "cli", "__main__.py"):
+    if program.name != "adarts" and program.parts[-2:] != ("adarts", "__main__.py"):
         return None
     return shlex.join(["adarts", *sys.argv[1:]])
 

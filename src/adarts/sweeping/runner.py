@@ -149,7 +149,7 @@ class Runner:
         name, config = row.point.name, self._config(row)
         file = self.folder / "configs" / f"{name}.yaml"
         write_atomically(file, to_yaml(config).encode())
-        command = [sys.executable, "-m", "adarts.cli", _kind(config), "--config", str(file), *row.point.code]
+        command = [sys.executable, "-m", "adarts", _kind(config), "--config", str(file), *row.point.code]
         return Job(name, command, self.folder / "logs" / f"{name}.txt", row.folder)
 
 

@@ -172,7 +172,7 @@ class _Tuning:
         config = point.config.model_copy(update={"run": run.model_copy(update=changes)})
         write_atomically(self.folder / "configs" / f"{point.name}.yaml", to_yaml(config).encode())
         words = ["tune", "trial", str(self.folder), str(number), *point.code]
-        command = [sys.executable, "-m", "adarts.cli", *words]
+        command = [sys.executable, "-m", "adarts", *words]
         return Job(point.name, command, self.folder / "logs" / f"{point.name}.txt", run_dir)
 
     def _end(self, event: Ended, asked: Stopped | None, lost: Counter[str]) -> None:

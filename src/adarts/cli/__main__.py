@@ -1,7 +1,0 @@
-"""``python -m adarts.cli``, for when the `adarts` script is not on the path."""
-
-import sys
-
-from adarts.cli.main import main
-
-sys.exit(main())
