@@ -126,8 +126,7 @@ class SupernetSettings(Settings):
     stem_stride: Literal[1, 2, 4, 8] | None = None
     """Stride of the stem; none takes 1 for images up to 64 pixels, and for larger ones what leaves at most 32 for the cells."""
     recompute: bool = False
-    """Store only the inputs of each cell and recompute the cell in the backward pass. Same result to the last bit, less
-    memory, more time."""
+    """Store only the inputs of cells and recompute them in the backward pass: the same bits, less memory, more time."""
 
 
 class WeightOptimizer(Settings):
@@ -212,8 +211,7 @@ class ImageSettings(Settings):
     """Resize the images to this side in pixels. none: keep the common size; a folder's images are resized to at most 64 pixels
     unless all are squares of one size up to 96."""
     channels: Literal[1, 3] | None = None
-    """Read images as gray (1) or as RGB (3). none: a folder's images are gray if all of them are, else RGB; others stay as they
-    are."""
+    """Read images as gray (1) or RGB (3). none: a folder's images are gray if all of them are, else RGB; others stay."""
     per_class: PositiveInt | None = None
     """Use only this many training images of each class (seeded); none uses all. The test set is never reduced."""
     test_fraction: float = Field(default=0.2, gt=0, lt=1)
@@ -312,9 +310,7 @@ class TrainingSettings(Settings):
 
 
 class RunSettings(Settings):
-    """Where and how to run. A resumed run may change all of these except the precision. Device, threads and kernels affect
-    the last bits of a result.
-    """
+    """Where and how to run. A resumed run may change all but the precision; device, threads, kernels change last bits."""
 
     runs: Path = Path("runs")
     """Parent of new run folders."""
@@ -340,6 +336,8 @@ class RunSettings(Settings):
     """Longest time between checkpoints within an epoch; inf writes none there. One is always written after every epoch."""
     rollbacks: int = Field(default=0, ge=0, le=3)
     """How many times a NaN or infinite loss returns the run to its last checkpoint before the run stops."""
+    track: tuple[Literal["tensorboard", "wandb", "mlflow"], ...] = ()
+    """Trackers that also get the metrics of every epoch, the cells and the configuration, such as tensorboard mlflow."""
 
 
 class SearchConfig(Settings):

@@ -133,7 +133,7 @@ class _Driver:
         state = parallel.in_turn(self.run.checkpoints.load)
         if state is None:
             # Save before the first step: a full disk shows at once, and a rollback has a state to return to.
-            self.run.metrics.truncate(0)
+            self._go_back(0)
             self._save()
         else:
             self.run.add_seconds(self._restore(state))
@@ -188,6 +188,8 @@ class _Driver:
         self.run.metrics.append(record)
         self.epoch, self.step, self.totals = self.epoch + 1, 0, {}
         self._save()
+        # After the checkpoint, so that a killed run repeats no epoch that a tracker has; it makes up for a missing one.
+        self.run.trackers.record(record)
         times = self.progress.end_epoch(self._done(), self.task.epochs, self.run.seconds)
         self.run.log(f"epoch {self.epoch}/{self.task.epochs}  {self.task.describe(record)}  {times}")
 
@@ -242,8 +244,13 @@ class _Driver:
                 f"{self.run.path} is a run of {processes} processes, not {parallel.count()}; continue it with as many, because "
                 "the result depends on their number (--processes, or torchrun --nproc-per-node)"
             )
-        self.run.metrics.truncate(num_metrics)
+        self._go_back(num_metrics)
         return seconds
+
+    def _go_back(self, epochs: int) -> None:
+        """Forget the records after these epochs."""
+        self.run.metrics.truncate(epochs)
+        self.run.trackers.follow(self.run.metrics.read)
 
     def _restore_last(self) -> None:
         state = parallel.in_turn(self.run.checkpoints.load)

@@ -6,7 +6,7 @@ import json
 import os
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -39,6 +39,8 @@ from adarts.engine.run_dirs import (
 )
 from adarts.engine.signals import StopSignals, parse_time_limit
 from adarts.errors import CheckpointError, ConfigError, Stopped, nearest
+from adarts.tracking import Trackers, require_installed
+from adarts.tracking.base import TrackedRun
 
 _LOG = "log.txt"
 
@@ -52,6 +54,7 @@ class RunFolder:
         path: the folder.
         device: device of the run's tensors.
         metrics: one record per epoch.
+        trackers: what gets a copy of the metrics.
         checkpoints: the checkpoints of the run.
         signals: requests to stop.
         console: console for log lines and progress.
@@ -70,6 +73,7 @@ class RunFolder:
         self._clock = time.monotonic()
         self.checkpoints = Checkpoints(path / CHECKPOINTS, compared_settings(config), self.warn, leads)
         self._lock = Lock(path) if leads else None
+        self.trackers = Trackers(config.run.track if leads else (), TrackedRun(path, config), self.log)
         try:
             self.metrics = Metrics(path / "metrics.jsonl", leads)  # counts the records, so it needs the lock
         except BaseException:
@@ -84,11 +88,12 @@ class RunFolder:
             The device that the run will use.
 
         Raises:
-            ConfigError: the device or the time limit is invalid.
+            ConfigError: the device or the time limit is invalid, or the package of a tracker is missing.
             CheckpointError: the folder is in use, not writable, or belongs to another configuration, or there is no run
                 to resume.
         """
         parse_time_limit(config.run.time_limit)
+        require_installed(config.run.track)
         device = prepare_device(config.run)
         if parallel.leads():
             require_usable(kind, config)
@@ -202,18 +207,32 @@ class RunFolder:
         except ValueError as error:
             raise CheckpointError(f"{path} is not JSON: {error}") from error
 
-    def finish(self, summary: dict[str, Any]) -> dict[str, Any]:
-        """Mark the run as finished: write the summary with kind and time of the run. Returns it as read from the file."""
+    def finish(
+        self, summary: dict[str, Any], pictures: Callable[[], Mapping[str, bytes]] = dict[str, bytes]
+    ) -> dict[str, Any]:
+        """Mark the run as finished: write the summary with kind and time of the run.
+
+        Args:
+            summary: the results.
+            pictures: returns PNG files by name for the trackers; called only if there are trackers.
+
+        Returns:
+            The summary as read from the file.
+        """
+        self.trackers.finish(summary, pictures)
         self.write_json(SUMMARY, {"kind": self.kind, **summary, "seconds": round(self.seconds, 1)})
         parallel.wait()
         self.log(f"finished: {self.path}")
         return dict(self.read_json(SUMMARY))
 
     def close(self) -> None:
-        """Restore the signal handlers and release the lock."""
-        self.signals.restore()
-        if self._lock is not None:
-            self._lock.release()
+        """Close the trackers, restore the signal handlers and release the lock."""
+        try:
+            self.trackers.close()
+        finally:
+            self.signals.restore()
+            if self._lock is not None:
+                self._lock.release()
 
     def __enter__(self) -> RunFolder:
         return self

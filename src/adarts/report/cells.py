@@ -36,6 +36,15 @@ def layout_program() -> str | None:
     return shutil.which("graphviz-pure", path=sysconfig.get_path("scripts")) or shutil.which("dot")
 
 
+def cell_pngs(genotype: Genotype) -> dict[str, bytes]:
+    """Draw all cells as PNG files, by the names ``cell_normal`` etc.
+
+    Raises:
+        OSError, subprocess.SubprocessError: Graphviz fails or is missing.
+    """
+    return {f"cell_{kind}": _rendered(_graph(*_parts(genotype, kind)), "png") for kind in genotype.cells}
+
+
 def cell_svg(genotype: Genotype, kind: str) -> str:
     """Draw a cell as an SVG file. If Graphviz fails, the file contains the cell as text, so that no run fails over a drawing.
 
@@ -48,14 +57,10 @@ def cell_svg(genotype: Genotype, kind: str) -> str:
     """
     if kind not in genotype.cells:
         raise DataError(f"the genotype has no cell {kind!r}{nearest(kind, genotype.cells)}")
-    cell = genotype.cells[kind]
-    num_inputs, num_nodes = get_space(genotype.space).num_inputs, len(cell.nodes)
-    output = num_inputs + num_nodes
-    arrows = [(source, node, name) for node, pairs in enumerate(cell.nodes, num_inputs) for name, source in pairs]
-    names = [node_text(index, num_inputs, num_nodes) for index in range(output + 1)]
+    parts = names, _, arrows, _ = _parts(genotype, kind)
     described = "; ".join(f"{names[source]} to {names[node]}: {name}" for source, node, name in arrows)
     try:
-        width, height, svg = _draw(names, num_inputs, arrows, cell.concat)
+        width, height, svg = _restyled(_rendered(_graph(*parts), "svg").decode())
     except (OSError, subprocess.SubprocessError, ValueError):
         lines = cell_lines(genotype, kind)
         width, height = 8 * max(map(len, lines)) + 24, 20 * len(lines) + 20
@@ -65,10 +70,17 @@ def cell_svg(genotype: Genotype, kind: str) -> str:
     return framed("cell", width, height, f"{kind} cell. {described}", svg)
 
 
-def _draw(
-    names: list[str], num_inputs: int, arrows: list[tuple[int, int, str]], concat: tuple[int, ...]
-) -> tuple[float, float, str]:
-    """Draw with Graphviz; return width, height and SVG text."""
+def _parts(genotype: Genotype, kind: str) -> tuple[list[str], int, list[tuple[int, int, str]], tuple[int, ...]]:
+    """The names of a cell's nodes, its number of inputs, its arrows (source, node, operation), and what it concatenates."""
+    cell, num_inputs = genotype.cells[kind], get_space(genotype.space).num_inputs
+    num_nodes = len(cell.nodes)
+    arrows = [(source, node, name) for node, pairs in enumerate(cell.nodes, num_inputs) for name, source in pairs]
+    names = [node_text(index, num_inputs, num_nodes) for index in range(num_inputs + num_nodes + 1)]
+    return names, num_inputs, arrows, cell.concat
+
+
+def _graph(names: list[str], num_inputs: int, arrows: list[tuple[int, int, str]], concat: tuple[int, ...]) -> str:
+    """A cell in the language of Graphviz."""
     output = len(names) - 1
     # Nodes without edges are left out, unless they belong to the output (as zeros). Inputs are always shown.
     shown = {*range(num_inputs), *concat, output, *(end for source, node, _ in arrows for end in (source, node))}
@@ -84,17 +96,23 @@ def _draw(
             f'{source} -> {node} [label=" {name} ", color="{color}", fontcolor="{color}", style={style}, penwidth=1.7]'
         )
     lines += [f'{source} -> {output} [color="{MUTED.light}"]' for source in concat]
-    graph = f"""digraph {{
+    return f"""digraph {{
         rankdir=LR; nodesep=0.22; ranksep=0.38; pad=0.15; outputorder=edgesfirst; bgcolor="{GROUND.light}"
         edge [fontname=Helvetica, fontsize=12, arrowsize=0.7]
         node [fontname=Helvetica, fontsize=14, fontcolor="{INK.light}", shape=box, style="rounded,filled",
               fixedsize=true, width=0.61, height=0.45, penwidth=1.3]
         {"; ".join(lines)}
     }}"""
-    program = layout_program() or "dot"
-    svg = subprocess.run(
-        [program, "-Tsvg"], input=graph, capture_output=True, text=True, encoding="utf-8", timeout=20, check=True
-    ).stdout
+
+
+def _rendered(graph: str, form: str) -> bytes:
+    """Draw with Graphviz; return the file of this form."""
+    command = [layout_program() or "dot", f"-T{form}"]
+    return subprocess.run(command, input=graph.encode(), capture_output=True, timeout=20, check=True).stdout
+
+
+def _restyled(svg: str) -> tuple[float, float, str]:
+    """Width, height and text of Graphviz's SVG file, with colors that a style sheet can change."""
     [(width, height)] = re.findall(r'viewBox="\S+ \S+ (\S+) (\S+)"', svg)
     svg = re.sub(r"<!--.*?-->\s*|<title>.*?</title>\s*", "", svg, flags=re.DOTALL)
     # Cut the last pixel, because the background may not cover it.

@@ -18,7 +18,7 @@ from adarts.engine.forecast import forecast, titled_rows
 from adarts.methods import create, resolve_options
 from adarts.models import count_macs
 from adarts.models.stem import strided
-from adarts.report import cell_svg, write_report
+from adarts.report import cell_pngs, cell_svg, write_report
 from adarts.searchers import Trial
 from adarts.searching.budget import alpha_updates, too_few_updates
 from adarts.searching.monitors import collapse_warning, truth
@@ -216,5 +216,6 @@ def _write_results(run: RunFolder, task: SearchTask, genotype: Genotype) -> dict
             "accumulation": task.accumulation,
             "collapsed": collapse is not None,
             "verdict": {**verdict.to_dict(), "guessing": guessing, "alpha_updates": sum(_alpha_updates(task))},
-        }
+        },
+        partial(cell_pngs, genotype),
     )

@@ -25,6 +25,7 @@ from adarts.sweeping.executors import Ended, Event, Executor, Job, Queued, Start
 from adarts.sweeping.results import PointResult
 from adarts.sweeping.shared_drive import SharedDrive
 from adarts.sweeping.watch import Watch
+from adarts.tracking import require_installed
 
 _MOST_LOST = 3  # times that a run is submitted again after it was killed or its node was lost
 _POLL_SECONDS = 0.1
@@ -136,6 +137,7 @@ class Runner:
                 prepare_device(config.run.model_copy(update={"device": device}))
             self.device = RunFolder.check(_kind(config), config)
         else:  # the device is chosen on the node
+            require_installed(config.run.track)
             require_usable(_kind(config), config)
 
     def _config(self, row: PointResult[Any]) -> SearchConfig | TrainConfig:

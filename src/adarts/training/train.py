@@ -26,7 +26,7 @@ from adarts.engine.run_dirs import ANSWERS_FILE, images_again, read_images_file
 from adarts.errors import ConfigError, DataError
 from adarts.models import Network, cost
 from adarts.models.stem import stride_for, strided
-from adarts.report import cell_svg, write_report
+from adarts.report import cell_pngs, cell_svg, write_report
 from adarts.source_file import code_hashes
 from adarts.training.config import kept_genotype
 from adarts.training.model import (
@@ -224,5 +224,6 @@ def _write_results(run: RunFolder, task: TrainTask) -> dict[str, Any]:
             "auxiliary_parameters": size.auxiliary_parameters,
             "macs": size.macs,
             "accumulation": task.accumulation,
-        }
+        },
+        lambda: cell_pngs(network.genotype) if isinstance(network, Network) else {},
     )

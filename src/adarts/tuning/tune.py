@@ -25,6 +25,7 @@ from adarts.sweeping.executors import Ended, Job, Started
 from adarts.sweeping.executors.local import LocalExecutor
 from adarts.sweeping.points import Point, require_possible
 from adarts.sweeping.runner import goes_on
+from adarts.tracking import require_installed
 from adarts.tuning.pages import figure, write_results
 from adarts.tuning.parameters import Assignment
 from adarts.tuning.plan import Plan
@@ -93,6 +94,7 @@ class _Tuning:
         self.console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
         self.folder = study_dir or run.runs / "tune" / f"{datetime.now():%Y%m%d-%H%M%S}"
         _require_study_folder(self.folder)
+        require_installed(run.track)
         for device in devices or (run.device,):
             prepare_device(run.model_copy(update={"device": device}))
         self.executor = LocalExecutor(slots or max(1, len(devices)), run.threads, devices)

@@ -1,0 +1,88 @@
+"""What a tracker is, and what it is told."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from adarts.config.settings import SearchConfig, TrainConfig
+
+Scalars = Mapping[str, float]
+"""Numbers by name; a slash separates the parts of a name."""
+
+_BESIDE = ("epoch", "genotype")  # the step, and the version number inside the cells
+_ID_FILE = "tracking.id"
+
+
+@dataclass(frozen=True)
+class TrackedRun:
+    """A run, as its trackers know it.
+
+    Attributes:
+        folder: the run folder.
+        config: its complete configuration.
+    """
+
+    folder: Path
+    config: SearchConfig | TrainConfig
+
+    def id(self) -> str:
+        """A name of this run that no other run has. It is kept in the run folder, so a continued run has the same."""
+        path = self.folder / _ID_FILE
+        known = path.read_text() if path.exists() else ""
+        if not known:
+            known = secrets.token_hex(8)
+            path.write_text(known)
+        return known
+
+
+class Tracker(Protocol):
+    """A tracker of one run. It is made with the run and the scalars of the epochs so far, and has exactly these epochs then.
+
+    Attributes:
+        where: how to look at it: a command or an address.
+    """
+
+    where: str
+
+    def record(self, step: int, values: Scalars) -> None:
+        """Take the scalars of an epoch, which has this number from 0."""
+
+    def finish(self, results: Scalars, pictures: Mapping[str, bytes]) -> None:
+        """Take the results and pictures (PNG files by name) of the finished run."""
+
+    def close(self) -> None:
+        """Write what is left."""
+
+
+def scalars(record: Mapping[str, Any]) -> dict[str, float]:
+    """The numbers of a record, also those in nested records: ``{"skips": {"normal": 2}}`` gives ``{"skips/normal": 2.0}``.
+
+    Lists, such as the weights of all operations, are left out.
+    """
+    found: dict[str, float] = {}
+    for name, value in record.items():
+        known = re.sub(r"[^\w. /-]", "_", name)
+        if name in _BESIDE:
+            continue
+        if isinstance(value, Mapping):
+            found |= {f"{known}/{inner}": number for inner, number in scalars(value).items()}
+        elif isinstance(value, int | float):
+            found[known] = float(value)
+    return found
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested values by dotted name."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        found |= flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {prefix + name: value}
+    return found
+
+
+Epochs = Sequence[Scalars]
+"""The scalars of the epochs from 0 on."""
