@@ -10,6 +10,7 @@ import struct
 import time
 from collections.abc import Callable, Iterator, Mapping
 from importlib.util import find_spec
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -178,20 +179,19 @@ def test_a_tracker_that_comes_later_has_the_epochs_before(name: str, tmp_path: P
 @every_tracker
 def test_twenty_interrupted_runs_have_no_gap_and_no_double_step(name: str, tmp_path: Path) -> None:
     rng, interrupted, wrong = random.Random(name), 0, []
-    while interrupted < 20:
-        run_dir = tmp_path / f"run{interrupted}"
+    for number in count():
+        run_dir = tmp_path / f"run{number}"
         child = start(run_dir, Plan(sleep=0.01), track=[name])
         wait_for(run_dir, "tracking:")
         time.sleep(rng.uniform(0, 0.4))
         child.kill() if rng.random() < 0.5 else child.terminate()
         if wait(child) == 0:  # it was faster this time
-            shutil.rmtree(run_dir)
-            run_dir.with_suffix(".out").unlink()
             continue
         assert wait(start(run_dir, Plan(), track=[name])) == 0, output(run_dir)
         if of_epochs(READ[name](run_dir)) != expected(run_dir, name):
-            wrong.append(interrupted)
-        interrupted += 1
+            wrong.append(number)
+        if (interrupted := interrupted + 1) == 20:
+            break
     assert not wrong
 
 
