@@ -263,6 +263,13 @@ def test_what_cannot_work_is_said_before_anything_starts(tmp_path: Path, capsys:
     assert main(["reproduce", "fig8", "--scale", "cpu", "--seeds", "1", *nowhere]) != 0
     assert "cifar10" in capsys.readouterr().err.casefold()
     assert not (tmp_path / "searches").exists()
+    on_slurm = ["reproduce", "fig8", "--on", "slurm", "--run-dir", str(tmp_path / "new")]
+    for words, said in ([], "add --scale"), (["--scale", "smoke", "--slots", "2"], "--slots is for this machine"):
+        assert main([*on_slurm, *words]) == 2
+        assert said in capsys.readouterr().err
+    assert main(["reproduce", "fig8", "--scale", "smoke", "--slurm.time", "9", *on_slurm[-2:]]) == 2
+    assert "add --on slurm" in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
 
 
 @pytest.mark.full

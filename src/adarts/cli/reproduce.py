@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -9,7 +10,9 @@ from pydantic import NonNegativeInt, PositiveInt
 from pydantic.dataclasses import dataclass
 
 from adarts.cli.options import FORM, Positional, parse
+from adarts.config.cluster import Engine, RaySettings, SlurmSettings
 from adarts.config.settings import RunSettings
+from adarts.errors import ConfigError
 from adarts.launch import usable_cores
 
 
@@ -36,14 +39,18 @@ class Reproduce:
     """Folder of CIFAR-10 and CIFAR-100."""
     download: bool = False
     """Download them if they are missing."""
-    slots: PositiveInt = 1
-    """Runs at once, each with its share of the cores."""
+    on: Literal["local", "slurm", "ray"] = "local"
+    """local: on this machine; slurm, ray: every run is a job of such a cluster."""
+    slots: PositiveInt | None = None
+    """Runs at once on this machine, each with its share of the cores; none is one."""
     threads: PositiveInt | None = None
-    """CPU threads of each run; none: as many as its slot has cores."""
+    """CPU threads of each run; none: as many as its slot has cores, or 1 on a cluster."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
     time_limit: str | None = None
     """Stop at a checkpoint after this time, e.g. 90s, 9m or 2h, and write what is finished."""
+    slurm: SlurmSettings = field(default_factory=SlurmSettings)
+    ray: RaySettings = field(default_factory=RaySettings)
 
 
 def run(words: list[str]) -> int:
@@ -52,12 +59,17 @@ def run(words: list[str]) -> int:
     from adarts.engine import scale_of_machine
     from adarts.experiments.reproducing import Plan, budget_of, reproduce
 
-    threads = form.threads or max(1, len(usable_cores()) // form.slots)
+    if form.on != "local" and form.scale == "auto":
+        raise ConfigError("the automatic scale is that of this machine; add --scale, such as --scale gpu")
+    engine = Engine(on=form.on, slots=form.slots, slurm=form.slurm, ray=form.ray)
+    threads = form.threads
+    if form.on == "local" and threads is None:
+        threads = max(1, len(usable_cores()) // (form.slots or 1))
     scale = scale_of_machine({"run": {"device": form.device}}) if form.scale == "auto" else form.scale
     folder = form.run_dir or Path("runs", "reproduce", scale)
     settings = RunSettings(device=form.device, threads=threads)
     images = {"root": form.root, "download": form.download}
     plan = Plan(budget_of(scale), settings, images, form.seeds, form.trained)
     command = ["adarts", "reproduce", *words]
-    reproduce(form.name, plan, folder, form.slots, form.time_limit, form.forecast, command)
+    reproduce(form.name, plan, folder, engine, form.time_limit, form.forecast, command)
     return 0

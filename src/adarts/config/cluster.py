@@ -11,7 +11,7 @@ from adarts.config.values import assignments
 
 
 class SlurmSettings(Settings):
-    """The jobs of a sweep on Slurm, one for each search."""
+    """The jobs on Slurm, one for each search or training."""
 
     partition: str | None = None
     """Partition; none is the cluster's default."""
@@ -30,7 +30,7 @@ class SlurmSettings(Settings):
 
 
 class RaySettings(Settings):
-    """The jobs of a sweep on Ray, one for each search."""
+    """The jobs on Ray, one for each search or training."""
 
     address: str = "auto"
     """Address of the cluster, such as 10.0.0.1:6379; auto finds that of this machine or of the variable RAY_ADDRESS."""

@@ -1,4 +1,4 @@
-"""Say before anything starts what it will cost on this machine: a few steps of every design are measured, and undone."""
+"""Say before anything starts what it will cost: on this machine, a few steps of every design are measured, and undone."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Cost:
     Attributes:
         searches, trainings, steps: number of runs and of measured steps.
         finished: number of runs that are finished.
-        seconds: seconds of all runs, one after the other; None if a design could not be measured.
+        seconds: seconds of all runs, one after the other; None if a design could not be measured, or belongs to a cluster.
     """
 
     searches: int
@@ -57,11 +57,12 @@ class Forecast:
 
     Args:
         runs: the folder of the runs, which keeps the measurements.
+        here: whether the runs will be on this machine; on others, no time is predicted.
     """
 
-    def __init__(self, runs: Runs) -> None:
+    def __init__(self, runs: Runs, here: bool = True) -> None:
         self._file = runs.folder / FILE
-        self._runs = runs
+        self._runs, self._here = runs, here
         self._known: dict[str, float | None] = _read(self._file)
         self._images: dict[str, ImageData] = {}
 
@@ -73,7 +74,12 @@ class Forecast:
         """
         each = {self._runs.place(config): config for config in configs}
         left = [config for config in each.values() if not self._runs.is_finished(config)]
-        seconds = [self._seconds(config) for config in left]
+        if self._here:
+            seconds = [self._seconds(config) for config in left]
+        else:
+            for config in {self._source(config): config for config in left}.values():
+                self._data(config)  # what is missing is said before anything starts
+            seconds = [None] * len(left)
         kinds = Counter(type(config) for config in left)
         unmeasured = {self._runs.step_file(config) for config in steps if self._runs.step(config) is None}
         total = None if None in seconds else sum(filter(None, seconds))
@@ -98,8 +104,11 @@ class Forecast:
         training = TrainTask(config, data, network, device)
         return predicted_seconds(training, device, of_training(training))
 
+    def _source(self, config: Config) -> str:
+        return f"{config.data} {config.images!r}"
+
     def _data(self, config: Config) -> ImageData:
-        key = f"{config.data} {config.images!r}"
+        key = self._source(config)
         if key not in self._images:
             self._images = {key: load_images(config.data, config.images, config.seed)}  # one at a time: CIFAR is large
         return self._images[key]

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+from adarts.config.cluster import Engine
 from adarts.config.settings import SearchConfig, TrainConfig
 from adarts.engine import parse_time_limit
 from adarts.engine.files import refuse
@@ -38,7 +39,7 @@ def reproduce(
     name: str,
     plan: Plan,
     folder: Path,
-    slots: int = 1,
+    engine: Engine | None = None,
     time_limit: str | None = None,
     forecast: bool = False,
     command: Sequence[str] = ("the same call",),
@@ -49,7 +50,7 @@ def reproduce(
         name: an experiment, or `all`.
         plan: budget, device, threads, images, seeds.
         folder: folder of the runs; finished runs in it are kept, others are continued.
-        slots: runs at once; one runs in this process.
+        engine: where the runs are; by default one after the other in this process.
         time_limit: limit for everything, such as ``2h``.
         forecast: only say what it would cost.
         command: the command that continues a reproduction.
@@ -58,7 +59,7 @@ def reproduce(
         The pages.
 
     Raises:
-        ConfigError: there is no such experiment.
+        ConfigError: there is no such experiment, or the engine has an option that is of no use.
         DataError: images are missing; nothing was started.
         Stopped: a signal or the time limit ended it. The pages show what was finished.
         AdartsError: runs failed; all others are finished.
@@ -69,21 +70,19 @@ def reproduce(
     experiments = [kind(plan) for key, kind in EXPERIMENTS.items() if name in (key, ALL)]
     searches = [search for experiment in experiments for search in experiment.searches()]
     steps = [step for experiment in experiments for step in experiment.steps()]
-    runs = Runs(folder)
-    seconds = parse_time_limit(time_limit)
+    runs, engine = Runs(folder), engine or Engine()
+    work = Work(runs, engine, plan.run.threads, parse_time_limit(time_limit))
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         refuse(folder, error, 0)
     lock = Lock(folder)
     try:
-        cost = Forecast(runs).cost([*searches, *_expected(experiments, runs)], steps)
-        print(
-            f"{name} at scale {plan.budget.scale} ({plan.budget.purpose}) in {folder}\n{cost.words(slots)}", flush=True
-        )
+        cost = Forecast(runs, work.here).cost([*searches, *_expected(experiments, runs)], steps)
+        words = cost.words(engine.slots or 1)
+        print(f"{name} at scale {plan.budget.scale} ({plan.budget.purpose}) in {folder}\n{words}", flush=True)
         if forecast:
             return []
-        work = Work(runs, slots, plan.run.threads or 1, seconds)
         stopped: Stopped | None = None
         try:
             work.carry_out(searches)

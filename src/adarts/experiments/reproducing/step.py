@@ -11,8 +11,10 @@ the allocator; :mod:`adarts.engine.footprint` says what the memory is.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -24,6 +26,7 @@ from adarts.data import load_images
 from adarts.engine import footprint, prepare_device
 from adarts.engine.files import to_json, write_atomically
 from adarts.engine.forecast import seconds_per_step
+from adarts.launch import INTERRUPTED
 from adarts.methods import create
 from adarts.searching import SearchTask
 
@@ -52,6 +55,7 @@ def main(words: Sequence[str]) -> int:
     for config, figures in zip(words[::2], words[1::2], strict=True):
         child = os.fork()
         if child == 0:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
             code = 1
             try:
                 measure(SearchConfig.model_validate(read_config_file(Path(config), of_a_run=True)), Path(figures))
@@ -60,8 +64,15 @@ def main(words: Sequence[str]) -> int:
                 sys.stdout.flush()
                 sys.stderr.flush()
                 os._exit(code)
+        signal.signal(signal.SIGTERM, partial(_end, child))
         failed |= os.waitpid(child, 0)[1] != 0
     return int(failed)
+
+
+def _end(child: int, number: int, frame: object) -> None:
+    """On SIGTERM: end the measurement, too; nothing is lost but this step."""
+    os.kill(child, signal.SIGKILL)
+    os._exit(INTERRUPTED[1])
 
 
 if __name__ == "__main__":

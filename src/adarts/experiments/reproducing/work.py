@@ -1,11 +1,10 @@
-"""Carry out runs: one after the other in this process, or several at once, each in a process of its own."""
+"""Carry out runs: one after the other in this process, several at once on this machine, or as jobs of a cluster."""
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, redirect_stdout
 from dataclasses import dataclass, field
@@ -24,34 +23,43 @@ from adarts.experiments.reproducing import step
 from adarts.experiments.reproducing.runs import Config, Runs
 from adarts.report.numbers import duration
 from adarts.searching import run_search
+from adarts.sweeping.executors import Ended, Job
 from adarts.sweeping.executors.choice import executor
 from adarts.sweeping.results import PointResult
-from adarts.sweeping.runner import Runner
+from adarts.sweeping.runner import Runner, goes_on
 from adarts.training import run_training
 
 
 @dataclass
 class Work:
-    """Carries out runs in a folder, and keeps what failed.
+    """Carries out runs in a folder, and keeps what failed. To make one creates no files and starts nothing.
 
     Attributes:
         runs: the runs.
-        slots: runs at once.
-        threads: threads of each.
+        engine: where they run.
+        threads: threads of each; None for the executor's own choice.
         seconds: time limit for everything; None for no limit.
         failed: reason of each failure, by the name of the run.
+
+    Raises:
+        ConfigError: an option of the engine is of no use there, or its programs are missing.
+        AdartsError: the cluster does not answer.
     """
 
     runs: Runs
-    slots: int
-    threads: int
+    engine: Engine
+    threads: int | None
     seconds: float | None = None
     failed: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._end = None if self.seconds is None else time.monotonic() + self.seconds
-        for folder in ("configs", "logs"):
-            (self.runs.folder / folder).mkdir(parents=True, exist_ok=True)
+        self._executor = executor(self.engine, self.runs.folder, self.threads)
+
+    @property
+    def here(self) -> bool:
+        """Whether the runs are on this machine."""
+        return self.engine.on == "local"
 
     def carry_out(self, configs: Sequence[Config]) -> None:
         """Carry out all runs that are not finished; a failure does not stop the others.
@@ -62,6 +70,7 @@ class Work:
         waiting = {self.runs.place(config).name: config for config in configs if not self.runs.is_finished(config)}
         if not waiting:
             return
+        self._make_folders()
         number, begin = len(waiting), time.monotonic()
 
         def told(name: str, error: str | None) -> None:
@@ -69,26 +78,49 @@ class Work:
             what = self._in_words(waiting[name]) if error is None else f"failed: {error} (log: {self._log(name)})"
             print(f"  {done}/{number} after {duration(round(time.monotonic() - begin))}: {name}: {what}", flush=True)
 
-        (self._in_turn if self.slots == 1 else self._at_once)(waiting, told)
+        in_turn = self.here and self.engine.slots in (None, 1)
+        (self._in_turn if in_turn else self._at_once)(waiting, told)
 
     def measure(self, configs: Sequence[SearchConfig]) -> None:
-        """Measure the search steps that were not measured yet, one after the other, each in its own process."""
+        """Measure the search steps that were not measured yet, one after the other, where the runs are.
+
+        Raises:
+            Stopped: a signal or the time limit ended it.
+        """
         waiting = {self.runs.step_file(config): config for config in configs if self.runs.step(config) is None}
         if not waiting:
             return
-        self._stop_if_late()
+        self._make_folders()
         words: list[str] = []
         for place, config in waiting.items():
             file = self.runs.folder / "configs" / f"step-{place.stem}.yaml"
             write_atomically(file, to_yaml(config).encode())
             words += [str(file), str(place)]
-        command = [sys.executable, "-P", step.__file__, *words]
-        log = self._log("steps")
-        with log.open("ab") as said:
-            environment = {**os.environ, **MALLOC, "OMP_NUM_THREADS": str(self.threads)}
-            done = subprocess.run(command, stdout=said, stderr=subprocess.STDOUT, env=environment, check=False)
-        if done.returncode:
-            self.failed["steps"] = f"a measurement failed (log: {log})"
+        settings = [f"{name}={value}" for name, value in MALLOC.items()]
+        command = ["/usr/bin/env", *settings, sys.executable, "-P", step.__file__, *words]
+        self._run(Job("steps", command, self._log("steps"), self.runs.folder / "steps"))
+
+    def _run(self, job: Job) -> None:
+        """Run one job to its end."""
+        lost = Counter[str]()
+        asked: Stopped | None = None
+        signals = self._signals()
+        with signals, closing(self._executor) as pool, signals.deferred():
+            if job.name not in pool.alive():
+                pool.submit([job])
+            while job.name in pool.alive():
+                if asked is None and (asked := signals.asked()):
+                    pool.stop()
+                for event in pool.poll():
+                    if not isinstance(event, Ended) or event.name != job.name:
+                        continue
+                    if asked is None and goes_on(event, lost):
+                        pool.submit([job])
+                    elif event.code != 0:
+                        self.failed[job.name] = f"{event.words} (log: {job.log})"
+                time.sleep(pool.pause)
+        if asked is not None:
+            raise asked
 
     def _in_turn(self, waiting: Mapping[str, Config], told: Callable[[str, str | None], None]) -> None:
         for name, config in waiting.items():
@@ -107,13 +139,11 @@ class Work:
             told(name, error)
 
     def _at_once(self, waiting: Mapping[str, Config], told: Callable[[str, str | None], None]) -> None:
-        self._stop_if_late()
-        engine = Engine(slots=self.slots)
         console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
         rows = [_Row(_Task(name, config), self.runs.place(config)) for name, config in waiting.items()]
-        signals = StopSignals(None if self._end is None else self._end - time.monotonic())
-        with signals, closing(executor(engine, self.runs.folder, self.threads)) as pool:
-            runner = Runner(engine, pool, self.runs.folder, console)
+        signals = self._signals()
+        with signals, closing(self._executor) as pool:
+            runner = Runner(self.engine, pool, self.runs.folder, console)
             runner.unfinished(rows)
             with signals.deferred():
                 asked = runner.run(rows, signals, lambda: None)
@@ -124,6 +154,15 @@ class Work:
                 told(row.point.name, row.error)
         if asked is not None:
             raise asked
+
+    def _signals(self) -> StopSignals:
+        """Requests to stop, with the rest of the time limit."""
+        self._stop_if_late()
+        return StopSignals(None if self._end is None else self._end - time.monotonic())
+
+    def _make_folders(self) -> None:
+        for folder in ("configs", "logs"):
+            (self.runs.folder / folder).mkdir(parents=True, exist_ok=True)
 
     def _stop_if_late(self) -> None:
         if self._end is not None and time.monotonic() >= self._end:

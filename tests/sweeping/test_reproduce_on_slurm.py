@@ -1,0 +1,38 @@
+"""A figure of the paper reproduced on a real Slurm is the one reproduced on this machine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from slurm_cluster import Cluster, slurm_or_skip
+
+from adarts.cli.main import main
+from adarts.report.tables import NOT_MEASURED
+
+pytestmark = [pytest.mark.full, pytest.mark.timeout(900)]
+
+WORDS = ["reproduce", "fig10", "--scale", "smoke", "--seeds", "1", "--threads", "1"]
+
+
+@pytest.fixture(scope="module")
+def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    yield from slurm_or_skip(tmp_path_factory.mktemp("slurm"))
+
+
+def test_searches_steps_and_trainings_are_jobs(
+    slurm: Cluster, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there, here = tmp_path / "there", tmp_path / "here"
+    assert main([*WORDS, "--on", "slurm", "--slurm.time", "30", "--run-dir", str(there)]) == 0
+    assert (
+        "searches 5, trainings 5, measured steps 5 (finished runs: 0); the time is not known" in capsys.readouterr().out
+    )
+    assert main([*WORDS, "--run-dir", str(here)]) == 0
+    assert (there / "fig10" / "fig10.csv").read_bytes() == (here / "fig10" / "fig10.csv").read_bytes()
+    assert NOT_MEASURED not in (there / "fig10" / "fig10-cost.csv").read_text()
+    batches = [json.loads(path.read_text()) for path in sorted((there / "jobs" / "batches").iterdir())]
+    assert [len(names) for names in batches] == [5, 1, 5] and batches[1] == ["steps"]
+    assert slurm.call("squeue", "-h") == ""
