@@ -4,9 +4,9 @@
     python benchmarks/gpu.py --out DIR --public PC-DARTS --budget-s 240
 
 The most important comes first, and `DIR/gpu.json` is written after each result, so that whatever ends the program loses nothing
-that was measured; `DIR/kernels.txt` has the longest kernels. A step of ours is one of many that run ahead of the GPU; the
-textbook and the public code look at their loss after every update, as their loops do. Without a GPU everything runs on the
-CPU, to try it out: `--device cpu --batch 4 --channels 8 --cells 3 --size 16`.
+that was measured: the same command measures what is missing. `DIR/kernels.txt` has the longest kernels. A step of ours is one of
+many that run ahead of the GPU; the textbook and the public code look at their loss after every update, as their loops do. Without
+a GPU everything runs on the CPU, to try it out: `--device cpu --batch 4 --channels 8 --cells 3 --size 16`.
 """
 
 from __future__ import annotations
@@ -32,14 +32,17 @@ from adarts.config.settings import RunSettings
 from adarts.engine import prepare_device
 from adarts.engine.files import write_atomically
 from adarts.engine.update import fix_arithmetic
-from adarts.errors import AdartsError
+from adarts.errors import AdartsError, ConfigError
+from adarts.launch import INTERRUPTED
 
 SECONDS_OF_A_REPEAT = 0.4
+MACHINE = ("device", "cpu", "cores", "torch", "cuda", "git_commit", "threads")
+"""What results in one file must have in common."""
 
 
 def cases(adarts: Design, public: Path | None) -> Iterator[tuple[str, Design, bool]]:
     """Name, step, and whether its kernels are counted; ADARTS at K = 4 first."""
-    pc = replace(adarts, method="pc-darts")
+    pc, darts = replace(adarts, method="pc-darts"), replace(adarts, method="darts")
     yield "adarts float32 graphs", adarts, True
     yield "adarts float32 graphs, torch's operators", replace(adarts, kernels="torch"), True
     yield "adarts bfloat16 graphs", replace(adarts, precision="bfloat16"), True
@@ -48,7 +51,10 @@ def cases(adarts: Design, public: Path | None) -> Iterator[tuple[str, Design, bo
     if public is not None:
         yield "pc-darts float32 public", replace(pc, code=str(public)), True
     yield "adarts float32 eager", replace(adarts, capture=False), True
+    yield "darts float32 graphs", darts, True
+    yield "darts float32 textbook", replace(darts, code="textbook"), True
     yield "adarts bfloat16 eager", replace(adarts, precision="bfloat16", capture=False), True
+    yield "adarts float32 eager, torch's operators", replace(adarts, kernels="torch", capture=False), True
     large = replace(pc, batch=round(adarts.batch * 256 / 96))
     yield f"pc-darts float32 graphs batch {large.batch}", large, False
     if public is not None:
@@ -59,7 +65,9 @@ def cases(adarts: Design, public: Path | None) -> Iterator[tuple[str, Design, bo
     for k in (1, 2, 8):
         yield f"adarts K={k} float32 graphs", replace(adarts, k=k), False
     yield "pc-darts bfloat16 graphs", replace(pc, precision="bfloat16"), False
-    yield "darts float32 graphs", replace(adarts, method="darts"), False
+    yield "darts float32 graphs, torch's operators", replace(darts, kernels="torch"), False
+    yield "darts bfloat16 graphs", replace(darts, precision="bfloat16"), False
+    yield "darts float32 eager", replace(darts, capture=False), False
     for k in (1, 2, 8):
         yield f"adarts K={k} bfloat16 graphs", replace(adarts, k=k, precision="bfloat16"), False
     yield "pc-darts float32 textbook", replace(pc, code="textbook"), False
@@ -112,6 +120,23 @@ def kernels_of(step: Step, device: torch.device) -> tuple[dict[str, float], str]
     return found, "\n".join(lines) + "\n"
 
 
+def before(folder: Path, here: dict[str, Any]) -> dict[str, Any]:
+    """What an earlier call measured, without what failed.
+
+    Raises:
+        ConfigError: it was another machine, or other software.
+    """
+    file = folder / "gpu.json"
+    if not file.exists():
+        (folder / "kernels.txt").unlink(missing_ok=True)
+        return {"provenance": here, "ceilings": None, "results": []}
+    found: dict[str, Any] = json.loads(file.read_bytes())
+    other = [name for name in MACHINE if found["provenance"].get(name) != here[name]]
+    if other:
+        raise ConfigError(f"{file} was measured with another {' and '.join(other)}; choose another --out")
+    return {**found, "results": [record for record in found["results"] if "error" not in record]}
+
+
 def parse() -> argparse.Namespace:
     options = parser(__doc__)
     options.set_defaults(batch=96)
@@ -124,7 +149,8 @@ def parse() -> argparse.Namespace:
     return options.parse_args()
 
 
-def run(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace) -> int:
+    """Measure what is missing; the exit code is 0, or that of an interrupted run if the budget is used up before."""
     device = prepare_device(RunSettings(device=options.device, threads=options.threads))
     fix_arithmetic(device)
     end = time.perf_counter() + options.budget_s
@@ -134,20 +160,22 @@ def run(options: argparse.Namespace) -> None:
         if one.code == "adarts":
             one.config()  # what cannot work is refused before anything is measured
     options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "kernels.txt").unlink(missing_ok=True)
-    results: list[dict[str, Any]] = []
-    found = {"provenance": provenance(device), "ceilings": None, "results": results}
+    found = before(options.out, provenance(device))
+    results = found["results"]
+    measured = [(record["name"], record["design"]) for record in results]
+    chosen = [case for case in chosen if (case[0], asdict(case[1])) not in measured]
 
     def save() -> None:
         write_atomically(options.out / "gpu.json", (json.dumps(found, indent=1) + "\n").encode())
 
-    found["ceilings"] = ceilings(device)
+    if found["ceilings"] is None:
+        found["ceilings"] = ceilings(device)
     print("  ".join(f"{name} {value:.4g}" for name, value in found["ceilings"].items()), flush=True)
     save()
     for number, (name, one, counted) in enumerate(chosen):
         if time.perf_counter() > end:
             print(f"the budget is used up; not measured: {', '.join(name for name, _, _ in chosen[number:])}")
-            return
+            return INTERRUPTED[1]
         try:
             record, step = measure(one, device, options.repeats, end)
             results.append({"name": name, **record, "design": asdict(one)})
@@ -164,6 +192,7 @@ def run(options: argparse.Namespace) -> None:
         print(_line(results[-1]), flush=True)
         record = step = None
     print("all is measured")
+    return 0
 
 
 def _line(record: dict[str, Any]) -> str:
@@ -175,11 +204,10 @@ def _line(record: dict[str, Any]) -> str:
 
 def main() -> int:
     try:
-        run(parse())
+        return run(parse())
     except AdartsError as error:
         print("gpu:", error, file=sys.stderr)
         return error.exit_code
-    return 0
 
 
 if __name__ == "__main__":

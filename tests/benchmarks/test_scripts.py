@@ -56,11 +56,16 @@ def test_the_gpu_benchmark_keeps_each_result_and_goes_on_after_a_failure(tmp_pat
     assert eager["seconds"] > 0 and eager["kernels"] > 1000 and "aten::" in (tmp_path / "kernels.txt").read_text()
     assert "model_search" in public["error"] and ours["design"]["k"] == 8 and ours["seconds"] > 0
     assert found["ceilings"]["matmul_bfloat16_flops"] > 0
+    again = run("gpu.py", *words, *TINY)
+    after = json.loads((tmp_path / "gpu.json").read_text())
+    assert again.returncode == 0 and after["ceilings"] == found["ceilings"]
+    kept = [record for record in after["results"] if "error" not in record]
+    assert kept == [record for record in found["results"] if "error" not in record], "what is measured is kept"
 
 
 def test_the_gpu_benchmark_begins_nothing_beyond_its_budget(tmp_path: Path) -> None:
     done = run("gpu.py", "--out", str(tmp_path), "--budget-s", "0", *TINY)
-    assert done.returncode == 0 and "not measured: adarts float32 graphs, " in done.stdout
+    assert done.returncode == 143 and "not measured: adarts float32 graphs, " in done.stdout
     assert json.loads((tmp_path / "gpu.json").read_text())["results"] == []
 
 
