@@ -140,7 +140,10 @@ class Slice:
             state = "finished"
         else:
             state = "open" if code in INTERRUPTED or (asked and code < 0) else "failed"
-        told: Content = {"state": state, "slice": number, "command": shlex.join(["python", *words[1:]])}
+        command = shlex.join(["python", *words[1:]])
+        for place, name in ((self.choices.out, "OUT"), (self.choices.root, "DATA"), (ROOT, ".")):
+            command = command.replace(str(place), name)
+        told: Content = {"state": state, "slice": number, "command": command}
         if state == "failed":
             told["error"] = _last_line(log, began)
         return told | (found or {})
