@@ -182,7 +182,7 @@ def _training(choices: Choices, name: str, seed: int, search: str) -> Item:
 
 
 def _adarts(*words: str) -> list[str]:
-    return [sys.executable, "-m", "adarts.cli", *words]
+    return [sys.executable, "-m", "adarts", *words]
 
 
 def _where(folder: Path) -> Content:
