@@ -37,6 +37,7 @@ VERBS = {
     "truth": "tell what cells are worth: true accuracies in NAS-Bench-201, estimates in the DARTS space",
     "configs": "list the scales, or show one",
     "doctor": "check this machine and say what to mend",
+    "completion": "print a script with which a shell completes verbs, options and values",
 }
 
 _HELP = f"""usage: adarts VERB [OPTIONS]
@@ -44,7 +45,7 @@ _HELP = f"""usage: adarts VERB [OPTIONS]
 Differentiable neural architecture search.
 
 verbs:
-{"".join(f"  {name:<10}{what}{chr(10)}" for name, what in VERBS.items())}
+{"".join(f"  {name:<12}{what}{chr(10)}" for name, what in VERBS.items())}
 options:
   --version   print the version and exit
   --debug     show the traceback of an error, with any verb

@@ -94,6 +94,12 @@ class _Switch(argparse.Action):
 def _parser(form: type[Any], prog: str) -> _Parser:
     parser = _Parser(prog, f"{prog} [OPTIONS]", _one_line(form.__doc__), allow_abbrev=False)
     parser.argument_default = argparse.SUPPRESS
+    add_options(parser, form)
+    return parser
+
+
+def add_options(parser: argparse.ArgumentParser, form: type[Any]) -> None:
+    """Add the options and positional arguments of a form to a parser."""
     groups: dict[str, Any] = {"": parser, "run": parser}
     for name, field in fields(form).items():
         section = name.rpartition(".")[0]
@@ -116,7 +122,6 @@ def _parser(form: type[Any], prog: str) -> _Parser:
             groups[section].add_argument(*options, dest=name, action=_Switch, nargs=0, **how)
         else:
             groups[section].add_argument(*_options(name), dest=name, metavar=_metavar(field.annotation), **how)
-    return parser
 
 
 def _spelled(word: str) -> str:
