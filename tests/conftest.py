@@ -21,3 +21,6 @@ if not torch.cuda.is_available():
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=1, help="kill -9 a search and a training at so many random moments")
+    parser.addoption(
+        "--fuzz-minutes", type=float, default=0, help="try random inputs for so long, all parsers together"
+    )

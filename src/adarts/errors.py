@@ -7,7 +7,8 @@ The command line prints it without a traceback. Any other exception is a bug in 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class AdartsError(Exception):
@@ -54,6 +55,27 @@ class Stopped(AdartsError):
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)
         self.exit_code = exit_code
+
+
+@contextmanager
+def refusing(what: str, kind: type[AdartsError]) -> Iterator[None]:
+    """Turn whatever code that reads a file stumbles over into one line, because a file from anybody may hold anything.
+
+    Errors of adarts pass as they are.
+
+    Args:
+        what: begins the line: the file, and that it is damaged.
+        kind: class of the error.
+    """
+    try:
+        yield
+    except AdartsError:
+        raise
+    except Exception as error:
+        found = (
+            f"{error} is missing" if isinstance(error, KeyError) else (str(error).splitlines() or [""])[0].rstrip(":")
+        )
+        raise kind(f"{what}: {found[:300] or type(error).__name__}") from error
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -94,7 +94,7 @@ def defined_in(path: Path) -> list[str]:
 
 def in_one_line(error: BaseException) -> str:
     """An error of the user's code in one line: its type, the first line of its message, and file and line."""
-    said, place = f"{type(error).__name__}: {error}".splitlines()[0], place_of(error)
+    said, place = f"{type(error).__name__}: {error}".splitlines()[0][:300], place_of(error)
     return said if place is None else f"{said} ({place})"
 
 

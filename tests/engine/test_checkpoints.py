@@ -7,6 +7,7 @@ import io
 import os
 import pickle
 import subprocess
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,39 @@ def test_one_with_other_content_counts_as_damaged(rig: Rig, content: Any) -> Non
     seal(rig.folder / "last.pt", content)
     assert rig.loaded() == 1
     assert "last.pt is not a checkpoint of this version of adarts" in rig.warnings[0]
+
+
+def compressed(content: Any, file: io.BytesIO) -> None:
+    """As torch saves, but compressed: a short file for many numbers."""
+    plain = io.BytesIO()
+    torch.save(content, plain)
+    with zipfile.ZipFile(plain) as whole, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as short:
+        for entry in whole.infolist():
+            short.writestr(entry.filename, whole.read(entry))
+
+
+def doubled(times: int) -> list[Any]:
+    """A list that is short in memory and long in print: each holds the one before twice."""
+    found: list[Any] = [0]
+    for _ in range(times):
+        found = [found, found]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("state", "save"),
+    [
+        ({"x": torch.zeros(1).expand(10**12)}, torch.save),
+        ({"x": torch.eye(2).to_sparse()}, torch.save),
+        ({"x": doubled(40)}, torch.save),
+        ({"x": torch.zeros(100_000)}, compressed),
+    ],
+    ids=["a tensor of one number", "sparse", "doubled", "compressed"],
+)
+def test_one_that_would_fill_the_memory_counts_as_damaged(rig: Rig, state: Any, save: Callable[..., Any]) -> None:
+    seal(rig.folder / "last.pt", {"format": 1, "config": {"seed": 0}, "state": state}, save)
+    assert rig.loaded() == 1
+    assert "last.pt is refused: it contains more than tensors and plain containers" in rig.warnings[0]
 
 
 def seal(path: Path, content: Any, save: Callable[[Any, io.BytesIO], Any] = torch.save) -> None:

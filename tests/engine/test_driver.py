@@ -145,7 +145,7 @@ def test_a_bug_stays_a_bug(tmp_path: Path) -> None:
         (lambda state: state["task"].pop("model"), "'model' is missing"),
         (lambda state: state["task"]["model"].pop("bias"), r"Error\(s\) in loading state_dict for Linear"),
         (lambda state: state["task"]["optimizer"].update(param_groups=[]), "loaded state dict has a different number"),
-        (lambda state: state.update(totals=3), "'int' object is not iterable"),
+        (lambda state: state.update(totals=3), "'int' object has no attribute 'items'"),
     ],
 )
 def test_a_state_that_does_not_fit_the_task(tmp_path: Path, spoil: Callable[[Any], Any], reason: str) -> None:

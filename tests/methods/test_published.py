@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from adarts.config.loading import read_yaml
+from adarts.config.reading import read_yaml
 from adarts.config.settings import AlphaOptimizer
 from adarts.methods import get_method, list_methods
 from adarts.searching import search_config

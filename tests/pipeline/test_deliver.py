@@ -16,7 +16,7 @@ from torch import nn
 
 import adarts
 from adarts.cli.main import main
-from adarts.config.loading import read_yaml
+from adarts.config.reading import read_yaml
 from adarts.config.settings import ImageSettings, RunSettings
 from adarts.data import load_images
 from adarts.errors import ConfigError, DataError, Stopped

@@ -12,7 +12,6 @@ names the layer it comes from. Rules that involve several settings are checked o
 
 from __future__ import annotations
 
-import reprlib
 from collections.abc import Callable, Collection, Mapping
 from functools import partial, reduce
 from pathlib import Path
@@ -23,8 +22,9 @@ import yaml
 from pydantic import BeforeValidator, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
+from adarts.config.reading import cut, read_yaml, shown
 from adarts.config.settings import VALUES, SearchConfig, Settings, code_in
-from adarts.config.values import no_flag_for_a_number
+from adarts.config.values import can_name_a_file, no_flag_for_a_number
 from adarts.errors import ConfigError, nearest
 
 SCALES = ("smoke", "demo", "cpu", "gpu", "paper")
@@ -39,12 +39,6 @@ FORMAT = 1
 Values = Mapping[str, Any]
 Stage = Literal["search", "train"]
 C = TypeVar("C", bound=Settings)
-
-_MAX_FILE = 1 << 20  # bytes; protects memory against huge files
-_MAX_BITS = 64  # of an integer; Python refuses to print integers with thousands of digits
-_MAX_SHOWN = 80  # characters quoted from a file in a message
-_BRIEF = reprlib.Repr()
-_BRIEF.maxlevel, _BRIEF.maxstring = 2, _MAX_SHOWN
 
 
 class Scale(Settings):
@@ -215,56 +209,6 @@ def load_scale(name: str) -> Scale:
     return validated(Scale, read_yaml(Path(__file__).parent / "scales" / f"{name}.yaml"))
 
 
-class _Loader(yaml.SafeLoader):
-    """Refuses duplicate keys, and what lets a short file fill the memory: huge integers and nested aliases."""
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
-            raise yaml.composer.ComposerError(None, None, "aliases are not allowed; write the value out", mark)
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key in (key for key, _ in node.value if isinstance(key.value, str)):
-            if key.value in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"{_cut(key.value)} is given twice", key.start_mark)
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
-        value = super().construct_yaml_int(node)
-        if value.bit_length() > _MAX_BITS:
-            problem = f"a number of more than {_MAX_BITS} bits"
-            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
-        return value
-
-
-_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Read a mapping from a YAML file; nothing in it is evaluated."""
-    try:
-        if path.stat().st_size > _MAX_FILE:
-            raise ConfigError(f"{path}: larger than 1 MiB, which is too large for a configuration")
-        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: not a UTF-8 text file") from error
-    except yaml.MarkedYAMLError as error:
-        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
-        raise ConfigError(f"{path}: {line}{_cut(str(error.problem))}") from error
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise ConfigError(f"{path}: not readable as YAML ({type(error).__name__})") from error
-    if content is None:
-        return {}
-    if not isinstance(content, dict):
-        raise ConfigError(f"{path}: expected settings by name, found {type(content).__name__}")
-    return content
-
-
 def read_config_file(path: Path, of_a_run: bool = False) -> dict[str, Any]:
     """Read the settings in a YAML file, unconverted.
 
@@ -349,7 +293,7 @@ def checked(form: type[Any], values: Values, label: Callable[[str], str] = str) 
             if name in known:
                 merge(result, nested(name, _leaf(known[name], value, label(name))))
             elif not any(other.startswith(f"{name}.") for other in known):
-                raise ConfigError(f"{label(_cut(name))}: unknown setting{nearest(_cut(name), known)}")
+                raise ConfigError(f"{label(cut(name))}: unknown setting{nearest(cut(name), known)}")
             elif isinstance(inner, Mapping):
                 visit(inner, f"{name}.")
             else:
@@ -362,12 +306,14 @@ def checked(form: type[Any], values: Values, label: Callable[[str], str] = str) 
 def _leaf(field: FieldInfo, value: Any, label: str) -> Any:
     if isinstance(value, str) and value.lower() == "none" and NoneType in get_args(field.annotation):
         value = None
+    if isinstance(value, str | Path) and not can_name_a_file(value):
+        raise ConfigError(f"{label} has a character that no text and no name of a file can have: {shown(value)}")
     no_flag = BeforeValidator(partial(no_flag_for_a_number, field.annotation))
     kind: Any = Annotated[field.annotation, *field.metadata, no_flag]
     try:
         return TypeAdapter(kind, config=VALUES).validate_python(value)
     except ValidationError as error:
-        hint = nearest(_cut(str(value)), get_args(field.annotation)) if get_origin(field.annotation) is Literal else ""
+        hint = nearest(cut(str(value)), get_args(field.annotation)) if get_origin(field.annotation) is Literal else ""
         raise ConfigError(f"{label} {_problem(error)}{hint if 'mean' in hint else ''}") from error
 
 
@@ -387,12 +333,3 @@ def _problem(error: ValidationError) -> str:
     if text.startswith("Input should be "):
         return f"must be {text.removeprefix('Input should be ')}, not {shown(first['input'])}"
     return text
-
-
-def shown(value: Any) -> str:
-    """A value as shown in messages, cut to a fixed length."""
-    return _cut(_BRIEF.repr(value))
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."

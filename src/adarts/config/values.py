@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from contextlib import suppress
 from pathlib import Path
@@ -58,6 +59,14 @@ def _plain(text: str) -> bool | int | float | str:
         with suppress(ValueError):
             return number(text)
     return text
+
+
+def can_name_a_file(text: str | Path) -> bool:
+    """Whether a text has neither the character NUL nor half a character, as an escape in a file can have."""
+    try:
+        return b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
 
 
 def folded(name: str) -> str:

@@ -201,10 +201,13 @@ def to_rgb(image: Image.Image) -> Image.Image:
         Unreadable: its pixels have more bits, or no known range.
     """
     if image.mode.startswith("I"):  # 16-bit gray, which convert() would clip to white
-        values = np.asarray(image).astype(np.int64)
+        values = np.asarray(image)
         if values.min() < 0 or values.max() > 0xFFFF:
             raise Unreadable("32-bit pixels")
-        image = Image.fromarray(np.round(values / 257).astype(np.uint8))
+        scaled = values.astype(np.uint32)
+        scaled += 128  # in place: eight bytes for each pixel of a large image fill the memory
+        scaled //= 257
+        image = Image.fromarray(scaled.astype(np.uint8))
     elif image.mode == "F":
         raise Unreadable("floating-point pixels")
     if image.has_transparency_data:

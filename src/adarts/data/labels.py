@@ -30,6 +30,7 @@ _FILE = [
     "name",
 ]
 _LABEL = ["label", "labels", "class", "class_name", "classname", "category", "target", "species", "breed", "tag", "y"]
+_DIGITS = 100  # of a number; Python reads no numbers of thousands of digits
 _PART = ["split", "set", "subset", "part", "partition"]
 
 
@@ -175,4 +176,4 @@ class _Files:
 def _sorted(labels: Iterable[str]) -> list[str]:
     """Labels in the order of the alphabet, or of their values if all are whole numbers."""
     labels = sorted(labels)
-    return sorted(labels, key=int) if all(label.isdecimal() for label in labels) else labels
+    return sorted(labels, key=int) if all(label.isdecimal() and len(label) < _DIGITS for label in labels) else labels

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,7 @@ from adarts.errors import CheckpointError
 _FORMAT = 1
 _SEAL = b"adarts-sha256:"
 _SEAL_LENGTH = len(_SEAL) + 64
+_MOST_PARTS = 1_000_000  # containers, tensors and values in a checkpoint
 
 
 class Checkpoints:
@@ -85,7 +87,7 @@ class Checkpoints:
                 problems.append(str(error))
                 continue
             if keys := differing_keys(content["config"], self._config):
-                raise CheckpointError(f"{path} was made with another configuration: {', '.join(keys)} differ")
+                raise CheckpointError(f"{path} was made with another configuration: {', '.join(keys)[:500]} differ")
             if problems:
                 with self._refusals():  # so that the next save does not keep it as the previous one
                     self._last.replace(self._last.with_suffix(".damaged"))
@@ -122,7 +124,9 @@ def _read(path: Path) -> dict[str, Any]:
     if seal != _SEAL + hashlib.sha256(body).hexdigest().encode():
         raise CheckpointError(f"{path} is damaged: its checksum does not match ({len(data):,} bytes)")
     try:
+        _require_unpacked(body)
         content = _load(io.BytesIO(body))
+        _require_plain(content)
     except Exception as error:  # a hostile file may fail in any way
         raise CheckpointError(f"{path} is refused: it contains more than tensors and plain containers") from error
     found = {name: type(value) for name, value in content.items()} if isinstance(content, dict) else {}
@@ -133,6 +137,31 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _load(file: io.BytesIO) -> Any:
     return torch.load(file, map_location="cpu", weights_only=True)
+
+
+def _require_unpacked(body: memoryview) -> None:
+    """Refuse a file that unpacks to more than it holds, before it fills the memory."""
+    with zipfile.ZipFile(io.BytesIO(body)) as file:
+        if sum(entry.file_size for entry in file.infolist()) > len(body):
+            raise ValueError("it is compressed")
+
+
+def _require_plain(content: Any) -> None:
+    """Refuse tensors that have more values than bytes, and containers that hold each other: a copy would fill the memory."""
+    waiting = [content]
+    for _ in range(_MOST_PARTS):
+        if not waiting:
+            return
+        match waiting.pop():
+            case torch.Tensor() as tensor:
+                is_plain = tensor.layout == torch.strided and tensor.device.type == "cpu"
+                if not is_plain or tensor.nbytes > tensor.untyped_storage().nbytes():
+                    raise ValueError("a tensor is not stored as it is")
+            case dict() as inner:
+                waiting += inner.values()
+            case list() | tuple() as several:
+                waiting += several
+    raise ValueError("it has too many parts")
 
 
 def require_same_images(now: str, before: str) -> None:

@@ -21,7 +21,7 @@ from adarts.engine.folder import RunFolder
 from adarts.engine.memory import first_line, is_out_of_memory, out_of_memory_named
 from adarts.engine.progress import ProgressBar
 from adarts.engine.signals import StoppedAtOnce, StopSignals
-from adarts.errors import CheckpointError, NotFiniteError, OutOfMemoryError, Stopped
+from adarts.errors import CheckpointError, NotFiniteError, OutOfMemoryError, Stopped, refusing
 
 
 @contextmanager
@@ -228,17 +228,20 @@ class _Driver:
 
     def _restore(self, state: dict[str, Any]) -> float:
         """Load a saved state; return the seconds spent up to it."""
-        try:
-            self.task.load_state_dict(state["task"])
+        with refusing(f"{self.run.checkpoints.loaded} does not fit this run", CheckpointError):
+            try:
+                self.task.load_state_dict(state["task"])
+            except RuntimeError as error:
+                if is_out_of_memory(error):
+                    raise OutOfMemoryError(first_line(error)) from error
+                raise
             self.epoch, self.step, self.rollbacks = (int(state[name]) for name in ("epoch", "step", "rollbacks"))
-            self.totals = dict(state["totals"])
+            self.totals = {name: total + 0.0 for name, total in state["totals"].items()}
             num_metrics, seconds = int(state["num_metrics"]), float(state["seconds"])
             processes = int(state["processes"])
-        except (KeyError, RuntimeError, TypeError, ValueError) as error:
-            if is_out_of_memory(error):
-                raise
-            reason = f"{error} is missing" if isinstance(error, KeyError) else first_line(error).rstrip(":")
-            raise CheckpointError(f"{self.run.checkpoints.loaded} does not fit this run: {reason}") from error
+            steps = self.task.steps(self.epoch) if self.epoch < self.task.epochs else 0
+            if not (0 <= self.epoch <= self.task.epochs and 0 <= self.step <= steps):
+                raise ValueError(f"there is no step {self.step} of epoch {self.epoch}")
         if processes != parallel.count():
             raise CheckpointError(
                 f"{self.run.path} is a run of {processes} processes, not {parallel.count()}; continue it with as many, because "

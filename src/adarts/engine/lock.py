@@ -65,7 +65,7 @@ def holder(folder: Path) -> Holder | None:
 def noted_holder(folder: Path) -> Holder | None:
     """The process that wrote itself into the lock file, and may have been killed since; None if there is none."""
     path = folder / ".lock"
-    match = re.match(r"process ([0-9]+) on (\S+),", path.read_text(errors="replace")) if path.exists() else None
+    match = re.match(r"process ([0-9]{1,10}) on (\S+),", path.read_text(errors="replace")) if path.exists() else None
     return Holder(int(match[1]), match[2]) if match else None
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from adarts.engine.files import append, refuse
-from adarts.errors import CheckpointError, NotFiniteError
+from adarts.errors import CheckpointError, NotFiniteError, refusing
 
 
 class Metrics:
@@ -51,10 +51,8 @@ class Metrics:
         """
         records = []
         for number, line in enumerate(self._lines(), start=1):
-            try:
-                records.append(json.loads(line))
-            except ValueError as error:
-                raise CheckpointError(f"{self.path}, line {number}: not a JSON record ({error})") from error
+            with refusing(f"{self.path}, line {number}: not a JSON record", CheckpointError):
+                records.append({**json.loads(line)})
         return records
 
     def truncate(self, count: int) -> None:

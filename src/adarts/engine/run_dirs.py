@@ -16,7 +16,7 @@ from adarts.config.settings import SearchConfig, TrainConfig
 from adarts.engine.config_file import CONFIG_FILE, compared_settings, differing_keys, read_config
 from adarts.engine.files import refuse
 from adarts.engine.lock import require_free
-from adarts.errors import CheckpointError
+from adarts.errors import CheckpointError, refusing
 
 Kind = Literal["search", "train"]
 
@@ -55,7 +55,7 @@ def require_same_config(path: Path, config: SearchConfig | TrainConfig) -> None:
     keys = differing_keys(compared_settings(read_config(path, type(config))), compared_settings(config))
     if keys:
         hint = _NO_MORE_EPOCHS if {"search.epochs", "training.epochs"} & set(keys) else ""
-        raise CheckpointError(f"{path} is a run of another configuration: {', '.join(keys)} differ{hint}")
+        raise CheckpointError(f"{path} is a run of another configuration: {', '.join(keys)[:500]} differ{hint}")
 
 
 def make_run_dir(kind: Kind, label: str, config: SearchConfig | TrainConfig) -> Path:
@@ -122,11 +122,9 @@ def read_images_file(run_dir: Path) -> dict[str, Any]:
         CheckpointError: the file is missing or damaged.
     """
     path = run_dir / IMAGES_FILE
-    try:
+    with refusing(f"{path} is missing or damaged", CheckpointError):
         content = json.loads(path.read_bytes())
         return {**content, "fingerprint": str(content["fingerprint"]), "folder": str(content["folder"])}
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise CheckpointError(f"{path} is missing or damaged: {error}") from error
 
 
 def _folder(data: str) -> Path:

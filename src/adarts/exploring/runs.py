@@ -16,12 +16,13 @@ from datetime import datetime
 from pathlib import Path
 
 import torch
+from pydantic import BaseModel, ConfigDict, FiniteFloat, PositiveInt
 
 from adarts.engine import Metrics, StopSignals, environment, write_atomically
 from adarts.engine.config_file import differing_keys
 from adarts.engine.files import refuse, to_json
 from adarts.engine.lock import Lock
-from adarts.errors import CheckpointError, Stopped
+from adarts.errors import CheckpointError, Stopped, refusing
 from adarts.exploring.page import content, lead
 from adarts.exploring.setup import Exploration, Outcome, Record
 from adarts.report import write_page
@@ -90,8 +91,27 @@ def _known(file: Metrics, setup: Exploration) -> dict[tuple[str, int], Record]:
         file.append(setup.settings())
         return {}
     if keys := differing_keys(lines[0], setup.settings()):
-        raise CheckpointError(f"{file.path} is of another exploration: {', '.join(keys)} differ")
+        raise CheckpointError(f"{file.path} is of another exploration: {', '.join(keys)[:500]} differ")
+    with refusing(f"{file.path} is damaged", CheckpointError):
+        for record in lines[1:]:
+            if len(_Kept.model_validate(record).curve) != len(setup.amounts):
+                raise ValueError(f"a curve has {len(record['curve'])} values, not {len(setup.amounts)}")
     return {(record["searcher"], record["run"]): record for record in lines[1:]}
+
+
+class _Kept(BaseModel):
+    """A :data:`Record` as it is read."""
+
+    model_config = ConfigDict(strict=True)
+
+    searcher: str
+    run: int
+    evaluations: PositiveInt
+    accuracy: FiniteFloat
+    hypervolume: FiniteFloat
+    found: str
+    beyond: str | None
+    curve: list[FiniteFloat]
 
 
 def _exact(setup: Exploration) -> list[tuple[float, float]] | None:

@@ -10,11 +10,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import adarts
-from adarts.errors import DataError
+from adarts.errors import DataError, refusing
 
 _INPUT = (
     "pixels: uint8 from 0 to 255, (batch, channels, height, width), RGB or gray; the graph scales and normalizes them"
 )
+LARGEST_SIDE = 2048
+"""Most pixels of a side of the input; a file may name any number, and as much memory would be taken."""
+MOST_CHANNELS = 1024
+"""Most channels of the input, likewise."""
 _OUTPUT = "logits: float32, (batch, classes); their softmax are the probabilities"
 
 
@@ -52,13 +56,15 @@ class Facts:
         right = {
             "classes": _are(str, self.classes) and len(self.classes) > 0,
             "image_size": _are(int, self.image_size) and len(self.image_size) == 2 and min(self.image_size) > 0,
-            "in_channels": _are(int, (channels,)) and channels > 0,
+            "in_channels": _are(int, (channels,)) and 0 < channels <= MOST_CHANNELS,
             "mean": _are(float, self.mean) and len(self.mean) == channels,
             "std": _are(float, self.std) and len(self.std) == channels and min(self.std) > 0,
             "data": _are(str, (self.data, self.data_fingerprint)),
             "test_accuracy": _are(float, (self.test_accuracy,)) and 0 <= self.test_accuracy <= 1,
             "test_images": _are(int, (self.test_images,)) and self.test_images >= 0,
         }
+        if right["image_size"] and max(self.image_size) > LARGEST_SIDE:
+            raise ValueError(f"images of more than {LARGEST_SIDE} pixels a side are not predicted")
         if wrong := [name for name, is_right in right.items() if not is_right]:
             raise ValueError(f"{', '.join(wrong)} cannot be right")
 
@@ -98,12 +104,11 @@ class Facts:
         Raises:
             DataError: they are missing or damaged; the message names the source.
         """
-        try:
-            return cls.of({field.name: json.loads(texts[field.name]) for field in dataclasses.fields(cls)})
-        except KeyError as error:
-            raise DataError(f"{source}: not a file of `adarts export`; its metadata lack {error}") from error
-        except (TypeError, ValueError) as error:
-            raise DataError(f"{source}: its metadata are damaged: {error}") from error
+        names = [field.name for field in dataclasses.fields(cls)]
+        if missing := [name for name in names if name not in texts]:
+            raise DataError(f"{source}: not a file of `adarts export`; its metadata lack {', '.join(missing)}")
+        with refusing(f"{source}: its metadata are damaged", DataError):
+            return cls.of({name: json.loads(texts[name]) for name in names})
 
 
 def _are(kind: type, values: Any) -> bool:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from adarts.errors import ConfigError, DataError
+from adarts.errors import ConfigError, DataError, refusing
 from adarts.export.facts import Facts
 
 Pixels = NDArray[np.uint8]
@@ -51,20 +51,23 @@ class OnnxModel:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or 0
         options.log_severity_level = 3  # errors only
-        try:
+        self._path = path
+        with refusing(f"{path}: not a usable ONNX file", DataError):
             self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime has an exception class for each kind of damage
-            raise DataError(f"{path}: not a usable ONNX file: {str(error).splitlines()[0]}") from error
-        self.facts = Facts.from_texts(self._session.get_modelmeta().custom_metadata_map, path)
-        found = [(part.name, part.shape[1:]) for part in (*self._session.get_inputs(), *self._session.get_outputs())]
+            self.facts = Facts.from_texts(self._session.get_modelmeta().custom_metadata_map, path)
+            parts = (*self._session.get_inputs(), *self._session.get_outputs())
+            found = [(part.name, part.type, part.shape[1:]) for part in parts]
         shape = [self.facts.in_channels, *self.facts.image_size]
-        if found != [("pixels", shape), ("logits", [len(self.facts.classes)])]:
+        if found != [("pixels", "tensor(uint8)", shape), ("logits", "tensor(float)", [len(self.facts.classes)])]:
             raise DataError(f"{path}: its metadata do not fit its graph")
 
     def logits(self, pixels_bchw: Pixels) -> Logits:
         """As :meth:`Model.logits`."""
-        found: Any = self._session.run(["logits"], {"pixels": pixels_bchw})
+        with refusing(f"{self._path}: its graph cannot be computed", DataError):
+            found: Any = self._session.run(["logits"], {"pixels": pixels_bchw})
         logits: Logits = found[0]
+        if logits.shape != (len(pixels_bchw), len(self.facts.classes)):
+            raise DataError(f"{self._path}: its graph gives {logits.shape} logits, not one row for each image")
         return logits
 
 

@@ -99,10 +99,12 @@ def predictions(model: Model, paths: Sequence[Path], top: int = 3, threads: int 
 
 def guesses(model: Model, pixels_bchw: Pixels, top: int) -> list[tuple[Guess, ...]]:
     """The most probable classes of decoded images, best first."""
-    classes = model.facts.classes
+    classes, logits_bk = model.facts.classes, model.logits(pixels_bchw)
+    if not np.isfinite(logits_bk).all():
+        raise DataError("the network answers with NaN or infinity: its weights are damaged")
     return [
         tuple(Guess(classes[place], float(share_k[place])) for place in np.argsort(-share_k, kind="stable")[:top])
-        for share_k in probabilities(model.logits(pixels_bchw))
+        for share_k in probabilities(logits_bk)
     ]
 
 

@@ -6,16 +6,16 @@ import json
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from adarts.errors import ConfigError, DataError
+from adarts.errors import DataError, refusing
 from adarts.export.facts import Facts
 from adarts.export.loaded import Logits, Pixels
 from adarts.export.parity import Answer
 from adarts.export.trained import Trained
 from adarts.spaces import Genotype
-from adarts.training.model import network_from
+from adarts.training.model import trained_network
 
 _KEY = "adarts"
 
@@ -61,12 +61,10 @@ def read_safetensors(path: str | Path) -> Trained:
     Raises:
         DataError: the file is missing, damaged, or something else.
     """
-    try:
+    with refusing(f"{path}: not a usable file of `adarts export`", DataError):
         with safe_open(path, "pt") as file:
             held = json.loads((file.metadata() or {})[_KEY])
         genotype = None if held["genotype"] is None else Genotype.from_dict(held["genotype"])
-        network = network_from(held["details"], genotype)
-        network.load_state_dict(load_file(path))
-        return Trained(Path(path), network.eval(), Facts.of(held["facts"], held["details"]), {}, held["details"])
-    except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError, ConfigError) as error:
-        raise DataError(f"{path}: not a usable file of `adarts export`: {str(error).splitlines()[0]}") from error
+        facts = Facts.of(held["facts"], held["details"])
+        network = trained_network(held["details"], genotype, load_file(path))
+        return Trained(Path(path), network, facts, {}, held["details"])

@@ -18,7 +18,7 @@ from adarts.config.settings import RunSettings
 from adarts.data.augmentation import normalizing
 from adarts.engine import RunFolder, prepare_device
 from adarts.engine.run_dirs import SUMMARY
-from adarts.errors import CheckpointError, DataError
+from adarts.errors import CheckpointError, DataError, refusing
 from adarts.export.facts import Facts
 from adarts.export.loaded import Logits, Pixels
 from adarts.models import Network
@@ -87,12 +87,10 @@ class Trained:
         if not (path / SUMMARY).is_file():
             raise CheckpointError(f"{path}: this training is not finished")
         network, details = load_model(path)
-        try:
+        with refusing(f"{path}: its {SUMMARY} or {MODEL_FACTS} is damaged", DataError):
             summary = json.loads((path / SUMMARY).read_text())
             named = {"data": dict(summary["data_facts"])["data set"]}  # without the path of a folder
             return cls(path, network, Facts.of(summary, named, details), summary, details)
-        except (OSError, KeyError, TypeError, ValueError) as error:
-            raise DataError(f"{path}: its {SUMMARY} or {MODEL_FACTS} is damaged: {error}") from error
 
     @property
     def genotype(self) -> Genotype | None:

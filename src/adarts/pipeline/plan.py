@@ -10,7 +10,8 @@ from typing import Any, Literal
 import yaml
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
-from adarts.config.loading import checked, read_yaml, validated
+from adarts.config.loading import checked, validated
+from adarts.config.reading import read_yaml
 from adarts.config.settings import Settings
 from adarts.errors import ConfigError
 from adarts.models.limits import Limits

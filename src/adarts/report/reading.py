@@ -7,33 +7,38 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, NonNegativeInt, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from adarts.config.loading import read_config_file
 from adarts.config.values import names_code
 from adarts.engine import FRONT_FILE, GENOTYPE_FILE, Kind, Metrics
 from adarts.engine.run_dirs import ANSWERS_FILE, IMAGES_FILE
-from adarts.errors import CheckpointError, ConfigError, DataError
+from adarts.errors import CheckpointError, ConfigError, DataError, refusing
 from adarts.report.numbers import Spread
 from adarts.spaces import Genotype, Space, get_space
 
+Count = Annotated[int, Field(ge=0, le=2**53)]
+"""A whole number of a file; larger ones are no numbers of anything, and cannot be computed with as floats."""
+Figure = Annotated[float, Field(ge=-1e15, le=1e15)]
+"""Any other number of a file."""
 
-class _Checked(BaseModel):
-    """Values of a file that the report computes with. All are optional; other values may have any type and are shown as text."""
+
+class Checked(BaseModel):
+    """Values of a file that are computed with. Other values may have any type and are shown as text."""
 
     model_config = ConfigDict(strict=True)
 
 
-class _Loop(_Checked):
-    epochs: int = 0
-    warmup_epochs: int = 0
+class _Loop(Checked):
+    epochs: Count = 0
+    warmup_epochs: Count = 0
 
 
-class _Truth(_Checked):
-    cifar10: FiniteFloat
-    rank: int | None = None  # none for an estimate
+class _Truth(Checked):
+    cifar10: Figure
+    rank: Count | None = None  # none for an estimate
     estimated: bool = False
-    error: FiniteFloat = 0
+    error: Figure = 0
     beyond: str | None = None
 
     @model_validator(mode="after")
@@ -43,55 +48,55 @@ class _Truth(_Checked):
         return self
 
 
-class _Level(_Checked):
-    mean: FiniteFloat
-    sd: FiniteFloat | None
-    n: int
+class _Level(Checked):
+    mean: Figure
+    sd: Figure | None
+    n: Count
 
 
-class _Floor(_Checked):
+class _Floor(Checked):
     name: str
     cifar10: _Level
 
 
-class _Verdict(_Checked):
+class _Verdict(Checked):
     word: str
     text: str
 
 
-class _InFront(_Checked):
-    accuracy: FiniteFloat
-    parameters: int
+class _InFront(Checked):
+    accuracy: Figure
+    parameters: Count
     truth: _Truth | None = None
 
 
-class _Front(_Checked):
+class _Front(Checked):
     cells: list[_InFront] = []
 
 
-class _Config(_Checked):
+class _Config(Checked):
     space: str = "darts"
     search: _Loop = _Loop()
     training: _Loop = _Loop()
 
 
-class _Summary(_Checked):
+class _Summary(Checked):
     kind: Kind = "search"
-    seconds: FiniteFloat = 0
-    epochs: int = 0
-    planned_epochs: int = 0
+    seconds: Figure = 0
+    epochs: Count = 0
+    planned_epochs: Count = 0
     stopped: str | None = None
-    test_accuracy: FiniteFloat = 0
+    test_accuracy: Figure = 0
     test_loss: float = 0
-    test_images: int = 0
-    balanced_accuracy: FiniteFloat = 0
+    test_images: Count = 0
+    balanced_accuracy: Figure = 0
     largest_class: _Largest | None = None
     test_classes: list[_ClassFigures] = []
-    training_accuracy: FiniteFloat = 0
-    parameters: int = 0
-    auxiliary_parameters: int = 0
-    supernet_parameters: int = 0
-    macs: int = 0
+    training_accuracy: Figure = 0
+    parameters: Count = 0
+    auxiliary_parameters: Count = 0
+    supernet_parameters: Count = 0
+    macs: Count = 0
     truth: _Truth | None = None
     floors: list[_Floor] = []
     verdict: _Verdict | None = None
@@ -99,46 +104,46 @@ class _Summary(_Checked):
     data_facts: list[Annotated[list[str], Field(min_length=2, max_length=2)]] = []
 
 
-class _ClassFigures(_Checked):
+class _ClassFigures(Checked):
     name: str
-    images: int
-    accuracy: FiniteFloat | None
-    precision: FiniteFloat | None = None
+    images: Count
+    accuracy: Figure | None
+    precision: Figure | None = None
 
 
-class _Largest(_Checked):
+class _Largest(Checked):
     name: str
-    share: FiniteFloat
+    share: Figure
 
 
-class _Class(_Checked):
+class _Class(Checked):
     name: str
-    train: int
-    test: int
+    train: Count
+    test: Count
 
 
-class _LeftOut(_Checked):
+class _LeftOut(Checked):
     file: str
     reason: str
 
 
-class _Images(_Checked):
+class _Images(Checked):
     classes: list[_Class] = []
     left_out: list[_LeftOut] = []
     duplicates: list[list[str]] = []
 
 
-class _Mistake(_Checked):
-    true: int
-    predicted: int
-    confidence: FiniteFloat
+class _Mistake(Checked):
+    true: Count
+    predicted: Count
+    confidence: Figure
     file: str
     png: str = Field(pattern="^[A-Za-z0-9+/=]*$")
 
 
-class _Answers(_Checked):
+class _Answers(Checked):
     classes: list[str] = []
-    confused: list[Annotated[list[NonNegativeInt], Field(min_length=3, max_length=3)]] = []
+    confused: list[Annotated[list[Count], Field(min_length=3, max_length=3)]] = []
     mistakes: list[_Mistake] = []
 
     @model_validator(mode="after")
@@ -150,11 +155,11 @@ class _Answers(_Checked):
         return self
 
 
-class _Epoch(_Checked):
-    epoch: int = 0
-    train_accuracy: FiniteFloat = 0
-    operation_weights: dict[str, list[list[FiniteFloat]]] = {}
-    edge_weights: dict[str, list[FiniteFloat]] = {}
+class _Epoch(Checked):
+    epoch: Count = 0
+    train_accuracy: Figure = 0
+    operation_weights: dict[str, list[list[Figure]]] = {}
+    edge_weights: dict[str, list[Figure]] = {}
     truth: _Truth | None = None
 
 
@@ -254,17 +259,17 @@ def read_run(path: Path) -> RunRecord:
         config = read_config_file(config_path, of_a_run=True)
     except ConfigError as error:
         raise CheckpointError(str(error)) from error
-    _check(_Config, config, config_path)
+    check(_Config, config, config_path)
     metrics = Metrics(metrics_path).read()
     for record in metrics:
-        _check(_Epoch, record, metrics_path)
+        check(_Epoch, record, metrics_path)
     summary, images = _read_json(summary_path), _read_json(images_path)
-    _check(_Summary, summary, summary_path)
-    _check(_Images, images, images_path)
+    check(_Summary, summary, summary_path)
+    check(_Images, images, images_path)
     answers = _read_json(path / ANSWERS_FILE)
-    _check(_Answers, answers, path / ANSWERS_FILE)
+    check(_Answers, answers, path / ANSWERS_FILE)
     front = _read_json(path / FRONT_FILE)
-    _check(_Front, front, path / FRONT_FILE)
+    check(_Front, front, path / FRONT_FILE)
     return RunRecord(
         path=path,
         kind=summary.get("kind", "train" if "training" in config else "search"),
@@ -280,7 +285,8 @@ def read_run(path: Path) -> RunRecord:
     )
 
 
-def _check(model: type[_Checked], content: Any, path: Path) -> None:
+def check(model: type[Checked], content: Any, path: Path) -> None:
+    """Raise a CheckpointError that names the first value of a file that is not as the model says."""
     try:
         model.model_validate(content)
     except ValidationError as error:
@@ -304,10 +310,8 @@ def _read_json(path: Path) -> dict[str, Any]:
     """Read the object in a JSON file; an empty one if the file does not exist yet."""
     if not path.exists():
         return {}
-    try:
+    with refusing(f"{path} is damaged", CheckpointError):
         content = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path} is damaged: {error}") from error
     if not isinstance(content, dict):
         raise CheckpointError(f"{path} is damaged: it contains no JSON object")
     return content

@@ -9,7 +9,7 @@ from adarts.data import Augmentation, Batches, load_images
 from adarts.engine import GENOTYPE_FILE, images_again, prepare_device, read_config
 from adarts.engine.checkpoints import Checkpoints
 from adarts.engine.config_file import compared_settings
-from adarts.errors import CheckpointError, ConfigError
+from adarts.errors import CheckpointError, ConfigError, refusing
 from adarts.methods import create
 from adarts.searching.task import SearchTask
 from adarts.spaces import Genotype, load_genotype
@@ -46,13 +46,11 @@ def load_search(
     state = checkpoints.load()
     if state is None:
         raise CheckpointError(f"{run_dir}: no checkpoint in {checkpoints.folder}")
-    try:
+    with refusing(f"{run_dir}: the search cannot be restored", CheckpointError):
         task.load_state_dict(state["task"])
         task.go_to(task.epochs - 1, 0)
         if state["epoch"] != task.epochs:
             raise CheckpointError(f"{run_dir}: the checkpoint of the last epoch is damaged; only an older one is left")
-    except (KeyError, RuntimeError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{run_dir}: the search cannot be restored: {str(error).splitlines()[0]}") from error
     return task, load_genotype(run_dir / GENOTYPE_FILE)
 
 

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import reprlib
+
 from adarts.errors import DataError
 
 SIZE_LIMIT = 64 * 1024
 """Longest genotype file, in characters."""
+
+_BRIEF = reprlib.Repr()
+_BRIEF.maxlevel = _BRIEF.maxlist = _BRIEF.maxtuple = _BRIEF.maxdict = _BRIEF.maxset = 20
+_BRIEF.maxstring = _BRIEF.maxlong = _BRIEF.maxother = 200
 
 DEPTH_LIMIT = 12
 """Deepest nesting of brackets; a genotype in JSON needs six."""
@@ -27,6 +33,6 @@ def check_size(text: str) -> None:
 
 
 def short(value: object) -> str:
-    """A value for a message: one short line."""
-    text = repr(value)
+    """A value for a message: one short line, however long or deep the value is."""
+    text = _BRIEF.repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

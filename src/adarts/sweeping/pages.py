@@ -9,9 +9,12 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from adarts.errors import CheckpointError
+from pydantic import Field
+
+from adarts.errors import CheckpointError, refusing
 from adarts.report.numbers import shown
-from adarts.sweeping.results import PointResult, SeedGroup, groups
+from adarts.report.reading import Checked, Count, Figure, check
+from adarts.sweeping.results import PointResult, SeedGroup, State, groups
 from adarts.sweeping.trainings import TrainingResult
 from adarts.truth.floors import Floor
 
@@ -68,16 +71,43 @@ def read_content(sweep_dir: Path) -> dict[str, Any]:
     Raises:
         CheckpointError: it is missing or damaged, or another version wrote it.
     """
-    try:
+    with refusing(f"{sweep_dir} has no sweep.json that can be read: it is not a sweep", CheckpointError):
         whole: dict[str, Any] = json.loads((sweep_dir / "sweep.json").read_bytes())
         version = whole["version"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{sweep_dir} has no sweep.json that can be read: it is not a sweep") from error
     if version != _VERSION:
         raise CheckpointError(
             f"{sweep_dir}/sweep.json is of another version of adarts; run the command of the sweep again"
         )
+    check(_Content, whole, sweep_dir / "sweep.json")
     return whole
+
+
+class _Job(Checked):
+    name: str
+    folder: str = Field(pattern=r"^(points|trainings)/[\w.=+-]+$")
+    settings: dict[str, Any]
+    epochs: Count
+    state: State
+    error: str | None
+
+
+class _Spread(Checked):
+    n: Count
+    mean: Figure
+    sd: Figure | None
+
+
+class _Group(Checked):
+    settings: dict[str, Any]
+    figures: dict[str, _Spread]
+
+
+class _Content(Checked):
+    points: list[_Job]
+    trainings: list[_Job]
+    groups: list[_Group]
+    networks: list[_Group]
+    largest_class: list[Figure]
 
 
 def _record(outcome: PointResult[Any], folder: str) -> dict[str, Any]:

@@ -9,8 +9,9 @@ from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from adarts.config.settings import SearchConfig, TrainConfig
 from adarts.engine import Metrics
+from adarts.errors import CheckpointError, refusing
 from adarts.report.numbers import Spread
-from adarts.report.reading import read_run
+from adarts.report.reading import RunRecord, read_run
 
 State = Literal["waiting", "running", "finished", "failed", "stopped"]
 
@@ -65,14 +66,18 @@ class PointResult(Generic[T]):
 
     def look(self) -> None:
         """Read the progress of the search."""
-        records = Metrics(self.folder / "metrics.jsonl").read()
-        self.epochs = len(records)
-        if records:
-            self.figures = accuracies(records[-1]) | _by_kind("skips", records[-1]["skips"])
+        with refusing(f"{self.folder / 'metrics.jsonl'} is damaged", CheckpointError):
+            records = Metrics(self.folder / "metrics.jsonl").read()
+            self.epochs = len(records)
+            if records:
+                self.figures = accuracies(records[-1]) | _by_kind("skips", records[-1]["skips"])
 
     def finish(self) -> None:
         """Read the results of the finished search; raises :class:`CheckpointError` if a file is damaged."""
-        run = read_run(self.folder)
+        with refusing(f"{self.folder}: its summary.json or metrics.jsonl is damaged", CheckpointError):
+            self._read(read_run(self.folder))
+
+    def _read(self, run: RunRecord) -> None:
         self.figures = _by_kind("skips", run.summary["skips"])
         if run.genotype is not None:
             self.figures |= _by_kind("weight_free", {k: run.genotype.num_weight_free(k) for k in run.genotype.cells})
@@ -109,7 +114,7 @@ class SeedGroup:
 
 def accuracies(record: Mapping[str, Any]) -> dict[str, float]:
     """The accuracies in a metrics record: on the images for the weights, on those for the alphas, and of the supernet."""
-    return {name: record[name] for name in _ACCURACIES if record.get(name) is not None}
+    return {name: float(record[name]) for name in _ACCURACIES if record.get(name) is not None}
 
 
 def _by_kind(name: str, numbers: Mapping[str, int]) -> dict[str, float]:

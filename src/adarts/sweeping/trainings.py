@@ -17,6 +17,7 @@ from adarts.config.values import names_code
 from adarts.data import ImageData, load_images
 from adarts.engine import Metrics
 from adarts.engine.run_dirs import SUMMARY
+from adarts.errors import CheckpointError, refusing
 from adarts.models import Network, count_parameters, width_for
 from adarts.models.stem import stride_for
 from adarts.sweeping.points import Point, folder_name
@@ -66,16 +67,18 @@ class TrainingResult(PointResult[Training]):
 
     def look(self) -> None:
         """Read the progress of the training."""
-        records = Metrics(self.folder / "metrics.jsonl").read()
-        self.epochs = len(records)
-        if records:
-            self.figures = {"train_accuracy": records[-1]["train_accuracy"]}
+        with refusing(f"{self.folder / 'metrics.jsonl'} is damaged", CheckpointError):
+            records = Metrics(self.folder / "metrics.jsonl").read()
+            self.epochs = len(records)
+            if records:
+                self.figures = {"train_accuracy": float(records[-1]["train_accuracy"])}
 
     def finish(self) -> None:
         """Read the results of the finished training."""
-        summary = json.loads((self.folder / SUMMARY).read_bytes())
-        self.figures = {name: float(summary[name]) for name in _FIGURES}
-        self.constant = summary["largest_class"]["share"]
+        with refusing(f"{self.folder / SUMMARY} is damaged", CheckpointError):
+            summary = json.loads((self.folder / SUMMARY).read_bytes())
+            self.figures = {name: float(summary[name]) for name in _FIGURES}
+            self.constant = float(summary["largest_class"]["share"])
 
 
 class Trainings:

@@ -8,7 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from adarts.config.loading import Layers, Values, merged, shown, validated
+from adarts.config.loading import Layers, Values, merged, validated
+from adarts.config.reading import shown
 from adarts.config.settings import TrainConfig
 from adarts.data import settings_of
 from adarts.engine import GENOTYPE_FILE, scale_of_machine

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
@@ -18,17 +18,20 @@ from adarts.config.settings import NetworkSettings, TrainConfig
 from adarts.data import Augmentation, ImageData
 from adarts.data.decode import Unreadable, decode
 from adarts.engine import FRONT_FILE, GENOTYPE_FILE
-from adarts.errors import ConfigError, DataError
+from adarts.errors import ConfigError, DataError, refusing
 from adarts.models import Network
 from adarts.models.stem import stride_for
 from adarts.seeding import fresh_weights
 from adarts.spaces import Genotype, get_space, load_genotype, random_genotype
-from adarts.spaces.limits import short
 from adarts.zoo.baselines import BASELINES, title_of
 from adarts.zoo.create import create_model
 
 MODEL_WEIGHTS, MODEL_FACTS = "model.safetensors", "model.json"
 """Files of a trained network, together with :data:`~adarts.engine.GENOTYPE_FILE` for the cells."""
+
+
+MOST_CELLS = 1000
+"""Cells of the deepest network that is read from a file."""
 
 
 def build(
@@ -122,10 +125,8 @@ def _of_front(run: Path, number: int) -> Genotype:
     path = run / FRONT_FILE
     if not path.exists():
         raise DataError(f"{run} has no {FRONT_FILE}: its method has one goal, or it is not finished")
-    try:
+    with refusing(f"{path} is damaged", DataError):
         cells = [entry["genotype"] for entry in json.loads(path.read_bytes())["cells"]]
-    except (OSError, ValueError, RecursionError, KeyError, TypeError) as error:
-        raise DataError(f"{path} is damaged: {short(str(error))}") from None
     if number >= len(cells):
         raise DataError(f"{path} has {len(cells)} cells, with the numbers 0 to {len(cells) - 1}")
     return Genotype.from_dict(cells[number])
@@ -181,10 +182,8 @@ def read_facts(folder: str | Path) -> dict[str, Any]:
         DataError: the file is missing, or holds something else.
     """
     path = Path(folder) / MODEL_FACTS
-    try:
+    with refusing(f"{folder}: no usable trained model", DataError):
         facts = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise DataError(f"{folder}: no usable trained model: {str(error).splitlines()[0]}") from error
     if not isinstance(facts, dict) or facts.get("format") != "adarts-model":
         raise DataError(f"{path}: not the description of an adarts model")
     return facts
@@ -197,13 +196,28 @@ def load_model(folder: str | Path) -> tuple[nn.Module, dict[str, Any]]:
         DataError: the files are missing, damaged, or do not fit together.
     """
     folder, facts = Path(folder), read_facts(folder)
-    try:
+    with refusing(f"{folder}: no usable trained model", DataError):
         genotype = None if "network" in facts else load_genotype(folder / GENOTYPE_FILE)
+        return trained_network(facts, genotype, load_file(folder / MODEL_WEIGHTS)), facts
+
+
+def trained_network(facts: Mapping[str, Any], genotype: Genotype | None, weights: Mapping[str, Tensor]) -> nn.Module:
+    """Build a trained network in evaluation mode. With cells it takes no more memory than its weights, whatever the facts say.
+
+    Args:
+        facts: content of ``model.json``.
+        genotype: the cells; None for a network that has a name.
+        weights: its weights, which stay as they are.
+
+    Raises:
+        Exception: of any class, if the facts are damaged or do not fit the weights.
+    """
+    if genotype is not None and facts["cells"] > MOST_CELLS:
+        raise ConfigError(f"a network of {facts['cells']} cells; at most {MOST_CELLS} are read")
+    with nullcontext() if genotype is None else torch.device("meta"):
         network = network_from(facts, genotype)
-        network.load_state_dict(load_file(folder / MODEL_WEIGHTS))
-    except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError, ConfigError) as error:
-        raise DataError(f"{folder}: no usable trained model: {str(error).splitlines()[0]}") from error
-    return network.eval(), facts
+    network.load_state_dict({name: tensor.clone() for name, tensor in weights.items()}, assign=True)
+    return network.float().eval()
 
 
 def network_from(facts: Mapping[str, Any], genotype: Genotype | None) -> nn.Module:

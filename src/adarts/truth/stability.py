@@ -18,7 +18,7 @@ import torch
 
 from adarts.engine import write_atomically
 from adarts.engine.files import to_json
-from adarts.errors import CheckpointError, ConfigError, DataError
+from adarts.errors import CheckpointError, ConfigError, DataError, refusing
 from adarts.report.charts import Chart, Rule, Series, draw
 from adarts.report.numbers import Spread, shown
 from adarts.report.palette import series_look
@@ -113,7 +113,8 @@ def stability(sweep_dir: Path) -> StabilityResult:
         judges[judge.space.name] = judge
         name = ", ".join(f"{name} {shown(value)}" for name, value in settings.items())
         try:
-            found = _found(settings["seed"], run, run.genotype, judge)
+            with refusing(f"{run.path}: its metrics.jsonl is damaged", CheckpointError):
+                found = _found(settings["seed"], run, run.genotype, judge)
         except DataError as error:
             left_out.append(f"{name}: {error}")
             continue
@@ -255,13 +256,14 @@ def _without_none(run: RunRecord, found: Genotype, judge: Judge) -> Answer | Non
 def _finished(sweep_dir: Path) -> list[tuple[Mapping[str, Any], RunRecord]]:
     """Settings and run of every finished search in a sweep."""
     path = sweep_dir / "sweep.json"
-    try:
+    if not path.exists():
+        raise CheckpointError(f"{sweep_dir} has no sweep.json: it is not a sweep, or the sweep was killed")
+    with refusing(f"{path} is damaged", CheckpointError):
         sweep = json.loads(path.read_bytes())
         if sweep["format"] != "adarts-sweep":
             raise CheckpointError(f"{path} was not written by a sweep")
-        points = [(point["settings"], point["folder"]) for point in sweep["points"] if point["state"] == "finished"]
-        return [(settings, read_run(sweep_dir / folder)) for settings, folder in points]
-    except FileNotFoundError:
-        raise CheckpointError(f"{sweep_dir} has no sweep.json: it is not a sweep, or the sweep was killed") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{path} is damaged: {error!r}") from error
+        points = [point for point in sweep["points"] if point["state"] == "finished"]
+        found = [(dict(point["settings"]), sweep_dir / point["folder"]) for point in points]
+        if not all("seed" in settings for settings, _ in found):
+            raise ValueError("the seed of a point is missing")
+    return [(settings, read_run(folder)) for settings, folder in found]

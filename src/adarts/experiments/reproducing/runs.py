@@ -15,15 +15,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from adarts.config.settings import SearchConfig, TrainConfig
 from adarts.engine.config_file import compared_settings
 from adarts.engine.run_dirs import SUMMARY
-from adarts.errors import CheckpointError
+from adarts.errors import CheckpointError, refusing
 from adarts.report.reading import RunRecord, read_run
 from adarts.spaces import Genotype
 from adarts.zoo import find
@@ -133,14 +132,8 @@ class Runs:
 
     def step(self, config: SearchConfig) -> Step | None:
         """The measured step; None if it was not measured."""
-        content = _read_json(self.step_file(config))
-        return None if content is None else Step(**content)
-
-
-def _read_json(path: Path) -> Mapping[str, Any] | None:
-    if not path.exists():
-        return None
-    try:
-        return dict(json.loads(path.read_bytes()))
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path} is damaged: {error}; delete it") from error
+        path = self.step_file(config)
+        if not path.exists():
+            return None
+        with refusing(f"{path} is damaged; delete it", CheckpointError):
+            return Step(**json.loads(path.read_bytes()))

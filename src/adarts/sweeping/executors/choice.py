@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from adarts.config.cluster import Engine, RaySettings, SlurmSettings
-from adarts.errors import ConfigError
+from adarts.errors import CheckpointError, ConfigError, refusing
 from adarts.sweeping.executors.base import Executor
 from adarts.sweeping.executors.local import LocalExecutor
 from adarts.sweeping.executors.slurm import SlurmExecutor
@@ -44,9 +44,10 @@ def of_folder(sweep_dir: Path) -> Executor | None:
     known = sweep_dir / JOBS / "cluster.json"
     if not known.exists():
         return None
-    facts = json.loads(known.read_bytes())
-    ray = RaySettings(address=facts.get("address", "auto"))
-    return _cluster(Engine(on=facts["kind"], ray=ray), sweep_dir / JOBS, None)
+    with refusing(f"{known} is damaged", CheckpointError):
+        facts = json.loads(known.read_bytes())
+        engine = Engine(on=facts["kind"], ray=RaySettings(address=facts.get("address", "auto")))
+    return _cluster(engine, sweep_dir / JOBS, None)
 
 
 def _cluster(engine: Engine, folder: Path, threads: int | None) -> Executor:

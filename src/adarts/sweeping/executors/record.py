@@ -7,6 +7,8 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from adarts.errors import CheckpointError, refusing
+
 
 @dataclass(frozen=True)
 class Record:
@@ -29,10 +31,10 @@ class Record:
     @staticmethod
     def read(path: Path) -> Record | None:
         """The record in a file; None before the first attempt."""
-        try:
-            return Record(**json.loads(path.read_bytes()))
-        except FileNotFoundError:
+        if not path.exists():
             return None
+        with refusing(f"{path} is damaged; delete it", CheckpointError):
+            return Record(**json.loads(path.read_bytes()))
 
     def write(self, path: Path) -> None:
         """Replace the file atomically."""
