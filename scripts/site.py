@@ -10,8 +10,10 @@ part of the site under the same path, so no text exists twice. The reference is 
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import io
+import json
 import os
 import re
 import shutil
@@ -26,6 +28,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDER = Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else ROOT / "build"
 PAGES = FOLDER / "pages"
 LINK = re.compile(r"""(\]\(|src=")(?![a-z]+:|#)([^)#"\s]+)""")
+WRITTEN = {".md", ".ipynb"}
 SOURCES = {".py": "python", ".toml": "toml", ".yaml": "yaml", ".yml": "yaml", ".cpp": "cpp", "": "text"}
 
 PYTHON = {
@@ -71,9 +74,9 @@ def linked(start: Path) -> Iterator[Path]:
     while waiting:
         page = waiting.pop()
         yield page
-        if page.suffix != ".md":
+        if page.suffix not in WRITTEN:
             continue
-        for _, link in LINK.findall(prose(page.read_text())):
+        for _, link in LINK.findall(prose(text_of(page))):
             target = (page.parent / link).resolve()
             if target not in seen:
                 seen.add(target)
@@ -89,8 +92,8 @@ def write(source: Path) -> None:
     """Put a file of the repository among the pages of the site."""
     target = PAGES / place(source)
     target.parent.mkdir(parents=True, exist_ok=True)
-    if source.suffix == ".md":
-        target.write_text(LINK.sub(lambda found: found[1] + moved(source, found[2]), source.read_text()))
+    if source.suffix in WRITTEN:
+        target.write_text(LINK.sub(lambda found: found[1] + moved(source, found[2]), text_of(source)))
     elif source.suffix in SOURCES:
         path = source.relative_to(ROOT)
         target.write_text(f'# {path.name}\n\n```{SOURCES[source.suffix]} title="{path}"\n{source.read_text()}```\n')
@@ -98,11 +101,33 @@ def write(source: Path) -> None:
         shutil.copyfile(source, target)
 
 
+def text_of(page: Path) -> str:
+    """The text of a page or of a notebook."""
+    return notebook(page) if page.suffix == ".ipynb" else page.read_text()
+
+
+def notebook(source: Path) -> str:
+    """A notebook as a page: its text, its code, and what the cells say and draw."""
+    parts = []
+    for cell in json.loads(source.read_text())["cells"]:
+        text = "".join(cell["source"])
+        parts.append(text if cell["cell_type"] == "markdown" else f"```python\n{text}\n```")
+        for output in cell.get("outputs", []):
+            if "text" in output:
+                parts.append(f"```text\n{''.join(output['text']).rstrip()}\n```")
+            elif svg := "".join(output["data"].get("image/svg+xml", [])):
+                content = base64.b64encode(svg.encode()).decode()
+                parts.append(f"![what the cell shows](data:image/svg+xml;base64,{content})")
+    return "\n\n".join(parts) + "\n"
+
+
 def place(source: Path) -> Path:
     """Where a file of the repository stands among the pages."""
     path = source.relative_to(ROOT)
     if path == Path("README.md"):
         return Path("index.md")
+    if path.suffix == ".ipynb":
+        return path.with_suffix(".md")
     return path.with_name(f"{path.name}.md") if path.suffix in SOURCES else path
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import re
 import time
+from typing import Any
 
+import pytest
 import torch
 from rich.console import Console
 
-from adarts.engine.progress import ProgressBar
+from adarts.engine.progress import ProgressBar, plain_console
 
 
 def test_bars_on_a_terminal() -> None:
@@ -34,3 +36,28 @@ def test_no_bars_elsewhere() -> None:
         progress.step(0, 2, 10, {"accuracy": 1.0})
     assert isinstance(console.file, io.StringIO)
     assert console.file.getvalue() == ""
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+class ZMQInteractiveShell:
+    """The name by which rich knows Jupyter, whose output says that it is a terminal."""
+
+
+@pytest.mark.parametrize("in_a_notebook", [False, True])
+def test_a_notebook_gets_lines_only(in_a_notebook: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    screen: Any = Terminal()
+    monkeypatch.setattr("sys.stdout", screen)
+    monkeypatch.setenv("TERM", "xterm")
+    if in_a_notebook:
+        monkeypatch.setattr("builtins.get_ipython", ZMQInteractiveShell, raising=False)
+    console = plain_console()
+    with ProgressBar(console, epochs=4, done=0.0) as progress:
+        progress.step(0, 2, 10, {"loss": torch.tensor(30.0), "images": 20.0})
+        console.print("epoch 1/4")
+    text = screen.getvalue()
+    assert (text == "epoch 1/4\n") == in_a_notebook
+    assert ("\x1b[" in text) != in_a_notebook

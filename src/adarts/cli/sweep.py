@@ -111,11 +111,10 @@ def _status(sweep_dir: Path) -> int:
 
 
 def _stop(sweep_dir: Path) -> int:
-    from rich.console import Console
-
+    from adarts.engine.progress import plain_console
     from adarts.sweeping.control import stop
 
-    stop(sweep_dir, Console(highlight=False, markup=False, emoji=False, soft_wrap=True))
+    stop(sweep_dir, plain_console())
     print(sweep_dir)
     return 0
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 import traceback
@@ -13,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
 
 from adarts.config.loading import to_yaml
 from adarts.config.settings import SearchConfig, TrainConfig, code_options
@@ -21,9 +19,10 @@ from adarts.engine import parallel
 from adarts.engine.checkpoints import Checkpoints, require_same_images
 from adarts.engine.config_file import CONFIG_FILE, compared_settings, read_config
 from adarts.engine.environment import changed_sources, changes, environment, prepare_device
-from adarts.engine.files import refuse, remove_leftovers, to_json, write_atomically
+from adarts.engine.files import read_json, refuse, remove_leftovers, to_json, write_atomically
 from adarts.engine.lock import Lock
 from adarts.engine.metrics import Metrics
+from adarts.engine.progress import plain_console
 from adarts.engine.run_dirs import (
     CHECKPOINTS,
     ENVIRONMENT,
@@ -38,7 +37,7 @@ from adarts.engine.run_dirs import (
     require_usable,
 )
 from adarts.engine.signals import StopSignals, parse_time_limit
-from adarts.errors import CheckpointError, ConfigError, Stopped, nearest
+from adarts.errors import CheckpointError, ConfigError, Stopped, nearest, refusing
 from adarts.tracking import Trackers, require_installed
 from adarts.tracking.base import TrackedRun
 
@@ -68,7 +67,7 @@ class RunFolder:
         command = f"adarts {self.kind} --config {path / CONFIG_FILE} --run-dir {path}"
         self.resume_command = " ".join([command, *code_options(config)])
         leads = parallel.leads()
-        self.console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True, quiet=not leads)
+        self.console = plain_console(quiet=not leads)
         self.signals = StopSignals(parse_time_limit(config.run.time_limit))
         self._clock = time.monotonic()
         self.checkpoints = Checkpoints(path / CHECKPOINTS, compared_settings(config), self.warn, leads)
@@ -143,12 +142,13 @@ class RunFolder:
         Raises:
             CheckpointError: there is no such run.
         """
-        for path in (Path(reference), runs / kind / reference, Path(reference, kind)):
-            if (path / CONFIG_FILE).is_file():
-                return path.resolve()
+        with refusing(f"no run at {str(reference)[:60]!r}", CheckpointError):  # no file can have some names
+            for path in (Path(reference), runs / kind / reference, Path(reference, kind)):
+                if (path / CONFIG_FILE).is_file():
+                    return path.resolve()
         names = [path.name for path in list_run_dirs(runs / kind)]
         hint = nearest(str(reference), ["latest", *names]) if names else "; there are no runs yet"
-        raise CheckpointError(f"no run at {reference}, nor under {runs / kind}{hint}")
+        raise CheckpointError(f"no run at {str(reference)[:200]}, nor under {runs / kind}{hint}")
 
     @property
     def finished(self) -> bool:
@@ -199,13 +199,7 @@ class RunFolder:
         Raises:
             CheckpointError: it is missing or not JSON.
         """
-        path = self.path / name
-        try:
-            return json.loads(path.read_bytes())
-        except OSError as error:
-            raise CheckpointError(f"cannot read {path}: {error.strerror}") from error
-        except ValueError as error:
-            raise CheckpointError(f"{path} is not JSON: {error}") from error
+        return read_json(self.path / name)
 
     def finish(
         self, summary: dict[str, Any], pictures: Callable[[], Mapping[str, bytes]] = dict[str, bytes]
@@ -271,15 +265,18 @@ class RunFolder:
             self.write(CONFIG_FILE, to_yaml(kept.model_copy(update={"data": config.data})))
         self.log(f"run folder: {self.path} ({'finished' if self.finished else 'continued'})")
         if not self.finished:
-            before = self.read_json(ENVIRONMENT)
-            last = (before["continued"] or [before])[-1]
-            for what in changed_sources(last, now):
+            with refusing(f"{self.path / ENVIRONMENT} is damaged", CheckpointError):
+                before = self.read_json(ENVIRONMENT)
+                last = (before["continued"] or [before])[-1]
+                sources, changed = changed_sources(last, now), changes(last, now)
+                continued = {**before, "continued": [*before["continued"], now]}
+            for what in sources:
                 self.warn(
                     f"the file of the {what} has changed since this run began; from here on this is another {self.kind}"
                 )
-            if changed := changes(last, now):
+            if changed:
                 self.warn(f"the environment has changed: {', '.join(changed)}; the last bits of the result may differ")
-            self.write_json(ENVIRONMENT, {**before, "continued": [*before["continued"], now]})
+            self.write_json(ENVIRONMENT, continued)
 
     def _point_latest(self, folder: Path) -> None:
         """Point `latest` to this run, if it is in the default folder."""

@@ -14,6 +14,19 @@ from torch import Tensor
 _REFRESH_SECONDS = 0.25  # reading the loss makes the device wait, so not at every step
 
 
+def plain_console(quiet: bool = False) -> Console:
+    """A console for lines of text as they are; in a notebook, too, which calls itself a terminal and cannot move the cursor."""
+    return Console(
+        highlight=False,
+        markup=False,
+        emoji=False,
+        soft_wrap=True,
+        quiet=quiet,
+        force_jupyter=False,  # lines of text, where rich would make a table of HTML of each
+        force_terminal=False if Console().is_jupyter else None,  # None: what the output says
+    )
+
+
 class ProgressBar:
     """Bars for epochs and steps with the mean loss; hidden without a terminal. Earlier processes finished `done` epochs."""
 

@@ -66,7 +66,7 @@ def _series(curves: Iterable[tuple[str, Runs, str, str | None]]) -> list[Series]
 def chart_groups(runs: Runs) -> list[ChartGroup]:
     """All charts of the runs, in groups."""
     run, space = runs[0], runs[0].space
-    groups = [ChartGroup.of("Learning", "", _learning(runs))]
+    groups = [ChartGroup.of("Learning", "", learning(runs))]
     if run.kind == "search" and space is not None:
         groups += [*_fronts(runs), *_trials(runs)]
         has_alphas = any("operation_weights" in record for record in run.metrics)
@@ -119,7 +119,8 @@ def _fronts(runs: Runs) -> list[ChartGroup]:
     return [ChartGroup("The front", text, drawings, wide=True)]
 
 
-def _learning(runs: Runs) -> Iterable[Chart]:
+def learning(runs: Runs) -> Iterable[Chart]:
+    """The charts of loss, accuracy and learning rate; charts without values are among them."""
     parts = {
         "train": "weights" if runs[0].kind == "search" else "training",
         "alphas": "alphas",

@@ -131,6 +131,24 @@ def framed(css: str, width: float, height: float, words: str, svg: str) -> str:
     return f"{head}\n{_SHEET}{body.strip()}\n"
 
 
+def arranged(rows: Sequence[Sequence[str]], words: str) -> str:
+    """Several drawings as one SVG file.
+
+    Args:
+        rows: the text of SVG files, side by side in rows.
+        words: a description for screen readers.
+    """
+    parts, width, top = [], 0, 0
+    for row in rows:
+        left = height = 0
+        for svg in row:
+            across, down = (int(side) for side in re.findall(r' (?:width|height)="(\d+)"', svg)[:2])
+            parts.append(str(inline(svg)).replace("<svg", f'<svg x="{left}" y="{top}"', 1))
+            left, height = left + across, max(height, down)
+        width, top = max(width, left), top + height
+    return framed("run", width, top, words, f"<svg>{''.join(parts)}</svg>")
+
+
 def inline(svg: str) -> Markup:
     """A drawing as an element of a page that contains the style sheet. It is safe to insert, because all names are escaped."""
     return Markup(svg.replace(_SHEET, "", 1).replace(_LINKS, "", 1))

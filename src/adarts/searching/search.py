@@ -15,10 +15,12 @@ from adarts.config.settings import SearchConfig
 from adarts.data import Source, load_images
 from adarts.engine import FRONT_FILE, GENOTYPE_FILE, RunFolder, carry_out, parallel, whole_run
 from adarts.engine.forecast import forecast, titled_rows
+from adarts.engine.run_dirs import SUMMARY
+from adarts.errors import CheckpointError, refusing
 from adarts.methods import create, resolve_options
 from adarts.models import count_macs
 from adarts.models.stem import strided
-from adarts.report import cell_pngs, cell_svg, write_report
+from adarts.report import cell_pngs, cell_svg, picture, write_report
 from adarts.searchers import Trial
 from adarts.searching.budget import alpha_updates, too_few_updates
 from adarts.searching.monitors import collapse_warning, truth
@@ -48,7 +50,12 @@ class SearchResult:
     @property
     def verdict(self) -> Verdict:
         """How clearly the search decided."""
-        return Verdict.from_dict(self.summary["verdict"])
+        with refusing(f"{self.run_dir}: its {SUMMARY} is damaged", CheckpointError):
+            return Verdict.from_dict(self.summary["verdict"])
+
+    def _repr_svg_(self) -> str:
+        """In a notebook, the result is the picture of its cells and curves."""
+        return picture(self.run_dir)
 
 
 @whole_run("search")

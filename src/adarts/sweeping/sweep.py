@@ -21,12 +21,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from adarts.config.cluster import Engine
 from adarts.engine import StopSignals, environment, parse_time_limit, write_atomically
 from adarts.engine.files import refuse, to_json
 from adarts.engine.lock import Lock, require_free
+from adarts.engine.progress import plain_console
 from adarts.errors import AdartsError, CheckpointError, ConfigError, Stopped
 from adarts.sweeping.executors.choice import JOBS, executor
 from adarts.sweeping.pages import content, networks, page, summary
@@ -98,7 +97,7 @@ class _Sweep:
         self.folder = sweep_dir or run.runs / "sweep" / f"{datetime.now():%Y%m%d-%H%M%S}"
         _require_sweep_folder(self.folder)
         self.executor = executor(engine, self.folder, run.threads)
-        self.console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+        self.console = plain_console()
         self.runner = Runner(engine, self.executor, self.folder, self.console)
         self.trainings = None if train is None else Trainings(points, train)
         self.trained: list[TrainingResult] = []

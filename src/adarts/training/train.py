@@ -26,7 +26,7 @@ from adarts.engine.run_dirs import ANSWERS_FILE, images_again, read_images_file
 from adarts.errors import ConfigError, DataError
 from adarts.models import Network, cost
 from adarts.models.stem import stride_for, strided
-from adarts.report import cell_pngs, cell_svg, write_report
+from adarts.report import cell_pngs, cell_svg, picture, write_report
 from adarts.source_file import code_hashes
 from adarts.training.config import kept_genotype
 from adarts.training.model import (
@@ -57,6 +57,10 @@ class TrainResult:
     run_dir: Path
     test_accuracy: float
     summary: dict[str, Any]
+
+    def _repr_svg_(self) -> str:
+        """In a notebook, the result is the picture of its cells and curves."""
+        return picture(self.run_dir)
 
 
 @whole_run("training")

@@ -11,13 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from adarts.config.cluster import Engine
 from adarts.config.loading import to_yaml
 from adarts.config.settings import SearchConfig, code_options
 from adarts.engine import Metrics, StopSignals, write_atomically
 from adarts.engine.footprint import MALLOC
+from adarts.engine.progress import plain_console
 from adarts.errors import AdartsError, Stopped
 from adarts.experiments.reproducing import step
 from adarts.experiments.reproducing.runs import Config, Runs
@@ -139,7 +138,7 @@ class Work:
             told(name, error)
 
     def _at_once(self, waiting: Mapping[str, Config], told: Callable[[str, str | None], None]) -> None:
-        console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+        console = plain_console()
         rows = [_Row(_Task(name, config), self.runs.place(config)) for name, config in waiting.items()]
         signals = self._signals()
         with signals, closing(self._executor) as pool:
