@@ -6,11 +6,12 @@ import os
 import platform
 import shutil
 from collections.abc import Iterator
-from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 from pydantic.dataclasses import dataclass
 
+from adarts import __version__
 from adarts.cli.options import FORM, parse
 from adarts.cli.output import print_table
 from adarts.config.values import Images
@@ -18,11 +19,23 @@ from adarts.config.values import Images
 _GIB = 1 << 30
 Check = tuple[str, bool, str, str]
 """(name, passed, what was found, advice if it failed)"""
+_EXTRAS = {
+    "export": (
+        ("onnx", "onnxscript", "onnxruntime"),
+        "adarts run, adarts export --to onnx, and predictions without torch",
+    ),
+    "timm": (("timm",), "comparisons with networks of timm"),
+    "near": (("imagehash",), "nearly equal images in adarts data check"),
+    "sweeps": (("submitit", "optuna"), "adarts sweep --on slurm, and the searcher tpe"),
+    "ray": (("ray",), "adarts sweep --on ray"),
+    "hub": (("huggingface_hub",), "adarts export --to hub"),
+}
+"""Extra of the package -> the modules that it brings, and what needs them."""
 
 
 @dataclass(frozen=True, config=FORM)
 class Doctor:
-    """Check this machine and suggest fixes. Nothing is changed or downloaded."""
+    """Check this machine: what works, what is missing, and what that costs. Nothing is changed or downloaded."""
 
     root: Path = Path("data")
     """Folder of the named data sets."""
@@ -35,17 +48,22 @@ class Doctor:
 def run(words: list[str]) -> int:
     """Run ``adarts doctor``."""
     form = parse(Doctor, words, "adarts doctor")
+    checks = [*_machine(), *_extras(), *_disk(form.runs), *_data(form.root, form.data)]
     rows = [
         [name, "ok" if fine else "warn", found if fine else f"{found}: {advice}"]
-        for name, fine, found, advice in (*_machine(), *_disk(form.runs), *_data(form.root, form.data))
+        for name, fine, found, advice in checks
     ]
     print_table(["check", "", "found"], rows)
+    if warned := [name for name, fine, _, _ in checks if not fine]:
+        print(f"\nto mend: {', '.join(warned)}; each line says what it costs, and what to do")
+    else:
+        print("\nadarts can search and train here; to see it: adarts demo")
     return 0
 
 
 def _machine() -> Iterator[Check]:
     yield "python", True, platform.python_version(), ""
-    yield "adarts", True, version("adarts"), ""
+    yield "adarts", True, __version__, ""
     try:
         import torch
         import torchvision
@@ -75,6 +93,13 @@ def _machine() -> Iterator[Check]:
     yield "dot", dot is not None, dot or "none", "cells are listed instead of drawn; pip install graphviz-pure"
 
 
+def _extras() -> Iterator[Check]:
+    for extra, (modules, use) in _EXTRAS.items():
+        missing = [module for module in modules if find_spec(module) is None]
+        how = f"not installed; {use} need it: pip install 'adarts[{extra}]'"
+        yield extra, True, how if missing else f"installed, for {use}", ""
+
+
 def _disk(runs: Path) -> Iterator[Check]:
     place = next(folder for folder in (runs.absolute(), *runs.absolute().parents) if folder.exists())
     free = shutil.disk_usage(place).free
@@ -92,8 +117,15 @@ def _data(root: Path, data: str | None) -> Iterator[Check]:
         return
     for name in CIFAR:
         trouble = trouble_with(name, root)
-        advice = "set its folder with --images.root, or use --download"
-        yield f"data {name}", trouble is None, trouble or f"in {root}", advice
+        how = "set its folder with --images.root, or use --download"
+        if (
+            trouble
+            and trouble.endswith(" is missing")
+            and not Path(trouble.removesuffix(" is missing")).parent.exists()
+        ):
+            yield f"data {name}", True, f"not here; to search on it, {how}", ""
+        else:
+            yield f"data {name}", trouble is None, trouble or f"in {root}", how
     if data is not None:
         found = check_data(data, ImageSettings(root=root))
         yield "images", found.images is not None, found.verdict.rstrip("."), "; ".join(found.problems)
