@@ -26,7 +26,7 @@ _EXTRAS = {
     ),
     "timm": (("timm",), "comparisons with networks of timm"),
     "near": (("imagehash",), "nearly equal images in adarts data check"),
-    "sweeps": (("submitit", "optuna"), "adarts sweep --on slurm, and the searcher tpe"),
+    "sweeps": (("submitit", "optuna"), "adarts tune, adarts sweep --on slurm, and the searcher tpe"),
     "ray": (("ray",), "adarts sweep --on ray"),
     "hub": (("huggingface_hub",), "adarts export --to hub"),
 }
