@@ -100,8 +100,8 @@ def expected(run_dir: Path, name: str) -> History:
 
 
 def of_epochs(history: History) -> History:
-    """Without the results, which a finished run adds."""
-    return {name: values for name, values in history.items() if not name.startswith("result/")}
+    """Without what a finished run adds: its results, and the sizes of pictures in wandb."""
+    return {name: values for name, values in history.items() if not name.startswith(("result/", "cell_"))}
 
 
 def tracker(name: str) -> Any:
