@@ -132,6 +132,14 @@ def test_the_numbers_of_a_record() -> None:
     assert scalars(record) == {"train_loss": 0.5, "skips/normal": 2, "skips/reduction": 0, "method/a_b/c": 1}
 
 
+def test_the_name_of_a_run_stays_and_a_text_that_is_none_is_replaced(tmp_path: Path) -> None:
+    run, file = TrackedRun(tmp_path, SearchConfig()), tmp_path / "tracking.id"
+    name = run.id()
+    assert run.id() == name == file.read_text()
+    file.write_text("x/../..")  # wandb's folders of a name are removed
+    assert run.id() not in (name, "x/../..") and run.id() == file.read_text()
+
+
 @every_tracker
 def test_a_tracker_has_every_epoch_and_changes_no_result(name: str, tmp_path: Path) -> None:
     run_tiny(tmp_path / "tracked", track=[name])

@@ -31,10 +31,13 @@ class TrackedRun:
     config: SearchConfig | TrainConfig
 
     def id(self) -> str:
-        """A name of this run that no other run has. It is kept in the run folder, so a continued run has the same."""
+        """A name of this run that no other run has. It is kept in the run folder, so a continued run has the same.
+
+        What is no such name is replaced: trackers look for files and runs by it.
+        """
         path = self.folder / _ID_FILE
-        known = path.read_text() if path.exists() else ""
-        if not known:
+        known = path.read_text(errors="replace") if path.exists() else ""
+        if not re.fullmatch(r"[0-9a-f]{16}", known):
             known = secrets.token_hex(8)
             path.write_text(known)
         return known
