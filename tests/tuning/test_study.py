@@ -164,6 +164,11 @@ def test_a_pruned_trial_is_marked_and_the_decision_stays(tmp_path: Path, prune: 
     assert best is not None and best.number == 0
 
 
+def test_the_median_waits_for_the_longest_warmup(tmp_path: Path) -> None:
+    plan = plan_of("search.warmup_epochs=0..3", prune="median", search={"epochs": 9})
+    assert begin(tmp_path, plan).plan["warmup_epochs"] == 3
+
+
 def test_diverged_and_failed_trials_keep_their_reason_and_count(tmp_path: Path) -> None:
     study = begin(tmp_path)
     for end in (study.end_diverged, study.end_failed):

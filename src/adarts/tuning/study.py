@@ -125,7 +125,7 @@ class Study:
                     "settings": settings,
                     "usual": plan.usual,
                     "epochs": max(point.epochs for point in plan.corners),
-                    "warmup_epochs": plan.base.search.warmup_epochs,
+                    "warmup_epochs": max(point.config.search.warmup_epochs for point in plan.corners),
                     "given": to_jsonable_python(plan.given),
                     "config_file": None if plan.config_file is None else str(plan.config_file),
                 }

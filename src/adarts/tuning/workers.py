@@ -48,10 +48,13 @@ class Worker:
         folder = self._folder / name
         if name == self.name or holder(folder) is not None:
             return True
-        known = noted_holder(folder)
+        try:
+            known, changed = noted_holder(folder), (folder / ".lock").stat().st_mtime_ns
+        except FileNotFoundError:  # it has left
+            return False
         if known is None or known.host == socket.gethostname():
             return False
-        now, changed = time.monotonic(), (folder / ".lock").stat().st_mtime_ns
+        now = time.monotonic()
         last, since = self._seen.get(name, (0, now))
         if last != changed:
             since = now
