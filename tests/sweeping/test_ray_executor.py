@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 from patient_job import begun, job, until
 
-from adarts.config.cluster import RaySettings
+from adarts.config.cluster import Engine, RaySettings
 from adarts.errors import ConfigError
+from adarts.experiments.reproducing.runs import Runs
+from adarts.experiments.reproducing.work import Work
+from adarts.searching import search_config
 from adarts.sweeping.executors import Ended, Event
 
 ray = pytest.importorskip("ray", reason="Ray is missing; install it: pip install 'adarts[ray]'")
@@ -76,6 +79,27 @@ def test_every_kind_of_end_and_a_node_that_is_killed(cluster: Any, tmp_path: Pat
     until(two, again, Ended(ended.name, 143, "SIGTERM"))
     assert two.alive() == set()
     two.close()
+
+
+def test_a_reproduction_comes_back_to_its_cluster(
+    cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster.add_node(num_cpus=1)
+    begin, asked = ray.init, list[Any]()
+
+    def spied(*address: str, **how: Any) -> Any:
+        asked.append(address)
+        return begin(*address, **how)
+
+    monkeypatch.setattr(ray, "init", spied)  # without an address, Ray would begin a cluster of its own
+    runs, settings = Runs(tmp_path), RaySettings(address=cluster.address)
+    work = Work(runs, Engine(on="ray", ray=settings), None)
+    images = {"per_class": 4, "size": 16}
+    config = search_config(method="darts", data="digits", scale="smoke", images=images)
+    work.carry_out([config])
+    work.measure([config])
+    assert not work.failed and runs.is_finished(config) and runs.step(config) is not None
+    assert asked == [(cluster.address,)] * 3
 
 
 def test_an_address_without_a_cluster(tmp_path: Path) -> None:

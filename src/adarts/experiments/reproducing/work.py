@@ -22,7 +22,7 @@ from adarts.experiments.reproducing import step
 from adarts.experiments.reproducing.runs import Config, Runs
 from adarts.report.numbers import duration
 from adarts.searching import run_search
-from adarts.sweeping.executors import Ended, Job
+from adarts.sweeping.executors import Ended, Executor, Job
 from adarts.sweeping.executors.choice import executor
 from adarts.sweeping.results import PointResult
 from adarts.sweeping.runner import Runner, goes_on
@@ -53,7 +53,7 @@ class Work:
 
     def __post_init__(self) -> None:
         self._end = None if self.seconds is None else time.monotonic() + self.seconds
-        self._executor = executor(self.engine, self.runs.folder, self.threads)
+        self._pool().close()
 
     @property
     def here(self) -> bool:
@@ -104,7 +104,7 @@ class Work:
         lost = Counter[str]()
         asked: Stopped | None = None
         signals = self._signals()
-        with signals, closing(self._executor) as pool, signals.deferred():
+        with signals, closing(self._pool()) as pool, signals.deferred():
             if job.name not in pool.alive():
                 pool.submit([job])
             while job.name in pool.alive():
@@ -141,7 +141,7 @@ class Work:
         console = plain_console()
         rows = [_Row(_Task(name, config), self.runs.place(config)) for name, config in waiting.items()]
         signals = self._signals()
-        with signals, closing(self._executor) as pool:
+        with signals, closing(self._pool()) as pool:
             runner = Runner(self.engine, pool, self.runs.folder, console)
             runner.unfinished(rows)
             with signals.deferred():
@@ -153,6 +153,10 @@ class Work:
                 told(row.point.name, row.error)
         if asked is not None:
             raise asked
+
+    def _pool(self) -> Executor:
+        """A new executor: a closed one has left its cluster."""
+        return executor(self.engine, self.runs.folder, self.threads)
 
     def _signals(self) -> StopSignals:
         """Requests to stop, with the rest of the time limit."""
