@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,4 +38,19 @@ def test_searches_steps_and_trainings_are_jobs(
     assert NOT_MEASURED not in (there / "fig10" / "fig10-cost.csv").read_text()
     batches = [json.loads(path.read_text()) for path in sorted((there / "jobs" / "batches").iterdir())]
     assert [len(names) for names in batches] == [5, 1, 5] and batches[1] == ["steps"]
+    assert slurm.call("squeue", "-h") == ""
+
+
+def test_jobs_that_a_killed_command_left_are_stopped(
+    slurm: Cluster, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["reproduce", "fig1", *WORDS[2:], "--run-dir", str(tmp_path)]
+    command = [sys.executable, "-m", "adarts", *words, "--on", "slurm", "--slurm.time", "30"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        while process.poll() is None and not slurm.call("squeue", "-h"):
+            time.sleep(0.1)
+        process.kill()
+    assert main(words) == 2
+    assert f"stop them with: adarts sweep stop {tmp_path}" in capsys.readouterr().err
+    assert main(["sweep", "stop", str(tmp_path)]) == 0
     assert slurm.call("squeue", "-h") == ""

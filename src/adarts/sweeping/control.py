@@ -61,10 +61,13 @@ def status(sweep_dir: Path) -> list[PointResult[Any]]:
 def stop(sweep_dir: Path, console: Console) -> None:
     """Stop the searches of a sweep at a checkpoint, and the process that waits for them; return when all have ended.
 
+    The folder may also be that of a reproduction whose runs are jobs of a cluster.
+
     Raises:
-        CheckpointError: the folder is not that of a sweep, or the process runs on another machine.
+        CheckpointError: the folder is neither, or the process runs on another machine.
     """
-    read_content(sweep_dir)
+    if of_folder(sweep_dir) is None:
+        read_content(sweep_dir)
     if driver := holder(sweep_dir):
         if driver.host != socket.gethostname():
             raise CheckpointError(f"{sweep_dir} is in use by process {driver.process} on {driver.host}; stop it there")
