@@ -183,7 +183,7 @@ def test_a_tracker_that_comes_later_has_the_epochs_before(name: str, tmp_path: P
 
 
 @pytest.mark.full
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(3000)
 @every_tracker
 def test_twenty_interrupted_runs_have_no_gap_and_no_double_step(name: str, tmp_path: Path) -> None:
     rng, interrupted, wrong = random.Random(name), 0, []
