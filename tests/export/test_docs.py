@@ -15,6 +15,7 @@ from adarts.cli.main import main
 PAGE = (Path(__file__).parents[2] / "docs" / "export.md").read_text()
 
 
+@pytest.mark.full
 def test_the_page_is_run(
     run: Path,
     onnx_file: Path,

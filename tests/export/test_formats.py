@@ -96,7 +96,7 @@ def test_timm(run: Path, tmp_path: Path) -> None:
     assert torch.equal(finer.stem.conv.weight, model.stem.conv.weight)
 
 
-@pytest.mark.parametrize("name", ["timm:mobilenetv3_small_050", "mobilenet_v2"])
+@pytest.mark.parametrize("name", ["timm:mobilenetv3_small_050", pytest.param("mobilenet_v2", marks=pytest.mark.full)])
 def test_networks_with_a_name_for_timm(name: str, tmp_path: Path) -> None:
     pytest.importorskip("timm")
     one = replace(trained(adarts.create_model(name, 4)), details={"network": name})

@@ -60,7 +60,7 @@ def plan_of(photos: Path, **changes: object) -> Plan:
         search=SearchPlan(trials=3, steps=2, size=8),
         network=NetworkPlan(cells=3, channels=8),
         training=TrainingPlan(epochs=2, batch_size=8, learning_rate=0.01, class_weights="equal"),
-        timm=TimmPlan(size=32, learning_rate=0.002),
+        timm=TimmPlan(size=24, learning_rate=0.002),
         rivals=("random:darts:0", TIMM),
     )
     return plan.model_copy(update=changes)
@@ -95,7 +95,7 @@ def test_a_plan_ends_in_a_network_within_its_limits_with_a_comparison(photos: Pa
     assert [config["weights"]["learning_rate"] for config in configs] == [0.002, pytest.approx(0.0002)]
     for part in ("search", "train", "rival-1/train", "rival-2/train"):
         assert not read_yaml(tmp_path / "run" / part / "config.yaml")["images"]["flip"]
-    assert all(config["training"]["optimizer"] == "adamw" and config["images"]["size"] == 32 for config in configs)
+    assert all(config["training"]["optimizer"] == "adamw" and config["images"]["size"] == 24 for config in configs)
     begun = torch.load(tmp_path / "weights.pth")["conv_stem.weight"]
     ended = load_file(fine_tuned / "model.safetensors")["conv_stem.weight"]
     assert (ended - begun).abs().mean() < 0.5 * begun.abs().mean()  # other weights differ by more than they are large

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 
 import adarts
@@ -148,6 +149,7 @@ def test_a_model_whose_network_is_unknown_is_damaged(tmp_path: Path) -> None:
     facts = {"format": "adarts-model", "version": 1, "network": "resnet111", "classes": ["a", "b"], "in_channels": 3}
     facts["image_size"] = [16, 16]
     (tmp_path / "model.json").write_text(json.dumps(facts))
+    save_file({"weight": torch.zeros(1)}, tmp_path / "model.safetensors")
     with pytest.raises(DataError, match="no usable trained model: unknown network 'resnet111'"):
         load_model(tmp_path)
 

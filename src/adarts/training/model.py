@@ -196,9 +196,13 @@ def load_model(folder: str | Path) -> tuple[nn.Module, dict[str, Any]]:
         DataError: the files are missing, damaged, or do not fit together.
     """
     folder, facts = Path(folder), read_facts(folder)
-    with refusing(f"{folder}: no usable trained model", DataError):
-        genotype = None if "network" in facts else load_genotype(folder / GENOTYPE_FILE)
-        return trained_network(facts, genotype, load_file(folder / MODEL_WEIGHTS)), facts
+    what = f"{folder}: no usable trained model"
+    try:
+        with refusing(what, DataError):
+            genotype = None if "network" in facts else load_genotype(folder / GENOTYPE_FILE)
+            return trained_network(facts, genotype, load_file(folder / MODEL_WEIGHTS)), facts
+    except ConfigError as error:  # of a name or a size in the file, which nobody configured
+        raise DataError(f"{what}: {error}") from error
 
 
 def trained_network(facts: Mapping[str, Any], genotype: Genotype | None, weights: Mapping[str, Tensor]) -> nn.Module:
