@@ -11,6 +11,8 @@ from typing import Any
 
 from adarts.tracking.base import Epochs, Scalars, TrackedRun
 
+_LONGEST_END = 60.0  # seconds for the uploads at the end of a run; by default wandb (from 0.27 on) waits without an end
+
 
 class WandB:
     """A run of wandb, which cannot continue one that is not uploaded, and whose server replaces a run by one of the same name.
@@ -34,7 +36,14 @@ class WandB:
             mode=mode,
             config=run.config.model_dump(mode="json"),
             reinit="create_new",  # leave a run of the calling program alone
-            settings=wandb.Settings(console="off", silent=True, disable_git=True, save_code=False),
+            settings=wandb.Settings(
+                console="off",
+                silent=True,
+                disable_git=True,
+                save_code=False,
+                finish_timeout=_LONGEST_END,
+                finish_timeout_raises=True,
+            ),
         )
         self.where = f"wandb sync {Path(self._run.dir).parent}" if mode == "offline" else str(self._run.url)
         self._step, self._finished = -1, False
