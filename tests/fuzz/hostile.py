@@ -77,12 +77,17 @@ def altered(draw: st.DrawFn, document: Any, values: st.SearchStrategy[Any] = VAL
             case "remove" if holder is not whole:
                 del holder[key]
             case "add" if isinstance(holder, dict):
-                holder[draw(st.sampled_from(_TEXTS))] = draw(values)
+                holder[draw(st.sampled_from(_TEXTS))] = _fresh(draw(values))
             case "add":
-                holder.insert(key, draw(values))
+                holder.insert(key, _fresh(draw(values)))
             case _:
-                holder[key] = draw(values)
+                holder[key] = _fresh(draw(values))
     return whole[0]
+
+
+def _fresh(value: Any) -> Any:
+    """A container of its own, because later changes may go into it."""
+    return copy.deepcopy(value) if isinstance(value, dict | list) else value
 
 
 def _places(holder: Any) -> Iterator[tuple[Any, Any]]:

@@ -643,7 +643,15 @@ def report_of_a_search(folder: Path, runs: Callable[[], Path]) -> Begun:
     return _files(folder / "run", (*RUN_FILES, "front.json"), lambda: write_report([folder / "run"]))
 
 
-@parser(("summary.json", b'{"kind": "train", "parameters": 1' + b"0" * 400 + b"}"), slow=True)
+@parser(
+    ("summary.json", b'{"kind": "train", "parameters": 1' + b"0" * 400 + b"}"),
+    *(
+        ("metrics.jsonl", b'{"epoch": 0, "learning_rate": %s}\n' % rate)
+        for rate in (b"1e308", b"1" + b"0" * 400, b"-%d" % 2**70)
+    ),
+    ("answers.json", b'{"classes": [], "confused": []}'),
+    slow=True,
+)
 def report_of_a_training(folder: Path, runs: Callable[[], Path]) -> Begun:
     """All that a report reads of a training."""
     shutil.copytree(runs() / "train", folder / "run")
@@ -685,7 +693,20 @@ def _quiet(call: Callable[[], object]) -> None:
         call()
 
 
-@parser(("sweep.json", b'{"format": "adarts-sweep", "version": 2}'), ("sweep.json", b"[" * 5000), slow=True)
+NO_SWEEP = {"format": "adarts-sweep", "version": 2} | {
+    name: [] for name in ("points", "trainings", "groups", "networks", "largest_class")
+}
+POINT = {"name": "a", "folder": "points/adarts-seed0", "epochs": 2, "state": "finished", "error": None}
+GROUP = {"settings": {"method": "adarts"}, "figures": {"seconds": {"n": 1, "mean": 1.0, "sd": None, "more": 0}}}
+
+
+@parser(
+    ("sweep.json", b'{"format": "adarts-sweep", "version": 2}'),
+    ("sweep.json", b"[" * 5000),
+    ("sweep.json", as_json(NO_SWEEP | {"points": [{**POINT, "settings": {"seed": 0}}]})),
+    ("sweep.json", as_json(NO_SWEEP | {"groups": [GROUP]})),
+    slow=True,
+)
 def sweep(folder: Path, runs: Callable[[], Path]) -> Begun:
     """What is read of a sweep: its state, its statistics, its page and its tables."""
     config = read_config(runs() / "search", SearchConfig)

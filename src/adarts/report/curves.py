@@ -15,7 +15,7 @@ from adarts.report.cells import node_text
 from adarts.report.charts import Chart, Dot, Rule, Series, Value, draw, percent, scatter
 from adarts.report.drawing import inline
 from adarts.report.palette import MUTED, look, series_look
-from adarts.report.reading import RunRecord
+from adarts.report.reading import LARGEST, RunRecord
 from adarts.spaces import Space
 
 Runs = Sequence[RunRecord]
@@ -51,8 +51,8 @@ def column(run: RunRecord, name: str, kind: str | None = None) -> list[Value]:
 
 
 def is_number(value: object) -> TypeGuard[float | int]:
-    """Whether a value of a file is a finite number."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    """Whether a value of a file is a number that can be drawn."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST
 
 
 def _series(curves: Iterable[tuple[str, Runs, str, str | None]]) -> list[Series]:

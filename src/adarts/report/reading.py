@@ -19,7 +19,9 @@ from adarts.spaces import Genotype, Space, get_space
 
 Count = Annotated[int, Field(ge=0, le=2**53)]
 """A whole number of a file; larger ones are no numbers of anything, and cannot be computed with as floats."""
-Figure = Annotated[float, Field(ge=-1e15, le=1e15)]
+LARGEST = 1e15
+"""Largest number, without its sign, that is drawn; matplotlib fails near the end of what a float can hold."""
+Figure = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
 """Any other number of a file."""
 
 
@@ -142,9 +144,9 @@ class _Mistake(Checked):
 
 
 class _Answers(Checked):
-    classes: list[str] = []
-    confused: list[Annotated[list[Count], Field(min_length=3, max_length=3)]] = []
-    mistakes: list[_Mistake] = []
+    classes: list[str]
+    confused: list[Annotated[list[Count], Field(min_length=3, max_length=3)]]
+    mistakes: list[_Mistake]
 
     @model_validator(mode="after")
     def _of_these_classes(self) -> _Answers:
@@ -267,7 +269,8 @@ def read_run(path: Path) -> RunRecord:
     check(_Summary, summary, summary_path)
     check(_Images, images, images_path)
     answers = _read_json(path / ANSWERS_FILE)
-    check(_Answers, answers, path / ANSWERS_FILE)
+    if answers:
+        check(_Answers, answers, path / ANSWERS_FILE)
     front = _read_json(path / FRONT_FILE)
     check(_Front, front, path / FRONT_FILE)
     return RunRecord(

@@ -82,23 +82,27 @@ def read_content(sweep_dir: Path) -> dict[str, Any]:
     return whole
 
 
+class _Settings(Checked):
+    method: str
+
+
 class _Job(Checked):
     name: str
     folder: str = Field(pattern=r"^(points|trainings)/[\w.=+-]+$")
-    settings: dict[str, Any]
+    settings: _Settings
     epochs: Count
     state: State
     error: str | None
 
 
-class _Spread(Checked):
+class _Spread(Checked, extra="forbid"):
     n: Count
     mean: Figure
     sd: Figure | None
 
 
 class _Group(Checked):
-    settings: dict[str, Any]
+    settings: _Settings
     figures: dict[str, _Spread]
 
 

@@ -12,12 +12,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from adarts.config.loading import to_yaml
 from adarts.data import load_images
 from adarts.engine import StopSignals, parse_time_limit, prepare_device, write_atomically
 from adarts.engine.files import refuse
+from adarts.engine.progress import plain_console
 from adarts.errors import AdartsError, CheckpointError, ConfigError, Stopped
 from adarts.launch import INTERRUPTED
 from adarts.report.numbers import shown
@@ -91,7 +90,7 @@ class _Tuning:
     ) -> None:
         run = plan.base.run
         self.plan, self.trials, self.named = plan, trials, study_dir is not None
-        self.console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+        self.console = plain_console()
         self.folder = study_dir or run.runs / "tune" / f"{datetime.now():%Y%m%d-%H%M%S}"
         _require_study_folder(self.folder)
         require_installed(run.track)
