@@ -17,9 +17,9 @@ from adarts.config.loading import SCALES, fields
 
 @dataclass(frozen=True, config=FORM)
 class Completion:
-    """Print a script with which a shell completes verbs, options and their values. Load it once for each shell: bash and zsh with
-    `source <(adarts completion bash)` or zsh in their startup file, fish with `adarts completion fish | source` in its own. After
-    an update of adarts, the next shell has the new options.
+    """Print a script with which a shell completes verbs, options and their values. Add to ~/.bashrc: source <(adarts completion
+    bash). To ~/.zshrc, after compinit: eval "$(adarts completion zsh)". To ~/.config/fish/config.fish: adarts completion fish |
+    source. After an update of adarts, the next shell knows the new options.
     """
 
     shell: Annotated[Literal["bash", "zsh", "fish"], Positional("SHELL")]

@@ -28,6 +28,9 @@ _EXTRAS = {
     "near": (("imagehash",), "nearly equal images in adarts data check"),
     "sweeps": (("submitit", "optuna"), "adarts tune, adarts sweep --on slurm, and the searcher tpe"),
     "ray": (("ray",), "adarts sweep --on ray"),
+    "tensorboard": (("tensorboard",), "--track tensorboard"),
+    "wandb": (("wandb",), "--track wandb"),
+    "mlflow": (("mlflow",), "--track mlflow"),
     "hub": (("huggingface_hub",), "adarts export --to hub"),
 }
 """Extra of the package -> the modules that it brings, and what needs them."""
@@ -96,7 +99,7 @@ def _machine() -> Iterator[Check]:
 def _extras() -> Iterator[Check]:
     for extra, (modules, use) in _EXTRAS.items():
         missing = [module for module in modules if find_spec(module) is None]
-        how = f"not installed; {use} need it: pip install 'adarts[{extra}]'"
+        how = f"not installed; for {use}: pip install 'adarts[{extra}]'"
         yield extra, True, how if missing else f"installed, for {use}", ""
 
 

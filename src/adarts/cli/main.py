@@ -53,7 +53,8 @@ options:
   -h, --help  print this, or with a verb its options
 
 start here:
-  adarts demo
+  adarts doctor  # what is missing on this machine, and what that costs
+  adarts demo    # a search on digits, and what its cell is worth, in a few minutes
 then:
 {in_lines()}"""
 
