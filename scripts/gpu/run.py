@@ -95,7 +95,10 @@ class Slice:
         found = self._before()
         found["slices"].append(self._here())
         states: dict[str, Any] = found["items"]
-        for item in self.items:
+        # What a slice had no time for comes last in the next one, so that it does not keep everything else from its turn.
+        for item in sorted(
+            self.items, key=lambda item: item.kills and states.get(item.name, {}).get("was_late", False)
+        ):
             if states.get(item.name, {}).get("state") == "finished":
                 continue
             left = self.end - time.monotonic() - RESERVE
@@ -143,7 +146,7 @@ class Slice:
         command = shlex.join(["python", *words[1:]])
         for place, name in ((self.choices.out, "OUT"), (self.choices.root, "DATA"), (ROOT, ".")):
             command = command.replace(str(place), name)
-        told: Content = {"state": state, "slice": number, "command": command}
+        told: Content = {"state": state, "slice": number, "command": command, "was_late": is_late}
         if state == "failed":
             told["error"] = _last_line(log, began)
         return told | (found or {})

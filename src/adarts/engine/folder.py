@@ -264,6 +264,8 @@ class RunFolder:
             self.write_json(IMAGES_FILE, known)
             self.write(CONFIG_FILE, to_yaml(kept.model_copy(update={"data": config.data})))
         self.log(f"run folder: {self.path} ({'finished' if self.finished else 'continued'})")
+        if self.finished and config.run.track:
+            self.warn("the run was finished before, so --track sends nothing")
         if not self.finished:
             with refusing(f"{self.path / ENVIRONMENT} is damaged", CheckpointError):
                 before = self.read_json(ENVIRONMENT)

@@ -216,6 +216,10 @@ class Study:
             trial.set_user_attr(_PRUNED, epochs)
         return trial.user_attrs.get(_PRUNED) == epochs
 
+    def worker_of(self, number: int) -> str:
+        """The worker that has a trial, or had it last."""
+        return str(self._trial(number).user_attrs[_WORKER])
+
     def finish(self, number: int, value: float) -> None:
         """End a trial with its objective."""
         self._optuna.tell(number, value, skip_if_finished=True)

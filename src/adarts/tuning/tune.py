@@ -142,7 +142,7 @@ class _Tuning:
                 if isinstance(event, Started):
                     self._say_start(event.name, event.where)
                 elif isinstance(event, Ended):
-                    self._end(event, asked, lost)
+                    self._end(event, worker, asked, lost)
                     self._look_at = 0.0
             worker.beat()
             time.sleep(self.executor.pause)
@@ -176,10 +176,12 @@ class _Tuning:
         command = [sys.executable, "-m", "adarts", *words]
         return Job(point.name, command, self.folder / "logs" / f"{point.name}.txt", run_dir)
 
-    def _end(self, event: Ended, asked: Stopped | None, lost: Counter[str]) -> None:
+    def _end(self, event: Ended, worker: Worker, asked: Stopped | None, lost: Counter[str]) -> None:
         """Deal with a trial whose process has ended."""
         number = int(event.name)
-        if event.code == 0:
+        if event.code != 0 and self.study.worker_of(number) != worker.name:
+            self.console.print(f"trial {number} goes on in another process, which took this one for dead")
+        elif event.code == 0:
             self._note_end(number)
         elif asked is None and goes_on(event, lost):
             self.console.print(f"queued trial {number} again: {event.words}")

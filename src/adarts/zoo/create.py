@@ -119,7 +119,7 @@ def _from_file(create: Callable[..., nn.Module], file: Path) -> nn.Module:
     network: Any = create(pretrained=True, pretrained_cfg_overlay={"state_dict": weights})
     network.pretrained_cfg.pop("state_dict", None)
     heads = network.pretrained_cfg["classifier"]
-    heads = (heads,) if isinstance(heads, str) else tuple(heads or ())
+    heads = tuple(f"{head}." for head in ((heads,) if isinstance(heads, str) else heads or ()))
     # Both networks began with the same random numbers, so what the file does not have is still equal.
     for (name, own), begun in zip(network.named_parameters(), new.parameters(), strict=True):
         if name.startswith(heads):
