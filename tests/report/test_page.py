@@ -256,6 +256,13 @@ def test_damaged_files_are_named_in_one_line(search_run, name: str, content: str
     assert not (run / "report.html").exists()
 
 
+def test_names_that_are_no_text_in_a_configuration_are_shown(train_run) -> None:
+    run = train_run()
+    file = run / "config.yaml"
+    file.write_text(file.read_text().replace("images:\n", "images:\n  1: 2\n", 1))
+    assert "1: 2" in write_report([run]).read_text()
+
+
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="not a run folder"):
         write_report([tmp_path])

@@ -113,12 +113,17 @@ def render(runs: Sequence[RunRecord], lead: Lead | None = None) -> str:
 
 def _by_configuration(runs: Sequence[RunRecord]) -> list[list[RunRecord]]:
     """Group the runs that differ only in their seeds; groups are in the order of their first runs."""
-    groups: dict[str, list[RunRecord]] = {}
+    groups: list[tuple[Any, list[RunRecord]]] = []
     for run in runs:
         what = {name: value for name, value in run.config.items() if name not in ("seed", "run")}
         cells = run.genotype.to_dict() if run.kind == "train" and run.genotype else None
-        groups.setdefault(json.dumps([run.kind, what, cells], sort_keys=True, default=str), []).append(run)
-    return list(groups.values())
+        for told, members in groups:
+            if told == (run.kind, what, cells):
+                members.append(run)
+                break
+        else:
+            groups.append(((run.kind, what, cells), [run]))
+    return [members for _, members in groups]
 
 
 def _view(runs: Sequence[RunRecord], letter: str) -> dict[str, Any]:
