@@ -52,7 +52,7 @@ def test_the_gpu_benchmark_keeps_each_result_and_goes_on_after_a_failure(tmp_pat
     done = run("gpu.py", *words, "--public", str(tmp_path), *TINY)
     assert done.returncode == 0, done.stderr
     found = json.loads((tmp_path / "gpu.json").read_text())
-    public, eager, _, ours = found["results"]
+    public, eager, _, _, ours = found["results"]
     assert eager["seconds"] > 0 and eager["kernels"] > 1000 and "aten::" in (tmp_path / "kernels.txt").read_text()
     assert "model_search" in public["error"] and ours["design"]["k"] == 8 and ours["seconds"] > 0
     assert found["ceilings"]["matmul_bfloat16_flops"] > 0
@@ -63,6 +63,7 @@ def test_the_gpu_benchmark_keeps_each_result_and_goes_on_after_a_failure(tmp_pat
     assert kept == [record for record in found["results"] if "error" not in record], "what is measured is kept"
 
 
+@pytest.mark.full
 def test_the_gpu_benchmark_begins_nothing_beyond_its_budget(tmp_path: Path) -> None:
     done = run("gpu.py", "--out", str(tmp_path), "--budget-s", "0", *TINY)
     assert done.returncode == 143 and "not measured: adarts float32 graphs, " in done.stdout
@@ -75,7 +76,7 @@ def test_the_roofline_counts_fewer_calls_with_native_kernels() -> None:
     for kernels in ("auto", "torch"):
         done = run("roofline.py", "--kernels", kernels, "--peaks", "1e10", "1e11", *TINY)
         assert done.returncode == 0, done.stderr
-        rows = [line.strip("| ").split(" | ") for line in done.stdout.splitlines()[2:]]
+        rows = [line.strip("| ").split(" | ") for line in done.stdout.splitlines() if line.startswith("|")][2:]
         counts = {kind: int(count.replace(",", "")) for kind, count, *_ in rows}
         calls[kernels] = counts.pop("all")
         assert calls[kernels] == sum(counts.values())

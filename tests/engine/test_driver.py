@@ -90,6 +90,7 @@ def test_memory_is_tried_anew_where_the_steps_grow(tmp_path: Path) -> None:
     assert result(run_dir) == result(tmp_path / "whole")
 
 
+@pytest.mark.full
 def test_out_of_memory_even_with_the_smallest_batch(tmp_path: Path) -> None:
     run_dir = tmp_path / "run"
     assert wait(start(run_dir, Plan(megabytes=4000, memory_limit=600))) == 4

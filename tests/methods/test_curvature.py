@@ -53,6 +53,7 @@ def test_no_curvature_and_gradients_that_are_not_finite() -> None:
         largest_eigenvalue(lambda x_n: x_n / 0.0, torch.ones(5), step=0.1)
 
 
+@pytest.mark.full
 def test_a_supernet_between_the_bends_of_its_relus() -> None:
     with kernels.using("torch"):
         task = tiny_search(

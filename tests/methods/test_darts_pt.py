@@ -95,6 +95,7 @@ def test_what_is_taken_away_leaves_the_other_weights_as_they_are() -> None:
         assert accuracy == expected and -negative_loss == pytest.approx(loss, rel=1e-5)
 
 
+@pytest.mark.full
 def test_in_the_end_every_node_has_two_edges_with_one_operation() -> None:
     task = search()
     records = decide(task, range(task.epochs))

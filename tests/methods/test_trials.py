@@ -50,6 +50,7 @@ def test_the_expected_score_is_that_of_ridge_regression():
     assert Scores(DARTS, known, drawn, weight, SIZES).mean(asked).numpy() == pytest.approx(expected, abs=1e-9)
 
 
+@pytest.mark.full
 def test_with_limits_the_size_is_that_of_the_network_within_them():
     """The unit stays the spread of the sizes without limits."""
     known, drawn, weight = trials(8), 5, 0.5
@@ -89,6 +90,7 @@ def test_a_known_cell_is_tried_before_random_ones():
         small_search(Trials, TINY, {"options": {"known": arch}})
 
 
+@pytest.mark.full
 def test_samples_spread_less_on_cells_like_the_tried_ones():
     known = trials(60)
     scores, draws = Scores(DARTS, known, 20, 1.0, SIZES), generator(0, "samples")

@@ -1,5 +1,6 @@
 """The width at which a network reaches a size."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -8,6 +9,7 @@ from adarts.models import Network, count_parameters, width_for
 from adarts.spaces import get_space, random_genotype
 
 
+@pytest.mark.full
 @given(
     space=st.sampled_from(["darts", "nasbench201"]),
     seed=st.integers(0, 99),

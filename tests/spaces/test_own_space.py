@@ -58,6 +58,7 @@ def test_four_lines_from_a_file_are_searched_trained_and_reported(adarts: Callab
     assert "Mine" in page and "sep_conv_3x3" in page
 
 
+@pytest.mark.full
 def test_cells_with_an_operation_from_a_file_need_that_file(adarts: Callable[..., str], tmp_path: Path) -> None:
     space, found, trained = f"{EXAMPLE}:GATED", tmp_path / "found", tmp_path / "trained"
     adarts("search", *TINY, "--space", space, "--run-dir", found)

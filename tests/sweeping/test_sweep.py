@@ -198,6 +198,7 @@ def test_a_lost_search_is_submitted_again_three_times_and_a_failed_one_never() -
     assert [goes_on(Ended("b", code, ""), lost) for code in (143, 130, *range(5))] == [True, True, *[False] * 5]
 
 
+@pytest.mark.full
 def test_a_time_limit_is_that_of_the_whole_sweep(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["--seed", "0-3", "--search.epochs", 500, "--time-limit", "3s", "--sweep-dir", tmp_path]
     assert sweep(*words) == 143

@@ -30,6 +30,7 @@ def test_everything_is_registered_under_a_name_of_its_own() -> None:
     assert timm.is_model("adarts_v1_cifar") and not timm.is_model_pretrained("adarts_v1_cifar")
 
 
+@pytest.mark.full
 def test_the_registry_of_timm_keeps_its_own_models() -> None:
     code = (
         "import timm; before = set(timm.list_models()); import adarts.zoo.timm; after = set(timm.list_models());"
