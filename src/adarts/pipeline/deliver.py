@@ -74,6 +74,7 @@ def run_pipeline(plan: Plan, folder: Path, run: RunSettings | None = None, sourc
     if source is None or source.train.pixels.shape[2:] != (plan.size, plan.size):
         source = read_source(plan.data, settings.images)
     images = load_images(source, settings.images, plan.seed)
+    sources = {plan.size: source}
     if not (is_chosen or (folder / WIDTH).exists()):
         require_feasible(plan, images)
     others = {name: rival_cells(name, images) for name in plan.rivals}  # refused now rather than after hours
@@ -86,13 +87,13 @@ def run_pipeline(plan: Plan, folder: Path, run: RunSettings | None = None, sourc
         )
         print(f"\n2 of {parts}: training the network, {channels} channels", flush=True)
         own = {"channels": channels}
-        delivered = _trained(plan, folder / "train", run, source, own, genotype.to_text(), plan.training.epochs)
+        delivered = _trained(plan, folder / "train", run, sources, own, genotype.to_text(), plan.training.epochs)
         rivals: dict[str, TrainResult] = {}
         if others:
             print(f"\n3 of {parts}: training {len(others)} other networks for as long", flush=True)
         for number, (name, cells) in enumerate(others.items(), start=1):
             place = folder / f"rival-{number}"
-            rivals[name] = _rival(plan, place, run, source, name, cells, images, (own, genotype), delivered)
+            rivals[name] = _rival(plan, place, run, sources, name, cells, images, (own, genotype), delivered)
         print(f"\n{parts} of {parts}: exporting", flush=True)
         exported = export(delivered.run_dir, data=images)
     except Stopped as stopped:
@@ -149,22 +150,24 @@ def _trained(
     plan: Plan,
     place: Path,
     run: RunSettings,
-    source: Source,
+    sources: dict[int, Source],
     network: dict[str, Any],
     genotype: str | None,
     epochs: int,
 ) -> TrainResult:
     where = run.model_copy(update={"run_dir": place})
-    settings = training_settings(plan, where, network, genotype, epochs)
-    # Larger images than those of the plan come from the files again: enlarged ones would lack detail.
-    return run_training(train_config(**settings), source if settings["images"]["size"] <= plan.size else None)
+    config = train_config(**training_settings(plan, where, network, genotype, epochs))
+    size = config.images.size or plan.size
+    if size > plan.size and size not in sources:  # from the files again: enlarged ones would lack detail
+        sources[size] = read_source(plan.data, config.images)
+    return run_training(config, sources.get(size, sources[plan.size]))
 
 
 def _rival(
     plan: Plan,
     place: Path,
     run: RunSettings,
-    source: Source,
+    sources: dict[int, Source],
     name: str,
     cells: Genotype | None,
     images: ImageData,
@@ -199,7 +202,7 @@ def _rival(
         return max(1, min(plan.training.epochs * 3, int(plan.training.epochs * mine / other)))
 
     epochs = decided(place / "epochs.json", told, fitting_epochs)
-    return _trained(plan, place / "train", run, source, network, genotype, epochs)
+    return _trained(plan, place / "train", run, sources, network, genotype, epochs)
 
 
 def _facts(result: TrainResult) -> dict[str, Any]:

@@ -65,12 +65,16 @@ class PointResult(Generic[T]):
     beyond: bool = False
 
     def look(self) -> None:
-        """Read the progress of the search."""
+        """Read the progress of the run."""
         with refusing(f"{self.folder / 'metrics.jsonl'} is damaged", CheckpointError):
             records = Metrics(self.folder / "metrics.jsonl").read()
             self.epochs = len(records)
             if records:
-                self.figures = accuracies(records[-1]) | _by_kind("skips", records[-1]["skips"])
+                self.figures = self.figures_of(records[-1])
+
+    def figures_of(self, record: Mapping[str, Any]) -> dict[str, float]:
+        """The numbers in the record of an epoch."""
+        return accuracies(record) | _by_kind("skips", record["skips"])
 
     def finish(self) -> None:
         """Read the results of the finished search; raises :class:`CheckpointError` if a file is damaged."""

@@ -15,7 +15,6 @@ from adarts.config.loading import merged, nested
 from adarts.config.settings import TrainConfig, code_options
 from adarts.config.values import names_code
 from adarts.data import ImageData, load_images
-from adarts.engine import Metrics
 from adarts.engine.run_dirs import SUMMARY
 from adarts.errors import CheckpointError, refusing
 from adarts.models import Network, count_parameters, width_for
@@ -65,13 +64,9 @@ class TrainingResult(PointResult[Training]):
     constant: float = 0.0
     """Accuracy of always answering the largest class."""
 
-    def look(self) -> None:
-        """Read the progress of the training."""
-        with refusing(f"{self.folder / 'metrics.jsonl'} is damaged", CheckpointError):
-            records = Metrics(self.folder / "metrics.jsonl").read()
-            self.epochs = len(records)
-            if records:
-                self.figures = {"train_accuracy": float(records[-1]["train_accuracy"])}
+    def figures_of(self, record: Mapping[str, Any]) -> dict[str, float]:
+        """The numbers in the record of an epoch."""
+        return {"train_accuracy": float(record["train_accuracy"])}
 
     def finish(self) -> None:
         """Read the results of the finished training."""

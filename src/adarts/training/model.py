@@ -196,13 +196,9 @@ def load_model(folder: str | Path) -> tuple[nn.Module, dict[str, Any]]:
         DataError: the files are missing, damaged, or do not fit together.
     """
     folder, facts = Path(folder), read_facts(folder)
-    what = f"{folder}: no usable trained model"
-    try:
-        with refusing(what, DataError):
-            genotype = None if "network" in facts else load_genotype(folder / GENOTYPE_FILE)
-            return trained_network(facts, genotype, load_file(folder / MODEL_WEIGHTS)), facts
-    except ConfigError as error:  # of a name or a size in the file, which nobody configured
-        raise DataError(f"{what}: {error}") from error
+    with refusing(f"{folder}: no usable trained model", DataError):
+        genotype = None if "network" in facts else load_genotype(folder / GENOTYPE_FILE)
+        return trained_network(facts, genotype, load_file(folder / MODEL_WEIGHTS)), facts
 
 
 def trained_network(facts: Mapping[str, Any], genotype: Genotype | None, weights: Mapping[str, Tensor]) -> nn.Module:
@@ -214,12 +210,15 @@ def trained_network(facts: Mapping[str, Any], genotype: Genotype | None, weights
         weights: its weights, which stay as they are.
 
     Raises:
-        Exception: of any class, if the facts are damaged or do not fit the weights.
+        Exception: of any class but ConfigError, if the facts are damaged or do not fit the weights.
     """
     if genotype is not None and facts["cells"] > MOST_CELLS:
-        raise ConfigError(f"a network of {facts['cells']} cells; at most {MOST_CELLS} are read")
-    with nullcontext() if genotype is None else torch.device("meta"):
-        network = network_from(facts, genotype)
+        raise ValueError(f"a network of {facts['cells']} cells; at most {MOST_CELLS} are read")
+    try:
+        with nullcontext() if genotype is None else torch.device("meta"):
+            network = network_from(facts, genotype)
+    except ConfigError as error:  # of a name or a size in a file, which nobody configured
+        raise ValueError(str(error)) from error
     network.load_state_dict({name: tensor.clone() for name, tensor in weights.items()}, assign=True)
     return network.float().eval()
 

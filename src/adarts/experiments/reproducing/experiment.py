@@ -99,7 +99,7 @@ class Experiment(ABC):
         place: its place in the paper.
         claim: what the paper says there.
         reading: how to read the reproduction.
-        methods: the methods whose budget the captions state.
+        methods: the methods that are searched with, unless `searches` says otherwise, and whose budget the captions state.
         trains: whether it trains cells.
     """
 
@@ -116,9 +116,9 @@ class Experiment(ABC):
         self.seeds = plan.searched(self.name)
         self.trained = plan.trainings(self.name)
 
-    @abstractmethod
     def searches(self) -> list[SearchConfig]:
         """The searches; the first seed of all rows comes first."""
+        return self.searches_with(*self.methods)
 
     def steps(self) -> list[SearchConfig]:
         """The searches whose step is measured for time and memory."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from adarts.config.settings import SearchConfig
 from adarts.experiments.reproducing.ablation import DARTS
 from adarts.experiments.reproducing.experiment import Cells, Experiment, Results
 from adarts.experiments.reproducing.fig9 import by_epoch
@@ -24,9 +23,6 @@ class Fig1(Experiment):
 
     methods = (DARTS.method,)
     trains = False
-
-    def searches(self) -> list[SearchConfig]:
-        return self.searches_with(DARTS.method)
 
     def results(self, runs: Runs) -> Results:
         columns = [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from adarts.config.settings import SearchConfig
 from adarts.experiments.reproducing.ablation import ADARTS
 from adarts.experiments.reproducing.experiment import Cells, Experiment, Results, size_of
 from adarts.experiments.reproducing.runs import Runs
@@ -25,10 +24,8 @@ class Fig8(Experiment):
         "published size, so it is most probably the cell of Fig. 8."
     )
 
+    methods = (ADARTS.method,)
     trains = False
-
-    def searches(self) -> list[SearchConfig]:
-        return self.searches_with(ADARTS.method)
 
     def results(self, runs: Runs) -> Results:
         columns = [

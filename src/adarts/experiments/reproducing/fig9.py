@@ -35,9 +35,6 @@ class Fig9(Experiment):
     methods = tuple(form.method for form in BY_EPOCH)
     trains = False
 
-    def searches(self) -> list[SearchConfig]:
-        return self.searches_with(*(form.method for form in BY_EPOCH))
-
     def results(self, runs: Runs) -> Results:
         columns = [
             Column("method"),

@@ -52,8 +52,7 @@ class Table1(Experiment):
     )
 
     def searches(self) -> list[SearchConfig]:
-        methods = dict.fromkeys(METHODS.values())
-        return [self.plan.search(method, seed) for seed in self.seeds for method in methods]
+        return self.searches_with(*dict.fromkeys(METHODS.values()))
 
     def trainings(self, found: Found) -> list[TrainConfig]:
         published = [self._of_published(row) for row in TABLE] if self.trained else []

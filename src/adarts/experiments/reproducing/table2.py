@@ -42,15 +42,12 @@ class Table2(Experiment):
 
     methods = tuple(form.method for form in ABLATION)
 
-    def searches(self) -> list[SearchConfig]:
-        return self.searches_with(*(form.method for form in ABLATION))
-
     def steps(self) -> list[SearchConfig]:
         return [self.plan.search(form.method, 0) for form in ABLATION]
 
     def trainings(self, found: Found) -> list[TrainConfig]:
         data = [None, *([self.plan.budget.transfer] if self.plan.budget.transfer else [])]
-        searched = self.searches_with(*(form.method for form in ABLATION), trained=True)
+        searched = self.searches_with(*self.methods, trained=True)
         trained = [self.trained_cells(found, search, each) for each in data for search in searched]
         at_random = [self._random(seed, each) for each in data for seed in self.trained]
         again = [config for form in ABLATION for config in self._again(found, form)]
