@@ -39,6 +39,8 @@ class Reproduce:
     """Folder of CIFAR-10 and CIFAR-100."""
     download: bool = False
     """Download them if they are missing."""
+    transfer: str | None = None
+    """Images to which Table II transfers its cells, such as a folder with train and test, in place of cifar100."""
     on: Literal["local", "slurm", "ray"] = "local"
     """local: on this machine; slurm, ray: every run is a job of such a cluster."""
     slots: PositiveInt | None = None
@@ -69,7 +71,7 @@ def run(words: list[str]) -> int:
     folder = form.run_dir or Path("runs", "reproduce", scale)
     settings = RunSettings(device=form.device, threads=threads)
     images = {"root": form.root, "download": form.download}
-    plan = Plan(budget_of(scale), settings, images, form.seeds, form.trained)
+    plan = Plan(budget_of(scale, form.transfer), settings, images, form.seeds, form.trained)
     command = ["adarts", "reproduce", *words]
     reproduce(form.name, plan, folder, engine, form.time_limit, form.forecast, command)
     return 0

@@ -7,7 +7,7 @@ the ablation, the batch of 96 of Table III, and K = 4 of Fig. 10, as in the pape
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from adarts.config.loading import Values, merged, nested
@@ -46,6 +46,7 @@ class Budget:
         designed: hand-designed networks that are trained; the others would take too long.
         scaled_rates: whether Table III is also searched with learning rates in proportion to the batch.
         images_per_epoch: images that an epoch of a search gives to the weights; None for all of their half.
+        is_timed: whether steps of every design are measured to say how long everything will take.
     """
 
     scale: str
@@ -63,6 +64,7 @@ class Budget:
     designed: tuple[str, ...] = ()
     scaled_rates: bool = False
     images_per_epoch: int | None
+    is_timed: bool = True
 
 
 def _same(number: int, **others: int) -> Mapping[str, int]:
@@ -91,6 +93,7 @@ BUDGETS = {
             trained=_same(2, table1=1, table3=1, fig10=1),
             repeats=2,
             images_per_epoch=32,
+            is_timed=False,  # measuring a few steps would take as long as the runs
         ),
         Budget(
             scale="cpu",
@@ -150,15 +153,24 @@ BUDGETS = {
 """The scales, by name."""
 
 
-def budget_of(scale: str) -> Budget:
+def budget_of(scale: str, transfer: str | None = None) -> Budget:
     """The budget of a scale.
 
+    Args:
+        scale: its name.
+        transfer: the data to which cells are transferred, in place of those of the scale.
+
     Raises:
-        ConfigError: there is no such scale.
+        ConfigError: there is no such scale, or it transfers no cells.
     """
     if scale not in BUDGETS:
         raise ConfigError(f"unknown scale '{scale[:40]}'{nearest(scale, BUDGETS)}; known are {', '.join(BUDGETS)}")
-    return BUDGETS[scale]
+    budget = BUDGETS[scale]
+    if transfer is None:
+        return budget
+    if budget.transfer is None:
+        raise ConfigError(f"scale {scale} transfers no cells; leave out --transfer, or choose another --scale")
+    return replace(budget, transfer=transfer)
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ class Cost:
     Attributes:
         searches, trainings, steps: number of runs and of measured steps.
         finished: number of runs that are finished.
-        seconds: seconds of all runs, one after the other; None if a design could not be measured, or belongs to a cluster.
+        seconds: seconds of all runs, one after the other; None if a design was not measured.
     """
 
     searches: int
@@ -57,12 +57,12 @@ class Forecast:
 
     Args:
         runs: the folder of the runs, which keeps the measurements.
-        here: whether the runs will be on this machine; on others, no time is predicted.
+        is_timed: whether to measure a few steps of every design to predict the time. Of use if the runs will be on this machine.
     """
 
-    def __init__(self, runs: Runs, here: bool = True) -> None:
+    def __init__(self, runs: Runs, is_timed: bool = True) -> None:
         self._file = runs.folder / FILE
-        self._runs, self._here = runs, here
+        self._runs, self._is_timed = runs, is_timed
         self._known: dict[str, float | None] = _read(self._file)
         self._images: dict[str, ImageData] = {}
 
@@ -74,7 +74,7 @@ class Forecast:
         """
         each = {self._runs.place(config): config for config in configs}
         left = [config for config in each.values() if not self._runs.is_finished(config)]
-        if self._here:
+        if self._is_timed:
             seconds = [self._seconds(config) for config in left]
         else:
             for config in {self._source(config): config for config in left}.values():

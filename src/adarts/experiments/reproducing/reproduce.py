@@ -78,7 +78,8 @@ def reproduce(
         refuse(folder, error, 0)
     lock = Lock(folder)
     try:
-        cost = Forecast(runs, work.here).cost([*searches, *_expected(experiments, runs)], steps)
+        is_timed = work.here and (forecast or plan.budget.is_timed)
+        cost = Forecast(runs, is_timed).cost([*searches, *_expected(experiments, runs)], steps)
         words = cost.words(engine.slots or 1)
         print(f"{name} at scale {plan.budget.scale} ({plan.budget.purpose}) in {folder}\n{words}", flush=True)
         if forecast:

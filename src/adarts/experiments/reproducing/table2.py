@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from adarts.config.settings import SearchConfig, TrainConfig
 from adarts.experiments.reproducing.ablation import ABLATION, DARTS, Form
@@ -76,6 +77,7 @@ class Table2(Experiment):
 
     def _main(self, runs: Runs) -> Table:
         transfer = self.plan.budget.transfer
+        target = Path(transfer).name if transfer else "transfer"  # a folder in place of CIFAR-100
         columns = [
             Column("method"),
             Column("parameters (M)", "published", 1),
@@ -86,7 +88,7 @@ class Table2(Experiment):
             Column("accuracy of the found cells (%)", "estimated", spread=True),
             Column("worst seed (%)", "estimated"),
             Column(f"{self.plan.budget.data} error (%)", "measured", spread=True),
-            Column(f"{transfer or 'transfer'} error (%)", "measured", spread=True),
+            Column(f"{target} error (%)", "measured", spread=True),
             Column("note"),
         ]
         rows: list[list[Cell]] = []
@@ -117,7 +119,7 @@ class Table2(Experiment):
         text = self.number
         if transfer:
             images = self.plan.training("ADARTS_V1", 0, transfer).images
-            text += f" Trainings on {transfer} have the same budget and {share(transfer, images.per_class)}."
+            text += f" Trainings on {target} have the same budget and {share(transfer, images.per_class)}."
         return Table(self.name, self.title, columns, rows, self.caption(text))
 
     def _paired(self, runs: Runs) -> Table:
