@@ -412,6 +412,18 @@ def test_what_a_network_confuses_is_drawn_for_up_to_100_classes(train_run, count
     assert ("img", "src", "data:image/png;base64,iVBORw0KGgo=") in page.attributes and page.tags["script"] == 0
 
 
+def test_heat_maps_lie_beside_the_mistakes_or_are_said_to_be_missing(train_run) -> None:
+    mistake = {"true": 0, "predicted": 1, "confidence": 0.984, "file": "a/1.png", "png": "iVBORw0KGgo="}
+    hot = [{**mistake, "heat": {"png": "AAAA", "where": where}} for where in ("top left", "")]
+    page = Page(write_report([with_answers(train_run("with"), [HOSTILE, "b"], mistakes=hot)]))
+    strongest, nowhere = (value for tag, name, value in page.attributes if name == "alt" and value)
+    assert strongest == f"heat map: what spoke for b rather than {HOSTILE} is strongest at the top left"
+    assert nowhere == f"heat map: what spoke for b rather than {HOSTILE} is nowhere in the picture"
+    assert "The gray picture is a heat map" in page.text and page.tags["img"] == 4 and page.tags["script"] == 0
+    page = Page(write_report([with_answers(train_run("without"), ["a", "b"], no_heat="No map, because.")]))
+    assert "No map, because." in page.text and "gray picture" not in page.text and page.tags["img"] == 1
+
+
 @pytest.mark.parametrize(
     "changes",
     [{"classes": ["a"]}, {"confused": [[0, 1]]}, {"confused": [[0, -1, 3]]}, {"mistakes": [{"true": 0}]}],

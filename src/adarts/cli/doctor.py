@@ -26,6 +26,7 @@ _EXTRAS = {
     ),
     "timm": (("timm",), "comparisons with networks of timm"),
     "near": (("imagehash",), "nearly equal images in adarts data check"),
+    "heatmaps": (("captum",), "heat maps of the worst mistakes in the report of a training"),
     "sweeps": (("submitit", "optuna"), "adarts tune, adarts sweep --on slurm, and the searcher tpe"),
     "ray": (("ray",), "adarts sweep --on ray"),
     "tensorboard": (("tensorboard",), "--track tensorboard"),

@@ -69,17 +69,21 @@ def pairs(answers: dict[str, Any]) -> list[tuple[str, str, str, str]]:
 
 
 def mistakes(answers: dict[str, Any]) -> list[dict[str, str]]:
-    """The worst mistakes: `png` in base64, the `file`, and in words the `true` and the `predicted` class with its probability."""
+    """The worst mistakes: `png` in base64, the `file`, in words the `true` and the `predicted` class with its probability; and
+    the picture under its heat map as `heat`, with the words `about_heat`, if there is one.
+    """
     names = answers["classes"]
-    return [
-        {
-            "png": one["png"],
-            "file": one["file"],
-            "true": names[one["true"]],
-            "predicted": f"{names[one['predicted']]}, {percent(one['confidence'])}",
-        }
-        for one in answers["mistakes"]
-    ]
+    found = []
+    for one in answers["mistakes"]:
+        true, predicted = names[one["true"]], names[one["predicted"]]
+        shown = {"png": one["png"], "file": one["file"], "true": true}
+        shown["predicted"] = f"{predicted}, {percent(one['confidence'])}"
+        if heat := one.get("heat"):
+            strongest = f"is strongest at the {heat['where']}" if heat["where"] else "is nowhere in the picture"
+            about = f"heat map: what spoke for {predicted} rather than {true} {strongest}"
+            shown |= {"heat": heat["png"], "about_heat": about}
+        found.append(shown)
+    return found
 
 
 def _row_sums(answers: dict[str, Any]) -> list[int]:

@@ -17,7 +17,7 @@ from adarts.report import confusion, content, curves
 from adarts.report.charts import Chart, draw
 from adarts.report.drawing import Drawing, inline
 from adarts.report.numbers import count, duration
-from adarts.report.palette import DARK
+from adarts.report.palette import DARK, HEAT
 from adarts.report.reading import RunRecord, read_run
 from adarts.report.templates import ENVIRONMENT
 
@@ -108,6 +108,7 @@ def render(runs: Sequence[RunRecord], lead: Lead | None = None) -> str:
         comparison=_comparison(groups, lead is None) if len(runs) > 1 else None,
         groups=[_view(members, letter if len(runs) > 1 else "") for letter, members in groups],
         dark=DARK,
+        heat=HEAT,
     )
 
 
@@ -151,7 +152,9 @@ def _view(runs: Sequence[RunRecord], letter: str) -> dict[str, Any]:
         "images": content.images(run),
         "matrix": confusion.matrix(run.answers) if run.answers else None,
         "pairs": confusion.pairs(run.answers) if run.answers else [],
-        "mistakes": confusion.mistakes(run.answers) if run.answers else [],
+        "mistakes": (mistakes := confusion.mistakes(run.answers) if run.answers else []),
+        "heated": any("heat" in one for one in mistakes),
+        "no_heat": run.answers.get("no_heat"),
         "genotype": content.genotype_texts(runs),
         "config": run.config_text,
         "environment": json.dumps(run.environment, indent=1, ensure_ascii=False),

@@ -26,6 +26,8 @@ MUTED = Look("#59636e", "#a3adb8")
 GRID = Look("#e2e7ed", "#2f3740")
 SHADE = Look("#eef1f5", "#252d36")
 ALARM = Look("#b3261e", "#ff8a80")
+HEAT = "#ff7a00"
+"""Heat maps lie on gray pictures, which look the same in both modes."""
 BOXES = {
     "input": (Look("#d9f2e1", "#17402a"), Look("#2b7a4b", "#5fc08a")),
     "node": (Look("#dce9fb", "#1b365a"), Look("#2d5f9e", "#6ea8ef")),

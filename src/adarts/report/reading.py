@@ -23,6 +23,7 @@ LARGEST = 1e15
 """Largest number, without its sign, that is drawn; matplotlib fails near the end of what a float can hold."""
 Figure = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
 """Any other number of a file."""
+_BASE64 = "^[A-Za-z0-9+/=]*$"
 
 
 class Checked(BaseModel):
@@ -135,18 +136,25 @@ class _Images(Checked):
     duplicates: list[list[str]] = []
 
 
+class _Heat(Checked):
+    png: str = Field(pattern=_BASE64)
+    where: str
+
+
 class _Mistake(Checked):
     true: Count
     predicted: Count
     confidence: Figure
     file: str
-    png: str = Field(pattern="^[A-Za-z0-9+/=]*$")
+    png: str = Field(pattern=_BASE64)
+    heat: _Heat | None = None
 
 
 class _Answers(Checked):
     classes: list[str]
     confused: list[Annotated[list[Count], Field(min_length=3, max_length=3)]]
     mistakes: list[_Mistake]
+    no_heat: str = ""
 
     @model_validator(mode="after")
     def _of_these_classes(self) -> _Answers:

@@ -6,6 +6,7 @@ import base64
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 import torch
@@ -13,11 +14,15 @@ from PIL import Image
 from torch import Tensor
 
 from adarts.data import ImageData
+from adarts.report.palette import HEAT
+from adarts.training.heat import HeatMaps
 
 MISTAKES = 16
 """Mistakes that are shown."""
 THUMBNAIL = 96
 """Largest side of their pictures in pixels."""
+STRONGEST = 215
+"""Opacity of a heat map at its strongest place, of 255."""
 
 
 @dataclass(frozen=True)
@@ -67,21 +72,28 @@ def figures(data: ImageData, answers: Answers) -> dict[str, Any]:
     }
 
 
-def details(data: ImageData, answers: Answers) -> dict[str, Any]:
+def worst_mistakes(data: ImageData, answers: Answers) -> Tensor:
+    """The test images with a wrong answer of the highest probability, highest first: indices, at most :data:`MISTAKES`."""
+    wrong = (answers.predicted_b != data.test.labels.cpu()).nonzero()[:, 0]
+    return wrong[answers.confidence_b[wrong].argsort(descending=True, stable=True)][:MISTAKES]
+
+
+def details(data: ImageData, answers: Answers, heat: HeatMaps) -> dict[str, Any]:
     """What a network confuses, as plain JSON.
 
     Args:
         data: the images.
         answers: what the network answers on them.
+        heat: heat maps of the images of :func:`worst_mistakes`.
 
     Returns:
         ``classes``, their names; ``confused``, triples of a true class, a predicted class and the number of such images, right
         answers included; ``mistakes``, the wrong answers with the highest probability first: ``true``, ``predicted``,
-        ``confidence``, the ``file`` or number of the image, and its picture as PNG in base64.
+        ``confidence``, the ``file`` or number of the image, its picture as PNG in base64, and its ``heat``: the picture under its
+        map, and ``where`` the map is strongest (empty if nowhere); None without a map. ``no_heat`` says why there are no maps.
     """
     confused_kk, test = _confused(data, answers), data.test
-    wrong = (answers.predicted_b != test.labels.cpu()).nonzero()[:, 0]
-    worst = wrong[answers.confidence_b[wrong].argsort(descending=True, stable=True)][:MISTAKES]
+    worst = worst_mistakes(data, answers).tolist()
     return {
         "classes": list(data.classes),
         "confused": [[*pair, int(confused_kk[*pair])] for pair in confused_kk.nonzero().tolist()],
@@ -91,10 +103,12 @@ def details(data: ImageData, answers: Answers) -> dict[str, Any]:
                 "predicted": int(answers.predicted_b[index]),
                 "confidence": float(answers.confidence_b[index]),
                 "file": test.names[index] if test.names else f"test image {index}",
-                "png": _png(test.pixels[index]),
+                "png": _png(_picture(test.pixels[index])),
+                "heat": map_hw if map_hw is None else _heat(_picture(test.pixels[index]), map_hw),
             }
-            for index in worst.tolist()
+            for index, map_hw in zip_longest(worst, heat.maps_hw)
         ],
+        "no_heat": heat.problem,
     }
 
 
@@ -115,11 +129,37 @@ def _share(part: Tensor, whole: Tensor) -> float | None:
     return int(part) / int(whole) if whole else None
 
 
-def _png(pixels_chw: Tensor) -> str:
-    """A picture of an image as PNG in base64; of other channels than gray or RGB, the first ones are shown."""
+def _picture(pixels_chw: Tensor) -> Image.Image:
+    """A small picture of an image; of other channels than gray or RGB, the first ones are shown."""
     shown_hwc = (pixels_chw[:3] if len(pixels_chw) >= 3 else pixels_chw[:1]).permute(1, 2, 0).contiguous().cpu()
     picture = Image.fromarray((shown_hwc if shown_hwc.shape[2] == 3 else shown_hwc[..., 0]).numpy())
     picture.thumbnail((THUMBNAIL, THUMBNAIL))
+    return picture
+
+
+def _heat(picture: Image.Image, map_hw: Tensor) -> dict[str, str]:
+    """The picture in gray under a heat map, and where the map is strongest."""
+    opacity = Image.fromarray((STRONGEST * map_hw).byte().numpy()).resize(picture.size, Image.Resampling.BILINEAR)
+    heated = Image.composite(Image.new("RGB", picture.size, HEAT), picture.convert("L").convert("RGB"), opacity)
+    return {"png": _png(heated), "where": _strongest(map_hw)}
+
+
+def _strongest(map_hw: Tensor) -> str:
+    """The strongest place of a heat map in words, such as `top left`; none if nothing spoke for the answer."""
+    if not map_hw.any():
+        return ""
+    row, column = divmod(int(map_hw.argmax()), map_hw.shape[1])
+    down = ("top", "", "bottom")[_third(row, map_hw.shape[0])]
+    across = ("left", "", "right")[_third(column, map_hw.shape[1])]
+    return f"{down} {across}".strip() or "center"
+
+
+def _third(index: int, count: int) -> int:
+    """In which third the middle of a place lies: 0, 1 or 2."""
+    return 3 * (2 * index + 1) // (2 * count)
+
+
+def _png(picture: Image.Image) -> str:
     content = io.BytesIO()
     picture.save(content, "PNG")
     return base64.b64encode(content.getvalue()).decode()

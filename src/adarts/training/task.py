@@ -23,7 +23,8 @@ from adarts.models import DropPath, Network
 from adarts.models.baselines import Classifier
 from adarts.seeding import derive_seed, drawing_on_the_cpu, generator
 from adarts.training.config import usual_layers
-from adarts.training.results import Answers
+from adarts.training.heat import HeatMaps, heat_maps
+from adarts.training.results import Answers, worst_mistakes
 
 WARM_ERROR = 0.8
 """The warm-up at a small learning rate ends after the first epoch with a training error below this (He et al., section 4.2)."""
@@ -210,6 +211,16 @@ class TrainTask:
         size = max(1, 2 * self.batches.batch_size // self.accumulation)
         return tested(self.result.eval(), self.data, size, self.device, self.check_stop)
 
+    def heat_maps(self, answers: Answers) -> HeatMaps:
+        """Heat maps of the worst mistakes."""
+        worst = worst_mistakes(self.data, answers)
+        if not len(worst):
+            return HeatMaps()
+        batches = _plain_batches(self.data.test, worst, self.data, 1, self.device)
+        answer_b = answers.predicted_b[worst, None].to(self.device)
+        images = ((*batches.batch(0, step), answer_1) for step, answer_1 in enumerate(answer_b))
+        return heat_maps(self.result.eval(), images, self.check_stop)
+
     def _learning_rate(self, time: float, epoch: int) -> float:
         """The learning rate. It changes per epoch, as in the code of DARTS; only the linear warm-up changes per step."""
         warmup, small = self.config.training.learning_rate_warmup, self.config.training.warmup_learning_rate
@@ -268,7 +279,13 @@ def measured(
     check_stop: Callable[[], None] = lambda: None,
 ) -> tuple[float, float]:
     """Mean loss and accuracy of a network on selected images, which are normalized but not augmented."""
-    batches = Batches(
+    batches = _plain_batches(images, indices, data, batch_size, device)
+    return measure(network, (batches.batch(0, step) for step in range(len(batches))), check_stop)
+
+
+def _plain_batches(images: Images, indices: Tensor, data: ImageData, batch_size: int, device: torch.device) -> Batches:
+    """Batches of selected images in their order, normalized but not augmented."""
+    return Batches(
         images,
         indices,
         batch_size=batch_size,
@@ -279,7 +296,6 @@ def measured(
         drop_last=False,
         shuffle=False,
     )
-    return measure(network, (batches.batch(0, step) for step in range(len(batches))), check_stop)
 
 
 def _fitting_batch(config: TrainConfig, network: nn.Module, images: int) -> int:

@@ -203,7 +203,7 @@ def _write_results(run: RunFolder, task: TrainTask) -> dict[str, Any]:
     weights, facts = model_files(network, config.network, data)
     run.write(MODEL_WEIGHTS, weights)
     run.write_json(MODEL_FACTS, facts)
-    run.write_json(ANSWERS_FILE, details(data, answers))
+    run.write_json(ANSWERS_FILE, details(data, answers, task.heat_maps(answers)))
     if isinstance(network, Network):
         for kind in network.genotype.cells:
             run.write(f"cell_{kind}.svg", cell_svg(network.genotype, kind))
