@@ -43,7 +43,7 @@ def test_the_tutorial_ends_in_a_server_that_answers(
         said[words[0]] = capsys.readouterr().out
     assert list(said) == ["data", "run", "report", "predict", "export"]
     summary = json.loads(Path("runs/run/digits/summary.json").read_text())
-    assert summary["delivered"]["parameters"] <= 50_000 and len(summary["rivals"]) >= 2
+    assert summary["delivered"]["parameters"] <= 50_000 and len(summary["networks"]) >= 3
     assert "Accuracy and cost" in Path("runs/run/digits/comparison.html").read_text()
     assert len(said["predict"].splitlines()) == 1 + 183, "a line for each picture of a 3"
     assert Path(served).exists() and Path(served).with_name("model.int8.onnx").exists()

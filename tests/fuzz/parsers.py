@@ -223,7 +223,7 @@ def plan(folder: Path, runs: Callable[[], Path]) -> Begun:
         "limits": {"max_params": 1000, "max_latency": 0.5},
         "search": {"trials": 4, "size": 16},
         "network": {"cells": 3, "channels": 8},
-        "training": {"epochs": 2, "batch_size": 16, "learning_rate": 0.025, "class_weights": "equal"},
+        "training": {"epochs": 2, "batch_size": 16, "learning_rate": 0.025, "class_weights": "equal", "held_out": 0.1},
         "rivals": ["random:1", "timm:mobilenetv3_small_050@weights.pth"],
     }
 

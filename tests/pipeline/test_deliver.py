@@ -23,9 +23,9 @@ from adarts.errors import ConfigError, DataError, Stopped
 from adarts.models import count_parameters
 from adarts.models.limits import Limits, Shape
 from adarts.pipeline import Plan, read_plan, run_pipeline
+from adarts.pipeline.begin import write_plan
 from adarts.pipeline.choose import search_settings, shape_of
-from adarts.pipeline.comparison import verdict
-from adarts.pipeline.deliver import write_plan
+from adarts.pipeline.comparison import FOUND, Measure, best_of, verdict
 from adarts.pipeline.fitting import decided, macs_limit
 from adarts.pipeline.plan import LimitSettings, NetworkPlan, SearchPlan, TimmPlan, TrainingPlan, Wishes, written
 from adarts.pipeline.rivals import choose_rivals
@@ -59,7 +59,7 @@ def plan_of(photos: Path, **changes: object) -> Plan:
         limits=LimitSettings(max_params=20_000),
         search=SearchPlan(trials=3, steps=2, size=8),
         network=NetworkPlan(cells=3, channels=8),
-        training=TrainingPlan(epochs=2, batch_size=8, learning_rate=0.01, class_weights="equal"),
+        training=TrainingPlan(epochs=2, batch_size=8, learning_rate=0.01, class_weights="equal", held_out=0.2),
         timm=TimmPlan(size=24, learning_rate=0.002),
         rivals=("random:darts:0", TIMM),
     )
@@ -88,12 +88,15 @@ def test_a_plan_ends_in_a_network_within_its_limits_with_a_comparison(photos: Pa
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert summary["left_out"] == [{"file": "dark/broken.png", "reason": "an empty file"}]
     assert summary["delivered"]["parameters"] <= 20_000
-    assert 0 < summary["rivals"]["random:darts:0"]["parameters"] <= 20_000
-    assert summary["rivals"][TIMM]["parameters"] > 20_000
-    fresh, fine_tuned = (tmp_path / "run" / f"rival-{number}" / "train" for number in (2, 3))
+    networks = summary["networks"]
+    assert 0 < networks["random:darts:0"]["parameters"] <= 20_000 < networks[TIMM]["parameters"]
+    allowed = [networks[name] for name in (FOUND, "random:darts:0")]
+    best = max(allowed, key=lambda one: one["held_out"]["accuracy"])
+    assert summary["delivered"]["run"] == best["run"] and 4 <= best["held_out"]["images"] <= 10, "a fifth of about 38"
+    fresh, fine_tuned = (tmp_path / "run" / f"network-{number}" for number in (3, 4))
     configs = [read_yaml(run / "config.yaml") for run in (fresh, fine_tuned)]
     assert [config["weights"]["learning_rate"] for config in configs] == [0.002, pytest.approx(0.0002)]
-    for part in ("search", "train", "rival-1/train", "rival-2/train"):
+    for part in ("search", "network-1", "network-2", "network-3"):
         assert not read_yaml(tmp_path / "run" / part / "config.yaml")["images"]["flip"]
     assert all(config["training"]["optimizer"] == "adamw" and config["images"]["size"] == 24 for config in configs)
     begun = torch.load(tmp_path / "weights.pth")["conv_stem.weight"]
@@ -102,7 +105,7 @@ def test_a_plan_ends_in_a_network_within_its_limits_with_a_comparison(photos: Pa
     page = (tmp_path / "run" / "report.html").read_text()
     assert summary["verdict"] in page.replace("&#39;", "'")
     assert "mobilenetv3_small_050 of timm, fine-tuned from weights.pth" in page
-    model = tmp_path / "run" / "train" / "export" / summary["delivered"]["model"]
+    model = tmp_path / "run" / "model.onnx"
     for reference in (model, tmp_path / "run"):
         assert main(["predict", str(reference), str(photos / "dark" / "0.png"), "--threads", "1"]) == 0
     assert summary["breaks_limits"].keys() == {TIMM, tuned}
@@ -278,37 +281,71 @@ def test_few_or_small_images(per_class: int, side: int, refused: bool, tmp_path:
     assert plan.size == 8 and plan.search.size == 8
 
 
-def result(accuracy: float) -> TrainResult:
-    return TrainResult(Path(), accuracy, {"test_accuracy": accuracy, "test_images": 400})
+def result(accuracy: float, held_out: float | None = None) -> TrainResult:
+    summary = {"test_accuracy": accuracy, "test_images": 400}
+    chooses = {} if held_out is None else {"held_out": {"accuracy": held_out, "images": 100}}
+    return TrainResult(Path(), accuracy, {**summary, **chooses})
+
+
+RANDOM = "random:darts:0"
 
 
 @pytest.mark.parametrize(
-    ("own", "rivals", "searched", "words"),
+    ("first", "held_out", "tested", "words"),
     [
-        (0.95, {"random:darts:0": 0.85}, True, "Take the delivered network: it is 10.0 points"),
-        (0.85, {"random:darts:0": 0.95}, True, "delivered network; the search was not worth it here."),
         (
-            0.85,
-            {"random:darts:0": 0.95},
-            False,
-            "Take random cells: it is 10.0 points (standard error 2.1) ahead of the delive",
+            FOUND,
+            (0.9, 0.8),
+            (0.95, 0.85),
+            "the found cells, with the best accuracy of 100 held-out images, 90.0 % (next: ra",
         ),
-        (0.95, {"PC_DARTS_cifar": 0.94}, True, "do not differ clearly: 1.0 points (standard error 1.6)"),
-        (0.95, {}, True, "all others break a limit"),
+        (
+            FOUND,
+            (0.9, 0.8),
+            (0.95, 0.85),
+            "it had 10.0 points of accuracy (standard error 2.1) more than the best other one",
+        ),
+        (
+            FOUND,
+            (0.8, 0.9),
+            (0.85, 0.95),
+            "random cells, with the best accuracy of 100 held-out images, 90.0 % (next: the f",
+        ),
+        (FOUND, (0.8, 0.9), (0.85, 0.95), "The search was not worth it here."),
+        (
+            "PC_DARTS_cifar",
+            (0.8, 0.9),
+            (0.95, 0.94),
+            "the published cells PC_DARTS_cifar: 1.0 points of accuracy (standard",
+        ),
+        (FOUND, (0.9, 0.8), (0.85, 0.95), "But on the test images random cells had 10.0 points of accuracy"),
+        (FOUND, (0.9, 0.9), (0.95, 0.94), "Delivered: the network of the found cells"),
     ],
 )
-def test_the_verdict_needs_two_standard_errors(
-    own: float, rivals: dict[str, float], searched: bool, words: str
+def test_held_out_images_choose_and_test_images_judge(
+    first: str, held_out: tuple[float, float], tested: tuple[float, float], words: str
 ) -> None:
-    found = verdict(result(own), {name: result(accuracy) for name, accuracy in rivals.items()}, 2, searched)
-    assert words in found and ("search was" in found) <= searched
+    """A difference below two standard errors is none."""
+    both = {
+        name: result(*figures)
+        for name, figures in zip((first, RANDOM), zip(tested, held_out, strict=True), strict=True)
+    }
+    chosen = best_of(both, "test_accuracy")
+    found = verdict(both, chosen, both, "test_accuracy")
+    assert words in found and ("search was" in found) == (first == FOUND and chosen != FOUND)
+
+
+def test_a_network_that_breaks_a_limit_is_compared_with_none() -> None:
+    both = {FOUND: result(0.8), RANDOM: result(0.9)}
+    assert "All others break a limit" in verdict(both, FOUND, {FOUND: both[FOUND]}, "test_accuracy")
 
 
 @pytest.mark.parametrize(
-    ("rare", "words"), [(100, "it is 20.0 points of balanced accuracy"), (2, "do not differ clearly")]
+    ("rare", "words"), [(100, "it had 20.0 points of balanced accuracy"), (2, "does not differ clearly")]
 )
 def test_unequal_classes_are_compared_by_the_mean_of_all_classes(rare: int, words: str) -> None:
     """Also if the accuracy says the opposite; a class of few images decides little."""
+    measure: Measure = "balanced_accuracy"
 
     def of(common: float, seldom: float) -> TrainResult:
         classes = [
@@ -316,10 +353,15 @@ def test_unequal_classes_are_compared_by_the_mean_of_all_classes(rare: int, word
             {"accuracy": seldom, "images": rare},
             {"accuracy": None, "images": 0},
         ]
-        return TrainResult(Path(), common, {"balanced_accuracy": (common + seldom) / 2, "test_classes": classes})
+        mean = (common + seldom) / 2
+        held_out = {"accuracy": common, "balanced_accuracy": mean, "images": 100}
+        return TrainResult(Path(), common, {measure: mean, "held_out": held_out, "test_classes": classes})
 
-    assert words in verdict(of(0.9, 0.5), {"random:darts:0": of(1.0, 0.0)}, 1, True, "balanced_accuracy")
+    both = {FOUND: of(0.9, 0.5), RANDOM: of(1.0, 0.0)}
+    assert best_of(both, measure) == FOUND and best_of(both, "test_accuracy") == RANDOM
+    assert words in verdict(both, FOUND, both, measure)
 
 
 def test_without_others_there_is_no_verdict() -> None:
-    assert "nobody knows whether another one is better" in verdict(result(0.9), {}, 0, True)
+    alone = {FOUND: result(0.9)}
+    assert "nobody knows whether another one is better" in verdict(alone, FOUND, alone, "test_accuracy")

@@ -316,24 +316,24 @@ def test_a_folder_stands_for_the_runs_in_it(
 
 
 def test_a_folder_of_adarts_run_stands_for_all_its_trainings(search_run, train_run, tmp_path: Path) -> None:
-    """Also for those of its rivals. Charts hold their accuracies against their costs."""
-    made, rivals = tmp_path / "made", [train_run(name, genotype=f"random:{name}") for name in "56"]
-    places = "search", "train", "rival-1/train", "rival-2/train"
-    for run, place in zip([search_run(), train_run(), *rivals], places, strict=True):
-        (made / place).parent.mkdir(parents=True, exist_ok=True)
+    """Charts hold their accuracies against their costs."""
+    made, others = tmp_path / "made", [train_run(name, genotype=f"random:{name}") for name in "56"]
+    places = "search", "network-1", "network-2", "network-3"
+    for run, place in zip([search_run(), train_run(), *others], places, strict=True):
+        made.mkdir(exist_ok=True)
         run.rename(made / place)
-    for place, size in (("rival-1", 2_000_000), ("rival-2", 3_000_000)):
-        file = made / place / "train" / "summary.json"
+    for place, size in (("network-2", 2_000_000), ("network-3", 3_000_000)):
+        file = made / place / "summary.json"
         file.write_text(json.dumps(json.loads(file.read_text()) | {"parameters": size, "test_accuracy": 0.9}))
     page = Page(write_report([made]))
     assert "4 runs side by side" in page.text and "Accuracy and cost" in page.text
-    # By parameters, one rival is smaller than the delivered network and one larger; the MACs of all are equal.
+    # By parameters, one other network is smaller than the first and one larger; the MACs of all are equal.
     for cost, legend in (("parameters", ["the front", "others"]), ("MACs", ["others", "the front"])):
         (drawing,) = re.findall(f'<svg[^>]*aria-label="Accuracy and {cost}".*?</svg>', page.source, re.DOTALL)
         words = re.findall(r"<text[^>]*>([^<]*)<", drawing)
-        assert {"B", "C", "D"} <= set(words) and drawing.count("<use ") == 3 + 2
+        assert {"A", "B", "C"} <= set(words) and drawing.count("<use ") == 3 + 2
         assert [word for word in words if word in legend] == legend  # the more frequent kind first
-    assert "Accuracy and cost" not in Page(write_report([made / "search", made / "train"])).text
+    assert "Accuracy and cost" not in Page(write_report([made / "search", made / "network-1"])).text
 
 
 def test_a_sweep_stands_for_its_searches(search_run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,7 +20,7 @@ class Export:
     """onnx: for onnxruntime and most other tools. pt2: a graph for torch.export.load. python: one readable module that needs
     torch alone. safetensors: one file that adarts loads again. timm: a folder for timm. hub: one for the Hugging Face Hub."""
     out: Path | None = None
-    """The file, or for timm and hub the folder; none: in the folder export of the run."""
+    """The file, or for timm and hub the folder; none: in the folder export of the run, or in that of `adarts run`."""
     int8: bool = False
     """With onnx: write a quantized file beside the first, calibrated on training images, and measure the accuracy of both."""
     data: str | None = None

@@ -15,7 +15,7 @@ from adarts.cli.options import FORM, Positional, parse
 
 @dataclass(frozen=True, config=FORM)
 class Run:
-    """From a folder of images to a network that can be deployed: choose a plan, search, train, compare, export, report.
+    """From a folder of images to a network that can be deployed: choose a plan, search, train, choose the best, export, report.
 
     The plan is written to the run folder first, with the reason of every choice. The same command continues an interrupted run
     if it has --run-dir. Options that contradict the plan are refused.
@@ -60,7 +60,7 @@ def run(words: list[str]) -> int:
     from adarts.config.loading import validated
     from adarts.config.settings import RunSettings
     from adarts.pipeline import read_plan, run_pipeline
-    from adarts.pipeline.deliver import write_plan
+    from adarts.pipeline.begin import write_plan
     from adarts.pipeline.plan import LimitSettings, Wishes
     from adarts.training.results import beside
 
@@ -88,7 +88,7 @@ def run(words: list[str]) -> int:
     print(f"\n{result.summary['verdict']}")
     delivered = result.summary["delivered"]
     print(f"test accuracy {result.test_accuracy:.2%}, {delivered['parameters']:,} parameters; {beside(delivered)}")
-    if problems := result.summary["breaks_limits"].get("delivered"):
+    if problems := result.summary["breaks_limits"].get(delivered["network"]):
         print(f"warning: it breaks a limit: {'; '.join(problems)}")
     command = shlex.join(["adarts", "predict", str(result.model)])
     print(f"model: {result.model}\nreport: {result.page}\nnext: {command} PHOTO.jpg")

@@ -29,6 +29,7 @@ from adarts.engine.run_dirs import (
     IMAGES_FILE,
     SUMMARY,
     Kind,
+    delivered_in,
     images_from,
     list_run_dirs,
     make_run_dir,
@@ -137,13 +138,16 @@ class RunFolder:
 
     @staticmethod
     def find(reference: str | Path, kind: Kind, runs: Path = Path("runs")) -> Path:
-        """Find a run folder by path, by the run's name, or by ``latest``; in a folder of `adarts run`, its search or training.
+        """Find a run folder by path, by the run's name, or by ``latest``.
+
+        In a folder of `adarts run`, that is its search, or the training of the network that it delivered.
 
         Raises:
-            CheckpointError: there is no such run.
+            CheckpointError: there is no such run, or it has not delivered a network yet.
         """
         with refusing(f"no run at {str(reference)[:60]!r}", CheckpointError):  # no file can have some names
-            for path in (Path(reference), runs / kind / reference, Path(reference, kind)):
+            delivered = delivered_in(Path(reference)) if kind == "train" else None
+            for path in (Path(reference), runs / kind / reference, delivered or Path(reference, kind)):
                 if (path / CONFIG_FILE).is_file():
                     return path.resolve()
         names = [path.name for path in list_run_dirs(runs / kind)]

@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import re
+import shlex
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -27,6 +28,8 @@ ANSWERS_FILE = "answers.json"
 """What a trained network answered on the test images: how often each class was taken for another, and its worst mistakes."""
 GENOTYPE_FILE = "genotype.json"
 """The genotype found by a search or used by a training."""
+PLAN_FILE = "plan.yaml"
+"""The plan in a folder of `adarts run`, beside its summary and the folders of its search and trainings."""
 FRONT_FILE = "front.json"
 """The cells found by a search for several goals, smallest first."""
 
@@ -77,6 +80,22 @@ def list_run_dirs(parent: Path) -> list[Path]:
     if not parent.is_dir():
         return []
     return sorted(path for path in parent.iterdir() if not path.is_symlink() and (path / CONFIG_FILE).is_file())
+
+
+def delivered_in(folder: Path) -> Path | None:
+    """The training of the network that `adarts run` delivered; None in other folders.
+
+    Raises:
+        CheckpointError: nothing has been delivered yet, or the summary is damaged.
+    """
+    if not (folder / PLAN_FILE).is_file():
+        return None
+    if not (folder / SUMMARY).is_file():
+        again = shlex.join(["adarts", "run", "--run-dir", str(folder)])
+        raise CheckpointError(f"{folder}: no network has been delivered yet; continue with: {again}")
+    with refusing(f"{folder}: its {SUMMARY} is damaged", CheckpointError):
+        name = json.loads((folder / SUMMARY).read_bytes())["delivered"]["run"]
+        return folder / Path(name).name  # a folder beside the summary, whatever the file says
 
 
 def existing_run_dir(kind: Kind, config: SearchConfig | TrainConfig) -> Path | None:

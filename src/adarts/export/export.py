@@ -13,6 +13,7 @@ from typing import Literal, get_args
 import torch
 
 from adarts.data import Data, ImageData
+from adarts.engine.run_dirs import PLAN_FILE
 from adarts.errors import AdartsError, ConfigError, DataError, nearest
 from adarts.export import onnx_file
 from adarts.export.loaded import OnnxModel, Pixels
@@ -60,9 +61,9 @@ def export(
     If the images of the training are not at hand, random pixels take their place, and the result says so.
 
     Args:
-        run: a finished training run: its folder, its name or ``latest``.
+        run: a finished training run: its folder, its name or ``latest``; or a folder of `adarts run`.
         to: the format.
-        out: the file or the folder; by default in the folder ``export`` of the run.
+        out: the file or the folder; by default in the folder ``export`` of the training, or in the folder of `adarts run`.
         int8: with ``onnx``, write a statically quantized file beside the first, and measure both on the test images.
         data: the data of the training; needed if it was a loader in a file or an object. Or its images, if they are loaded.
 
@@ -79,7 +80,8 @@ def export(
     if isinstance(trained.network, Network) and "noise" in trained.network.genotype.operations:
         raise ConfigError(f"{run}: its cells have noise, so the network has no fixed answer that a file could give")
     write, name = _FORMATS[to]
-    path = trained.path / "export" / name if out is None else Path(out)
+    home = Path(run) if (Path(run) / PLAN_FILE).is_file() else trained.path / "export"
+    path = home / name if out is None else Path(out)
     suffix = Path(name).suffix
     if suffix and path.suffix != suffix:
         raise ConfigError(f"--out {path}: a file of this format ends in {suffix}")

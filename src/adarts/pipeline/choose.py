@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -44,6 +45,8 @@ UNEQUAL = 3
 """The loss is balanced if the largest class has this many times as many images as the smallest."""
 TIMM_SIZE, TIMM_BYTES = 128, 2**30
 """Networks of timm get images of at least this side, if all images of this side take at most so many bytes."""
+FEWEST_HELD_OUT, MOST_HELD_OUT, LARGEST_SHARE = 500, 2000, 0.2
+"""Images that choose the network to deliver: a tenth, from the first to the second number, but at most this share."""
 FINE_TUNING = 0.1
 """Learning rate of a network with pretrained weights, as a share of that of new ones: larger steps would destroy them."""
 
@@ -89,7 +92,9 @@ def choose(source: str, images: ImageData, wishes: Wishes, seconds: float, run: 
         64 if number >= 1280 else 32 if number >= 320 else 16 if number >= 64 else number // 4
     )  # a search splits them
     reasons["training.batch_size"] = f"{number:,} training images"
-    steps = number // batch
+    held_out = _held_out(number, reasons) if rivals else 0.0
+    # A step learns from an image and takes three times as long as looking at one.
+    steps = round(number * (1 - held_out + held_out / 3) / batch)
     size, channels, cells, epochs = _network(source, images, limits, share, batch, steps, run, reasons)
     search = _search(source, images, SEARCH * seconds, size, batch, run, reasons)
     counts = torch.bincount(images.train.labels, minlength=images.num_classes)
@@ -101,6 +106,7 @@ def choose(source: str, images: ImageData, wishes: Wishes, seconds: float, run: 
         batch_size=batch,
         learning_rate=0.08 * batch / 64,
         class_weights="balanced" if unequal else "equal",
+        held_out=held_out,
     )
     if not search.trials and BEST in rivals:
         rivals = tuple(name for name in rivals if name != BEST)
@@ -126,6 +132,18 @@ def choose(source: str, images: ImageData, wishes: Wishes, seconds: float, run: 
         rivals=rivals,
     )
     return Choice(plan, reasons)
+
+
+def _held_out(number: int, reasons: dict[str, str]) -> float:
+    """The share of the training images that chooses among the networks."""
+    wanted = min(max(FEWEST_HELD_OUT, number // 10), MOST_HELD_OUT)
+    share = round(min(wanted / number, LARGEST_SHARE), 3)
+    images = round(share * number)
+    reasons["training.held_out"] = (
+        f"about {images:,} images choose the network to deliver; chance alone moves the difference of two accuracies by up "
+        f"to {100 * math.sqrt(0.5 / images):.0f} points"
+    )
+    return share
 
 
 def _flip(source: str, wishes: Wishes, reasons: dict[str, str]) -> bool:
@@ -178,6 +196,7 @@ def training_settings(
             "batch_size": training.batch_size,
             "learning_rate_warmup": min(1.0, 0.1 * epochs),
             "class_weights": training.class_weights,
+            "validation_fraction": training.held_out,
         },
         "run": run,
     }

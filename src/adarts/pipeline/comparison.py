@@ -17,44 +17,73 @@ from adarts.zoo.baselines import TIMM, title_of
 
 Measure = Literal["test_accuracy", "balanced_accuracy"]
 
+FOUND = "found cells"
+"""The name of the network of the found cells; others have their names in the plan."""
 
-def verdict(
-    delivered: TrainResult,
-    allowed: Mapping[str, TrainResult],
-    trained: int,
-    searched: bool,
-    measure: Measure = "test_accuracy",
-) -> str:
-    """One sentence: which network to take. A lead of less than two standard errors of the difference is no lead.
+
+def best_of(networks: Mapping[str, TrainResult], measure: Measure) -> str:
+    """The network with the best accuracy of the held-out images; the first of equal ones, or the first if none are held out.
 
     Args:
-        delivered: the delivered network.
-        allowed: the other networks that meet the limits, by name.
-        trained: number of other networks, whether or not they meet the limits.
-        searched: whether the cells of the delivered network were searched.
-        measure: what is compared; the balanced accuracy is the mean of the accuracies of all classes.
+        networks: networks by name.
+        measure: which accuracy counts; the balanced accuracy is the mean of the accuracies of all classes.
     """
-    if not trained:
-        return "No other network was trained, so nobody knows whether another one is better."
-    if not allowed:
-        return "Take the delivered network: all others break a limit."
-    name, best = max(allowed.items(), key=lambda pair: float(pair[1].summary[measure]))
-    lead, error = delivered.summary[measure] - best.summary[measure], _error(delivered, best, measure)
-    what = "points" if measure == "test_accuracy" else "points of balanced accuracy"
-    points = f"{100 * abs(lead):.1f} {what} (standard error {100 * error:.1f})"
-    if lead > 2 * error:
-        return f"Take the delivered network: it is {points} ahead of the best other one, {said(name)}."
-    if lead < -2 * error:
-        so = "; the search was not worth it here" if searched else ""
-        return f"Take {said(name)}: it is {points} ahead of the delivered network{so}."
-    return (
-        f"The delivered network and the best other one, {said(name)}, do not differ clearly: {points}. "
-        "Take the smaller or faster one."
-    )
+    return max(networks, key=lambda name: _held_out(networks[name], measure) or 0.0)
+
+
+def verdict(
+    networks: Mapping[str, TrainResult], chosen: str, allowed: Mapping[str, TrainResult], measure: Measure
+) -> str:
+    """In a few sentences: which network is delivered and why, and whether the test images agree.
+
+    A lead on the test images of less than two standard errors of the difference is no lead.
+
+    Args:
+        networks: all networks by name, that of the found or published cells first.
+        chosen: the one that is delivered.
+        allowed: those that meet the limits.
+        measure: what is compared.
+    """
+    delivered = f"Delivered: the network of {said(chosen)}"
+    if len(networks) == 1:
+        return f"{delivered}. No other network was trained, so nobody knows whether another one is better."
+    others = {name: one for name, one in allowed.items() if name != chosen}
+    if not others:
+        return f"{delivered}. All others break a limit."
+    what = "balanced accuracy" if measure == "balanced_accuracy" else "accuracy"
+    if (share := _held_out(networks[chosen], measure)) is not None:
+        next_best = best_of(others, measure)
+        images = networks[chosen].summary["held_out"]["images"]
+        delivered += f", with the best {what} of {images:,} held-out images, {_percent(share)}"
+        delivered += f" (next: {said(next_best)}, {_percent(_held_out(networks[next_best], measure))})"
+    delivered += "."
+    if FOUND in networks and chosen != FOUND:
+        delivered += " The search was not worth it here."
+    name, best = max(others.items(), key=lambda pair: float(pair[1].summary[measure]))
+    ahead = networks[chosen].summary[measure] - best.summary[measure]
+    error = _error(networks[chosen], best, measure)
+    points = f"{100 * abs(ahead):.1f} points of {what} (standard error {100 * error:.1f})"
+    if ahead > 2 * error:
+        return f"{delivered} On the test images it had {points} more than the best other one, {said(name)}."
+    if ahead < -2 * error:
+        return f"{delivered} But on the test images {said(name)} had {points} more."
+    return f"{delivered} On the test images it does not differ clearly from the best other one, {said(name)}: {points}."
+
+
+def _held_out(network: TrainResult, measure: Measure) -> float | None:
+    """An accuracy of the held-out images; None without any."""
+    found = network.summary.get("held_out")
+    return None if found is None else found["balanced_accuracy" if measure == "balanced_accuracy" else "accuracy"]
+
+
+def _percent(share: float | None) -> str:
+    return "not measured" if share is None else f"{100 * share:.1f} %"
 
 
 def said(name: str) -> str:
-    """A rival in words."""
+    """A network in words."""
+    if name == FOUND:
+        return "the found cells"
     if name.startswith("random:"):
         return "random cells"
     if not name.startswith(TIMM):
@@ -78,15 +107,13 @@ def _error(one: TrainResult, other: TrainResult, measure: Measure) -> float:
     return max(math.sqrt(sum(variances)), 1 / (fewest * len(both[0])))
 
 
-def lead(
-    plan: Plan, delivered: TrainResult, rivals: dict[str, TrainResult], exported: Exported, summary: dict[str, Any]
-) -> Lead:
+def lead(plan: Plan, networks: Mapping[str, TrainResult], exported: Exported, summary: dict[str, Any]) -> Lead:
     """The introduction of the report: the verdict, and all networks in a table."""
-    cells = "searched cells" if plan.search.trials else f"published cells {plan.search.published}"
-    runs = [(f"delivered: {cells}", delivered), *((said(name), result) for name, result in rivals.items())]
+    delivered = summary["delivered"]
     rows = [
         (
-            name,
+            f"{said(name)}{' (delivered)' if name == delivered['network'] else ''}",
+            _percent(_held_out(run, "test_accuracy")),
             f"{100 * run.test_accuracy:.2f} % of {run.summary['test_images']:,}",
             f"{100 * run.summary['balanced_accuracy']:.2f} %",
             f"{run.summary['parameters']:,}",
@@ -94,27 +121,37 @@ def lead(
             str(run.summary["epochs"]),
             f"{run.summary['seconds'] / 60:.1f}",
         )
-        for name, run in runs
+        for name, run in networks.items()
     ]
-    problems = [f"It breaks a limit all the same: it has {'; '.join(summary['breaks_limits'].get('delivered', []))}."]
-    latency = summary["delivered"]["latency_ms"]
+    problems = summary["breaks_limits"].get(delivered["network"])
+    broken = [f"It breaks a limit all the same: it has {'; '.join(problems)}."] if problems else []
     return Lead(
         title=f"adarts run: {plan.data[:80]}",
         paragraphs=[
             summary["verdict"],
-            "Every network had as many epochs as take the time of the delivered one, by timed steps, and one seed. It was "
-            "measured once on the test images. Cells have as many parameters as the delivered network, as far as the limits "
+            "Every network had as many epochs as take the time of the first one, by timed steps, and one seed. Held-out images "
+            "are training images that no network learned from; they choose. The test images were measured once for each network, "
+            "and choose nothing. Cells have as many parameters as the first network, as far as the limits "
             f"allow; a network of timm is as it is, with images of {plan.timm.size} pixels and AdamW. The balanced accuracy is "
             "the mean of the accuracies of all classes.",
-            f"The delivered network needs {latency:.2f} ms for one image in onnxruntime with one thread on this machine: "
-            f"{exported.path.name}, {exported.path.stat().st_size / 1e6:.2f} MB.",
-            *(problems if "delivered" in summary["breaks_limits"] else []),
+            f"The delivered network needs {delivered['latency_ms']:.2f} ms for one image in onnxruntime with one thread on this "
+            f"machine: {exported.path.name}, {exported.path.stat().st_size / 1e6:.2f} MB.",
+            *broken,
         ],
-        head=("Network", "Test accuracy", "Balanced", "Parameters", "MACs per image", "Epochs", "Minutes"),
+        head=(
+            "Network",
+            "Held-out accuracy",
+            "Test accuracy",
+            "Balanced",
+            "Parameters",
+            "MACs per image",
+            "Epochs",
+            "Minutes",
+        ),
         rows=rows,
         charts=[],
         commands=[
             ("classify images", f"{shlex.join(['adarts', 'predict', str(exported.path)])} PHOTO.jpg"),
-            ("another format", shlex.join(["adarts", "export", str(delivered.run_dir), "--int8"])),
+            ("another format", shlex.join(["adarts", "export", str(exported.path.parent), "--int8"])),
         ],
     )

@@ -3,35 +3,36 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from adarts.config.loading import refuse_code, require_same, validated
+from adarts.config.loading import validated
 from adarts.config.settings import RunSettings
-from adarts.config.values import names_code, path_or_name
+from adarts.config.values import names_code
 from adarts.data import ImageData, Source, load_images, read_source
-from adarts.engine.files import refuse, to_json, write_atomically
-from adarts.engine.run_dirs import new_folder
-from adarts.engine.signals import parse_time_limit
-from adarts.errors import ConfigError, Stopped
+from adarts.engine.files import to_json, write_atomically
+from adarts.engine.run_dirs import SUMMARY
+from adarts.errors import Stopped
 from adarts.export import onnx_file
 from adarts.export.export import export
-from adarts.models import width_for
 from adarts.models.cost import Cost
-from adarts.pipeline.choose import choose, made_up, probe, search_settings, shape_of, training_settings
-from adarts.pipeline.comparison import Measure, lead, verdict
-from adarts.pipeline.fitting import decided, fitted, latency_of, macs_limit, require_feasible
-from adarts.pipeline.plan import LimitSettings, Plan, Wishes, read_plan, written
-from adarts.pipeline.rivals import rival_cells, start_of
+from adarts.pipeline.begin import write_plan
+from adarts.pipeline.candidates import MEASURED, Candidate, Candidates
+from adarts.pipeline.choose import search_settings, training_settings
+from adarts.pipeline.comparison import FOUND, Measure, best_of, lead, verdict
+from adarts.pipeline.fitting import decided, latency_of, macs_limit, require_feasible
+from adarts.pipeline.plan import LimitSettings, Plan, Wishes, read_plan
+from adarts.pipeline.rivals import rival_cells
 from adarts.report import write_report
 from adarts.searching import run_search, search_config
 from adarts.spaces import Genotype
-from adarts.training import TrainResult, load_model, run_training, train_config
+from adarts.training import TrainResult, load_model, train_config
 from adarts.training.model import resolve_genotype
 
-PLAN, MACS, WIDTH, SUMMARY, PAGE = "plan.yaml", "macs.json", "width.json", "summary.json", "report.html"
-"""Files of a run, beside the folders of its search and trainings."""
+MODEL, PAGE = "model.onnx", "report.html"
+"""The files that a run delivers, in its folder."""
 
 
 @dataclass(frozen=True)
@@ -74,140 +75,92 @@ def run_pipeline(plan: Plan, folder: Path, run: RunSettings | None = None, sourc
     if source is None or source.train.pixels.shape[2:] != (plan.size, plan.size):
         source = read_source(plan.data, settings.images)
     images = load_images(source, settings.images, plan.seed)
-    sources = {plan.size: source}
-    if not (is_chosen or (folder / WIDTH).exists()):
+    if not (is_chosen or (folder / MEASURED).exists()):
         require_feasible(plan, images)
-    others = {name: rival_cells(name, images) for name in plan.rivals}  # refused now rather than after hours
-    parts = 4 if others else 3
+    own = FOUND if plan.search.trials else plan.search.published
+    others = {name: rival_cells(name, images) for name in plan.rivals if name != own}  # refused now, not after hours
     try:
-        genotype, search_dir = _search(plan, images, folder, run, source, f"1 of {parts}: ")
-        told = plan.model_dump(mode="json", include={"limits", "network", "size"})
-        channels = decided(
-            folder / WIDTH, {"genotype": genotype.to_text(), **told}, lambda: fitted(genotype, plan, images)
-        )
-        print(f"\n2 of {parts}: training the network, {channels} channels", flush=True)
-        own = {"channels": channels}
-        delivered = _trained(plan, folder / "train", run, sources, own, genotype.to_text(), plan.training.epochs)
-        rivals: dict[str, TrainResult] = {}
-        if others:
-            print(f"\n3 of {parts}: training {len(others)} other networks for as long", flush=True)
-        for number, (name, cells) in enumerate(others.items(), start=1):
-            place = folder / f"rival-{number}"
-            rivals[name] = _rival(plan, place, run, sources, name, cells, images, (own, genotype), delivered)
-        print(f"\n{parts} of {parts}: exporting", flush=True)
-        exported = export(delivered.run_dir, data=images)
+        networks, search_dir = _networks(plan, images, folder, run, source, others)
+        limits = plan.limits.limits()
+        latencies: dict[str, float] = {}
+        if limits.latency is not None:
+            latency = latency_of(plan, images)
+            latencies = {name: latency(load_model(one.result.run_dir)[0]) for name, one in networks.items()}
+        broken = {
+            name: limits.broken(Cost(one["parameters"], 0, one["macs"]), latencies.get(name))
+            for name, one in ((name, one.result.summary) for name, one in networks.items())
+        }
+        measure: Measure = "balanced_accuracy" if plan.training.class_weights == "balanced" else "test_accuracy"
+        results = {name: one.result for name, one in networks.items()}
+        allowed = {name: result for name, result in results.items() if not broken[name]} or {own: results[own]}
+        chosen = best_of(allowed, measure)
+        print(f"\nexporting {chosen}", flush=True)
+        exported = export(results[chosen].run_dir, out=folder / MODEL, data=networks[chosen].images)
     except Stopped as stopped:
         data = [plan.data] if names_code(plan.data) else []
         command = shlex.join(["adarts", "run", *data, "--run-dir", str(folder)])
         said = str(stopped).split("; continue with")[0]
         raise Stopped(f"{said}; continue with: {command}", stopped.exit_code) from None
-    limits = plan.limits.limits()
-    latencies = {"delivered": onnx_file.latency(exported.path)}
-    if limits.latency is not None:
-        latency = latency_of(plan, images)
-        latencies |= {name: latency(load_model(result.run_dir)[0]) for name, result in rivals.items()}
-    broken = {
-        name: limits.broken(Cost(one.summary["parameters"], 0, one.summary["macs"]), latencies.get(name))
-        for name, one in {"delivered": delivered, **rivals}.items()
-    }
-    allowed = {name: result for name, result in rivals.items() if not broken[name]}
-    measure: Measure = "balanced_accuracy" if plan.training.class_weights == "balanced" else "test_accuracy"
     summary = {
         "plan": plan.model_dump(mode="json"),
-        "genotype": genotype.to_text(),
-        "channels": channels,
-        "delivered": _facts(delivered) | {"latency_ms": latencies["delivered"], "model": exported.path.name},
-        "rivals": {name: _facts(result) for name, result in rivals.items()},
+        "delivered": {
+            "network": chosen,
+            **_facts(results[chosen]),
+            **networks[chosen].settings,
+            "latency_ms": onnx_file.latency(exported.path),
+            "model": exported.path.name,
+        },
+        "networks": {name: _facts(result) for name, result in results.items()},
         "left_out": images.record()["left_out"],
         "breaks_limits": {name: problems for name, problems in broken.items() if problems},
-        "verdict": verdict(delivered, allowed, len(rivals), search_dir is not None, measure),
+        "verdict": verdict(results, chosen, allowed, measure),
     }
     write_atomically(folder / SUMMARY, to_json(summary))
-    runs = [*([search_dir] if search_dir else []), delivered.run_dir, *(one.run_dir for one in rivals.values())]
-    page = write_report(runs, folder / PAGE, lead(plan, delivered, rivals, exported, summary))
-    return Delivered(folder, exported.path, delivered.test_accuracy, page, summary)
+    runs = [*([search_dir] if search_dir else []), *(result.run_dir for result in results.values())]
+    page = write_report(runs, folder / PAGE, lead(plan, results, exported, summary))
+    return Delivered(folder, exported.path, results[chosen].test_accuracy, page, summary)
 
 
-def _search(
-    plan: Plan, images: ImageData, folder: Path, run: RunSettings, source: Source, step: str
-) -> tuple[Genotype, Path | None]:
-    """The cells, and the folder of the search if there was one."""
-    if not plan.search.trials:
-        print(
-            f"{step}taking the published cells {plan.search.published}, because there is no time for a search",
-            flush=True,
-        )
-        return resolve_genotype(plan.search.published), None
-    print(f"{step}searching for cells, {plan.search.trials} trials", flush=True)
+def _networks(
+    plan: Plan,
+    images: ImageData,
+    folder: Path,
+    run: RunSettings,
+    source: Source,
+    others: Mapping[str, Genotype | None],
+) -> tuple[dict[str, Candidate], Path | None]:
+    """All networks, trained, that of the found or published cells first; and the folder of the search if there was one."""
+    number = 1 + len(others)
+    if plan.search.trials:
+        print(f"searching for cells, {plan.search.trials} trials", flush=True)
+        cells, search_dir = _searched(plan, images, folder, run, source)
+    else:
+        print(f"taking the published cells {plan.search.published}, because there is no time for a search", flush=True)
+        cells, search_dir = resolve_genotype(plan.search.published), None
+    candidates = Candidates(plan, folder, run, images, source)
+    own = FOUND if plan.search.trials else plan.search.published
+    print(f"\ntraining network 1 of {number}: {own}", flush=True)
+    first = candidates.first(cells)
+    networks = {own: first}
+    for place, (name, others_cells) in enumerate(others.items(), start=2):
+        print(f"\ntraining network {place} of {number}: {name}", flush=True)
+        networks[name] = candidates.other(place, name, others_cells, first, cells)
+    return networks, search_dir
+
+
+def _searched(plan: Plan, images: ImageData, folder: Path, run: RunSettings, source: Source) -> tuple[Genotype, Path]:
+    """The found cells, and the folder of the search."""
     place = run.model_copy(update={"run_dir": folder / "search"})
-    told = plan.model_dump(mode="json", include={"limits", "network", "size"})
-    macs = decided(folder / MACS, told, lambda: macs_limit(plan, images))
+    about = plan.model_dump(mode="json", include={"limits", "network", "size"})
+    macs = decided(folder / MEASURED / "macs.json", about, lambda: macs_limit(plan, images))
     found = run_search(search_config(**search_settings(plan, place, macs)), source)
     return found.genotype, found.run_dir
 
 
-def _trained(
-    plan: Plan,
-    place: Path,
-    run: RunSettings,
-    sources: dict[int, Source],
-    network: dict[str, Any],
-    genotype: str | None,
-    epochs: int,
-) -> TrainResult:
-    where = run.model_copy(update={"run_dir": place})
-    config = train_config(**training_settings(plan, where, network, genotype, epochs))
-    size = config.images.size or plan.size
-    if size > plan.size and size not in sources:  # from the files again: enlarged ones would lack detail
-        sources[size] = read_source(plan.data, config.images)
-    return run_training(config, sources.get(size, sources[plan.size]))
-
-
-def _rival(
-    plan: Plan,
-    place: Path,
-    run: RunSettings,
-    sources: dict[int, Source],
-    name: str,
-    cells: Genotype | None,
-    images: ImageData,
-    own: tuple[dict[str, Any], Genotype],
-    delivered: TrainResult,
-) -> TrainResult:
-    """Train another network for the same time; cells get as many parameters as the delivered network, within the limits.
-
-    The steps of both networks are timed one after the other, so that other work on the machine slows both of them.
-    """
-    parameters = delivered.summary["parameters"]
-    others = {"rivals", "search"} | ({"timm"} if cells else set())
-    told = {"name": name, "parameters": parameters, **plan.model_dump(mode="json", exclude=others)}
-    title, file = start_of(name)
-    network: dict[str, Any] = {"name": title} if file is None else {"name": title, "pretrained": file}
-    if cells is not None:
-        shape, found = shape_of(images, plan.size), cells
-        sizes = shape.num_classes, plan.network.cells, shape.in_channels, shape.stem_stride
-
-        def width() -> int:
-            return fitted(found, plan, images, most=max(2, width_for(found, parameters, *sizes) // 2 * 2))
-
-        network = {"channels": decided(place / WIDTH, told, width)}
-    genotype = None if cells is None else name
-
-    def seconds(network: dict[str, Any], genotype: str | None) -> float:
-        settings = training_settings(plan, run, network, genotype, 2)
-        return probe(settings, made_up(images, settings["images"]["size"], plan.training.batch_size), run)
-
-    def fitting_epochs() -> int:
-        mine, other = seconds(own[0], own[1].to_text()), seconds(network, genotype)
-        return max(1, min(plan.training.epochs * 3, int(plan.training.epochs * mine / other)))
-
-    epochs = decided(place / "epochs.json", told, fitting_epochs)
-    return _trained(plan, place / "train", run, sources, network, genotype, epochs)
-
-
 def _facts(result: TrainResult) -> dict[str, Any]:
     names = ("test_accuracy", "balanced_accuracy", "largest_class", "test_images", "parameters", "macs", "epochs")
-    return {"run": str(result.run_dir), **{name: result.summary[name] for name in names}}
+    known = {name: result.summary[name] for name in (*names, "held_out") if name in result.summary}
+    return {"run": result.run_dir.name, **known}
 
 
 def run(
@@ -258,89 +211,3 @@ def run(
     wishes = Wishes(limits, time_budget, flip, compare, pretrained, max_broken, seed)
     file, source = write_plan(path, wishes, plan, run_dir, settings)
     return run_pipeline(read_plan(file), file.parent, settings, source)
-
-
-class Planned(NamedTuple):
-    """A plan in its run folder."""
-
-    file: Path
-    source: Source | None
-    """The images that it was just chosen for; None if there was a plan."""
-
-
-def write_plan(
-    path: str | Path | None,
-    wishes: Wishes,
-    plan: Path | str | None,
-    run_dir: Path | str | None,
-    settings: RunSettings,
-) -> Planned:
-    """Put a plan into the run folder, unless there is one: the given one, or one that suits the images; see :func:`run`."""
-    onnx_file.require_packages()
-    kept = None if run_dir is None else Path(run_dir, PLAN)
-    continues = kept is not None and kept.exists()
-    file = kept if continues else plan
-    source = None
-    if file is not None:
-        found = read_plan(Path(file))
-        if plan is not None and continues and read_plan(Path(plan)) != found:
-            raise ConfigError(f"{run_dir} has another plan; edit {file}, or choose another --run-dir")
-        if plan is not None and wishes.time_budget is not None:
-            raise ConfigError("a plan has its own times: leave out --time-budget, or --plan")
-        _require_same(found, str(file), path, wishes)
-        if kept is not None and continues:
-            return Planned(kept, None)
-        text = Path(file).read_text(encoding="utf-8")
-    elif path is None:
-        raise ConfigError("adarts run needs a folder of images, or --plan FILE")
-    else:
-        text, source = _chosen(str(path), wishes, settings)
-    folder = Path("runs", "run") if run_dir is None else Path(run_dir)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if run_dir is None:
-            folder = new_folder(folder, "plan" if path is None else Path(path).name)
-        write_atomically(folder / PLAN, text.encode())
-    except OSError as error:
-        refuse(folder, error, len(text))
-    return Planned(folder / PLAN, source)
-
-
-def _require_same(plan: Plan, file: str, path: str | Path | None, wishes: Wishes) -> None:
-    """Refuse what contradicts a plan, and code that the plan alone names: it would be executed."""
-    options = {
-        "max_broken": wishes.max_broken,
-        "seed": wishes.seed,
-        "flip": wishes.flip,
-        **wishes.limits.model_dump(),
-    }
-    given = {name: value for name, value in options.items() if value is not None}
-    if path is not None:
-        given = {"data": path_or_name(str(path)), **given}
-    planned = plan.model_dump() | plan.limits.model_dump()
-    for name, value in given.items():
-        require_same(name.replace("_", "-"), value, planned[name], file, "leave it out, or edit the plan")
-    refuse_code(given, planned, file, option="")
-    if plan.rivals and not wishes.compare:
-        raise ConfigError(f"{file} has networks to compare with; remove its rivals instead of a comparison")
-    pretrained = wishes.pretrained
-    if pretrained is not None and not any(
-        rival.endswith(f"@{start_of(pretrained)[1] or pretrained}") for rival in plan.rivals
-    ):
-        raise ConfigError(f"{file} has no network with the weights {pretrained}; add timm:NAME@FILE to its rivals")
-
-
-def _chosen(path: str, wishes: Wishes, settings: RunSettings) -> tuple[str, Source]:
-    """Choose a plan for images and check that its limits can be met; return the text of its file, and the images."""
-    if wishes.pretrained is not None and not wishes.compare:
-        raise ConfigError("pretrained weights are for the comparison, which is turned off; leave out one of the two")
-    seconds = parse_time_limit(wishes.time_budget or "30m", "--time-budget")
-    assert seconds is not None
-    name = path_or_name(path)
-    how = {"per_class": None, "max_broken": wishes.max_broken or 0}
-    defaults = train_config(data=name, genotype="random:darts:0", scale="cpu", images=how)
-    source = read_source(name, defaults.images)
-    images = load_images(source, defaults.images, wishes.seed or 0)
-    choice = choose(name, images, wishes, seconds, settings)
-    require_feasible(choice.plan, images)
-    return written(choice.plan, choice.reasons), source

@@ -48,7 +48,7 @@ class SearchPlan(Settings):
 
 
 class NetworkPlan(Settings):
-    """The network that is delivered."""
+    """The networks of cells."""
 
     cells: int = Field(ge=3)
     """Number of cells."""
@@ -59,20 +59,22 @@ class NetworkPlan(Settings):
 
 
 class TrainingPlan(Settings):
-    """Its training."""
+    """The trainings."""
 
     epochs: PositiveInt
-    """Epochs of the delivered network; networks with other speeds get those that take as long."""
+    """Epochs of the network of the found cells; networks with other speeds get those that take as long."""
     batch_size: int = Field(ge=2)
     """Images per update."""
     learning_rate: PositiveFloat
     """Learning rate after the warm-up."""
     class_weights: Literal["equal", "balanced"]
     """equal: all images weigh the same in the loss; balanced: all classes do."""
+    held_out: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the training images that is not learned from, but chooses the network to deliver; 0 delivers the first one."""
 
 
 class TimmPlan(Settings):
-    """The training of a network of timm that the result is compared with."""
+    """The training of a network of timm."""
 
     size: PositiveInt = 128
     """Side of its images in pixels."""
@@ -99,8 +101,8 @@ class Plan(Settings):
     training: TrainingPlan
     timm: TimmPlan = TimmPlan()
     rivals: tuple[str, ...]
-    """Networks that the result is compared with: random:SEED, published cells by name, timm:NAME, or timm:NAME@FILE for one that
-    starts from a file of weights."""
+    """Networks that are trained beside the one of the found cells: random:SEED, published cells by name, timm:NAME, or
+    timm:NAME@FILE for one that starts from a file of weights."""
 
     @property
     def max_macs(self) -> int | None:

@@ -86,8 +86,7 @@ def _runs_in(folder: Path) -> list[Path]:
     if (folder / "config.yaml").exists():
         return [folder]
     points = folder / "points"
-    of_rivals = (run for rival in sorted(folder.glob("rival-*")) for run in list_run_dirs(rival))
-    if runs := list_run_dirs(points) or [*list_run_dirs(folder), *of_rivals]:
+    if runs := list_run_dirs(points) or list_run_dirs(folder):
         return runs
     if points.is_dir():
         raise CheckpointError(f"{folder}: no search of this sweep has begun")

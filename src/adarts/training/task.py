@@ -5,6 +5,7 @@ Hand-designed networks are trained in the same way, without auxiliary head and d
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -206,10 +207,15 @@ class TrainTask:
         network = self.result.eval()
         return measured(network, images, indices, self.data, size, self.device, self.check_stop)
 
-    def test(self) -> Answers:
-        """The answers on the test images."""
+    def test(self, data: ImageData) -> Answers:
+        """The answers on the test images of some data, in the form of those of the training."""
         size = max(1, 2 * self.batches.batch_size // self.accumulation)
-        return tested(self.result.eval(), self.data, size, self.device, self.check_stop)
+        return tested(self.result.eval(), data, size, self.device, self.check_stop)
+
+    @property
+    def held_out_data(self) -> ImageData:
+        """The held-out images in place of the test images."""
+        return dataclasses.replace(self.data, test=self.data.train.select(self.held_out))
 
     def heat_maps(self, answers: Answers) -> HeatMaps:
         """Heat maps of the worst mistakes."""

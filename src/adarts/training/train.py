@@ -197,7 +197,7 @@ def _description(task: TrainTask) -> str:
 def _write_results(run: RunFolder, task: TrainTask) -> dict[str, Any]:
     """Test and save the network; write and return the summary."""
     config, data, network = task.config, task.data, task.result
-    answers = task.test()
+    answers = task.test(data)
     found = figures(data, answers)
     size = cost(network, data.image_size)
     weights, facts = model_files(network, config.network, data)
@@ -223,6 +223,7 @@ def _write_results(run: RunFolder, task: TrainTask) -> dict[str, Any]:
             "epochs": config.training.epochs,
             **what,
             **found,
+            **_held_out(task),
             "training_accuracy": task.last_record["train_accuracy"],
             "parameters": size.parameters,
             "auxiliary_parameters": size.auxiliary_parameters,
@@ -231,3 +232,13 @@ def _write_results(run: RunFolder, task: TrainTask) -> dict[str, Any]:
         },
         lambda: cell_pngs(network.genotype) if isinstance(network, Network) else {},
     )
+
+
+def _held_out(task: TrainTask) -> dict[str, Any]:
+    """How the network does on held-out images, if there are any; they may choose a network, the test images may not."""
+    if not len(task.held_out):
+        return {}
+    data = task.held_out_data
+    found = figures(data, task.test(data))
+    shown = {"images": "test_images", "accuracy": "test_accuracy", "balanced_accuracy": "balanced_accuracy"}
+    return {"held_out": {name: found[figure] for name, figure in shown.items()}}
