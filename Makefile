@@ -6,7 +6,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-full lint format site wheel clean
+.PHONY: help setup demo test test-full paper lint format site wheel clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ test: lint  ## all checks, then the tests of every change (WORKERS=2 processes, 
 
 test-full: lint  ## the same with the tests that take long, and 20 kills of a search and a training
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal -m '' --kills 20
+
+paper: $(STAMP)  ## every table and figure of the paper from tiny real runs, in about 3 minutes
+	$(BIN)/adarts reproduce all --scale smoke
 
 lint: $(STAMP)  ## style, types, and the arrows between the rooms
 	$(BIN)/ruff check .

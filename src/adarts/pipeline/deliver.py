@@ -81,15 +81,7 @@ def run_pipeline(plan: Plan, folder: Path, run: RunSettings | None = None, sourc
     others = {name: rival_cells(name, images) for name in plan.rivals if name != own}  # refused now, not after hours
     try:
         networks, search_dir = _networks(plan, images, folder, run, source, others)
-        limits = plan.limits.limits()
-        latencies: dict[str, float] = {}
-        if limits.latency is not None:
-            latency = latency_of(plan, images)
-            latencies = {name: latency(load_model(one.result.run_dir)[0]) for name, one in networks.items()}
-        broken = {
-            name: limits.broken(Cost(one["parameters"], 0, one["macs"]), latencies.get(name))
-            for name, one in ((name, one.result.summary) for name, one in networks.items())
-        }
+        broken = {name: _broken(plan, one) for name, one in networks.items()}
         measure: Measure = "balanced_accuracy" if plan.training.class_weights == "balanced" else "test_accuracy"
         results = {name: one.result for name, one in networks.items()}
         allowed = {name: result for name, result in results.items() if not broken[name]} or {own: results[own]}
@@ -155,6 +147,15 @@ def _searched(plan: Plan, images: ImageData, folder: Path, run: RunSettings, sou
     macs = decided(folder / MEASURED / "macs.json", about, lambda: macs_limit(plan, images))
     found = run_search(search_config(**search_settings(plan, place, macs)), source)
     return found.genotype, found.run_dir
+
+
+def _broken(plan: Plan, one: Candidate) -> list[str]:
+    """The limits that a trained network breaks; its latency is measured now."""
+    limits, summary = plan.limits.limits(), one.result.summary
+    latency = None
+    if limits.latency is not None:
+        latency = latency_of(one.images, one.images.image_size[0])(load_model(one.result.run_dir)[0])
+    return limits.broken(Cost(summary["parameters"], 0, summary["macs"]), latency)
 
 
 def _facts(result: TrainResult) -> dict[str, Any]:

@@ -38,7 +38,7 @@ def require_feasible(plan: Plan, images: ImageData) -> None:
 
 def fitted(genotype: Genotype, plan: Plan, images: ImageData, most: int | None = None) -> int:
     """The width of the network of these cells within the limits; at most that of the plan, unless another is given."""
-    latency = None if plan.limits.max_latency is None else latency_of(plan, images)
+    latency = None if plan.limits.max_latency is None else latency_of(images, plan.size)
     limits = replace(plan.limits.limits(), macs=plan.max_macs)
     return widest(
         genotype, plan.network.cells, shape_of(images, plan.size), limits, latency, most or plan.network.channels
@@ -59,7 +59,7 @@ def macs_limit(plan: Plan, images: ImageData, latency: Callable[[nn.Module], flo
     longest = plan.limits.max_latency
     if longest is None:
         return plan.max_macs
-    measured, shape = latency or latency_of(plan, images), shape_of(images, plan.size)
+    measured, shape = latency or latency_of(images, plan.size), shape_of(images, plan.size)
     cells, depth = resolve_genotype(plan.search.published), plan.network.cells
     widths = 2, max(4, plan.network.channels)
     low, high = (shape.cost(cells, width, depth).macs for width in widths)
@@ -70,12 +70,10 @@ def macs_limit(plan: Plan, images: ImageData, latency: Callable[[nn.Module], flo
     return min(macs, plan.max_macs or macs)
 
 
-def latency_of(plan: Plan, images: ImageData) -> Callable[[nn.Module], float]:
-    """A function that exports a network and measures it in onnxruntime."""
-    size = plan.size, plan.size
-    facts = Facts(
-        images.classes, size, images.in_channels, images.mean, images.std, plan.data, images.fingerprint, 0.0, 0
-    )
+def latency_of(images: ImageData, size: int) -> Callable[[nn.Module], float]:
+    """A function that exports a network for such images, with sides of `size` pixels, and measures it in onnxruntime."""
+    shape = images.in_channels, images.mean, images.std
+    facts = Facts(images.classes, (size, size), *shape, images.name, images.fingerprint, 0.0, 0)
 
     def measured(network: nn.Module) -> float:
         with TemporaryDirectory() as place, torch.no_grad():
