@@ -311,7 +311,7 @@ RANDOM = "random:darts:0"
             (0.85, 0.95),
             "random cells, with the best accuracy of 100 held-out images, 90.0 % (next: the f",
         ),
-        (FOUND, (0.8, 0.9), (0.85, 0.95), "The search was not worth it here."),
+        (FOUND, (0.8, 0.9), (0.85, 0.95), "The search found no better cells here."),
         (
             "PC_DARTS_cifar",
             (0.8, 0.9),
@@ -332,7 +332,7 @@ def test_held_out_images_choose_and_test_images_judge(
     }
     chosen = best_of(both, "test_accuracy")
     found = verdict(both, chosen, both, "test_accuracy")
-    assert words in found and ("search was" in found) == (first == FOUND and chosen != FOUND)
+    assert words in found and ("search found" in found) == (first == FOUND and chosen != FOUND)
 
 
 def test_a_network_that_breaks_a_limit_is_compared_with_none() -> None:

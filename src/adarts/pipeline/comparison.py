@@ -58,7 +58,7 @@ def verdict(
         delivered += f" (next: {said(next_best)}, {_percent(_held_out(networks[next_best], measure))})"
     delivered += "."
     if FOUND in networks and chosen != FOUND:
-        delivered += " The search was not worth it here."
+        delivered += " The search found no better cells here."
     name, best = max(others.items(), key=lambda pair: float(pair[1].summary[measure]))
     ahead = networks[chosen].summary[measure] - best.summary[measure]
     error = _error(networks[chosen], best, measure)

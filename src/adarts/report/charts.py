@@ -184,16 +184,19 @@ class Dot:
 
 
 @our_settings()
-def scatter(heading: str, x_title: str, y_title: str, dots: Sequence[Dot], log: bool = False) -> Drawing:
+def scatter(
+    heading: str, x_title: str, y_title: str, dots: Sequence[Dot], log: bool = False, kinds: Sequence[str] = ()
+) -> Drawing:
     """Draw a scatter plot.
 
     Args:
         heading: heading of the drawing.
         x_title, y_title: titles of the axes.
-        dots: the points. The most frequent kind is drawn first, as small discs; the others are larger shapes on top.
+        dots: the points. The first kind is drawn as small discs; the others are larger shapes on top.
         log: whether the horizontal axis is logarithmic.
+        kinds: the kinds in their order; by default the most frequent one is the first.
     """
-    kinds = sorted({dot.kind for dot in dots}, key=lambda kind: (-sum(dot.kind == kind for dot in dots), kind))
+    kinds = kinds or sorted({dot.kind for dot in dots}, key=lambda kind: (-sum(dot.kind == kind for dot in dots), kind))
     drawing = Drawing(560, 400)
     drawing.text(8, 18, heading, INK, "bold")
     axes = drawing.axes(62, 52, 484, 300)
@@ -206,8 +209,9 @@ def scatter(heading: str, x_title: str, y_title: str, dots: Sequence[Dot], log: 
         axes.tick_params(which="minor", length=0)
     axes.set_xlabel(x_title, color=MUTED.light)
     axes.set_ylabel(y_title, color=MUTED.light)
-    marks = []
-    for index, kind in enumerate(kinds):
+    marks, shown = [], [kind for kind in kinds if any(dot.kind == kind for dot in dots)]
+    for kind in shown:
+        index = kinds.index(kind)
         x, y = ([getattr(dot, axis) for dot in dots if dot.kind == kind] for axis in ("x", "y"))
         shape = "oD^s"[index % 4]
         size = 10 if index else 5
@@ -215,7 +219,7 @@ def scatter(heading: str, x_title: str, y_title: str, dots: Sequence[Dot], log: 
     for dot in dots:
         beside: dict[str, Any] = {"xytext": (8, 4), "textcoords": "offset points", "color": INK.light}
         axes.annotate(clean(dot.word), (dot.x, dot.y), **beside)
-    drawing.legend(marks, kinds, len(kinds), 8, 22)
+    drawing.legend(marks, shown, len(shown), 8, 22)
     # Names of marks must be unique on a page.
     drawing.words, drawing.salt = heading, f"{heading} {dots}"
     return drawing

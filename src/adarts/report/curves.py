@@ -21,6 +21,8 @@ from adarts.spaces import Space
 Runs = Sequence[RunRecord]
 
 _ESTIMATED = "CIFAR-10: estimated accuracy (%)"
+PLACES = "others", "the front"
+"""Where a training stands among all."""
 TRIED = {"accuracy": "accuracy on held-out images (%)", "loss": "mean loss of its training"}
 """What a search measured of the cells that it tried, and its name in charts."""
 FOUND = "the found cell"
@@ -303,16 +305,15 @@ def trade_offs(groups: Sequence[tuple[str, Runs]]) -> list[Markup]:
                 points[label] = cost / 1e6, 100 * accuracy
         dots = [Dot(*point, _place(point, points.values()), label) for label, point in points.items()]
         if len(dots) > 1:
-            drawings.append(
-                inline(scatter(f"Accuracy and {words.split(' ')[0]}", words, "test accuracy (%)", dots).svg())
-            )
+            title = f"Accuracy and {words.split(' ')[0]}"
+            drawings.append(inline(scatter(title, words, "test accuracy (%)", dots, kinds=PLACES).svg()))
     return drawings
 
 
 def _place(point: tuple[float, float], points: Iterable[tuple[float, float]]) -> str:
     cost, accuracy = point
     beaten = any(other != point and other[0] <= cost and other[1] >= accuracy for other in points)
-    return "others" if beaten else "the front"
+    return PLACES[0] if beaten else PLACES[1]
 
 
 def collapse_rule(spaces: Iterable[Space | None]) -> Rule | None:
