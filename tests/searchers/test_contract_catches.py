@@ -101,11 +101,19 @@ class Unsupportive(RandomSearch):
         return None if space == DARTS else ""
 
 
+class Hasty(AgingEvolution):
+    """Says that its proposals do not depend on each other."""
+
+    def block(self, number: int) -> int:
+        return 8
+
+
 CASES = [
     (OtherSpace, "test_proposals_are_cells_of_the_space", "is of the space 'darts'"),
     (Counting, "test_asking_changes_nothing", "asked twice"),
     (Global, "test_proposals_follow_from_the_seed", "the same seed gives other proposals"),
     (Seedless, "test_proposals_follow_from_the_seed", "another seed gives the same proposals"),
+    (Hasty, "test_a_block_can_be_asked_together", "depend on each other's scores"),
     (RandomSearch, "test_it_learns", "where a high score is good"),
     (Forgetful, "test_a_resumed_run_is_the_uninterrupted_one", "resumed, number"),
     (Shared, "test_a_state_stays_when_the_searcher_goes_on", "state.numbers"),

@@ -22,6 +22,11 @@ def test_all_neighbors_then_the_best_one():
     assert searcher.ask(25) in set(neighbors(best.genotype, NASBENCH201))
 
 
+def test_all_neighbors_are_a_block():
+    assert [climb(trials).block(trials) for trials in (0, 1, 5, 24, 25)] == [1, 24, 20, 1, len(climb(25).around)]
+    assert climb(5, first=True).block(5) == 1
+
+
 def test_the_first_better_neighbor():
     searcher = climb(12, first=True)
     better = next(trial for trial in searcher.trials if trial.score.value > searcher.trials[0].score.value)

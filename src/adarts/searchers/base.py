@@ -96,6 +96,7 @@ class Searcher(ABC):
 
     A proposal is a function of the state, the seed and the number: asking twice gives the same cells and changes nothing.
     Scores are told in the order of their numbers. So a searcher with a loaded state goes on exactly as the saved one.
+    Several proposals may be asked before the first of them is told, as many as :meth:`block` says.
 
     Args:
         space: the search space.
@@ -120,9 +121,17 @@ class Searcher(ABC):
     def ask(self, number: int) -> Genotype:
         """The proposal with this number."""
 
+    def block(self, number: int) -> int | None:
+        """How many proposals, from this number on, do not depend on each other's scores, such as the rest of a generation.
+
+        They can be asked together, with the same result as one after the other. None, for one proposal, lets the caller ask any
+        number together, although the later ones then know less. All proposals before this number have been told.
+        """
+        return None
+
     @abstractmethod
     def tell(self, trial: Trial) -> None:
-        """Learn the score of the proposal that was asked last."""
+        """Learn the score of the next proposal in the order of their numbers."""
 
     @abstractmethod
     def found(self) -> list[Genotype]:

@@ -59,6 +59,9 @@ class Cars(Searcher):
         self.population = distinct(lambda: self._drawn(random), self.options.population, set())
         self._begin(0, {})
 
+    def block(self, number: int) -> int:
+        return len(self.queue) - len(self.told)
+
     def ask(self, number: int) -> Genotype:
         return self.queue[(number - self.since) % len(self.queue)]
 

@@ -118,6 +118,10 @@ class Enas(Searcher):
         self.words: list[list[int]] = []
         self._known: tuple[int, list[int]] | None = None  # the proposal that was written last, and its words
 
+    def block(self, number: int) -> int:
+        """The rest of the trials of an update."""
+        return self.samples - len(self.words)
+
     def ask(self, number: int) -> Genotype:
         return self.controller.cells(self._written(number))
 

@@ -55,6 +55,9 @@ class GeneticCnn(BestOfAll):
         #: the present generation
         self.population = self._first()
 
+    def block(self, number: int) -> int:
+        return self.options.population - number % self.options.population
+
     def ask(self, number: int) -> Genotype:
         return self.population[number % self.options.population]
 

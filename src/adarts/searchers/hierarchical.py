@@ -45,6 +45,10 @@ class Hierarchical(BestOfAll):
     Options = HierarchicalOptions
     options: HierarchicalOptions
 
+    def block(self, number: int) -> int | None:
+        """The first population."""
+        return max(0, self.options.first - number) or None
+
     def ask(self, number: int) -> Genotype:
         options, random = self.options, dice(self.seed, "proposal", number)
         if len(self.trials) < options.first:

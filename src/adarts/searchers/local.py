@@ -41,6 +41,10 @@ class LocalSearch(BestOfAll):
         super().__init__(space, seed, options)
         self._stand_at(None, 0)
 
+    def block(self, number: int) -> int:
+        """The neighbors that are left, if all of them are scored before the next step."""
+        return 1 if self.options.first or not self.around else self.since + len(self.around) - number
+
     def ask(self, number: int) -> Genotype:
         if not self.around:
             return random_genotype(self.space, derive_seed(self.seed, "proposal", number))

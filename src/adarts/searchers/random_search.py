@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from adarts.searchers.base import BestOfAll, SearcherInfo
 from adarts.searchers.registry import register
 from adarts.seeding import derive_seed
@@ -19,6 +21,9 @@ class RandomSearch(BestOfAll):
         paper="Bergstra and Bengio, JMLR 2012",
         changes="draws every proposal anew",
     )
+
+    def block(self, number: int) -> int:
+        return sys.maxsize
 
     def ask(self, number: int) -> Genotype:
         return random_genotype(self.space, derive_seed(self.seed, "proposal", number))

@@ -43,6 +43,10 @@ class AgingEvolution(BestOfAll):
     Options = AgingOptions
     options: AgingOptions
 
+    def block(self, number: int) -> int | None:
+        """The first population."""
+        return max(0, self.options.population - number) or None
+
     def ask(self, number: int) -> Genotype:
         options = self.options
         if len(self.trials) < options.population:

@@ -55,6 +55,10 @@ class Tpe(BestOfAll):
         self.choices = [optuna.distributions.CategoricalDistribution(range(size)) for size in self.decisions.sizes]
         self.study = optuna.create_study(direction="maximize")
 
+    def block(self, number: int) -> int | None:
+        """The random proposals at the start."""
+        return max(0, self.options.first - number) or None
+
     def ask(self, number: int) -> Genotype:
         import optuna
 

@@ -105,6 +105,13 @@ class SearcherContract:
             assert runs[0] == runs[1], "the same seed gives other proposals"
             assert runs[0] != runs[2], "another seed gives the same proposals"
 
+    def test_a_block_can_be_asked_together(self) -> None:
+        for space in self._spaces(DARTS, NASBENCH201):
+            alone = [trial.genotype for trial in self._run(self.create(space), space)]
+            assert self._in_blocks(space, 1) == alone, "proposals of a block depend on each other's scores"
+            for genotype in self._in_blocks(space, 3):
+                genotype.require_within(space)
+
     def test_it_learns(self) -> None:
         if not self.learns:
             raise SkipTest("does not learn")
@@ -190,6 +197,17 @@ class SearcherContract:
                 if 3 * number >= 2 * self.trials_to_learn:
                     values.append(score.value)
         return values
+
+    def _in_blocks(self, space: Space, otherwise: int) -> list[Genotype]:
+        """The proposals of a run that asks whole blocks, and where there are none, this many proposals together."""
+        searcher, asked = self.create(space), list[Genotype]()
+        while (begin := len(asked)) < self.trials:
+            size = searcher.block(begin) or otherwise
+            assert size > 0, f"the block of number {begin} has the size {size}"
+            asked += [searcher.ask(number) for number in range(begin, min(begin + size, self.trials))]
+            for number, genotype in enumerate(asked[begin:], begin):
+                searcher.tell(Trial(number, genotype, self.score(space, genotype)))
+        return asked
 
     def _run(self, searcher: Searcher, space: Space, numbers: range | None = None) -> Iterator[Trial]:
         """The loop of ask and tell; a trial has been told when it is returned."""
