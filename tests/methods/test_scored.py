@@ -5,14 +5,15 @@ from __future__ import annotations
 import pytest
 import torch
 
+from adarts.errors import ConfigError
 from adarts.methods.random_search import RandomCells
 from adarts.methods.rsps import Rsps
 from adarts.models import Network
 from adarts.models.cost import count_parameters
-from adarts.spaces import random_genotype
+from adarts.spaces import DARTS, get_space, random_genotype
 from adarts.supernet import is_alpha, only
 from adarts.testing import carry_out, small_search
-from adarts.testing.searches import moved, snapshot
+from adarts.testing.searches import assert_equal_states, moved, snapshot
 
 FEW = {"space": "s3", "images": {"per_class": 4, "size": 8}, "search": {"epochs": 1, "warmup_epochs": 0}}
 
@@ -91,3 +92,22 @@ def test_each_proposal_begins_the_schedule_of_the_learning_rate_anew() -> None:
         rates.append(search.rate)
         search.end_epoch(epoch, dict(sums))
     assert rates[:3] == rates[3:6] == rates[6:] and rates[0] > rates[1] > rates[2]
+
+
+def test_a_part_of_a_random_search_trains_what_the_whole_one_trains() -> None:
+    whole, part = (small_search(RandomCells, FEW, {"options": options}) for options in ({}, {"cells": 2, "start": 1}))
+    carry_out(whole)
+    carry_out(part)
+    assert part.method.searcher.trials == whole.method.searcher.trials[1:]
+    assert_equal_states(part.supernet.state_dict(), whole.supernet.state_dict())
+
+
+def test_a_known_cell_takes_the_place_of_the_first_one() -> None:
+    known = random_genotype(get_space("s3"), 70)
+    search = small_search(RandomCells, FEW, {"options": {"known": known.to_json(), "start": 5}})
+    assert search.genotype() == known
+    carry_out(search)
+    (first, second, _) = search.method.searcher.trials
+    assert (first.number, first.genotype) == (5, known) and second.genotype == search.method.searcher.ask(6)
+    with pytest.raises(ConfigError, match=r"options.known: .* is of the space 'darts', not of 's3'"):
+        small_search(RandomCells, FEW, {"options": {"known": random_genotype(DARTS, 0).to_text()}})

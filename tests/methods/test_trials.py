@@ -86,7 +86,7 @@ def test_a_known_cell_is_tried_before_random_ones():
         search.step(0, step)
     assert [trial.genotype.to_text() == known for trial in search.method.trials] == [True, False]
     arch = "|none~0|+|none~0|none~1|+|nor_conv_3x3~0|none~1|none~2|"
-    with pytest.raises(ConfigError, match="is a cell of the space 'nasbench201', not of 'darts'"):
+    with pytest.raises(ConfigError, match="is of the space 'nasbench201', not of 'darts'"):
         small_search(Trials, TINY, {"options": {"known": arch}})
 
 

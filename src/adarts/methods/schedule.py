@@ -19,6 +19,8 @@ class Phase:
         fresh: start with a new supernet and new alphas; otherwise continue with those of the previous phase.
         weights: settings of the weights' optimizer; None uses those of the search.
         continues: the schedule of the weights' learning rate covers this phase and the one before; otherwise it starts anew.
+        skipped: how many phases like this one are left out before the first one. Weights and batches are drawn as if they had
+            been there, so that searches with one seed can each do a part of a longer one.
     """
 
     epochs: int
@@ -28,6 +30,7 @@ class Phase:
     fresh: bool = True
     weights: WeightOptimizer | None = None
     continues: bool = False
+    skipped: int = 0
 
 
 @dataclass(frozen=True)

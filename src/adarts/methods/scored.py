@@ -13,7 +13,8 @@ import torch
 from pydantic import PositiveInt
 from torch import Tensor
 
-from adarts.config.settings import SearchConfig, Settings
+from adarts.config.settings import SearchConfig, Settings, SupernetSettings
+from adarts.errors import ConfigError, DataError
 from adarts.methods.base import Method, Purpose, Search
 from adarts.methods.schedule import Phase, Progress
 from adarts.models.cost import network_sizes
@@ -39,11 +40,30 @@ class Accuracy:
 
     def __call__(self, genotype: Genotype, number: int) -> Score:
         """Score the cells (:class:`~adarts.searchers.Evaluate`)."""
-        search, network = self.search, self.search.config.supernet
+        search = self.search
         with torch.no_grad():
             _, accuracy = search.measure(only(search.supernet, genotype), self.images, number)
-        (size,) = network_sizes([genotype], network.channels, network.cells).tolist()
-        return Score(100 * accuracy, size=int(size))
+        return Score(100 * accuracy, size=size_of(genotype, search.config.supernet))
+
+
+def size_of(genotype: Genotype, settings: SupernetSettings) -> int:
+    """The parameters of cells in a network as wide and deep as a supernet."""
+    (size,) = network_sizes([genotype], settings.channels, settings.cells).tolist()
+    return int(size)
+
+
+def known_cells(text: str, space: Space) -> Genotype:
+    """Read the cells in an option `known`, in any of the forms of :meth:`Genotype.parse`.
+
+    Raises:
+        ConfigError: it is no genotype, or not within the space.
+    """
+    try:
+        genotype = Genotype.parse(text)
+        genotype.require_within(space)
+    except DataError as error:
+        raise ConfigError(f"options.known: {error}") from None
+    return genotype
 
 
 class Scored(Method):
@@ -73,11 +93,6 @@ class Scored(Method):
             options = self.searcher_class.Options.model_validate(own)
             self.searcher = self.searcher_class(search.supernet.space, search.config.seed, options)
 
-    def derive(self, supernet: Supernet) -> Genotype:
-        """The best cells that the searcher has found; before its first trial, its first proposal."""
-        found = self.searcher.found()
-        return found[0] if found else self.searcher.ask(0)
-
     def state_dict(self) -> dict[str, Any]:
         return {"searcher": self.searcher.state_dict()}
 
@@ -104,9 +119,17 @@ class Alone(Scored):
     def phases(self, config: SearchConfig, space: Space) -> tuple[Phase, ...]:
         return super().phases(config, space) * self.options.cells
 
+    def number(self, search: Search) -> int:
+        """Number of the proposal in training."""
+        return search.progress.phase
+
+    def proposal(self, search: Search) -> Genotype:
+        """The cells to train next."""
+        return self.searcher.ask(self.number(search))
+
     def on_phase_start(self, search: Search) -> None:
         super().on_phase_start(search)
-        self.current = self.searcher.ask(search.progress.phase)
+        self.current = self.proposal(search)
         for kind in search.supernet.space.cell_kinds:
             search.supernet.set_active(kind, self.current.mask(kind))
 
@@ -115,12 +138,16 @@ class Alone(Scored):
 
     def on_epoch_end(self, search: Search) -> dict[str, Any] | None:
         """After the last epoch of a proposal, tell its score to the searcher."""
-        number = search.progress.phase
         if not search.progress.is_last:
             return None
+        number = self.number(search)
         trial = Trial(number, self.current, Accuracy(search, self.options.images)(self.current, number))
         self.searcher.tell(trial)
         return finished([trial])
+
+    def derive(self, supernet: Supernet) -> Genotype:
+        """The best cells that the searcher has found; before its first trial, those in training."""
+        return next(iter(self.searcher.found()), self.current)
 
     def chosen_by(self) -> str:
         return "the accuracies of cells that are trained alone"

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from adarts.config.settings import Settings
 from adarts.engine.update import Sums
-from adarts.errors import ConfigError
 from adarts.methods.base import Method, MethodInfo, Purpose, Search
 from adarts.methods.registry import register
 from adarts.methods.schedule import Progress
+from adarts.methods.scored import known_cells
 from adarts.models.limits import Limits, Shape, sizes_within
 from adarts.models.stem import stride_for
 from adarts.seeding import derive_seed, generator
@@ -137,12 +137,7 @@ class Trials(Method):
 
     def _known(self, space: Space) -> Genotype | None:
         """The cell that is tried first, if it is given."""
-        if self.options.known is None:
-            return None
-        genotype = Genotype.from_text(self.options.known)
-        if genotype.space != space.name:
-            raise ConfigError(f"options.known is a cell of the space '{genotype.space}', not of '{space.name}'")
-        return genotype
+        return None if self.options.known is None else known_cells(self.options.known, space)
 
     def _begin(self, search: Search) -> None:
         """Propose a cell, and keep only its operations."""

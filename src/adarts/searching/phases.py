@@ -61,7 +61,8 @@ def scheduled_together(phases: Sequence[Phase], index: int) -> range:
 def build_supernet(config: SearchConfig, phase: Phase, index: int, data: ImageData) -> Supernet:
     """Build the supernet of a phase; the search's seed determines its initial weights and alphas."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive_seed(config.seed, "supernet", *([index] if index else [])))
+        number = phase.skipped + index
+        torch.manual_seed(derive_seed(config.seed, "supernet", *([number] if number else [])))
         stride = phase.supernet.stem_stride or stride_for(data.image_size)
         settings = phase.supernet.model_copy(update={"stem_stride": stride})
         return Supernet(get_space(config.space), settings, phase.edge, data.num_classes, data.in_channels)

@@ -130,7 +130,7 @@ class BilevelStep:
 
     def update(self, purpose: Purpose) -> Sums:
         """Run one update: the weights with the training loss (eq. 5), the alphas with the validation loss (eq. 4), or both."""
-        self._seed = derive_seed(self.config.seed, "draws", purpose, self.epoch, self._step)
+        self._seed = derive_seed(self.config.seed, "draws", purpose, self.drawn_epoch, self._step)
         sources = self.method.alpha_batches if purpose == "alphas" else (purpose,)
         batch = [tensor for source in sources for tensor in self.batch(source)]
         update = self.updates[purpose]
@@ -145,7 +145,7 @@ class BilevelStep:
     def batch(self, purpose: Purpose) -> tuple[Tensor, Tensor]:
         """Augmented images and labels of the current step, from the half for the weights or the half for the alphas."""
         batches = self.alpha_batches if purpose == "alphas" else self.weight_batches
-        return batches.batch(*divmod(self.epoch * self._steps + self._step, self._pass))
+        return batches.batch(*divmod(self.drawn_epoch * self._steps + self._step, self._pass))
 
     def _loss(self, purpose: Purpose, x_bchw: Tensor, y_b: Tensor) -> tuple[Tensor, ...]:
         """Mean loss, logits, and the penalty if the update trains alphas."""
@@ -268,7 +268,13 @@ class BilevelStep:
         self.supernet.frozen = frozen
         self.epoch, self._step, self.progress = epoch, step, progress
         self.rate = self.learning_rate(epoch)
-        self.generator = generator(self.config.seed, "channels", epoch, step)
+        self.generator = generator(self.config.seed, "channels", self.drawn_epoch, step)
+
+    @property
+    def drawn_epoch(self) -> int:
+        """The present epoch, with those of the phases that are left out; batches and random numbers follow from it."""
+        phase = self.phases[self.progress.phase]
+        return self.epoch + phase.skipped * phase.epochs
 
     def progress_at(self, epoch: int) -> Progress:
         """Position of an epoch in the current phase."""
@@ -310,7 +316,7 @@ class BilevelStep:
         """Seed torch's generator for a method or operation that draws from it, and restore it afterwards."""
         with torch.random.fork_rng([self.device] if self.device.type == "cuda" else [], enabled=self._draws):
             if self._draws:
-                torch.manual_seed(derive_seed(self.config.seed, "draws", self.epoch, self._step))
+                torch.manual_seed(derive_seed(self.config.seed, "draws", self.drawn_epoch, self._step))
             yield
 
     @contextmanager

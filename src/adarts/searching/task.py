@@ -80,7 +80,7 @@ class SearchTask(BilevelStep):
             record["supernet_loss"], record["supernet_accuracy"] = self.validate()
         # A stop during a measurement must leave the state unchanged; from here on it changes.
         self.go_to(epoch, 0)
-        self._seed = derive_seed(self.config.seed, "draws", "end", epoch)
+        self._seed = derive_seed(self.config.seed, "draws", "end", self.drawn_epoch)
         with self._drawing():
             own = self.method.on_epoch_end(self)
         net, genotype = self.supernet, self.genotype()

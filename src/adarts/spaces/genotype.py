@@ -235,6 +235,15 @@ class Genotype:
             raise DataError(f"genotype: {what} cannot represent a cell of the space '{self.space}'; use the JSON form")
 
     @classmethod
+    def parse(cls, text: str) -> Genotype:
+        """Read JSON, or any form of :meth:`from_text`.
+
+        Raises:
+            DataError: it is neither.
+        """
+        return cls.from_json(text) if text.lstrip()[:1] in ("{", "[") else cls.from_text(text)
+
+    @classmethod
     def from_text(cls, text: str) -> Genotype:
         """Read the classical text, triples of FairDARTS (both optionally after ``NAME =``), or text of NAS-Bench-201.
 
@@ -258,7 +267,7 @@ def load_genotype(path: str | Path) -> Genotype:
         with Path(path).open("rb") as file:
             content = file.read(SIZE_LIMIT + 1)
         text = content.decode("utf-8-sig")
-        return Genotype.from_json(text) if text.lstrip()[:1] in ("{", "[") else Genotype.from_text(text)
+        return Genotype.parse(text)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not a text file"
         raise DataError(f"cannot read the genotype file {str(path)!r}: {reason}") from None
