@@ -36,7 +36,9 @@ class CheckpointError(AdartsError):
 
 
 class NotFiniteError(AdartsError):
-    """A NaN or infinite loss or gradient; it was not used for an update (exit code 1)."""
+    """A NaN or infinite loss or gradient; it was not used for an update (exit code 5)."""
+
+    exit_code = 5
 
 
 class OutOfMemoryError(AdartsError):
