@@ -129,7 +129,7 @@ def _dispatch(words: list[str]) -> int:
         raise ConfigError(f"`adarts {verb}` runs in one process; several processes can share a search or a training")
     run = importlib.import_module(f"adarts.cli.{verb}").run
     return int(
-        run(words if verb in ("search", "sweep", "tune") else _without_space(words))
+        run(words if verb in ("search", "sweep", "tune", "explore") else _without_space(words))
     )  # for these it is a setting
 
 

@@ -35,7 +35,7 @@ class Stop:
     """Stop the searches of a sweep at a checkpoint, wherever they run; the command of the sweep continues it."""
 
     sweep_dir: Annotated[Path, Positional("DIR")]
-    """Folder of the sweep, or of `adarts reproduce --on slurm` or `ray`."""
+    """Folder of the sweep, or of `adarts reproduce` or `adarts explore` with --on slurm or ray."""
 
 
 FORMS: dict[str, type[Any]] = {"status": Status, "stop": Stop}

@@ -1,4 +1,4 @@
-"""Many runs of several searchers, with a run folder.
+"""Many runs of several searchers on a table, with a run folder.
 
     runs/explore/NAME/
         runs.jsonl    what was explored, then one record a run
@@ -11,21 +11,21 @@ runs or searchers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import torch
 from pydantic import BaseModel, ConfigDict, FiniteFloat, PositiveInt
 
-from adarts.engine import Metrics, StopSignals, environment, write_atomically
+from adarts.engine import Metrics, StopSignals, environment
 from adarts.engine.config_file import differing_keys
-from adarts.engine.files import refuse, to_json
+from adarts.engine.files import refuse
 from adarts.engine.lock import Lock
 from adarts.errors import CheckpointError, Stopped, refusing
-from adarts.exploring.page import content, lead
+from adarts.exploring.page import write_results
 from adarts.exploring.setup import Exploration, Outcome, Record
-from adarts.report import write_page
 
 _FILES = ("runs.jsonl", "explore.json", "report.html")
 
@@ -50,7 +50,7 @@ def run_exploration(
     facts = environment(torch.device("cpu"))
     again = f"{facts['command'] or 'the same call'}{'' if run_dir else f' --run-dir {folder}'}"
     with StopSignals() as signals:
-        _prepare(folder)
+        prepare(folder, _FILES)
         lock = Lock(folder)
         try:
             file = Metrics(folder / "runs.jsonl")
@@ -64,39 +64,52 @@ def run_exploration(
                         done = f"{len(known)} runs finished"
                         raise Stopped(f"{asked}, {done}, in {folder}; continue with: {again}", asked.exit_code)
             records = {name: [known[name, run] for run in range(setup.runs)] for name in setup.searchers}
-            outcome = Outcome(folder, setup, records, _exact(setup))
-            write_atomically(folder / "explore.json", to_json(content(outcome) | {"environment": facts}))
-            write_page(lead(outcome), folder / "report.html")
+            outcome = Outcome(folder, setup, records, setup.exact())
+            write_results(outcome, facts)
             return outcome
         finally:
             lock.release()
 
 
-def _prepare(folder: Path) -> None:
-    """Create the folder; refuse one that holds something else."""
+def prepare(folder: Path, files: Collection[str]) -> None:
+    """Create the folder of an exploration; refuse one that holds something else than these files.
+
+    Raises:
+        CheckpointError: it holds something else, or cannot be written.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         inside = {entry.name for entry in folder.iterdir() if not entry.name.startswith(".")}
     except OSError as error:
         refuse(folder, error, 0)
-    if inside - {*_FILES}:
+    if inside - {*files}:
         raise CheckpointError(f"{folder} is neither empty nor the folder of an exploration; choose another --run-dir")
 
 
-def _known(file: Metrics, setup: Exploration) -> dict[tuple[str, int], Record]:
-    """The finished runs in a file, which begins with the settings."""
+def kept(file: Metrics, settings: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The records in a file, which begins with the settings; a new file gets these.
+
+    Raises:
+        CheckpointError: the file is damaged, or of another exploration.
+    """
     file.truncate(len(file))  # an incomplete last line would be continued
     lines = file.read()
     if not lines:
-        file.append(setup.settings())
-        return {}
-    if keys := differing_keys(lines[0], setup.settings()):
+        file.append(settings)
+        return []
+    if keys := differing_keys(lines[0], settings):
         raise CheckpointError(f"{file.path} is of another exploration: {', '.join(keys)[:500]} differ")
+    return lines[1:]
+
+
+def _known(file: Metrics, setup: Exploration) -> dict[tuple[str, int], Record]:
+    """The finished runs in a file."""
+    records = kept(file, setup.settings())
     with refusing(f"{file.path} is damaged", CheckpointError):
-        for record in lines[1:]:
+        for record in records:
             if len(_Kept.model_validate(record).curve) != len(setup.amounts):
                 raise ValueError(f"a curve has {len(record['curve'])} values, not {len(setup.amounts)}")
-    return {(record["searcher"], record["run"]): record for record in lines[1:]}
+    return {(record["searcher"], record["run"]): record for record in records}
 
 
 class _Kept(BaseModel):
@@ -112,9 +125,3 @@ class _Kept(BaseModel):
     found: str
     beyond: str | None
     curve: list[FiniteFloat]
-
-
-def _exact(setup: Exploration) -> list[tuple[float, float]] | None:
-    evaluator = setup.evaluate(0)
-    each = evaluator.mean_cost if setup.budget.in_seconds else 1.0
-    return evaluator.expected_best([amount / each for amount in setup.amounts])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -22,17 +23,15 @@ Record = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Exploration:
+class Setup(ABC):
     """What is explored.
 
     Attributes:
         searchers: names of the searchers.
         budget: what a run may spend.
-        evaluator: name of the evaluator.
         runs: runs of each searcher.
         seed: seed of the first run; each run derives its own.
         data: data set of the accuracies.
-        noise: put the noise of a single training back into the scores.
         options: options of the searchers: ``population`` for all of them, which must know it, or ``cars.population`` for one.
 
     Raises:
@@ -41,22 +40,14 @@ class Exploration:
 
     searchers: Sequence[str]
     budget: Budget
-    evaluator: str = "nasbench201"
     runs: int = 100
     seed: int = 0
     data: str = "cifar10"
-    noise: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        evaluator = get_evaluator(self.evaluator)
         if self.runs < 1 or not self.searchers or len(set(self.searchers)) < len(self.searchers):
             raise ConfigError("an exploration needs at least one run, and one or more searchers, each named once")
-        if self.budget.in_seconds and not evaluator.simulates:
-            raise ConfigError(
-                f"the evaluator '{self.evaluator}' counts no seconds; give a number of evaluations, such as --budget 200"
-            )
-        self.evaluate(0)
         for option in self.options:
             if "." in option and not option.startswith(tuple(f"{name}." for name in self.searchers)):
                 raise ConfigError(
@@ -65,16 +56,45 @@ class Exploration:
         for name in self.searchers:
             self.searcher(name, 0)
 
-    def evaluate(self, seed: int) -> TableEvaluator:
-        """The evaluator of a run."""
-        return get_evaluator(self.evaluator)(self.data, seed if self.noise else None)
+    @property
+    @abstractmethod
+    def space_name(self) -> str:
+        """Name of the search space."""
+
+    @property
+    @abstractmethod
+    def title(self) -> str:
+        """Title of the page."""
+
+    @property
+    @abstractmethod
+    def figure(self) -> str:
+        """What the table shows, in one line."""
+
+    @property
+    @abstractmethod
+    def axis(self) -> str:
+        """What the curves show."""
+
+    @property
+    def highest(self) -> float | None:
+        """Accuracy of the best cell, drawn as a line; None if it is not known."""
+        return None
+
+    def exact(self) -> list[tuple[float, float]] | None:
+        """Mean and standard deviation of what random search finds, exact, for every amount of a curve; None if not known."""
+        return None
 
     def searcher(self, name: str, seed: int) -> Searcher:
         """The searcher of a run, with its options."""
         mine, given = f"{name}.", self.options.items()
         shared = {option: value for option, value in given if "." not in option}
         own = {option.removeprefix(mine): value for option, value in given if option.startswith(mine)}
-        return create_searcher(name, get_space(get_evaluator(self.evaluator).space), seed, shared | own)
+        return create_searcher(name, get_space(self.space_name), seed, shared | own)
+
+    def seed_of(self, run: int) -> int:
+        """The seed of a run; all its random numbers follow from it. It is the same for all searchers."""
+        return derive_seed(self.seed, "explore", run)
 
     @property
     def amounts(self) -> list[float]:
@@ -83,13 +103,70 @@ class Exploration:
         return [self.budget.amount * (step + 1) / steps for step in range(steps)]
 
     def settings(self) -> dict[str, Any]:
-        """What must be equal to continue an exploration: all but the searchers and the number of runs."""
+        """All settings but the searchers and the number of runs, as plain data."""
         kept = {name: value for name, value in asdict(self).items() if name not in ("searchers", "runs")}
         return {"format": "adarts-explore", "version": 1, **kept}
 
+
+@dataclass(frozen=True)
+class Exploration(Setup):
+    """What is explored in a table.
+
+    Attributes:
+        evaluator: name of the evaluator.
+        noise: put the noise of a single training back into the scores.
+    """
+
+    evaluator: str = "nasbench201"
+    noise: bool = False
+
+    def __post_init__(self) -> None:
+        evaluator = get_evaluator(self.evaluator)
+        if self.budget.in_seconds and not evaluator.simulates:
+            raise ConfigError(
+                f"the evaluator '{self.evaluator}' counts no seconds; give a number of evaluations, such as --budget 200"
+            )
+        self.evaluate(0)
+        super().__post_init__()
+
+    @property
+    def space_name(self) -> str:
+        return get_evaluator(self.evaluator).space
+
+    @property
+    def title(self) -> str:
+        return f"Searchers on {self.evaluator}, {self.budget}"
+
+    @property
+    def figure(self) -> str:
+        evaluator = self.evaluate(0)
+        judge, noise = evaluator.judge, ", with the noise of a single training" if self.noise else ""
+        return (
+            f"{judge.word} {judge.figure}, on {judge.data_sets[self.data]} in percent, of the cell with the best "
+            f"{evaluator.shows}{noise}, after {self.budget}"
+        )
+
+    @property
+    def axis(self) -> str:
+        judge = self.evaluate(0).judge
+        return f"{judge.word.capitalize()} accuracy on {judge.data_sets[self.data]} (%)"
+
+    @property
+    def highest(self) -> float | None:
+        return self.evaluate(0).corner.highest if get_evaluator(self.evaluator).simulates else None
+
+    def exact(self) -> list[tuple[float, float]] | None:
+        evaluator = self.evaluate(0)
+        each = evaluator.mean_cost if self.budget.in_seconds else 1.0
+        return evaluator.expected_best([amount / each for amount in self.amounts])
+
+    def evaluate(self, seed: int) -> TableEvaluator:
+        """The evaluator of a run."""
+        return get_evaluator(self.evaluator)(self.data, seed if self.noise else None)
+
     def run(self, name: str, number: int) -> Record:
-        """One run of a searcher; all its random numbers follow from the seed and its number, the same for all searchers."""
-        seed = derive_seed(self.seed, "explore", number)
+        """One run of a searcher."""
+        seed = self.seed_of(number)
         evaluate = self.evaluate(seed)
         trials = explore(self.searcher(name, seed), evaluate, self.budget)
         best = evaluate.judge.of(max(trials, key=lambda trial: trial.score.value).genotype)
@@ -119,6 +196,6 @@ class Outcome:
     """
 
     folder: Path
-    setup: Exploration
+    setup: Setup
     records: Mapping[str, Sequence[Record]]
     exact: Sequence[tuple[float, float]] | None

@@ -61,7 +61,7 @@ def status(sweep_dir: Path) -> list[PointResult[Any]]:
 def stop(sweep_dir: Path, console: Console) -> None:
     """Stop the searches of a sweep at a checkpoint, and the process that waits for them; return when all have ended.
 
-    The folder may also be that of a reproduction whose runs are jobs of a cluster.
+    The folder may also be that of a reproduction or an exploration whose runs are jobs of a cluster.
 
     Raises:
         CheckpointError: the folder is neither, or the process runs on another machine.

@@ -1,11 +1,11 @@
-"""Run the searches or trainings of a sweep as jobs of its executor, and submit those again that were interrupted or lost."""
+"""Run searches or trainings as jobs of an executor, and submit those again that were interrupted or lost."""
 
 from __future__ import annotations
 
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,13 @@ from adarts.engine.run_dirs import SUMMARY, require_same_config, require_usable
 from adarts.errors import CheckpointError, Stopped
 from adarts.launch import INTERRUPTED
 from adarts.sweeping.executors import Ended, Event, Executor, Job, Queued, Started
-from adarts.sweeping.results import PointResult
+from adarts.sweeping.results import PointResult, State
 from adarts.sweeping.shared_drive import SharedDrive
 from adarts.sweeping.watch import Watch
 from adarts.tracking import require_installed
+
+Then = Callable[[Ended], Sequence[PointResult[Any]]]
+"""What to run next, now that a run is finished or has failed."""
 
 _MOST_LOST = 3  # times that a run is submitted again after it was killed or its node was lost
 _POLL_SECONDS = 0.1
@@ -66,7 +69,11 @@ class Runner:
         return [row for row in rows if row.state != "finished"]
 
     def run(
-        self, rows: Sequence[PointResult[Any]], signals: StopSignals, begun: Callable[[], object]
+        self,
+        rows: Sequence[PointResult[Any]],
+        signals: StopSignals,
+        begun: Callable[[], object],
+        then: Then = lambda ended: (),
     ) -> Stopped | None:
         """Run what is unfinished; return the request to stop, if there was one.
 
@@ -74,6 +81,7 @@ class Runner:
             rows: the runs, checked before by :meth:`unfinished`.
             signals: requests to stop.
             begun: called when all are submitted.
+            then: called when one of them is finished or has failed; what it returns is run, too.
         """
         jobs = {row.point.name: self._job(row) for row in rows if row.state != "finished"}
         before = self.executor.alive() & jobs.keys()
@@ -83,10 +91,10 @@ class Runner:
             return None
         if before:
             self.console.print(f"attached to {len(before)} jobs that an earlier process submitted")
-        return self._follow(rows, jobs, signals)
+        return self._follow(list(rows), jobs, signals, then)
 
     def _follow(
-        self, rows: Sequence[PointResult[Any]], jobs: Mapping[str, Job], signals: StopSignals
+        self, rows: list[PointResult[Any]], jobs: dict[str, Job], signals: StopSignals, then: Then
     ) -> Stopped | None:
         asked: Stopped | None = None
         executor, lost, drive = self.executor, Counter[str](), SharedDrive()
@@ -108,11 +116,15 @@ class Runner:
                     elif asked is None and goes_on(event, lost):
                         watch.again(event.name, event.words)
                         executor.submit([jobs[event.name]])
-                    elif event.code == 0:
-                        watch.ended(event.name, "finished")
                     else:
-                        error = None if asked and event.code in INTERRUPTED else event.words
-                        watch.ended(event.name, "stopped" if asked else "failed", error, jobs[event.name].log)
+                        error = None if event.code == 0 or (asked and event.code in INTERRUPTED) else event.words
+                        state: State = "finished" if event.code == 0 else "stopped" if asked else "failed"
+                        watch.ended(event.name, state, error, jobs[event.name].log)
+                        if asked is None and (more := self.unfinished(then(event))):
+                            jobs |= {row.point.name: self._job(row) for row in more}
+                            rows += more
+                            watch.add(more)
+                            executor.submit([jobs[row.point.name] for row in more])
                 time.sleep(executor.pause)
         return asked
 

@@ -33,6 +33,10 @@ class Watch(AbstractContextManager["Watch"]):
         self.console = console
         self._live = Live(console=console, get_renderable=self._table, refresh_per_second=1)
 
+    def add(self, rows: Sequence[PointResult[Any]]) -> None:
+        """Show further points, too."""
+        self.rows |= {row.point.name: row for row in rows}
+
     def started(self, name: str, where: str = "") -> None:
         """Report that a point was started, on this node."""
         row = self.rows[name]

@@ -1,0 +1,53 @@
+"""The trained proposals of a searcher as jobs of a real Slurm: a command that is killed goes on, and ends as on this machine."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from slurm_cluster import Cluster, slurm_or_skip
+
+from adarts.cli.main import main
+
+pytestmark = [pytest.mark.full, pytest.mark.timeout(900)]
+
+WORDS = [
+    "explore",
+    "--searcher",
+    "rea",
+    "--evaluator",
+    "training",
+    "--data",
+    "digits",
+    "--scale",
+    "smoke",
+    "--space",
+    "s3",
+]
+WORDS += ["--budget", "3", "--options", "population=2,sample=1", "--threads", "1"]
+WORDS += ["--train-options", "images.per_class=2,images.size=8,search.batch_size=8,search.steps=1"]
+
+
+@pytest.fixture(scope="module")
+def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    yield from slurm_or_skip(tmp_path_factory.mktemp("slurm"))
+
+
+def test_a_killed_command_attaches_and_ends_as_on_this_machine(
+    slurm: Cluster, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there, here = tmp_path / "there", tmp_path / "here"
+    words = [*WORDS, "--on", "slurm", "--slurm.time", "30", "--run-dir", str(there)]
+    with subprocess.Popen([sys.executable, "-m", "adarts", *words], stdout=subprocess.DEVNULL) as process:
+        while process.poll() is None and not slurm.call("squeue", "-h"):
+            time.sleep(0.1)
+        process.kill()
+    assert main(words) == 0
+    assert "attached to 2 jobs that an earlier process submitted" in capsys.readouterr().out
+    assert main([*WORDS, "--run-dir", str(here)]) == 0
+    assert (there / "trials.jsonl").read_bytes() == (here / "trials.jsonl").read_bytes()
+    assert slurm.call("squeue", "-h") == ""
