@@ -23,7 +23,7 @@ from adarts.tuning import workers
 from adarts.tuning.objective import value_of
 from adarts.tuning.pages import command, content_of
 from adarts.tuning.plan import Plan
-from adarts.tuning.study import JOURNAL, PARTS, Row, Study, best_of
+from adarts.tuning.study import JOURNAL, PARTS, Row, Study, _lock_of, best_of
 from adarts.tuning.workers import Worker
 
 GIVEN: dict[str, Any] = {"method": "darts", "scale": "smoke", "images": {"per_class": 4, "size": 16}}
@@ -206,6 +206,21 @@ def test_a_torn_journal_is_mended_and_a_damaged_one_is_named(tmp_path: Path) -> 
         Study(tmp_path / "trials")
 
 
+def test_a_study_is_read_without_a_trace(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = carry_out(begin(tmp_path), 3)
+    with (tmp_path / JOURNAL).open("ab") as file:
+        file.write(b'{"op_code":4,"wor')  # by a process that is writing now, and holds the lock
+    lock = _lock_of(tmp_path / JOURNAL)
+    lock.acquire()
+    before = [(path, path.stat().st_mtime_ns) for path in (tmp_path, *sorted(tmp_path.rglob("*")))]
+    assert Study(tmp_path, writes=False).rows() == rows
+    assert main(["tune", "show", str(tmp_path)]) == 0
+    assert [(path, path.stat().st_mtime_ns) for path in (tmp_path, *sorted(tmp_path.rglob("*")))] == before
+    (tmp_path / JOURNAL).unlink()
+    assert main(["tune", "show", str(tmp_path)]) == 3
+    assert "the study has no trials yet" in capsys.readouterr().err
+
+
 def test_a_worker_is_alive_until_it_leaves_or_dies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mine, other, killed, far = (Worker(tmp_path) for _ in range(4))
     assert mine.is_alive(mine.name) and mine.is_alive(other.name)
@@ -217,8 +232,15 @@ def test_a_worker_is_alive_until_it_leaves_or_dies(tmp_path: Path, monkeypatch: 
     os.close(far._lock._descriptor)
     (tmp_path / far.name / ".lock").write_text("process 5 on elsewhere, started now\n")
     assert mine.is_alive(far.name)
+    assert {path.name for path in tmp_path.iterdir()} == {mine.name, killed.name, far.name}
+    (tmp_path / "begins").mkdir()
+    next_one = Worker(tmp_path)  # on this machine, it sees at once that the killed one is gone
+    assert {path.name for path in tmp_path.iterdir()} == {mine.name, far.name, next_one.name, "begins"}
     monkeypatch.setattr(workers, "_SILENCE", 0.0)
     assert not mine.is_alive(far.name)
+    monkeypatch.setattr(workers, "_BEAT", 0.0)
+    mine.beat()
+    assert {path.name for path in tmp_path.iterdir()} == {mine.name, next_one.name, "begins"}
     mine.close()
 
 

@@ -105,7 +105,7 @@ def _show(form: Show) -> int:
     from adarts.tuning.pages import content_of
     from adarts.tuning.study import Study
 
-    study = Study(form.study_dir)
+    study = Study(form.study_dir, writes=False)
     content = content_of(study, study.rows())
     if form.json:
         print(json.dumps(content, indent=2))

@@ -69,6 +69,10 @@ class Row:
 class Study:
     """A study that exists.
 
+    Args:
+        folder: its folder.
+        writes: False only reads it, as in a folder of somebody else, and changes nothing.
+
     Attributes:
         folder: its folder.
         plan: content of ``study.json``.
@@ -77,15 +81,19 @@ class Study:
         CheckpointError: the folder is not that of a study, or a file in it is damaged.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, writes: bool = True) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)  # it announces every study
         self.folder, self.plan = folder, _read_plan(folder)
         settings = self.plan["settings"]
         self.parameters = [from_record(name, record) for name, record in settings["tune"].items()]
         self._lock = _lock_of(folder / _NAME)
+        is_new = False
+        if not writes and not (folder / JOURNAL).exists():
+            raise CheckpointError(f"{folder}: the study has no trials yet")
         try:
-            with _holding(_lock_of(folder / JOURNAL)):
-                is_new = _mend(folder / JOURNAL)
+            if writes:
+                with _holding(_lock_of(folder / JOURNAL)):
+                    is_new = _mend(folder / JOURNAL)
             study: dict[str, Any] = {
                 "study_name": _NAME,
                 "storage": JournalStorage(_journal(folder)),

@@ -36,11 +36,13 @@ class Worker:
         self._lock = Lock(self._own)
         self._beat = time.monotonic()
         self._seen: dict[str, tuple[int, float]] = {}
+        self._tidy()
 
     def beat(self) -> None:
-        """Give a sign of life, if one is due."""
+        """Give a sign of life, if one is due, and remove what killed workers left."""
         if time.monotonic() - self._beat >= _BEAT:
             os.utime(self._own / ".lock")
+            self._tidy()
             self._beat = time.monotonic()
 
     def is_alive(self, name: str) -> bool:
@@ -60,6 +62,12 @@ class Worker:
             since = now
         self._seen[name] = changed, since
         return now - since < _SILENCE
+
+    def _tidy(self) -> None:
+        """Remove the folders of killed workers. One that has just begun has no name in its lock file yet, and is left alone."""
+        for folder in self._folder.iterdir():
+            if noted_holder(folder) is not None and not self.is_alive(folder.name):
+                shutil.rmtree(folder, ignore_errors=True)
 
     def close(self) -> None:
         """Leave the study."""
