@@ -26,6 +26,7 @@ from adarts.report import cell_pngs
 from adarts.spaces import DARTS, random_genotype
 from adarts.tracking import trackers
 from adarts.tracking.base import Epochs, Scalars, TrackedRun, scalars
+from adarts.tracking.mlflow import MLflow
 
 History = Mapping[str, list[tuple[int, float]]]
 """Every number of a tracker by name, as (step, value), in the order of the steps; twice if the tracker has it twice."""
@@ -135,9 +136,46 @@ def test_the_numbers_of_a_record() -> None:
 def test_the_name_of_a_run_stays_and_a_text_that_is_none_is_replaced(tmp_path: Path) -> None:
     run, file = TrackedRun(tmp_path, SearchConfig()), tmp_path / "tracking.id"
     name = run.id()
-    assert run.id() == name == file.read_text()
+    assert run.id() == name and file.read_text() == f"{name} in {tmp_path}\n"
     file.write_text("x/../..")  # wandb's folders of a name are removed
-    assert run.id() not in (name, "x/../..") and run.id() == file.read_text()
+    assert run.id() not in (name, "x/../..") and file.read_text().startswith(f"{run.id()} in ")
+
+
+def test_a_copied_run_has_a_name_of_its_own_and_a_moved_one_keeps_it(tmp_path: Path) -> None:
+    one, two, three = (TrackedRun(tmp_path / name, SearchConfig()) for name in ("one", "two", "three"))
+    one.folder.mkdir()
+    name = one.id()
+    shutil.copytree(one.folder, two.folder)
+    one.folder.rename(three.folder)
+    (tmp_path / "one").symlink_to(three.folder)
+    assert three.id() == name == one.id()
+    shutil.rmtree(two.folder)
+    shutil.copytree(three.folder, two.folder)
+    assert two.id() == two.id() != name == three.id()
+
+
+@pytest.mark.full
+@pytest.mark.skipif(find_spec("mlflow") is None, reason="needs mlflow")
+def test_a_copied_run_leaves_the_files_of_the_original_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mlflow import MlflowClient
+
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    one, two = (TrackedRun(tmp_path / name, SearchConfig()) for name in ("one", "two"))
+    one.folder.mkdir()
+    MLflow(one, [{"loss": 1.0}]).close()
+    shutil.copytree(one.folder, two.folder)
+    before = {path: path.read_bytes() for path in one.folder.rglob("*") if path.is_file()}
+    for epochs in (1, 2):
+        MLflow(two, epochs * [{"loss": 1.0}]).finish({}, {})
+    assert before == {path: path.read_bytes() for path in one.folder.rglob("*") if path.is_file()}
+    client = MlflowClient(f"sqlite:///{tmp_path}/two/mlflow/mlflow.db")
+    mine = [
+        one.experiment_id
+        for one in client.search_experiments()
+        if one.artifact_location.startswith(f"file://{tmp_path}/two/")
+    ]
+    (run,) = client.search_runs(mine)
+    assert run.info.status == "FINISHED"
 
 
 @every_tracker

@@ -33,14 +33,25 @@ class TrackedRun:
     def id(self) -> str:
         """A name of this run that no other run has. It is kept in the run folder, so a continued run has the same.
 
-        What is no such name is replaced: trackers look for files and runs by it.
+        The file also says where the folder is. So a copy gets a name of its own, and a folder that was moved keeps its name. What
+        is no such name is replaced: trackers look for files and runs by it.
         """
-        path = self.folder / _ID_FILE
+        path, here = self.folder / _ID_FILE, self.folder.resolve()
         known = path.read_text(errors="replace") if path.exists() else ""
-        if not re.fullmatch(r"[0-9a-f]{16}", known):
-            known = secrets.token_hex(8)
-            path.write_text(known)
-        return known
+        match = re.fullmatch(r"([0-9a-f]{16}) in (.*)\n", known)
+        name = secrets.token_hex(8) if match is None or _is_elsewhere(Path(match[2]), known, here) else match[1]
+        if known != (now := f"{name} in {here}\n"):
+            path.write_text(now)
+        return name
+
+
+def _is_elsewhere(place: Path, known: str, here: Path) -> bool:
+    """Whether the run folder of this file of the name is still there, so that the folder here is a copy of it."""
+    try:
+        original = (place / _ID_FILE).read_text(errors="replace")
+        return original == known and not place.samefile(here)
+    except (OSError, ValueError):  # it was moved, or is not readable, or no file can have this name
+        return False
 
 
 class Tracker(Protocol):

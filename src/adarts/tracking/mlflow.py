@@ -71,14 +71,22 @@ class MLflow:
             self._client.set_terminated(self._id, "KILLED")
 
     def _run(self, run: TrackedRun, artifacts: str | None) -> str:
-        """The id of the run, which is made unless it is there; None for MLflow's usual place of artifacts."""
-        experiment = os.environ.get("MLFLOW_EXPERIMENT_NAME", "adarts")
-        known = self._client.get_experiment_by_name(experiment)
-        number = self._client.create_experiment(experiment, artifacts) if known is None else known.experiment_id
-        found = self._client.search_runs([number], f"tags.{_TAG} = '{run.id()}'")
+        """The id of the run, which is made unless it is there; None for MLflow's usual place of artifacts.
+
+        The database in a copied run folder has an experiment whose artifacts are in the original folder. A run of the copy gets
+        another experiment.
+        """
+        name, tag = os.environ.get("MLFLOW_EXPERIMENT_NAME", "adarts"), run.id()
+        names = (name, f"{name} {tag}")
+        known = [there for one in names if (there := self._client.get_experiment_by_name(one)) is not None]
+        found = (
+            self._client.search_runs([one.experiment_id for one in known], f"tags.{_TAG} = '{tag}'") if known else ()
+        )
         if found:
             return str(found[0].info.run_id)
-        return str(self._client.create_run(number, tags={_TAG: run.id()}, run_name=run.folder.name).info.run_id)
+        fitting = (one.experiment_id for one in known if artifacts in (None, one.artifact_location))
+        number = next(fitting, None) or self._client.create_experiment(names[len(known)], artifacts)
+        return str(self._client.create_run(number, tags={_TAG: tag}, run_name=run.folder.name).info.run_id)
 
     def _history(self, name: str) -> Any:
         return self._client.get_metric_history(self._id, name)
