@@ -113,6 +113,7 @@ def test_a_plan_ends_in_a_network_within_its_limits_with_a_comparison(photos: Pa
     assert len(before) == 4
     again = adarts.run(data, run_dir=tmp_path / "run", threads=1)  # nothing is trained again
     assert again.test_accuracy == summary["delivered"]["test_accuracy"] and again.model == model
+    assert log.read_text() == "read\n" * 2, "nor are the images read again"
     assert before == {path: path.stat().st_mtime_ns for path in before}
 
 

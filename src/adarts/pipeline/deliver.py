@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,7 +57,7 @@ class Delivered:
 
 
 def run_pipeline(plan: Plan, folder: Path, run: RunSettings | None = None, source: Source | None = None) -> Delivered:
-    """Carry out a plan. The images are read once for all parts.
+    """Carry out a plan. The images are read once for all parts; if the folder has its result, not even that.
 
     Args:
         plan: the plan.
@@ -68,6 +70,8 @@ def run_pipeline(plan: Plan, folder: Path, run: RunSettings | None = None, sourc
         DataError: the images cannot be used.
         Stopped: a signal stopped a part at a checkpoint; the message has the command that continues.
     """
+    if (finished := _finished(plan, folder)) is not None:
+        return finished
     run = run or RunSettings()
     onnx_file.require_packages()
     settings = train_config(**training_settings(plan, run, {"channels": 2}, "random:darts:0", 1))
@@ -111,6 +115,18 @@ def run_pipeline(plan: Plan, folder: Path, run: RunSettings | None = None, sourc
     runs = [*([search_dir] if search_dir else []), *(result.run_dir for result in results.values())]
     page = write_report(runs, folder / PAGE, lead(plan, results, exported, summary))
     return Delivered(folder, exported.path, results[chosen].test_accuracy, page, summary)
+
+
+def _finished(plan: Plan, folder: Path) -> Delivered | None:
+    """The result of this plan in a folder; None if it is not there, or not whole."""
+    summary, model, page = (folder / name for name in (SUMMARY, MODEL, PAGE))
+    if not (model.is_file() and page.is_file()):
+        return None
+    with suppress(OSError, ValueError, KeyError, TypeError):  # a missing or damaged summary is written again
+        content = json.loads(summary.read_bytes())
+        if content["plan"] == plan.model_dump(mode="json"):
+            return Delivered(folder, model, float(content["delivered"]["test_accuracy"]), page, content)
+    return None
 
 
 def _networks(
