@@ -17,8 +17,9 @@ from adarts.cli.output import print_table
 from adarts.config.values import Images
 
 _GIB = 1 << 30
-Check = tuple[str, bool, str, str]
-"""(name, passed, what was found, advice if it failed)"""
+Check = tuple[str, bool | None, str, str]
+"""(name, passed or None for what is not there and only needed for some tasks, what was found, advice if it failed)"""
+_WORDS = {True: "ok", False: "warn", None: "-"}
 _EXTRAS = {
     "export": (
         ("onnx", "onnxscript", "onnxruntime"),
@@ -54,11 +55,11 @@ def run(words: list[str]) -> int:
     form = parse(Doctor, words, "adarts doctor")
     checks = [*_machine(), *_extras(), *_disk(form.runs), *_data(form.root, form.data)]
     rows = [
-        [name, "ok" if fine else "warn", found if fine else f"{found}: {advice}"]
+        [name, _WORDS[fine], f"{found}: {advice}" if fine is False else found]
         for name, fine, found, advice in checks
     ]
     print_table(["check", "", "found"], rows)
-    if warned := [name for name, fine, _, _ in checks if not fine]:
+    if warned := [name for name, fine, _, _ in checks if fine is False]:
         print(f"\nto mend: {', '.join(warned)}; each line says what it costs, and what to do")
     else:
         print("\nadarts can search and train here; to see it: adarts demo")
@@ -101,7 +102,7 @@ def _extras() -> Iterator[Check]:
     for extra, (modules, use) in _EXTRAS.items():
         missing = [module for module in modules if find_spec(module) is None]
         how = f"not installed; for {use}: pip install 'adarts[{extra}]'"
-        yield extra, True, how if missing else f"installed, for {use}", ""
+        yield extra, None if missing else True, how if missing else f"installed, for {use}", ""
 
 
 def _disk(runs: Path) -> Iterator[Check]:
@@ -127,7 +128,7 @@ def _data(root: Path, data: str | None) -> Iterator[Check]:
             and trouble.endswith(" is missing")
             and not Path(trouble.removesuffix(" is missing")).parent.exists()
         ):
-            yield f"data {name}", True, f"not here; to search on it, {how}", ""
+            yield f"data {name}", None, f"not here; to search on it, {how}", ""
         else:
             yield f"data {name}", trouble is None, trouble or f"in {root}", how
     if data is not None:
