@@ -139,7 +139,7 @@ def test_a_failed_training_is_tried_again_and_the_order_of_the_ends_does_not_mat
     here.ran = []
     assert explored(tmp_path / "parts", *words) == 0 and here.ran == []
     assert explored(tmp_path / "parts", *words, "--seed", "1") == 3
-    assert "is of another exploration: seed, images differ" in capsys.readouterr().err
+    assert "is of another exploration: seed, config.seed, images differ" in capsys.readouterr().err
 
 
 def test_a_cell_whose_loss_is_not_finite_scores_0(here: Here, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from adarts.config.loading import AUTO, fields, merged, nested
 from adarts.config.settings import RunSettings, SearchConfig
 from adarts.engine import Metrics
+from adarts.engine.config_file import compared_settings
 from adarts.errors import CheckpointError, ConfigError, refusing
 from adarts.exploring.measures import Trace
 from adarts.exploring.setup import Record, Setup
@@ -90,9 +91,10 @@ class TrainedExploration(Setup):
 
     def settings(self) -> dict[str, Any]:
         """What must be equal to continue: neither the budget, which may grow, nor where and how the trainings run."""
-        without = ("budget", "run_settings")
+        without = ("budget", "run_settings", "training", "data", "space", "scale")
         kept = {name: value for name, value in super().settings().items() if name not in without}
-        return {**kept, "scale": self.config(0, 0).scale}
+        written = json.dumps(compared_settings(self.config(0, 0)))
+        return {**kept, "config": json.loads(written, parse_constant=str)}  # JSON has no infinity
 
     def config(self, run: int, number: int, genotype: Genotype | None = None) -> SearchConfig:
         """The search that trains a proposal; without its cells, one that trains a random cell at the same cost."""
