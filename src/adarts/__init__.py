@@ -121,7 +121,8 @@ def sweep(
         slots: number of searches that run at the same time on this machine, 1 by default.
         sweep_dir: folder of the sweep; finished searches in it are kept, the others are continued.
         on: ``local``, or ``slurm`` or ``ray`` for jobs of a cluster.
-        slurm, ray: options of these jobs.
+        slurm: options of jobs on Slurm.
+        ray: options of jobs on Ray.
         detach: submit the jobs and return; the same call attaches again.
         devices: devices of this machine, such as ``["cuda:0", "cuda:1"]``; each slot takes one in turn.
         train: also train what the searches found and random cells at equal size, with these settings by dotted name; ``{}``

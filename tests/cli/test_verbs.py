@@ -147,6 +147,9 @@ def test_no_verb_shows_what_to_type(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize("words", [command.split() for _, command in NEXT_STEPS], ids=" ".join)
 def test_the_commands_that_are_shown_next_are_valid(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    if words[1] == "run":  # it has no --print-config; its options are checked before its images are missed
+        assert main(words[1:]) == 2 and "there is no such folder" in capsys.readouterr().err
+        return
     assert main([*words[1:], "--print-config"]) == 0
     assert yaml.safe_load(capsys.readouterr().out)["data"] == words[3]
 

@@ -242,7 +242,9 @@ def test_fig8_from_start_to_end_and_again(tmp_path: Path, capsys: pytest.Capture
     assert "to do: searches 1, trainings 0, measured steps 0 (finished runs: 0); about" in capsys.readouterr().out
     assert not (tmp_path / "searches").exists()
     assert main(words) == 0
-    assert re.search(r"1/1 after .*: adarts-\w+-seed0: skips \d \+ \d, estimate 9\d", capsys.readouterr().out)
+    said = capsys.readouterr().out
+    assert "(finished runs: 0); about" in said, "the forecast is remembered"
+    assert re.search(r"1/1 after .*: adarts-\w+-seed0: skips \d \+ \d, estimate 9\d", said)
     table = (tmp_path / "fig8" / "fig8.csv").read_bytes()
     published, found = csv.reader(io.StringIO(table.decode())), None
     rows = {row[0]: row for row in published}

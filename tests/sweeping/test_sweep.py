@@ -164,6 +164,11 @@ def test_what_was_found_and_random_cells_are_trained_and_compared(
 ) -> None:
     words = ["--seed", 3, "--sweep-dir", tmp_path, "--device", "cpu", "cpu"]
     assert sweep(*words) == 0
+    ends = capsys.readouterr().out.splitlines()[-3:]
+    assert [line.partition(": ")[2] for line in ends[:2]] == [
+        f"all searches on one page: adarts report {tmp_path}",
+        "train the found cells, and random ones beside them: the same command with --train",
+    ]
     train = ["--train", "--train-options", "training.epochs=1,network.cells=3"]
     assert sweep(*words, *train) == 0
     out = capsys.readouterr().out
@@ -187,7 +192,7 @@ def test_what_was_found_and_random_cells_are_trained_and_compared(
     assert {"search-training-loss", "train-training-accuracy"} <= figures
     assert all((paper / f"{figure}.pdf").read_bytes().startswith(b"%PDF") for figure in figures)
     assert main(["sweep", "status", str(tmp_path)]) == 0
-    assert "train-adarts-seed3  finished  1/1" in capsys.readouterr().out
+    assert re.search("train-adarts-seed3 +finished +1/1", capsys.readouterr().out)
     assert sweep(*words, *train) == 0
     assert "2 trainings, 2 already finished" in capsys.readouterr().out
 

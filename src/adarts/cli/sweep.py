@@ -88,6 +88,7 @@ def run(words: list[str]) -> int:
     if own["train_options"] and not own["train"]:
         raise ConfigError("--train-options are for --train, which is missing")
     vary = _axes(own["method"], own["seed"], own["vary"])
+    from adarts.experiments.next_steps import after_sweep
     from adarts.sweeping import grid, run_sweep
 
     points = grid(vary, given, beside.config, engine.on != "local")
@@ -95,7 +96,10 @@ def run(words: list[str]) -> int:
         print("---\n".join(f"# {point.name}\n{to_yaml(point.config)}" for point in points), end="")
         return 0
     train = own["train_options"] if own["train"] else None
-    print(run_sweep(points, engine, own["sweep_dir"], train).folder)
+    folder = run_sweep(points, engine, own["sweep_dir"], train).folder
+    if not engine.detach:
+        print(after_sweep(folder, own["train"]))
+    print(folder)
     return 0
 
 

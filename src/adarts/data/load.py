@@ -134,9 +134,13 @@ def read_source(source: str, settings: ImageSettings) -> Source:
     if name == "dataset":
         what = "adarts.search or adarts.train with the same data=, config_file= and run={'run_dir': ...}"
         raise ConfigError(f"data '{source[:60]}' was given as an object in Python; continue there with {what}")
-    if source and not argument and name not in DATA.known and not names_code(source) and Path(source).exists():
+    may_be_path = bool(source) and not argument and name not in DATA.known and not names_code(source)
+    if may_be_path and Path(source).exists():
         raise ConfigError(f"unknown data set {source[:60]!r}; did you mean 'folder:{source[:60]}'?")
-    loader = DATA.get(name)
+    try:
+        loader = DATA.get(name)
+    except ConfigError as error:
+        raise ConfigError(f"{error}{' (there is no such folder either)' if may_be_path else ''}") from None
     try:
         inspect.signature(loader).bind(settings, *argument)
     except TypeError:

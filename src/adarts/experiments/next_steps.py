@@ -1,4 +1,4 @@
-"""Suggested next commands: at the beginning, after a search, and after a training."""
+"""Suggested next commands: at the beginning, after a search, after a sweep, and after a training."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:  # `adarts --help` shows the commands below, and must not wait
     from adarts.config.settings import SearchConfig, TrainConfig
 
 NEXT_STEPS: tuple[tuple[str, str], ...] = (
+    ("from a folder of images to a network as a file, within this time", "adarts run PATH --time-budget 12m"),
     ("search on your own images, one folder per class", "adarts search --data folder:PATH"),
     ("then train the network of the found cells", "adarts train --data folder:PATH"),
     ("search on CIFAR-10 with a budget for this machine", "adarts search --data cifar10 --download"),
@@ -44,6 +45,14 @@ def after_search(config: SearchConfig, run_dir: Path) -> str:
     if (space := code_in(config).get("space")) is not None:  # the training needs its operations
         words += ["--space", space]
     return f"next: {shlex.join(words)}"
+
+
+def after_sweep(folder: Path, trained: bool) -> str:
+    """How to look at a sweep and, if its cells were not trained, how to learn what they are worth."""
+    lines = [f"next: all searches on one page: {shlex.join(['adarts', 'report', str(folder)])}"]
+    if not trained:
+        lines.append("next: train the found cells, and random ones beside them: the same command with --train")
+    return "\n".join(lines)
 
 
 def after_training(config: TrainConfig, run_dir: Path) -> str:

@@ -102,7 +102,7 @@ class MethodContract:
         info = self.method.info
         for field in ("name", "title", "paper", "changes", "cost"):
             assert getattr(info, field).strip(), f"info.{field} is empty"
-        assert self.method.__doc__, "the class has no docstring, which `adarts methods show` prints"
+        assert self.method.__doc__, "the class has no docstring, which `adarts methods NAME` prints"
         config = SearchConfig.model_validate({"method": info.name, **published_by(self.method, "darts")})
         assert config.edge.auxiliary_skip == weighs_auxiliary(self.method), (
             "edge.auxiliary_skip needs the hook auxiliary, and the reverse"

@@ -79,7 +79,7 @@ class Forecast:
         else:
             for config in {self._source(config): config for config in left}.values():
                 self._data(config)  # what is missing is said before anything starts
-            seconds = [None] * len(left)
+            seconds = [self._known.get(design_of(config)) for config in left]
         kinds = Counter(type(config) for config in left)
         unmeasured = {self._runs.step_file(config) for config in steps if self._runs.step(config) is None}
         total = None if None in seconds else sum(filter(None, seconds))
