@@ -17,12 +17,13 @@ TABLE = Table(
         Column("error (%)", "published"),
         Column("accuracy", "estimated", spread=True),
         Column("steps", "counted", 0),
+        Column("note", is_below=True),
     ],
     [
-        ["A & B, the first", 2.5, Sample((93.0, 94.0)), 1200],
-        ["B", "–", None, 3.0],
-        ["floor", None, Spread(1000, 93.1, 0.54), "–"],
-        ["one", 3.0, Sample((90.126,)), None],
+        ["A & B, the first", 2.5, Sample((93.0, 94.0)), 1200, ""],
+        ["B", "–", None, 3.0, "a long_remark"],
+        ["floor", None, Spread(1000, 93.1, 0.54), "–", ""],
+        ["one", 3.0, Sample((90.126,)), None, ""],
     ],
     "n = 2",
 )
@@ -53,3 +54,9 @@ def test_latex_has_its_special_letters_escaped() -> None:
     text = TABLE.latex()
     assert r"\caption{50 \% \& more\_or\_less. n = 2}" in text and r"\begin{tabular}{lrrr}" in text
     assert r"A \& B, the first & 2.50 & 93.50 $\pm$ 0.71 (n = 2) & 1,200 \\" in text
+
+
+def test_notes_stand_below_the_table_and_in_a_column_of_the_csv_file() -> None:
+    assert TABLE.notes == [("B", "a long_remark")]
+    assert r"\par B: a long\_remark" in TABLE.latex().partition(r"\end{tabular}")[2]
+    assert [line["note"] for line in csv.DictReader(io.StringIO(TABLE.csv()))] == ["", "a long_remark", "", ""]

@@ -55,8 +55,7 @@ def run(words: list[str]) -> int:
     form = parse(Doctor, words, "adarts doctor")
     checks = [*_machine(), *_extras(), *_disk(form.runs), *_data(form.root, form.data)]
     rows = [
-        [name, _WORDS[fine], f"{found}: {advice}" if fine is False else found]
-        for name, fine, found, advice in checks
+        [name, _WORDS[fine], f"{found}: {advice}" if fine is False else found] for name, fine, found, advice in checks
     ]
     print_table(["check", "", "found"], rows)
     if warned := [name for name, fine, _, _ in checks if fine is False]:

@@ -34,12 +34,14 @@ class Column:
         origin: where its numbers come from; empty for words.
         digits: digits after the point.
         spread: whether its cells are numbers over seeds; in a CSV file they have a column for each of n, mean, sd, low and high.
+        is_below: whether its texts stand below the table, because they are long; in a CSV file it is a column as any other.
     """
 
     name: str
     origin: Origin = ""
     digits: int = 2
     spread: bool = False
+    is_below: bool = False
 
     @property
     def heading(self) -> str:
@@ -74,9 +76,27 @@ class Table:
     rows: Sequence[Sequence[Cell]]
     caption: str
 
+    @property
+    def shown(self) -> list[Column]:
+        """The columns of the table on a page."""
+        return [column for column in self.columns if not column.is_below]
+
     def words(self) -> list[list[str]]:
-        """All cells as text."""
-        return [[column.words(cell) for column, cell in zip(self.columns, row, strict=True)] for row in self.rows]
+        """The cells of the shown columns as text."""
+        return [
+            [column.words(cell) for column, cell in zip(self.columns, row, strict=True) if not column.is_below]
+            for row in self.rows
+        ]
+
+    @property
+    def notes(self) -> list[tuple[str, str]]:
+        """The texts below the table, each with the first cell of its row."""
+        return [
+            (str(row[0]), column.words(cell))
+            for row in self.rows
+            for column, cell in zip(self.columns, row, strict=True)
+            if column.is_below and cell
+        ]
 
     def csv(self) -> str:
         """The table as a CSV file: plain numbers, with the parts of a spread in columns of their own."""
@@ -96,9 +116,9 @@ class Table:
 
     def latex(self) -> str:
         """The table as LaTeX, for the package booktabs."""
-        lines = [[column.heading for column in self.columns], *self.words()]
+        lines = [[column.heading for column in self.shown], *self.words()]
         head, *body = (" & ".join(map(latex, line)) + r" \\" for line in lines)
-        kinds = "".join("r" if column.origin else "l" for column in self.columns)
+        kinds = "".join("r" if column.origin else "l" for column in self.shown)
         return "\n".join(
             [
                 r"\begin{table}",
@@ -110,6 +130,7 @@ class Table:
                 *body,
                 r"\bottomrule",
                 r"\end{tabular}",
+                *(rf"\par {latex(name)}: {latex(text)}" for name, text in self.notes),
                 r"\end{table}",
                 "",
             ]

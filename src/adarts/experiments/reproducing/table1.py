@@ -74,7 +74,7 @@ class Table1(Experiment):
             Column("accuracy of the found cells (%)", "estimated", spread=True),
             Column(f"{self.plan.budget.data} error of the published network (%)", "measured"),
             Column(f"{self.plan.budget.data} error of the found cells (%)", "measured", spread=True),
-            Column("note"),
+            Column("note", is_below=True),
         ]
         rows = [self._row(runs, row) for row in TABLE]
         for name, spread in floors().items():
@@ -88,7 +88,7 @@ class Table1(Experiment):
                     spread,
                     "–",
                     "–",
-                    "Cells that nobody searched for.",
+                    "",
                 ]
             )
         text = (

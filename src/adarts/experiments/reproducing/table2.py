@@ -89,7 +89,7 @@ class Table2(Experiment):
             Column("worst seed (%)", "estimated"),
             Column(f"{self.plan.budget.data} error (%)", "measured", spread=True),
             Column(f"{target} error (%)", "measured", spread=True),
-            Column("note"),
+            Column("note", is_below=True),
         ]
         rows: list[list[Cell]] = []
         for form in ABLATION:
@@ -113,9 +113,7 @@ class Table2(Experiment):
                 known = [[runs.accuracy(self._random(seed, each)) for seed in self.trained] for each in data]
                 samples = [Sample.of(None if value is None else 100 - value for value in values) for values in known]
                 errors = [*samples, *([] if transfer else [None])]
-            rows.append(
-                [f"no search: {name}", *("–",) * 4, "–", spread, "–", *errors, "Cells that nobody searched for."]
-            )
+            rows.append([f"no search: {name}", *("–",) * 4, "–", spread, "–", *errors, ""])
         text = self.number
         if transfer:
             images = self.plan.training("ADARTS_V1", 0, transfer).images
