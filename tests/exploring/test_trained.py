@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -81,6 +82,11 @@ class Here:
         pass
 
 
+def numbers(here: Here) -> list[int]:
+    """The numbers of the proposals that were trained, in order."""
+    return [int(name.split("-")[1]) for name in here.ran]
+
+
 @pytest.fixture
 def here(monkeypatch: pytest.MonkeyPatch) -> Here:
     one = Here()
@@ -89,24 +95,34 @@ def here(monkeypatch: pytest.MonkeyPatch) -> Here:
 
 
 def test_trainings_are_those_of_the_search_in_one_process(here: Here, tmp_path: Path) -> None:
-    words = ["--searcher", "rea", "--budget", "4", "--options", "population=2,sample=1", "--seed", "3"]
+    words = [
+        "--searcher",
+        "random",
+        "rea",
+        "--budget",
+        "3",
+        "--options",
+        "rea.population=2,rea.sample=1",
+        "--seed",
+        "3",
+    ]
     assert explored(tmp_path / "jobs", *words) == 0
-    assert here.ran == ["rea-0-0001", "rea-0-0000", "rea-0-0002", "rea-0-0003"]  # the first two do not depend on scores
-    setup = TrainedExploration(["rea"], Budget(4, False), seed=3)
+    assert numbers(here) == [2, 1, 0, 2]  # rea's population is random, so it shares the first two trainings
+    setup = TrainedExploration(["rea"], Budget(3, False), seed=3)
     found = adarts.search(
         data="digits",
         scale="smoke",
         space="s3",
         method="amoebanet",
         seed=setup.seed_of(0),
-        options={"cells": 4, "population": 2, "sample": 1, "identity": 0.0, "images": 32},
+        options={"cells": 3, "population": 2, "sample": 1, "identity": 0.0, "images": 32},
         images={"per_class": 2, "size": 8},
         search={"batch_size": 8, "steps": 1},
         run={"run_dir": tmp_path / "one", "threads": 1},
     )
     epochs = [json.loads(line) for line in (tmp_path / "one" / "metrics.jsonl").read_text().splitlines()]
     trained = [epoch["method"]["finished"][0] for epoch in epochs]
-    trials = told(tmp_path / "jobs")
+    trials = [trial for trial in told(tmp_path / "jobs") if trial["searcher"] == "rea"]
     assert [trial["genotype"]["cells"] for trial in trials] == [one["cells"] for one in trained]
     assert [trial["accuracy"] for trial in trials] == [one["accuracy"] for one in trained]
     assert [trial["parameters"] for trial in trials] == [one["parameters"] for one in trained]
@@ -119,22 +135,24 @@ def test_a_failed_training_is_tried_again_and_the_order_of_the_ends_does_not_mat
 ) -> None:
     words = ["--searcher", "random", "--budget", "3"]
     assert explored(tmp_path / "whole", *words) == 0
-    here.ran, here.may = [], lambda name: name != "random-0-0001"
+    here.ran, here.may = [], lambda name: not name.startswith("run0-0001-")
     assert explored(tmp_path / "parts", *words) == 1
     said = capsys.readouterr().err
-    assert "2 of 3 trainings finished; 1 failed, and their searchers wait for them: random-0-0001 (logs in " in said
+    assert re.search(
+        r"2 of 3 trials finished; trainings failed, and their searchers wait for them: run0-0001-\w+ \(logs in ", said
+    )
     assert "try them again with: the same call" in said
     assert [trial["number"] for trial in told(tmp_path / "parts")] == [0]
     with (tmp_path / "parts" / "trials.jsonl").open("a") as file:
         file.write('{"searcher": "ran')  # as a killed process leaves it
     here.ran, here.may = [], lambda name: True
     assert explored(tmp_path / "parts", *words) == 0
-    assert here.ran == ["random-0-0001"]
+    assert numbers(here) == [1]
     whole, parts = ((tmp_path / name / "trials.jsonl").read_bytes() for name in ("whole", "parts"))
     assert whole == parts and result(tmp_path / "whole") == result(tmp_path / "parts")
     page = (tmp_path / "parts" / "report.html").read_text()
     best = max(told(tmp_path / "parts"), key=lambda trial: trial["accuracy"])["number"]
-    assert f"adarts train --genotype {tmp_path}/parts/trials/random-0-{best:04d} --data digits" in page
+    assert re.search(rf"adarts train --genotype {tmp_path}/parts/trials/run0-{best:04d}-\w+ --data digits", page)
     # Nothing is left to do, and another exploration is refused.
     here.ran = []
     assert explored(tmp_path / "parts", *words) == 0 and here.ran == []
@@ -154,7 +172,8 @@ def test_a_cell_whose_loss_is_not_finite_scores_0(here: Here, tmp_path: Path) ->
     assert explored(tmp_path, *words) == 0
     (trial,) = told(tmp_path)
     assert (trial["accuracy"], trial["error"]) == (0.0, "words of the error") and trial["parameters"] > 0
-    assert not (tmp_path / "trials" / "local-0-0000" / "summary.json").exists()
+    (run,) = (tmp_path / "trials").iterdir()
+    assert not (run / "summary.json").exists()
     here.ran = []
     assert explored(tmp_path, *words) == 0 and here.ran == []
 
@@ -197,20 +216,18 @@ def test_killed_stopped_and_continued_in_two_slots_ends_as_in_one(tmp_path: Path
 
     def wait_for(file: str) -> None:
         end = time.monotonic() + 300
-        while not (folder / file).exists():
+        while not list(folder.glob(file)):
             assert time.monotonic() < end
             time.sleep(0.02)
 
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
-        wait_for("trials/rea-0-0002/config.yaml")
+        wait_for("trials/run0-0002-*/config.yaml")
         process.kill()
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
-        wait_for("trials/rea-0-0003/config.yaml")
+        wait_for("trials/run0-0003-*/config.yaml")
         process.send_signal(signal.SIGINT)
         _, said = process.communicate()
-    assert (
-        process.returncode == 130 and "of 5 trainings finished, in " in said and "continue with: adarts explore" in said
-    )
+    assert process.returncode == 130 and "of 5 trials finished, in " in said and "continue with: adarts explore" in said
     assert explored(folder, *words, "--slots", "2") == 0
     one, two = ((tmp_path / name / "trials.jsonl").read_bytes() for name in ("one", "two"))
     assert one == two and result(tmp_path / "one") == result(folder)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +15,7 @@ import pytest
 from slurm_cluster import Cluster, slurm_or_skip
 
 from adarts.cli.main import main
+from adarts.engine.lock import Holder, holder
 
 pytestmark = [pytest.mark.full, pytest.mark.timeout(900)]
 
@@ -42,11 +46,23 @@ def test_a_killed_command_attaches_and_ends_as_on_this_machine(
 ) -> None:
     there, here = tmp_path / "there", tmp_path / "here"
     words = [*WORDS, "--on", "slurm", "--slurm.time", "30", "--run-dir", str(there)]
+    slurm.call("scontrol", "update", "PartitionName=work", "State=DOWN")  # jobs wait
     with subprocess.Popen([sys.executable, "-m", "adarts", *words], stdout=subprocess.DEVNULL) as process:
         while process.poll() is None and not slurm.call("squeue", "-h"):
             time.sleep(0.1)
         process.kill()
+
+    def begin() -> None:
+        """Let the jobs start once the next command has seen them."""
+        end = time.monotonic() + 300
+        while holder(there) != Holder(os.getpid(), socket.gethostname()) and time.monotonic() < end:
+            time.sleep(0.1)
+        slurm.call("scontrol", "update", "PartitionName=work", "State=UP")
+
+    thread = threading.Thread(target=begin)
+    thread.start()
     assert main(words) == 0
+    thread.join()
     assert "attached to 2 jobs that an earlier process submitted" in capsys.readouterr().out
     assert main([*WORDS, "--run-dir", str(here)]) == 0
     assert (there / "trials.jsonl").read_bytes() == (here / "trials.jsonl").read_bytes()

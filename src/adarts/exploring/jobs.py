@@ -89,7 +89,7 @@ class _Told(BaseModel):
         return self.searcher, self.run, self.number
 
 
-@dataclass
+@dataclass(eq=False)
 class _Run:
     """A run of a searcher: what was told, and what is asked and not told yet, in order."""
 
@@ -127,7 +127,7 @@ class _Driver:
             for name in setup.searchers
         ]
         self.trainings: dict[str, Training] = {}  # by name
-        self.run_of: dict[str, _Run] = {}  # by the name of a training
+        self.runs_of: dict[str, list[_Run]] = {}  # that wait for a training, by its name
         self.submitted = set[str]()
         self.not_finite: dict[str, str] = {}  # name of a training -> what became of its loss
 
@@ -142,12 +142,9 @@ class _Driver:
             self.file = Metrics(self.folder / "trials.jsonl")
             self.known = self._read(images.fingerprint)
             with signals.deferred(), closing(self.executor):
-                waiting = self._unfinished()
                 self.console.print(f"exploration folder: {self.folder}")
-                self.console.print(
-                    f"runs {len(self.runs)}, trainings {self.most * len(self.runs)} (finished: {self._done()}); running "
-                    f"{self.executor.places} at once"
-                )
+                waiting = self._unfinished()
+                self.console.print(f"{self._progress()}; running {self.executor.places} at once")
                 facts = environment(self.runner.device, config.run.precision)
                 asked = self.runner.run(waiting, signals, lambda: None, self._then)
                 self._judge(asked, facts["command"])
@@ -175,10 +172,11 @@ class _Driver:
     def _unfinished(self) -> list[Training]:
         """Advance all runs as far as possible; the trainings for which they wait."""
         while True:
-            waiting = [training for run in self.runs for training in self._advance(run)]
+            waiting = self._new(self.runs)
             left = self.runner.unfinished(waiting)
             if len(left) == len(waiting):  # else jobs of an earlier process have finished meanwhile
-                return self._submitted(waiting)
+                return waiting
+            self.submitted.clear()
 
     def _advance(self, run: _Run) -> list[Training]:
         """Tell what is known, and ask again, until trainings are missing; those."""
@@ -236,43 +234,43 @@ class _Driver:
         )
 
     def _training(self, run: _Run, number: int, genotype: Genotype) -> Training:
-        name = self.setup.name(run.searcher_name, run.number, number)
+        name = self.setup.name(run.number, number, genotype)
         if name not in self.trainings:
-            self.trainings[name] = training_of(
-                self.setup, run.searcher_name, run.number, number, genotype, self.folder / "trials"
-            )
-            self.run_of[name] = run
+            self.trainings[name] = training_of(self.setup, run.number, number, genotype, self.folder / "trials")
+            self.runs_of[name] = []
+        if run not in self.runs_of[name]:
+            self.runs_of[name].append(run)
         return self.trainings[name]
 
     def _then(self, ended: Ended) -> Sequence[Training]:
-        """What follows from the end of a training: the next trainings of its run."""
+        """What follows from the end of a training: the next trainings of the runs that waited for it."""
         if ended.code == NotFiniteError.exit_code:
             self.not_finite[ended.name] = ended.words
-        return self._submitted(
-            one for one in self._advance(self.run_of[ended.name]) if one.point.name not in self.submitted
-        )
+        return self._new(self.runs_of[ended.name])
 
-    def _submitted(self, trainings: Iterable[Training]) -> list[Training]:
-        """Note that these will be jobs."""
-        new = list(trainings)
-        self.submitted |= {training.point.name for training in new}
+    def _new(self, runs: Iterable[_Run]) -> list[Training]:
+        """Advance these runs; the trainings for which they wait and that are not jobs yet, each once."""
+        waiting = {training.point.name: training for run in runs for training in self._advance(run)}
+        new = [training for name, training in waiting.items() if name not in self.submitted]
+        self.submitted |= waiting.keys()
         return new
 
-    def _done(self) -> int:
-        """Number of trainings that are finished, whether they were told or not."""
-        return sum(len(run.trials) + len(run.asked) - len(list(self._missing(run))) for run in self.runs)
+    def _progress(self) -> str:
+        """The number of trials, and of those whose training is finished, whether they were told or not."""
+        known = sum(len(run.trials) + len(run.asked) - len(list(self._missing(run))) for run in self.runs)
+        return f"{known} of {self.most * len(self.runs)} trials finished"
 
     def _judge(self, asked: Stopped | None, command: str) -> None:
         """Raise an error if it was stopped, or if trainings failed."""
         again = f"{command}{'' if self.named else f' --run-dir {self.folder}'}" if command else "the same call"
-        done = f"{self._done()} of {self.most * len(self.runs)} trainings finished"
+        done = self._progress()
         if asked is not None:
             raise Stopped(f"{asked}, {done}, in {self.folder}; continue with: {again}", asked.exit_code)
         if failed := [
             name for name, one in self.trainings.items() if one.state == "failed" and name not in self.not_finite
         ]:
             raise AdartsError(
-                f"{done}; {len(failed)} failed, and their searchers wait for them: {', '.join(failed)} (logs in "
+                f"{done}; trainings failed, and their searchers wait for them: {', '.join(failed)} (logs in "
                 f"{self.folder / 'logs'}); try them again with: {again}"
             )
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
@@ -48,6 +48,7 @@ class TrainedExploration(Setup):
         ConfigError: as for :class:`Setup`, or a setting of the trainings is invalid.
     """
 
+    runs: int = 1
     space: str = "darts"
     scale: str = AUTO
     batch: int = 1
@@ -59,9 +60,6 @@ class TrainedExploration(Setup):
             raise ConfigError("trainings are counted, so the budget must be a number of them, such as --budget 200")
         if self.batch < 1:
             raise ConfigError(f"a batch of {self.batch} proposals is too small; give at least 1")
-        names = [self.short(name) for name in self.searchers]
-        if len(set(names)) < len(names) and len(set(self.searchers)) == len(names):
-            raise ConfigError(f"two searchers would share the folders {max(names, key=names.count)}-*; rename one")
         for name in self.training:
             if name in _OWN or name.partition(".")[0] in _OWN:
                 raise ConfigError(f"--train-options {name[:60]}: the exploration itself sets it")
@@ -110,14 +108,11 @@ class TrainedExploration(Setup):
         }
         return search_config(**merged(*(nested(name, value) for name, value in self.training.items()), own))
 
-    def name(self, searcher: str, run: int, number: int) -> str:
-        """The name of a training: that of its job and its folder."""
-        return f"{self.short(searcher)}-{run}-{number:04d}"
-
     @staticmethod
-    def short(searcher: str) -> str:
-        """The name of a searcher as part of a file name."""
-        return re.sub(r"[^A-Za-z0-9._+-]+", "-", searcher).strip("-.")
+    def name(run: int, number: int, genotype: Genotype) -> str:
+        """The name of a training, of its job and of its folder. Searchers share the training if their proposals are the same."""
+        written = json.dumps(genotype.to_dict(), sort_keys=True)
+        return f"run{run}-{number:04d}-{hashlib.sha256(written.encode()).hexdigest()[:8]}"
 
     def record(self, searcher: str, run: int, trials: Sequence[Trial]) -> Record:
         """What is kept of a finished run."""
@@ -134,7 +129,7 @@ class TrainedExploration(Setup):
             "evaluations": len(trials),
             "accuracy": round(curve[-1], 4),
             **judged,
-            "found": self.name(searcher, run, best.number),
+            "found": self.name(run, best.number, best.genotype),
             "beyond": beyond,
             "curve": [round(value, 3) for value in curve],
         }
@@ -159,16 +154,13 @@ class Training(PointResult[Point]):
             return Score(float(trial["accuracy"]), size=int(trial["parameters"]))
 
 
-def training_of(
-    setup: TrainedExploration, searcher: str, run: int, number: int, genotype: Genotype, folder: Path
-) -> Training:
+def training_of(setup: TrainedExploration, run: int, number: int, genotype: Genotype, folder: Path) -> Training:
     """The training of a proposal.
 
     Args:
         setup: what is explored.
-        searcher, run, number: the proposal.
-        genotype: its cells.
+        run, number, genotype: the proposal.
         folder: parent of the run folders.
     """
-    config, name = setup.config(run, number, genotype), setup.name(searcher, run, number)
+    config, name = setup.config(run, number, genotype), setup.name(run, number, genotype)
     return Training(Point(name, {"seed": config.seed}, config, config.search.epochs), folder / name)
