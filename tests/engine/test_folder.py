@@ -96,7 +96,7 @@ def test_another_configuration_is_refused_by_name(tmp_path: Path) -> None:
     run_dir = tmp_path / "run"
     RunFolder.open("search", "x", SearchConfig(run=settings(run_dir))).close()
     other = SearchConfig(seed=1, edge=EdgeDesign(k=2), run=settings(run_dir, time_limit="9m"))
-    with pytest.raises(CheckpointError, match=r"another configuration: seed, edge\.k differ"):
+    with pytest.raises(CheckpointError, match=r"another configuration: seed, edge\.k differ; choose another folder"):
         RunFolder.open("search", "x", other)
     with pytest.raises(CheckpointError, match="not a TrainConfig"):
         RunFolder.open("train", "x", TrainConfig(run=settings(run_dir)))
@@ -145,6 +145,29 @@ def test_find(tmp_path: Path) -> None:
         assert RunFolder.find(reference, "search", tmp_path) == path
     with pytest.raises(CheckpointError, match="did you mean 'latest'"):
         RunFolder.find("lastest", "search", tmp_path)
+
+
+def test_what_a_run_delivered_is_found_in_its_folder_and_nowhere_else(tmp_path: Path) -> None:
+    folder = tmp_path / "delivered"
+    for place in (tmp_path, folder / "network-2", folder / "measured"):
+        place.mkdir(exist_ok=True, parents=True)
+        (place / "config.yaml").touch()
+    (folder / "plan.yaml").touch()
+    with pytest.raises(
+        CheckpointError, match=r"no network has been delivered yet; continue with: adarts run --run-dir"
+    ):
+        RunFolder.find(folder, "train", tmp_path)
+
+    def delivered(run: object) -> Path:
+        (folder / "summary.json").write_text(json.dumps({"delivered": {"run": run}}))
+        return RunFolder.find(folder, "train", tmp_path)
+
+    assert delivered("network-2") == folder / "network-2"
+    for name in ("..", "../..", str(tmp_path), "", "measured", "network-2/..", "network-2\0", 2, None, ["network-2"]):
+        with pytest.raises(CheckpointError, match=r"delivered: its summary\.json is damaged: "):
+            delivered(name)
+    with pytest.raises(CheckpointError, match="the folder of the delivered network is missing: network-3"):
+        delivered("network-3")
 
 
 def test_a_second_process_is_refused_and_told_of_the_first(tmp_path: Path) -> None:

@@ -18,19 +18,20 @@ import adarts
 from adarts.cli.main import main
 from adarts.config.reading import read_yaml
 from adarts.config.settings import ImageSettings, RunSettings
-from adarts.data import load_images
+from adarts.data import load_images, read_source
 from adarts.errors import ConfigError, DataError, Stopped
 from adarts.models import count_parameters
 from adarts.models.limits import Limits, Shape
 from adarts.pipeline import Plan, read_plan, run_pipeline
 from adarts.pipeline.begin import write_plan
-from adarts.pipeline.choose import search_settings, shape_of
-from adarts.pipeline.comparison import FOUND, Measure, best_of, verdict
+from adarts.pipeline.candidates import Candidates
+from adarts.pipeline.choose import search_settings, shape_of, training_settings
+from adarts.pipeline.comparison import FOUND, Measure, best_of, conditions, verdict
 from adarts.pipeline.fitting import decided, macs_limit
 from adarts.pipeline.plan import LimitSettings, NetworkPlan, SearchPlan, TimmPlan, TrainingPlan, Wishes, written
 from adarts.pipeline.rivals import choose_rivals
 from adarts.searching import search_config
-from adarts.training import TrainResult
+from adarts.training import TrainResult, train_config
 from adarts.training.model import resolve_genotype
 
 pytest.importorskip("onnxruntime")
@@ -104,7 +105,7 @@ def test_a_plan_ends_in_a_network_within_its_limits_with_a_comparison(photos: Pa
     assert (ended - begun).abs().mean() < 0.5 * begun.abs().mean()  # other weights differ by more than they are large
     page = (tmp_path / "run" / "report.html").read_text()
     assert summary["verdict"] in page.replace("&#39;", "'")
-    assert "mobilenetv3_small_050 of timm, fine-tuned from weights.pth" in page
+    assert "mobilenetv3_small_050 of timm, fine-tuned from weights.pth (breaks a limit)" in page
     model = tmp_path / "run" / "model.onnx"
     for reference in (model, tmp_path / "run"):
         assert main(["predict", str(reference), str(photos / "dark" / "0.png"), "--threads", "1"]) == 0
@@ -148,6 +149,24 @@ def test_an_interrupted_run_says_how_to_continue(photos: Path, tmp_path: Path) -
         run_pipeline(plan, tmp_path / "run", RunSettings(time_limit="1s", threads=1))
 
 
+def test_ctrl_c_between_the_parts_says_how_to_continue(photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "loader.py").write_text("def photos(settings):\n    raise KeyboardInterrupt\n")
+    data = f"{tmp_path}/loader.py:photos"
+    with pytest.raises(Stopped, match=rf"Ctrl-C; continue with: adarts run {data} --run-dir \S+$") as stopped:
+        run_pipeline(plan_of(photos, data=data), tmp_path / "run")
+    assert stopped.value.exit_code == 130
+
+
+@pytest.mark.parametrize("side", [8, 16, 20])
+def test_a_network_of_timm_is_measured_on_images_of_its_size(photos: Path, tmp_path: Path, side: int) -> None:
+    """Smaller or larger than those of the plan."""
+    plan, run = plan_of(photos, timm=TimmPlan(size=side)), RunSettings()
+    source = read_source(plan.data, ImageSettings(size=16))
+    candidates = Candidates(plan, tmp_path, run, load_images(source, ImageSettings(), 0), source)
+    config = train_config(**training_settings(plan, run, {"name": TIMM}, None, 1))
+    assert candidates.images(config).image_size == (side, side)
+
+
 def test_a_wrong_name_of_another_network_is_refused_before_the_search(photos: Path, tmp_path: Path) -> None:
     for name, kind, words in (
         ("PC_DART", DataError, "did you mean"),
@@ -175,6 +194,8 @@ def test_a_wrong_name_of_another_network_is_refused_before_the_search(photos: Pa
         ("--run-dir {kept} --max-params 500", "max-params 500 contradicts"),
         ("--run-dir {kept} --plan {changed}", "has another plan"),
         ("--plan {code}", "is code, which is not executed for a file alone"),
+        ("{photos} --run-dir {photos}", "photos0 has other files and no plan.yaml; choose another --run-dir"),
+        ("{photos} --run-dir {photos}/run", "run would be a class of the images in .*photos0; choose another place"),
         ("{photos} --max-macs 0.3", "max_macs: must be greater than 0"),
         ("{photos} --max-latency inf", "is not a time in milliseconds"),
         ("--plan {plan} --run-dir {plan}/x", "Not a directory"),
@@ -261,24 +282,26 @@ def test_what_is_chosen_for_a_folder(photos: Path, tmp_path: Path) -> None:
     assert plan.search.trials == 0 and plan.search.published not in plan.rivals and len(plan.rivals) == 2
 
 
-@pytest.mark.parametrize(("per_class", "side", "refused"), [(8, 8, False), (4, 8, True), (20, 4, True)])
+@pytest.mark.parametrize(("per_class", "side", "refused"), [(4, 8, False), (2, 8, True), (10, 4, True)])
 def test_few_or_small_images(per_class: int, side: int, refused: bool, tmp_path: Path) -> None:
-    """The batch suits few images; fewer are refused."""
+    """The batch suits few images; fewer are refused. Of each class with several, one is held out."""
     random, run = np.random.default_rng(0), tmp_path / "run"
-    for place in ("a", "b"):
+    for place in "abcd":
         (tmp_path / "few" / place).mkdir(parents=True)
         for number in range(per_class):
             pixels = random.integers(0, 256, (side, side), dtype=np.uint8)
             Image.fromarray(pixels).save(tmp_path / "few" / place / f"{number}.png")
-    wishes = Wishes(LimitSettings(max_params=12_000), "1h", compare=False)
+    wishes = Wishes(LimitSettings(max_params=12_000), "1h")
     given = tmp_path / "few", wishes, None, run, RunSettings(threads=1)
     if refused:
         with pytest.raises(ConfigError, match="a run needs at least 8 of at least 8"):
             write_plan(*given)
         return
-    plan = read_plan(write_plan(*given).file)
+    file = write_plan(*given).file
+    plan = read_plan(file)
+    assert "\n  # 3 of 10 images choose the network" in file.read_text() and plan.training.held_out == 0.2
     assert plan.flip
-    assert 4 <= 2 * plan.training.batch_size <= 11  # a search trains on half of the 11 images
+    assert 4 <= 2 * plan.training.batch_size <= 10  # a search trains on half of the 10 images
     assert plan.size == 8 and plan.search.size == 8
 
 
@@ -310,7 +333,7 @@ RANDOM = "random:darts:0"
             FOUND,
             (0.8, 0.9),
             (0.85, 0.95),
-            "random cells, with the best accuracy of 100 held-out images, 90.0 % (next: the f",
+            "random cells of seed 0, with the best accuracy of 100 held-out images, 90.0 % (next: the f",
         ),
         (FOUND, (0.8, 0.9), (0.85, 0.95), "The search found no better cells here."),
         (
@@ -319,7 +342,7 @@ RANDOM = "random:darts:0"
             (0.95, 0.94),
             "the published cells PC_DARTS_cifar: 1.0 points of accuracy (standard",
         ),
-        (FOUND, (0.9, 0.8), (0.85, 0.95), "But on the test images random cells had 10.0 points of accuracy"),
+        (FOUND, (0.9, 0.8), (0.85, 0.95), "But on the test images random cells of seed 0 had 10.0 points of accuracy"),
         (FOUND, (0.9, 0.9), (0.95, 0.94), "Delivered: the network of the found cells"),
     ],
 )
@@ -339,6 +362,27 @@ def test_held_out_images_choose_and_test_images_judge(
 def test_a_network_that_breaks_a_limit_is_compared_with_none() -> None:
     both = {FOUND: result(0.8), RANDOM: result(0.9)}
     assert "All others break a limit" in verdict(both, FOUND, {FOUND: both[FOUND]}, "test_accuracy")
+    three = {**both, "PC_DARTS_cifar": result(0.5)}
+    found = verdict(three, RANDOM, {name: three[name] for name in (RANDOM, "PC_DARTS_cifar")}, "test_accuracy")
+    assert "The network of the found cells breaks a limit." in found and "found no better" not in found
+    assert "more than the best other one within the limits, the published cells PC_DARTS_cifar" in found
+
+
+@pytest.mark.parametrize(
+    ("names", "held_out", "words"),
+    [
+        ((FOUND,), 0.9, ()),
+        ((FOUND, RANDOM), None, ("one seed", "as many parameters")),
+        ((FOUND, TIMM), 0.9, ("one seed", "held-out images", "with images of 24 pixels")),
+        ((FOUND, RANDOM, TIMM), 0.9, ("one seed", "held-out images", "as many parameters", "with images of 24 pixels")),
+    ],
+)
+def test_the_report_says_what_this_plan_did(
+    photos: Path, names: tuple[str, ...], held_out: float | None, words: tuple[str, ...]
+) -> None:
+    found = conditions(plan_of(photos), {name: result(0.9, held_out) for name in names}, "test_accuracy")
+    known = "one seed", "held-out images", "as many parameters", "with images of 24 pixels"
+    assert [word for word in known if word in found] == list(words)
 
 
 @pytest.mark.parametrize(

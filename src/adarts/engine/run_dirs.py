@@ -57,7 +57,7 @@ def require_same_config(path: Path, config: SearchConfig | TrainConfig) -> None:
     """Refuse a run folder of another configuration; the message names the settings that differ."""
     keys = differing_keys(compared_settings(read_config(path, type(config))), compared_settings(config))
     if keys:
-        hint = _NO_MORE_EPOCHS if {"search.epochs", "training.epochs"} & set(keys) else ""
+        hint = _NO_MORE_EPOCHS if {"search.epochs", "training.epochs"} & set(keys) else "; choose another folder"
         raise CheckpointError(f"{path} is a run of another configuration: {', '.join(keys)[:500]} differ{hint}")
 
 
@@ -86,7 +86,7 @@ def delivered_in(folder: Path) -> Path | None:
     """The training of the network that `adarts run` delivered; None in other folders.
 
     Raises:
-        CheckpointError: nothing has been delivered yet, or the summary is damaged.
+        CheckpointError: nothing has been delivered yet, the summary is damaged, or the folder of the training is missing.
     """
     if not (folder / PLAN_FILE).is_file():
         return None
@@ -95,7 +95,11 @@ def delivered_in(folder: Path) -> Path | None:
         raise CheckpointError(f"{folder}: no network has been delivered yet; continue with: {again}")
     with refusing(f"{folder}: its {SUMMARY} is damaged", CheckpointError):
         name = json.loads((folder / SUMMARY).read_bytes())["delivered"]["run"]
-        return folder / Path(name).name  # a folder beside the summary, whatever the file says
+        if not re.fullmatch("network-[0-9]{1,9}", name):  # a file from anybody may name any place
+            raise ValueError(f"no network is called {name!r:.60}")
+    if not (folder / name / CONFIG_FILE).is_file():
+        raise CheckpointError(f"{folder}: the folder of the delivered network is missing: {name}")
+    return folder / str(name)
 
 
 def existing_run_dir(kind: Kind, config: SearchConfig | TrainConfig) -> Path | None:

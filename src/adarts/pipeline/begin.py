@@ -9,6 +9,8 @@ from adarts.config.loading import refuse_code, require_same
 from adarts.config.settings import RunSettings
 from adarts.config.values import path_or_name
 from adarts.data import Source, load_images, read_source
+from adarts.data.layout import find_folder
+from adarts.data.load import folder_in
 from adarts.engine.files import refuse, write_atomically
 from adarts.engine.run_dirs import PLAN_FILE, new_folder
 from adarts.engine.signals import parse_time_limit
@@ -51,12 +53,13 @@ def write_plan(
         _require_same(found, str(file), path, wishes)
         if kept is not None and continues:
             return Planned(kept, None)
+        folder = _place(run_dir, found.data)
         text = Path(file).read_text(encoding="utf-8")
     elif path is None:
         raise ConfigError("adarts run needs a folder of images, or --plan FILE")
     else:
+        folder = _place(run_dir, path_or_name(str(path)))
         text, source = _chosen(str(path), wishes, settings)
-    folder = Path("runs", "run") if run_dir is None else Path(run_dir)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if run_dir is None:
@@ -65,6 +68,26 @@ def write_plan(
     except OSError as error:
         refuse(folder, error, len(text))
     return Planned(folder / PLAN_FILE, source)
+
+
+def _place(run_dir: Path | str | None, data: str) -> Path:
+    """The folder of a new run, or the one in which a new folder is made.
+
+    Raises:
+        ConfigError: other files are in it, or it would be read as a class of the images.
+        CheckpointError: it cannot be read.
+    """
+    folder, images = Path("runs", "run") if run_dir is None else Path(run_dir), folder_in(data)
+    try:
+        inside = images is not None and folder.resolve().is_relative_to(images.resolve())
+        strange = folder.is_dir() and any(not entry.name.startswith(".") for entry in folder.iterdir())
+    except OSError as error:
+        refuse(folder, error, 0)
+    if run_dir is not None and strange:
+        raise ConfigError(f"{folder} has other files and no {PLAN_FILE}; choose another --run-dir")
+    if inside and images is not None and find_folder(images, "train").parts == ("",):
+        raise ConfigError(f"{folder} would be a class of the images in {images}; choose another place with --run-dir")
+    return folder
 
 
 def _require_same(plan: Plan, file: str, path: str | Path | None, wishes: Wishes) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +28,12 @@ class Candidate:
 
     Attributes:
         result: its training.
-        images: the images in the form that it takes.
+        images: loads the images in the form that it takes.
         settings: its settings: `channels` of cells, or `name` of another network.
     """
 
     result: TrainResult
-    images: ImageData
+    images: Callable[[], ImageData]
     settings: dict[str, Any]
 
 
@@ -74,8 +76,8 @@ class Candidates:
         """
         plan, images = self._plan, self._images
         parameters = first.result.summary["parameters"]
-        unrelated = {"rivals", "search"} | ({"timm"} if cells else set())
-        about = {"name": name, "parameters": parameters, **plan.model_dump(mode="json", exclude=unrelated)}
+        related = {"limits", "network", "size", "training"} | (set() if cells else {"timm"})
+        about = {"name": name, "parameters": parameters, **plan.model_dump(mode="json", include=related)}
         title, file = start_of(name)
         settings: dict[str, Any] = {"name": title} if file is None else {"name": title, "pretrained": file}
         if cells is not None:
@@ -98,17 +100,19 @@ class Candidates:
 
         return self._trained(number, settings, genotype, decided(self._file("epochs", number), about, fitting_epochs))
 
+    def images(self, config: TrainConfig) -> ImageData:
+        """The images as a training has them."""
+        if config.images.size == self._plan.size:
+            return self._images
+        return load_images(self._source(config), config.images, config.seed)
+
     def _file(self, what: str, number: int) -> Path:
         return self._folder / MEASURED / f"{what}-{number}.json"
 
     def _trained(self, number: int, network: dict[str, Any], genotype: str | None, epochs: int) -> Candidate:
         where = self._run.model_copy(update={"run_dir": self._folder / f"network-{number}"})
         config = train_config(**training_settings(self._plan, where, network, genotype, epochs))
-        source = self._source(config)
-        result = run_training(config, source)
-        same = source is self._sources[self._plan.size]
-        images = self._images if same else load_images(source, config.images, config.seed)
-        return Candidate(result, images, network)
+        return Candidate(run_training(config, self._source(config)), partial(self.images, config), network)
 
     def _source(self, config: TrainConfig) -> Source:
         """The images for a training; larger ones are read from the files again, for enlarged ones would lack detail."""

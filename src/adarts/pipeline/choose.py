@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from adarts.config.settings import RunSettings
-from adarts.data import ImageData, Images
+from adarts.data import ImageData, Images, hold_out
 from adarts.data.load import settings_of
 from adarts.engine import prepare_device
 from adarts.engine.forecast import seconds_per_step
@@ -46,7 +46,8 @@ UNEQUAL = 3
 TIMM_SIZE, TIMM_BYTES = 128, 2**30
 """Networks of timm get images of at least this side, if all images of this side take at most so many bytes."""
 FEWEST_HELD_OUT, MOST_HELD_OUT, LARGEST_SHARE = 500, 2000, 0.2
-"""Images that choose the network to deliver: a tenth, from the first to the second number, but at most this share."""
+"""Images that choose the network to deliver: a tenth, from the first to the second number, but at most this share, rounded
+class by class, and at least one of a class with several."""
 FINE_TUNING = 0.1
 """Learning rate of a network with pretrained weights, as a share of that of new ones: larger steps would destroy them."""
 
@@ -92,9 +93,9 @@ def choose(source: str, images: ImageData, wishes: Wishes, seconds: float, run: 
         64 if number >= 1280 else 32 if number >= 320 else 16 if number >= 64 else number // 4
     )  # a search splits them
     reasons["training.batch_size"] = f"{number:,} training images"
-    held_out = _held_out(number, reasons) if rivals else 0.0
+    held_out, looked_at = _held_out(images, seed, reasons) if rivals else (0.0, 0)
     # A step learns from an image and takes three times as long as looking at one.
-    steps = round(number * (1 - held_out + held_out / 3) / batch)
+    steps = round((number - looked_at + looked_at / 3) / batch)
     size, channels, cells, epochs = _network(source, images, limits, share, batch, steps, run, reasons)
     search = _search(source, images, SEARCH * seconds, size, batch, run, reasons)
     counts = torch.bincount(images.train.labels, minlength=images.num_classes)
@@ -134,16 +135,20 @@ def choose(source: str, images: ImageData, wishes: Wishes, seconds: float, run: 
     return Choice(plan, reasons)
 
 
-def _held_out(number: int, reasons: dict[str, str]) -> float:
-    """The share of the training images that chooses among the networks."""
+def _held_out(images: ImageData, seed: int, reasons: dict[str, str]) -> tuple[float, int]:
+    """The share of the training images that chooses among the networks, and the number of images that this takes."""
+    number = len(images.train)
     wanted = min(max(FEWEST_HELD_OUT, number // 10), MOST_HELD_OUT)
     share = round(min(wanted / number, LARGEST_SHARE), 3)
-    images = round(share * number)
+    taken = len(hold_out(images.train, share, seed)[1])
+    if not taken:
+        reasons["training.held_out"] = "each class has a single training image, so the first network is delivered"
+        return 0.0, 0
     reasons["training.held_out"] = (
-        f"about {images:,} images choose the network to deliver; chance alone moves the difference of two accuracies by up "
-        f"to {100 * math.sqrt(0.5 / images):.0f} points"
+        f"{taken:,} of {number:,} images choose the network to deliver; the difference of two accuracies has a standard "
+        f"error of at most {100 * math.sqrt(0.5 / taken):.0f} points"
     )
-    return share
+    return share, taken
 
 
 def _flip(source: str, wishes: Wishes, reasons: dict[str, str]) -> bool:

@@ -57,17 +57,20 @@ def verdict(
         delivered += f", with the best {what} of {images:,} held-out images, {_percent(share)}"
         delivered += f" (next: {said(next_best)}, {_percent(_held_out(networks[next_best], measure))})"
     delivered += "."
-    if FOUND in networks and chosen != FOUND:
+    if FOUND in networks and FOUND not in allowed:
+        delivered += " The network of the found cells breaks a limit."
+    elif FOUND in networks and chosen != FOUND:
         delivered += " The search found no better cells here."
     name, best = max(others.items(), key=lambda pair: float(pair[1].summary[measure]))
     ahead = networks[chosen].summary[measure] - best.summary[measure]
     error = _error(networks[chosen], best, measure)
     points = f"{100 * abs(ahead):.1f} points of {what} (standard error {100 * error:.1f})"
+    rival = f"the best other one{'' if len(allowed) == len(networks) else ' within the limits'}, {said(name)}"
     if ahead > 2 * error:
-        return f"{delivered} On the test images it had {points} more than the best other one, {said(name)}."
+        return f"{delivered} On the test images it had {points} more than {rival}."
     if ahead < -2 * error:
         return f"{delivered} But on the test images {said(name)} had {points} more."
-    return f"{delivered} On the test images it does not differ clearly from the best other one, {said(name)}: {points}."
+    return f"{delivered} On the test images it does not differ clearly from {rival}: {points}."
 
 
 def _held_out(network: TrainResult, measure: Measure) -> float | None:
@@ -85,7 +88,7 @@ def said(name: str) -> str:
     if name == FOUND:
         return "the found cells"
     if name.startswith("random:"):
-        return "random cells"
+        return f"random cells of seed {name.rpartition(':')[2]}"
     if not name.startswith(TIMM):
         return f"the published cells {name}"
     network, file = start_of(name)
@@ -107,13 +110,36 @@ def _error(one: TrainResult, other: TrainResult, measure: Measure) -> float:
     return max(math.sqrt(sum(variances)), 1 / (fewest * len(both[0])))
 
 
-def lead(plan: Plan, networks: Mapping[str, TrainResult], exported: Exported, summary: dict[str, Any]) -> Lead:
+def conditions(plan: Plan, networks: Mapping[str, TrainResult], measure: Measure) -> str:
+    """In a few sentences: how the networks were trained, and what chose one of them."""
+    first, *others = networks
+    words = []
+    if others:
+        words.append(
+            "Every network had one seed, and as many epochs as take the time of the first one, by timed steps, but at most three "
+            "times as many."
+        )
+    if others and "held_out" in networks[first].summary:
+        chooses = "balanced accuracy" if measure == "balanced_accuracy" else "accuracy"
+        words.append(f"The {chooses} on held-out images, which no network learned from, decides.")
+    words.append("The test images were measured once for each network, and choose nothing.")
+    if any(not name.startswith(TIMM) for name in others):
+        words.append("Cells have about as many parameters as the first network, as far as the limits allow.")
+    if any(name.startswith(TIMM) for name in others):
+        words.append(f"A network of timm is as it is, with images of {plan.timm.size} pixels and AdamW.")
+    return " ".join([*words, "The balanced accuracy is the mean of the accuracies of all classes."])
+
+
+def lead(
+    plan: Plan, networks: Mapping[str, TrainResult], measure: Measure, exported: Exported, summary: dict[str, Any]
+) -> Lead:
     """The introduction of the report: the verdict, and all networks in a table."""
-    delivered = summary["delivered"]
+    delivered, breaks = summary["delivered"], summary["breaks_limits"]
+    marks = {**dict.fromkeys(breaks, " (breaks a limit)"), delivered["network"]: " (delivered)"}
     rows = [
         (
-            f"{said(name)}{' (delivered)' if name == delivered['network'] else ''}",
-            _percent(_held_out(run, "test_accuracy")),
+            f"{said(name)}{marks.get(name, '')}",
+            _percent(_held_out(run, measure)),
             f"{100 * run.test_accuracy:.2f} % of {run.summary['test_images']:,}",
             f"{100 * run.summary['balanced_accuracy']:.2f} %",
             f"{run.summary['parameters']:,}",
@@ -123,24 +149,20 @@ def lead(plan: Plan, networks: Mapping[str, TrainResult], exported: Exported, su
         )
         for name, run in networks.items()
     ]
-    problems = summary["breaks_limits"].get(delivered["network"])
+    problems = breaks.get(delivered["network"])
     broken = [f"It breaks a limit all the same: it has {'; '.join(problems)}."] if problems else []
     return Lead(
         title=f"adarts run: {plan.data[:80]}",
         paragraphs=[
             summary["verdict"],
-            "Every network had as many epochs as take the time of the first one, by timed steps, and one seed. Held-out images "
-            "are training images that no network learned from; they choose. The test images were measured once for each network, "
-            "and choose nothing. Cells have as many parameters as the first network, as far as the limits "
-            f"allow; a network of timm is as it is, with images of {plan.timm.size} pixels and AdamW. The balanced accuracy is "
-            "the mean of the accuracies of all classes.",
+            conditions(plan, networks, measure),
             f"The delivered network needs {delivered['latency_ms']:.2f} ms for one image in onnxruntime with one thread on this "
             f"machine: {exported.path.name}, {exported.path.stat().st_size / 1e6:.2f} MB.",
             *broken,
         ],
         head=(
             "Network",
-            "Held-out accuracy",
+            "Held-out accuracy" if measure == "test_accuracy" else "Held-out accuracy, balanced",
             "Test accuracy",
             "Balanced",
             "Parameters",

@@ -72,7 +72,19 @@ def run_pipeline(plan: Plan, folder: Path, run: RunSettings | None = None, sourc
     """
     if (finished := _finished(plan, folder)) is not None:
         return finished
-    run = run or RunSettings()
+    try:
+        return _delivered(plan, folder, run or RunSettings(), source)
+    except KeyboardInterrupt:  # between the parts, as in an export
+        stopped = Stopped("stopped by Ctrl-C", 130)
+    except Stopped as error:
+        stopped = error
+    data = [plan.data] if names_code(plan.data) else []
+    command = shlex.join(["adarts", "run", *data, "--run-dir", str(folder)])
+    said = str(stopped).split("; continue with")[0]
+    raise Stopped(f"{said}; continue with: {command}", stopped.exit_code)
+
+
+def _delivered(plan: Plan, folder: Path, run: RunSettings, source: Source | None) -> Delivered:
     onnx_file.require_packages()
     settings = train_config(**training_settings(plan, run, {"channels": 2}, "random:darts:0", 1))
     is_chosen = source is not None
@@ -83,27 +95,22 @@ def run_pipeline(plan: Plan, folder: Path, run: RunSettings | None = None, sourc
         require_feasible(plan, images)
     own = FOUND if plan.search.trials else plan.search.published
     others = {name: rival_cells(name, images) for name in plan.rivals if name != own}  # refused now, not after hours
-    try:
-        networks, search_dir = _networks(plan, images, folder, run, source, others)
-        broken = {name: _broken(plan, one) for name, one in networks.items()}
-        measure: Measure = "balanced_accuracy" if plan.training.class_weights == "balanced" else "test_accuracy"
-        results = {name: one.result for name, one in networks.items()}
-        allowed = {name: result for name, result in results.items() if not broken[name]} or {own: results[own]}
-        chosen = best_of(allowed, measure)
-        print(f"\nexporting {chosen}", flush=True)
-        exported = export(results[chosen].run_dir, out=folder / MODEL, data=networks[chosen].images)
-    except Stopped as stopped:
-        data = [plan.data] if names_code(plan.data) else []
-        command = shlex.join(["adarts", "run", *data, "--run-dir", str(folder)])
-        said = str(stopped).split("; continue with")[0]
-        raise Stopped(f"{said}; continue with: {command}", stopped.exit_code) from None
+    networks, search_dir = _networks(plan, images, folder, run, source, others)
+    results = {name: one.result for name, one in networks.items()}
+    latencies = {name: _latency(one) for name, one in networks.items()} if plan.limits.max_latency else {}
+    broken = {name: _broken(plan, result, latencies.get(name)) for name, result in results.items()}
+    measure: Measure = "balanced_accuracy" if plan.training.class_weights == "balanced" else "test_accuracy"
+    allowed = {name: result for name, result in results.items() if not broken[name]} or {own: results[own]}
+    chosen = best_of(allowed, measure)
+    print(f"\nexporting {chosen}", flush=True)
+    exported = export(results[chosen].run_dir, out=folder / MODEL, data=networks[chosen].images())
     summary = {
         "plan": plan.model_dump(mode="json"),
         "delivered": {
             "network": chosen,
             **_facts(results[chosen]),
             **networks[chosen].settings,
-            "latency_ms": onnx_file.latency(exported.path),
+            "latency_ms": latencies.get(chosen) or onnx_file.latency(exported.path),
             "model": exported.path.name,
         },
         "networks": {name: _facts(result) for name, result in results.items()},
@@ -113,7 +120,7 @@ def run_pipeline(plan: Plan, folder: Path, run: RunSettings | None = None, sourc
     }
     write_atomically(folder / SUMMARY, to_json(summary))
     runs = [*([search_dir] if search_dir else []), *(result.run_dir for result in results.values())]
-    page = write_report(runs, folder / PAGE, lead(plan, results, exported, summary))
+    page = write_report(runs, folder / PAGE, lead(plan, results, measure, exported, summary))
     return Delivered(folder, exported.path, results[chosen].test_accuracy, page, summary)
 
 
@@ -143,7 +150,7 @@ def _networks(
         print(f"searching for cells, {plan.search.trials} trials", flush=True)
         cells, search_dir = _searched(plan, images, folder, run, source)
     else:
-        print(f"taking the published cells {plan.search.published}, because there is no time for a search", flush=True)
+        print(f"taking the published cells {plan.search.published}; the plan has no trials for a search", flush=True)
         cells, search_dir = resolve_genotype(plan.search.published), None
     candidates = Candidates(plan, folder, run, images, source)
     own = FOUND if plan.search.trials else plan.search.published
@@ -165,13 +172,16 @@ def _searched(plan: Plan, images: ImageData, folder: Path, run: RunSettings, sou
     return found.genotype, found.run_dir
 
 
-def _broken(plan: Plan, one: Candidate) -> list[str]:
-    """The limits that a trained network breaks; its latency is measured now."""
-    limits, summary = plan.limits.limits(), one.result.summary
-    latency = None
-    if limits.latency is not None:
-        latency = latency_of(one.images, one.images.image_size[0])(load_model(one.result.run_dir)[0])
-    return limits.broken(Cost(summary["parameters"], 0, summary["macs"]), latency)
+def _latency(one: Candidate) -> float:
+    """The latency of a trained network in milliseconds, measured now."""
+    images = one.images()
+    return latency_of(images, images.image_size[0])(load_model(one.result.run_dir)[0])
+
+
+def _broken(plan: Plan, result: TrainResult, latency: float | None) -> list[str]:
+    """The limits that a trained network breaks."""
+    found = Cost(result.summary["parameters"], 0, result.summary["macs"])
+    return plan.limits.limits().broken(found, latency)
 
 
 def _facts(result: TrainResult) -> dict[str, Any]:
