@@ -106,6 +106,7 @@ def test_a_plan_ends_in_a_network_within_its_limits_with_a_comparison(photos: Pa
     page = (tmp_path / "run" / "report.html").read_text()
     assert summary["verdict"] in page.replace("&#39;", "'")
     assert "mobilenetv3_small_050 of timm, fine-tuned from weights.pth (breaks a limit)" in page
+    assert f"Fine-tuning of {TIMM} on " in page and f"--int8 --data {data}" in page
     model = tmp_path / "run" / "model.onnx"
     for reference in (model, tmp_path / "run"):
         assert main(["predict", str(reference), str(photos / "dark" / "0.png"), "--threads", "1"]) == 0

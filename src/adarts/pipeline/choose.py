@@ -111,7 +111,7 @@ def choose(source: str, images: ImageData, wishes: Wishes, seconds: float, run: 
     )
     if not search.trials and BEST in rivals:
         rivals = tuple(name for name in rivals if name != BEST)
-        reasons["rivals"] += f"; {BEST} is what is delivered without a search"
+        reasons["rivals"] += f"; the cells {BEST} are those of the first network without a search"
     macs = _macs_in_time(shape_of(images, size), channels, cells) if epochs < MOST_EPOCHS else None
     reasons["network.macs"] = (
         f"those of the cells {BEST} of this width, whose steps were timed" if macs else "the time does not matter"

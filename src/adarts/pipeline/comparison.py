@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from adarts.config.values import names_code
 from adarts.export.export import Exported
 from adarts.pipeline.plan import Plan
 from adarts.pipeline.rivals import start_of
@@ -151,6 +152,7 @@ def lead(
     ]
     problems = breaks.get(delivered["network"])
     broken = [f"It breaks a limit all the same: it has {'; '.join(problems)}."] if problems else []
+    code = ["--data", plan.data] if names_code(plan.data) else []
     return Lead(
         title=f"adarts run: {plan.data[:80]}",
         paragraphs=[
@@ -174,6 +176,6 @@ def lead(
         charts=[],
         commands=[
             ("classify images", f"{shlex.join(['adarts', 'predict', str(exported.path)])} PHOTO.jpg"),
-            ("another format", shlex.join(["adarts", "export", str(exported.path.parent), "--int8"])),
+            ("another format", shlex.join(["adarts", "export", str(exported.path.parent), "--int8", *code])),
         ],
     )

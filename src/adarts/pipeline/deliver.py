@@ -68,7 +68,10 @@ def run_pipeline(plan: Plan, folder: Path, run: RunSettings | None = None, sourc
     Raises:
         ConfigError: the limits cannot be met, a setting is wrong, or a package is missing.
         DataError: the images cannot be used.
-        Stopped: a signal stopped a part at a checkpoint; the message has the command that continues.
+        CheckpointError: the folder cannot be written, or has parts of another plan.
+        NotFiniteError: the loss of a network became NaN or infinite.
+        OutOfMemoryError: a step does not fit in memory.
+        Stopped: a signal stopped the run, or Ctrl-C did; the message has the command that continues.
     """
     if (finished := _finished(plan, folder)) is not None:
         return finished
@@ -228,10 +231,16 @@ def run(
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         threads: CPU threads; None uses torch's default.
 
+    Returns:
+        What is delivered: the best of the networks by held-out images, as a file, with a report.
+
     Raises:
         ConfigError: a setting is wrong or contradicts the plan, or the limits cannot be met.
         DataError: the images cannot be used.
-        Stopped: a signal stopped a part at a checkpoint; the message has the command that continues.
+        CheckpointError: `run_dir` cannot be written, or has parts of another plan.
+        NotFiniteError: the loss of a network became NaN or infinite.
+        OutOfMemoryError: a step does not fit in memory.
+        Stopped: a signal stopped the run, or Ctrl-C did; the message has the command that continues.
     """
     settings = RunSettings(device=device, threads=threads)
     limits = validated(LimitSettings, {"max_params": max_params, "max_macs": max_macs, "max_latency": max_latency})

@@ -119,7 +119,7 @@ class Wishes:
         limits: the limits on the delivered network.
         time_budget: time for everything, as text; None means 30 minutes.
         flip: train on mirrored images, too; None does so unless the data set forbids it.
-        compare: train other networks beside the delivered one.
+        compare: train other networks beside that of the found cells.
         pretrained: a file of weights, or timm:NAME@FILE; the network of timm is compared with and without them.
         max_broken: largest number of unreadable images to leave out; None means 0.
         seed: seed of all random numbers; None means 0.

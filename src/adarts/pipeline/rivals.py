@@ -1,4 +1,4 @@
-"""The networks that the delivered one is compared with."""
+"""The networks that are trained beside that of the found cells; the best of all is delivered."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def start_of(rival: str) -> tuple[str, str | None]:
 def choose_rivals(
     images: ImageData, limits: Limits, seed: int, pretrained: str | None, reasons: dict[str, str]
 ) -> tuple[str, ...]:
-    """Choose the networks to compare with, and add the reason to the others.
+    """Choose the networks that are trained beside that of the found cells, and add the reason to the others.
 
     Args:
         images: the images.
@@ -44,7 +44,7 @@ def choose_rivals(
         DataError: the file of weights cannot be read, or belongs to another network.
     """
     rivals = f"random:darts:{seed}", BEST
-    reason = "random cells and the published cells with the best estimate, as large as the delivered network"
+    reason = "random cells and the published cells with the best estimate, as large as the network of the found cells"
     if find_spec("timm") is None and pretrained is None:
         reasons["rivals"] = f"{reason}; timm is not installed"
         return rivals

@@ -34,7 +34,8 @@ def name_of(run: RunRecord) -> str:
     if run.kind == "search":
         return f"search with {run.config.get('method', 'an unknown method')} on {data}"
     if network := run.setting("network", "name"):
-        return f"training of {network} on {data}"
+        what = "fine-tuning" if run.setting("network", "pretrained") else "training"
+        return f"{what} of {network} on {data}"
     source = str(run.summary.get("genotype_source", run.config.get("genotype", "a genotype")))
     if source == "given as text" or source.startswith("|"):  # the page shows the text itself further down
         return f"training of cells given as text on {data}"
