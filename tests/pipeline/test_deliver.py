@@ -143,6 +143,15 @@ def test_a_network_of_timm_is_compared_with_and_without_its_weights(photos: Path
         choose_rivals(images, Limits(), 0, str(weights), {})
 
 
+@pytest.mark.full
+def test_another_network_that_cannot_be_trained_is_left_out(photos: Path, tmp_path: Path) -> None:
+    diverging = TimmPlan(size=24, learning_rate=1e30)
+    plan = plan_of(photos, search=SearchPlan(trials=0, size=8), rivals=(TIMM,), timm=diverging, limits=LimitSettings())
+    summary = run_pipeline(plan, tmp_path / "run", RunSettings(threads=1)).summary
+    assert list(summary["failed"]) == [TIMM] and list(summary["networks"]) == ["PC_DARTS_cifar"]
+    assert "nan" in summary["failed"][TIMM] and "training failed" in (tmp_path / "run" / "report.html").read_text()
+
+
 def test_an_interrupted_run_says_how_to_continue(photos: Path, tmp_path: Path) -> None:
     long = plan_of(photos).training.model_copy(update={"epochs": 100_000})
     plan = plan_of(photos, search=SearchPlan(trials=0, size=8), training=long)

@@ -152,6 +152,10 @@ def lead(
     ]
     problems = breaks.get(delivered["network"])
     broken = [f"It breaks a limit all the same: it has {'; '.join(problems)}."] if problems else []
+    failed = [
+        f"Not in the table, because its training failed: {said(name)}: {why}."
+        for name, why in summary["failed"].items()
+    ]
     code = ["--data", plan.data] if names_code(plan.data) else []
     return Lead(
         title=f"adarts run: {plan.data[:80]}",
@@ -161,6 +165,7 @@ def lead(
             f"The delivered network needs {delivered['latency_ms']:.2f} ms for one image in onnxruntime with one thread on this "
             f"machine: {exported.path.name}, {exported.path.stat().st_size / 1e6:.2f} MB.",
             *broken,
+            *failed,
         ],
         head=(
             "Network",

@@ -16,7 +16,7 @@ from adarts.config.values import names_code
 from adarts.data import ImageData, Source, load_images, read_source
 from adarts.engine.files import to_json, write_atomically
 from adarts.engine.run_dirs import SUMMARY
-from adarts.errors import Stopped
+from adarts.errors import NotFiniteError, OutOfMemoryError, Stopped
 from adarts.export import onnx_file
 from adarts.export.export import export
 from adarts.models.cost import Cost
@@ -69,8 +69,8 @@ def run_pipeline(plan: Plan, folder: Path, run: RunSettings | None = None, sourc
         ConfigError: the limits cannot be met, a setting is wrong, or a package is missing.
         DataError: the images cannot be used.
         CheckpointError: the folder cannot be written, or has parts of another plan.
-        NotFiniteError: the loss of a network became NaN or infinite.
-        OutOfMemoryError: a step does not fit in memory.
+        NotFiniteError: the loss of the search, or of the first network, became NaN or infinite.
+        OutOfMemoryError: a step of the search, or of the first network, does not fit in memory.
         Stopped: a signal stopped the run, or Ctrl-C did; the message has the command that continues.
     """
     if (finished := _finished(plan, folder)) is not None:
@@ -98,7 +98,7 @@ def _delivered(plan: Plan, folder: Path, run: RunSettings, source: Source | None
         require_feasible(plan, images)
     own = FOUND if plan.search.trials else plan.search.published
     others = {name: rival_cells(name, images) for name in plan.rivals if name != own}  # refused now, not after hours
-    networks, search_dir = _networks(plan, images, folder, run, source, others)
+    networks, failed, search_dir = _networks(plan, images, folder, run, source, others)
     results = {name: one.result for name, one in networks.items()}
     latencies = {name: _latency(one) for name, one in networks.items()} if plan.limits.max_latency else {}
     broken = {name: _broken(plan, result, latencies.get(name)) for name, result in results.items()}
@@ -117,6 +117,7 @@ def _delivered(plan: Plan, folder: Path, run: RunSettings, source: Source | None
             "model": exported.path.name,
         },
         "networks": {name: _facts(result) for name, result in results.items()},
+        "failed": failed,
         "left_out": images.record()["left_out"],
         "breaks_limits": {name: problems for name, problems in broken.items() if problems},
         "verdict": verdict(results, chosen, allowed, measure),
@@ -146,8 +147,10 @@ def _networks(
     run: RunSettings,
     source: Source,
     others: Mapping[str, Genotype | None],
-) -> tuple[dict[str, Candidate], Path | None]:
-    """All networks, trained, that of the found or published cells first; and the folder of the search if there was one."""
+) -> tuple[dict[str, Candidate], dict[str, str], Path | None]:
+    """All networks, trained, that of the found or published cells first; others that failed, with the reason; and the folder of
+    the search if there was one.
+    """
     number = 1 + len(others)
     if plan.search.trials:
         print(f"searching for cells, {plan.search.trials} trials", flush=True)
@@ -159,11 +162,15 @@ def _networks(
     own = FOUND if plan.search.trials else plan.search.published
     print(f"\ntraining network 1 of {number}: {own}", flush=True)
     first = candidates.first(cells)
-    networks = {own: first}
+    networks, failed = {own: first}, dict[str, str]()
     for place, (name, others_cells) in enumerate(others.items(), start=2):
         print(f"\ntraining network {place} of {number}: {name}", flush=True)
-        networks[name] = candidates.other(place, name, others_cells, first, cells)
-    return networks, search_dir
+        try:
+            networks[name] = candidates.other(place, name, others_cells, first, cells)
+        except (NotFiniteError, OutOfMemoryError) as error:  # the others are worth delivering
+            failed[name] = str(error)
+            print(f"warning: {name} is left out: {error}", flush=True)
+    return networks, failed, search_dir
 
 
 def _searched(plan: Plan, images: ImageData, folder: Path, run: RunSettings, source: Source) -> tuple[Genotype, Path]:
@@ -238,8 +245,8 @@ def run(
         ConfigError: a setting is wrong or contradicts the plan, or the limits cannot be met.
         DataError: the images cannot be used.
         CheckpointError: `run_dir` cannot be written, or has parts of another plan.
-        NotFiniteError: the loss of a network became NaN or infinite.
-        OutOfMemoryError: a step does not fit in memory.
+        NotFiniteError: the loss of the search, or of the first network, became NaN or infinite.
+        OutOfMemoryError: a step of the search, or of the first network, does not fit in memory.
         Stopped: a signal stopped the run, or Ctrl-C did; the message has the command that continues.
     """
     settings = RunSettings(device=device, threads=threads)
