@@ -89,9 +89,10 @@ def shorter(line: str) -> str:
 
 
 def complete(words: list[str]) -> list[str]:
-    """A command with its scale, with few images and with a place that the next command knows."""
+    """A command with its scale, with few images, on one thread, and with a place that the next command knows."""
     if words[0] in WITH_SCALE:
-        words = [*words, *(["--scale", "smoke"] if "--scale" not in words else []), "--images.per-class", "4"]
+        words = [*words, *(["--scale", "smoke"] if "--scale" not in words else [])]
+        words += ["--images.per-class", "4", "--threads", "1"]
     if words[0] == "sweep" and "--sweep-dir" not in words:
         words = [*words, "--sweep-dir", "runs/sweep/first"]
     return [*words, "--seeds", "1"] if words[0] == "reproduce" else words
