@@ -40,13 +40,13 @@ class RayExecutor(ClusterExecutor):
             import ray
         except ImportError as error:
             raise ConfigError("`--on ray` needs Ray; install it: pip install 'adarts[ray]'") from error
+        self._ray: Any = ray  # it is typed in part only
         try:
-            ray.init(settings.address, namespace=_NAMESPACE, log_to_driver=False, logging_level="error")
+            self._ray.init(settings.address, namespace=_NAMESPACE, log_to_driver=False, logging_level="error")
         except ConnectionError as error:
             raise ConfigError(f"--ray.address {settings.address}: there is no Ray cluster") from error
-        self._ray: Any = ray
         self._settings = settings
-        cpus = int(ray.cluster_resources().get("CPU", 0))
+        cpus = int(self._ray.cluster_resources().get("CPU", 0))
         super().__init__(folder, max(1, cpus // (threads or 1)), threads or 1)
         self.facts = {"address": settings.address}
 
