@@ -7,6 +7,7 @@ given out at most.
 
 from __future__ import annotations
 
+import gc
 import re
 from contextlib import suppress
 from pathlib import Path
@@ -24,6 +25,7 @@ def idle(device: torch.device) -> int | None:
     """The peak in bytes before the work begins; None where it is not known. Call it after all imports."""
     if device.type == "cpu":
         _load_the_rest_of_torch()
+        gc.collect()  # what reading images left in cycles would be freed in the first step, and hide what this takes
         with suppress(OSError):  # imports leave a peak of their own
             _CLEAR.write_text("5")
     return largest(device)
