@@ -26,9 +26,9 @@ from adarts.pipeline import Plan, read_plan, run_pipeline
 from adarts.pipeline.begin import write_plan
 from adarts.pipeline.candidates import Candidates
 from adarts.pipeline.choose import search_settings, shape_of, training_settings
-from adarts.pipeline.comparison import FOUND, Measure, best_of, conditions, verdict
+from adarts.pipeline.comparison import Measure, best_of, conditions, verdict
 from adarts.pipeline.fitting import decided, macs_limit
-from adarts.pipeline.plan import LimitSettings, NetworkPlan, SearchPlan, TimmPlan, TrainingPlan, Wishes, written
+from adarts.pipeline.plan import FOUND, LimitSettings, NetworkPlan, SearchPlan, TimmPlan, TrainingPlan, Wishes, written
 from adarts.pipeline.rivals import choose_rivals
 from adarts.searching import search_config
 from adarts.training import TrainResult, train_config

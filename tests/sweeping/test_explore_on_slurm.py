@@ -8,11 +8,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from slurm_cluster import Cluster, slurm_or_skip
+from slurm_cluster import Cluster
 
 from adarts.cli.main import main
 from adarts.engine.lock import Holder, holder
@@ -34,11 +33,6 @@ WORDS = [
 ]
 WORDS += ["--budget", "3", "--options", "population=2,sample=1", "--threads", "1"]
 WORDS += ["--train-options", "images.per_class=2,images.size=8,search.batch_size=8,search.steps=1"]
-
-
-@pytest.fixture(scope="module")
-def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    yield from slurm_or_skip(tmp_path_factory.mktemp("slurm"))
 
 
 def test_a_killed_command_attaches_and_ends_as_on_this_machine(

@@ -6,11 +6,10 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from slurm_cluster import Cluster, slurm_or_skip
+from slurm_cluster import Cluster
 
 from adarts.cli.main import main
 from adarts.report.tables import NOT_MEASURED
@@ -18,11 +17,6 @@ from adarts.report.tables import NOT_MEASURED
 pytestmark = [pytest.mark.full, pytest.mark.timeout(900)]
 
 WORDS = ["reproduce", "fig10", "--scale", "smoke", "--seeds", "1", "--threads", "1"]
-
-
-@pytest.fixture(scope="module")
-def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    yield from slurm_or_skip(tmp_path_factory.mktemp("slurm"))
 
 
 def test_searches_steps_and_trainings_are_jobs(

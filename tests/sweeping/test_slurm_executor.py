@@ -7,22 +7,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from patient_job import PATIENT, begun, job, until
-from slurm_cluster import Cluster, slurm_or_skip
+from slurm_cluster import Cluster
 
 from adarts.config.cluster import SlurmSettings
 from adarts.errors import ConfigError
 from adarts.sweeping.executors import Ended, Event, Queued, Started
 from adarts.sweeping.executors.slurm import SlurmExecutor
-
-
-@pytest.fixture(scope="module")
-def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    yield from slurm_or_skip(tmp_path_factory.mktemp("slurm"))
 
 
 def executor(folder: Path, **settings: object) -> SlurmExecutor:

@@ -10,12 +10,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from slurm_cluster import Cluster, slurm_or_skip
+from slurm_cluster import Cluster
 
 from adarts.cli.main import main
 
@@ -24,11 +23,6 @@ pytestmark = [pytest.mark.full, pytest.mark.timeout(900)]
 WORDS = ["--method", "adarts", "--scale", "smoke", "--threads", "1", "--seed", "0-1", "--search.epochs", "4"]
 WORDS += ["--images.per-class", "4", "--images.size", "16"]
 SLURM = ["--on", "slurm", "--slurm.time", "30"]
-
-
-@pytest.fixture(scope="module")
-def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    yield from slurm_or_skip(tmp_path_factory.mktemp("slurm"))
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from pydantic.dataclasses import dataclass
 
 from adarts.cli.options import FORM, parse
 from adarts.cli.output import print_table
-from adarts.config.cluster import RaySettings, SlurmSettings
+from adarts.config.cluster import RaySettings, SlurmSettings, refuse_automatic_scale
 from adarts.config.values import assignments
 from adarts.errors import ConfigError
 
@@ -128,7 +128,7 @@ def _trained(form: Explore) -> Outcome:
     if form.budget is None:
         raise ConfigError("--budget is missing: the number of trainings of a run, such as --budget 200")
     if form.on != "local" and form.scale == "auto":
-        raise ConfigError("the automatic scale is that of this machine; add --scale, such as --scale gpu")
+        refuse_automatic_scale()
     several = form.device if len(form.device) > 1 else ()
     engine = Engine(on=form.on, slots=form.slots, slurm=form.slurm, ray=form.ray, devices=several)
     given = {name: getattr(form, name) for name in ("seed", "data", "options", "space", "scale", "batch")}

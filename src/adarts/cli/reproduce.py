@@ -10,9 +10,8 @@ from pydantic import NonNegativeInt, PositiveInt
 from pydantic.dataclasses import dataclass
 
 from adarts.cli.options import FORM, Positional, parse
-from adarts.config.cluster import Engine, RaySettings, SlurmSettings
+from adarts.config.cluster import Engine, RaySettings, SlurmSettings, refuse_automatic_scale
 from adarts.config.settings import RunSettings
-from adarts.errors import ConfigError
 from adarts.launch import usable_cores
 
 
@@ -62,7 +61,7 @@ def run(words: list[str]) -> int:
     from adarts.experiments.reproducing import Plan, budget_of, reproduce
 
     if form.on != "local" and form.scale == "auto":
-        raise ConfigError("the automatic scale is that of this machine; add --scale, such as --scale gpu")
+        refuse_automatic_scale()
     engine = Engine(on=form.on, slots=form.slots, slurm=form.slurm, ray=form.ray)
     threads = form.threads
     if form.on == "local" and threads is None:

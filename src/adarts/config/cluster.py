@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NoReturn
 
 from pydantic import BeforeValidator, NonNegativeFloat, PositiveInt
 
 from adarts.config.settings import Settings
 from adarts.config.values import assignments
+from adarts.errors import ConfigError
 
 
 class SlurmSettings(Settings):
@@ -57,3 +58,12 @@ class Engine(EngineOptions):
 
     devices: tuple[str, ...] = ()
     """Devices of this machine: each slot takes one, in turn; empty: all use that of the run."""
+
+
+def refuse_automatic_scale() -> NoReturn:
+    """Refuse the automatic scale for work on other machines.
+
+    Raises:
+        ConfigError: always.
+    """
+    raise ConfigError("the automatic scale is that of this machine; add --scale, such as --scale gpu")

@@ -10,16 +10,13 @@ from typing import Any, Literal
 
 from adarts.config.values import names_code
 from adarts.export.export import Exported
-from adarts.pipeline.plan import Plan
+from adarts.pipeline.plan import FOUND, Plan
 from adarts.pipeline.rivals import start_of
 from adarts.report import Lead
 from adarts.training import TrainResult
 from adarts.zoo.baselines import TIMM, title_of
 
 Measure = Literal["test_accuracy", "balanced_accuracy"]
-
-FOUND = "found cells"
-"""The name of the network of the found cells; others have their names in the plan."""
 
 
 def best_of(networks: Mapping[str, TrainResult], measure: Measure) -> str:

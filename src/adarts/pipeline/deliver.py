@@ -23,7 +23,7 @@ from adarts.models.cost import Cost
 from adarts.pipeline.begin import write_plan
 from adarts.pipeline.candidates import MEASURED, Candidate, Candidates
 from adarts.pipeline.choose import search_settings, training_settings
-from adarts.pipeline.comparison import FOUND, Measure, best_of, lead, verdict
+from adarts.pipeline.comparison import Measure, best_of, lead, verdict
 from adarts.pipeline.fitting import decided, latency_of, macs_limit, require_feasible
 from adarts.pipeline.plan import LimitSettings, Plan, Wishes, read_plan
 from adarts.pipeline.rivals import rival_cells
@@ -96,14 +96,17 @@ def _delivered(plan: Plan, folder: Path, run: RunSettings, source: Source | None
     images = load_images(source, settings.images, plan.seed)
     if not (is_chosen or (folder / MEASURED).exists()):
         require_feasible(plan, images)
-    own = FOUND if plan.search.trials else plan.search.published
-    others = {name: rival_cells(name, images) for name in plan.rivals if name != own}  # refused now, not after hours
+    others = {
+        name: rival_cells(name, images) for name in plan.rivals if name != plan.first
+    }  # refused now, not after hours
     networks, failed, search_dir = _networks(plan, images, folder, run, source, others)
     results = {name: one.result for name, one in networks.items()}
     latencies = {name: _latency(one) for name, one in networks.items()} if plan.limits.max_latency else {}
     broken = {name: _broken(plan, result, latencies.get(name)) for name, result in results.items()}
     measure: Measure = "balanced_accuracy" if plan.training.class_weights == "balanced" else "test_accuracy"
-    allowed = {name: result for name, result in results.items() if not broken[name]} or {own: results[own]}
+    allowed = {name: result for name, result in results.items() if not broken[name]} or {
+        plan.first: results[plan.first]
+    }
     chosen = best_of(allowed, measure)
     print(f"\nexporting {chosen}", flush=True)
     exported = export(results[chosen].run_dir, out=folder / MODEL, data=networks[chosen].images())
@@ -159,10 +162,9 @@ def _networks(
         print(f"taking the published cells {plan.search.published}; the plan has no trials for a search", flush=True)
         cells, search_dir = resolve_genotype(plan.search.published), None
     candidates = Candidates(plan, folder, run, images, source)
-    own = FOUND if plan.search.trials else plan.search.published
-    print(f"\ntraining network 1 of {number}: {own}", flush=True)
+    print(f"\ntraining network 1 of {number}: {plan.first}", flush=True)
     first = candidates.first(cells)
-    networks, failed = {own: first}, dict[str, str]()
+    networks, failed = {plan.first: first}, dict[str, str]()
     for place, (name, others_cells) in enumerate(others.items(), start=2):
         print(f"\ntraining network {place} of {number}: {name}", flush=True)
         try:

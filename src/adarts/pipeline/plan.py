@@ -17,6 +17,8 @@ from adarts.errors import ConfigError
 from adarts.models.limits import Limits
 
 FORMAT = 1
+FOUND = "found cells"
+"""The name of the network of the found cells; others have their names in the plan."""
 
 
 class LimitSettings(Settings):
@@ -103,6 +105,11 @@ class Plan(Settings):
     rivals: tuple[str, ...]
     """Networks that are trained beside the one of the found cells: random:SEED, published cells by name, timm:NAME, or
     timm:NAME@FILE for one that starts from a file of weights."""
+
+    @property
+    def first(self) -> str:
+        """The name of the first network: that of the found cells, or without a search that of the published ones."""
+        return FOUND if self.search.trials else self.search.published
 
     @property
     def max_macs(self) -> int | None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from adarts.config.cluster import refuse_automatic_scale
 from adarts.config.loading import AUTO, checked, fields, merged, nested, read_config_file, value_at
 from adarts.config.settings import ImageSettings, SearchConfig, code_options
 from adarts.data import load_images
@@ -76,7 +77,7 @@ def grid(
     axes = _axes(vary, common)
     written = read_config_file(Path(config_file)) if config_file is not None else {}
     if elsewhere and "scale" not in axes and {common.get("scale", AUTO), written.get("scale", AUTO)} == {AUTO}:
-        raise ConfigError("the automatic scale is that of this machine; add --scale, such as --scale gpu")
+        refuse_automatic_scale()
     if (number := math.prod(map(len, axes.values()))) > _MOST:
         raise ConfigError(f"the sweep would have {number:,} points; at most {_MOST:,} are allowed")
     points = [_point(dict(zip(axes, values, strict=True)), common, config_file) for values in product(*axes.values())]
