@@ -52,9 +52,8 @@ class ClusterExecutor(ABC):
         queue = self.queue()
         if queue is None:
             raise AdartsError(f"{self.kind} does not answer; try again when it does")
-        self._seen: dict[str, Record | None] = dict.fromkeys(
-            queue
-        )  # by the name of a job that is left: its last record
+        # by the name of a job that is left: its last record
+        self._seen: dict[str, Record | None] = dict.fromkeys(queue)
         self._queued: set[str] = set()  # jobs that the cluster queued again, until they begin
         self._wait, self._next = _SECONDS[0], time.monotonic()
 

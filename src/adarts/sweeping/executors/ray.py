@@ -6,6 +6,7 @@ process, and another one finds them by name. Only Ray Core is used.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -42,8 +43,9 @@ class RayExecutor(ClusterExecutor):
             raise ConfigError("`--on ray` needs Ray; install it: pip install 'adarts[ray]'") from error
         self._ray: Any = ray  # it is typed in part only
         try:
+            _connect(settings.address)
             self._ray.init(settings.address, namespace=_NAMESPACE, log_to_driver=False, logging_level="error")
-        except ConnectionError as error:
+        except OSError as error:
             raise ConfigError(f"--ray.address {settings.address}: there is no Ray cluster") from error
         self._settings = settings
         cpus = int(self._ray.cluster_resources().get("CPU", 0))
@@ -79,3 +81,10 @@ class RayExecutor(ClusterExecutor):
 
     def _name_of(self, job: str) -> str:
         return f"{self.name}/{job}"
+
+
+def _connect(address: str) -> None:
+    """Raise :class:`OSError` if nobody listens at `HOST:PORT`; Ray itself would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
