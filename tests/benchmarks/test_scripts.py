@@ -40,6 +40,16 @@ def test_what_the_page_of_the_methods_is_made_of(tmp_path: Path) -> None:
     assert found["settings"]["repeats"] == 1 and found["provenance"]["cpu"]
 
 
+@pytest.mark.full
+def test_the_engines_beside_plain_commands() -> None:
+    done = run("engines.py", "--points", "2", "--repeats", "1")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert (
+        found["seconds"].keys() == {"plain", "local"} and len(found["added_seconds_per_point"]["local"]["rounds"]) == 1
+    )
+
+
 def test_what_cannot_be_compared_is_refused_in_a_line(tmp_path: Path) -> None:
     done = run("against_textbook.py", "--public", str(tmp_path), *TINY)
     said = [line for line in done.stderr.splitlines() if "cpp_extension" not in line]
