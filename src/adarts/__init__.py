@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from adarts.training import TrainResult, build, load_model, prepare
     from adarts.zoo.create import create_model
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["build", "create_model", "load_model", "predict", "prepare", "run", "search", "sweep", "train"]
 
 
