@@ -98,6 +98,16 @@ def test_a_bad_int8_file_comes_with_a_warning(
     assert "points of accuracy; take the float32 file" in capsys.readouterr().out
 
 
+def test_an_int8_file_that_gains_nothing_comes_with_a_warning(
+    run: Path, tmp_path: Path, copied: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export_module, "WORST_DROP", 1.0)
+    monkeypatch.setattr(export_module.onnx_file, "latency", lambda path: 1.0)
+    result = export(run, "onnx", tmp_path / "net.onnx", int8=True)
+    assert (tmp_path / "net.int8.onnx").stat().st_size > (tmp_path / "net.onnx").stat().st_size
+    assert result.warning == "int8 is neither smaller nor faster for this network; take the float32 file"
+
+
 def test_another_network_is_not_kept(run: Path, tmp_path: Path, copied: None, monkeypatch: pytest.MonkeyPatch) -> None:
     good = export_module._FORMATS["onnx"][0]
 

@@ -97,11 +97,12 @@ def export(
                 ("size", _size(*Path(folder).rglob("*"))),
             ]
             if to == "onnx":
-                rows.append(("latency", _milliseconds(new)))
+                float_milliseconds = onnx_file.latency(new)
+                rows.append(("latency", _latency(float_milliseconds)))
             warning = None
             if images is not None and int8:
                 small = new.with_suffix(".int8.onnx")
-                warning = _add_int8(new, small, images, rows)
+                warning = _add_int8(new, float_milliseconds, small, images, rows)
                 path = path.with_suffix(".int8.onnx")
             for file in new.iterdir() if new.is_dir() else Path(folder).iterdir():
                 place = path if new.is_dir() else path.parent
@@ -112,19 +113,24 @@ def export(
     return Exported(path, rows, warning)
 
 
-def _add_int8(float_file: Path, small: Path, images: ImageData, rows: list[tuple[str, str]]) -> str | None:
+def _add_int8(
+    float_file: Path, float_milliseconds: float, small: Path, images: ImageData, rows: list[tuple[str, str]]
+) -> str | None:
     """Write the int8 file beside the float one, add what was measured, and return the warning."""
     onnx_file.write_int8(float_file, calibration_images(images), small)
     before, after = (accuracy(OnnxModel(path).logits, images) for path in (float_file, small))
     onnx_file.set_accuracy(small, after)
+    milliseconds = onnx_file.latency(small)
     rows += [
         ("int8 size", _size(small)),
-        ("int8 latency", _milliseconds(small)),
+        ("int8 latency", _latency(milliseconds)),
         ("int8 accuracy", f"{after:.2%} of {len(images.test):,} test images; float32 {before:.2%}"),
     ]
-    if before - after <= WORST_DROP:
-        return None
-    return f"int8 loses {100 * (before - after):.1f} points of accuracy; take the float32 file"
+    if before - after > WORST_DROP:
+        return f"int8 loses {100 * (before - after):.1f} points of accuracy; take the float32 file"
+    if small.stat().st_size >= float_file.stat().st_size and milliseconds >= float_milliseconds:
+        return "int8 is neither smaller nor faster for this network; take the float32 file"
+    return None
 
 
 def calibration_images(images: ImageData) -> Pixels:
@@ -149,8 +155,8 @@ def _size(*paths: Path) -> str:
     return f"{sum(path.stat().st_size for path in paths if path.is_file()):,} bytes"
 
 
-def _milliseconds(path: Path) -> str:
-    return f"{onnx_file.latency(path):.2f} ms for one image (median; onnxruntime, one CPU thread)"
+def _latency(milliseconds: float) -> str:
+    return f"{milliseconds:.2f} ms for one image (median; onnxruntime, one CPU thread)"
 
 
 @contextmanager
