@@ -17,7 +17,7 @@ FRACTIONS = st.floats(0, 1, exclude_max=True)
 
 
 def make_images(labels: list[int]) -> Images:
-    return Images(torch.zeros(len(labels), 1, 1, 1, dtype=torch.uint8), torch.tensor(labels))
+    return Images(torch.arange(len(labels), dtype=torch.uint8).view(-1, 1, 1, 1), torch.tensor(labels))
 
 
 def counts(images: Images, indices: Tensor) -> Tensor:
@@ -50,6 +50,21 @@ def test_hold_out_keeps_a_share_of_every_class(labels: list[int], fraction: floa
         assert (kept[total >= 2] >= 1).all()
     else:
         assert not len(out)
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 5)), min_size=1, max_size=40), FRACTIONS, SEEDS)
+def test_hold_out_leaves_equal_images_of_a_class_together(
+    pairs: list[tuple[int, int]], fraction: float, seed: int
+) -> None:
+    images = Images(torch.tensor([[[[look]]] for _, look in pairs], dtype=torch.uint8), torch.tensor(pairs)[:, 0])
+    stay, out = hold_out(images, fraction, seed)
+    assert_divided(images, stay, out)
+    sides = [{pairs[index] for index in side.tolist()} for side in (stay, out)]
+    for label in {label for label, _ in pairs}:
+        looks = {pair for pair in pairs if pair[0] == label}
+        assert not looks & sides[0] & sides[1] or len(looks) == 1
+        assert looks & sides[0]
+        assert looks & sides[1] or fraction == 0 or sum(pair[0] == label for pair in pairs) == 1
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.binary(min_size=32, max_size=32)), min_size=1, max_size=40), FRACTIONS)

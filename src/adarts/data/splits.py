@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -40,17 +41,32 @@ def search_split(images: Images, settings: ImageSettings, seed: int) -> tuple[Te
 def hold_out(images: Images, fraction: float, seed: int) -> tuple[Tensor, Tensor]:
     """Hold out a share of every class: at least one image per class, and never all of them; nothing if the share is 0.
 
+    Equal images of a class stay on one side, unless the class has no others.
+
     Returns:
         The indices that stay, and the indices held out.
     """
     stay, out = [], []
-    for members in _shuffled_classes(images.labels, seed, "hold out"):
-        count = round(fraction * len(members))
+    for shuffled in _shuffled_classes(images.labels, seed, "hold out"):
+        count = round(fraction * len(shuffled))
         if fraction > 0:
-            count = min(max(count, 1), len(members) - 1)
+            count = min(max(count, 1), len(shuffled) - 1)
+        groups = _equal_ones(images, shuffled)
+        members = torch.cat(groups)
+        if len(groups) > 1 and count:
+            ends = torch.tensor([len(group) for group in groups]).cumsum(0)[:-1]
+            count = int(ends[(ends >= count).long().argmax()] if ends[-1] >= count else ends[-1])
         out.append(members[:count])
         stay.append(members[count:])
     return _joined(stay), _joined(out)
+
+
+def _equal_ones(images: Images, indices: Tensor) -> list[Tensor]:
+    """The indices in groups of equal images, in the order of each group's first one."""
+    groups: dict[bytes, list[int]] = {}
+    for index in indices.tolist():
+        groups.setdefault(hashlib.sha256(images.rows[index].numpy().tobytes()).digest(), []).append(index)
+    return [torch.tensor(group) for group in groups.values()]
 
 
 def hold_out_by_content(labels: Tensor, digests: Sequence[bytes], fraction: float) -> tuple[Tensor, Tensor]:
