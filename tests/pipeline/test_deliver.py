@@ -116,6 +116,10 @@ def test_a_plan_ends_in_a_network_within_its_limits_with_a_comparison(photos: Pa
     again = adarts.run(data, run_dir=tmp_path / "run", threads=1)  # nothing is trained again
     assert again.test_accuracy == summary["delivered"]["test_accuracy"] and again.model == model
     assert log.read_text() == "read\n" * 2, "nor are the images read again"
+    damaged = {name: value for name, value in summary.items() if name != "verdict"}
+    (tmp_path / "run" / "summary.json").write_text(json.dumps(damaged))
+    mended = adarts.run(data, run_dir=tmp_path / "run", threads=1)  # it is made again from the finished parts
+    assert mended.summary["verdict"] == summary["verdict"]
     assert before == {path: path.stat().st_mtime_ns for path in before}
 
 
@@ -159,12 +163,16 @@ def test_an_interrupted_run_says_how_to_continue(photos: Path, tmp_path: Path) -
         run_pipeline(plan, tmp_path / "run", RunSettings(time_limit="1s", threads=1))
 
 
-def test_ctrl_c_between_the_parts_says_how_to_continue(photos: Path, tmp_path: Path) -> None:
-    (tmp_path / "loader.py").write_text("def photos(settings):\n    raise KeyboardInterrupt\n")
+@pytest.mark.parametrize(("name", "said", "code"), [("SIGINT", "Ctrl-C", 130), ("SIGTERM", "SIGTERM", 143)])
+def test_a_signal_between_the_parts_says_how_to_continue(
+    photos: Path, tmp_path: Path, name: str, said: str, code: int
+) -> None:
+    loader = f"import signal\ndef photos(settings):\n    signal.raise_signal(signal.{name})\n"
+    (tmp_path / "loader.py").write_text(loader)
     data = f"{tmp_path}/loader.py:photos"
-    with pytest.raises(Stopped, match=rf"Ctrl-C; continue with: adarts run {data} --run-dir \S+$") as stopped:
+    with pytest.raises(Stopped, match=rf"by {said}; continue with: adarts run {data} --run-dir \S+$") as stopped:
         run_pipeline(plan_of(photos, data=data), tmp_path / "run")
-    assert stopped.value.exit_code == 130
+    assert stopped.value.exit_code == code
 
 
 @pytest.mark.parametrize("side", [8, 16, 20])

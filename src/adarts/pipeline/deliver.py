@@ -16,6 +16,7 @@ from adarts.config.values import names_code
 from adarts.data import ImageData, Source, load_images, read_source
 from adarts.engine.files import to_json, write_atomically
 from adarts.engine.run_dirs import SUMMARY
+from adarts.engine.signals import StopSignals
 from adarts.errors import NotFiniteError, OutOfMemoryError, Stopped
 from adarts.export import onnx_file
 from adarts.export.export import export
@@ -76,15 +77,13 @@ def run_pipeline(plan: Plan, folder: Path, run: RunSettings | None = None, sourc
     if (finished := _finished(plan, folder)) is not None:
         return finished
     try:
-        return _delivered(plan, folder, run or RunSettings(), source)
-    except KeyboardInterrupt:  # between the parts, as in an export
-        stopped = Stopped("stopped by Ctrl-C", 130)
-    except Stopped as error:
-        stopped = error
-    data = [plan.data] if names_code(plan.data) else []
-    command = shlex.join(["adarts", "run", *data, "--run-dir", str(folder)])
-    said = str(stopped).split("; continue with")[0]
-    raise Stopped(f"{said}; continue with: {command}", stopped.exit_code)
+        with StopSignals():  # a search and a training have their own; these are for what is between them, as an export
+            return _delivered(plan, folder, run or RunSettings(), source)
+    except Stopped as stopped:
+        data = [plan.data] if names_code(plan.data) else []
+        command = shlex.join(["adarts", "run", *data, "--run-dir", str(folder)])
+        said = str(stopped).split("; continue with")[0]
+        raise Stopped(f"{said}; continue with: {command}", stopped.exit_code) from None
 
 
 def _delivered(plan: Plan, folder: Path, run: RunSettings, source: Source | None) -> Delivered:
@@ -136,11 +135,19 @@ def _finished(plan: Plan, folder: Path) -> Delivered | None:
     summary, model, page = (folder / name for name in (SUMMARY, MODEL, PAGE))
     if not (model.is_file() and page.is_file()):
         return None
-    with suppress(OSError, ValueError, KeyError, TypeError):  # a missing or damaged summary is written again
+    with suppress(
+        OSError, ValueError, KeyError, TypeError, AttributeError
+    ):  # a missing or damaged summary is written again
         content = json.loads(summary.read_bytes())
-        if content["plan"] == plan.model_dump(mode="json"):
+        whole = content.keys() >= _SAID and content["delivered"].keys() >= _SAID_OF_ONE
+        if whole and content["plan"] == plan.model_dump(mode="json"):
             return Delivered(folder, model, float(content["delivered"]["test_accuracy"]), page, content)
     return None
+
+
+_SAID = {"plan", "delivered", "networks", "breaks_limits", "verdict"}
+_SAID_OF_ONE = {"network", "test_accuracy", "balanced_accuracy", "largest_class", "parameters"}
+"""What is said at the end of a run, from its summary and from the delivered network's part of it."""
 
 
 def _networks(
