@@ -1,8 +1,8 @@
 #!/usr/bin/env python
 """What a sweep adds to the searches that it carries out, by engine: prints one JSON line.
 
-The same searches as plain commands, as many at once, are the yardstick. A Slurm or a Ray cluster must run on this machine,
-with as many places.
+The same searches as plain commands, two at once, are the yardstick. A Slurm or a Ray cluster must run on this machine, with
+room for two.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import torch
 from measure import provenance
 from torch.utils.benchmark import timer
 
+PLACES = 2
 SEARCH = ["--method", "adarts", "--scale", "smoke", "--threads", "1"]
 
 
@@ -29,12 +30,11 @@ def main() -> None:
     options.add_argument("--engines", nargs="+", default=["local"], choices=["local", "slurm", "ray"])
     options.add_argument("--ray-address", default="auto")
     options.add_argument("--points", type=int, default=6, help="searches of each sweep")
-    options.add_argument("--places", type=int, default=2, help="searches at once")
     options.add_argument("--repeats", type=int, default=3, help="rounds")
     chosen = options.parse_args()
     where = {
-        "local": ["--slots", str(chosen.places)],
-        "slurm": ["--on", "slurm", "--slurm.array-parallelism", str(chosen.places)],
+        "local": ["--slots", str(PLACES)],
+        "slurm": ["--on", "slurm", "--slurm.array-parallelism", str(PLACES)],
         "ray": ["--on", "ray", "--ray.address", chosen.ray_address],
     }
 
@@ -42,7 +42,7 @@ def main() -> None:
         def search(seed: int) -> None:
             adarts("search", *SEARCH, "--seed", str(seed), "--run-dir", str(folder / str(seed)))
 
-        with ThreadPoolExecutor(chosen.places) as places:
+        with ThreadPoolExecutor(PLACES) as places:
             list(places.map(search, range(chosen.points)))
 
     def sweep(folder: Path, engine: str) -> None:
@@ -64,7 +64,7 @@ def main() -> None:
     }
     result = {
         "points": chosen.points,
-        "places": chosen.places,
+        "places": PLACES,
         "seconds": {name: [round(one, 2) for one in seconds] for name, seconds in rounds.items()},
         "added_seconds_per_point": {name: {"median": median(each), "rounds": each} for name, each in added.items()},
     }

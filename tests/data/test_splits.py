@@ -64,6 +64,9 @@ def test_hold_out_leaves_equal_images_of_a_class_together(
         looks = {pair for pair in pairs if pair[0] == label}
         assert not looks & sides[0] & sides[1] or len(looks) == 1
         assert looks & sides[0]
+        members = [pair for pair in pairs if pair[0] == label]
+        wanted, fewest = round(fraction * len(members)), min(members.count(look) for look in looks)
+        assert sum(pairs[index][0] == label for index in out.tolist()) <= max(wanted, fewest)
         assert looks & sides[1] or fraction == 0 or sum(pair[0] == label for pair in pairs) == 1
 
 

@@ -150,6 +150,14 @@ def test_a_request_after_the_last_question_is_not_lost() -> None:
         signal.raise_signal(signal.SIGUSR1)
 
 
+def test_a_stored_request_holds_for_what_begins_after_it() -> None:
+    """As when `adarts run` is asked to stop during an export, before its next training."""
+    with pytest.raises(Stopped, match="SIGTERM"), StopSignals() as outer, outer.deferred():
+        signal.raise_signal(signal.SIGTERM)
+        with StopSignals() as inner, inner.deferred():
+            assert inner.asked() is not None
+
+
 @pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("9m", 540), ("2h", 7200), ("1h30m", 5400), ("1m5s", 65)])
 def test_time_limits(text: str, seconds: float) -> None:
     assert parse_time_limit(text) == seconds

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import signal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,9 +22,10 @@ from adarts.config.reading import read_yaml
 from adarts.config.settings import ImageSettings, RunSettings
 from adarts.data import load_images, read_source
 from adarts.errors import ConfigError, DataError, Stopped
+from adarts.export.export import export
 from adarts.models import count_parameters
 from adarts.models.limits import Limits, Shape
-from adarts.pipeline import Plan, read_plan, run_pipeline
+from adarts.pipeline import Plan, deliver, read_plan, run_pipeline
 from adarts.pipeline.begin import write_plan
 from adarts.pipeline.candidates import Candidates
 from adarts.pipeline.choose import search_settings, shape_of, training_settings
@@ -67,7 +70,9 @@ def plan_of(photos: Path, **changes: object) -> Plan:
     return plan.model_copy(update=changes)
 
 
-def test_a_plan_ends_in_a_network_within_its_limits_with_a_comparison(photos: Path, tmp_path: Path) -> None:
+def test_a_plan_ends_in_a_network_within_its_limits_with_a_comparison(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder, loader, log = shutil.copytree(photos, tmp_path / "photos"), tmp_path / "loader.py", tmp_path / "log"
     (folder / "dark" / "broken.png").touch()
     loader.write_text(
@@ -120,6 +125,16 @@ def test_a_plan_ends_in_a_network_within_its_limits_with_a_comparison(photos: Pa
     (tmp_path / "run" / "summary.json").write_text(json.dumps(damaged))
     mended = adarts.run(data, run_dir=tmp_path / "run", threads=1)  # it is made again from the finished parts
     assert mended.summary["verdict"] == summary["verdict"]
+
+    def asked_to_stop(*facts: Any, **named: Any) -> Any:
+        signal.raise_signal(signal.SIGTERM)
+        return export(*facts, **named)
+
+    model.unlink()
+    with monkeypatch.context() as patch, pytest.raises(Stopped, match="SIGTERM; continue with"):
+        patch.setattr(deliver, "export", asked_to_stop)
+        adarts.run(data, run_dir=tmp_path / "run", threads=1)
+    assert model.is_file(), "an export is not cut off"
     assert before == {path: path.stat().st_mtime_ns for path in before}
 
 

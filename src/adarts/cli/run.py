@@ -61,8 +61,8 @@ def run(words: list[str]) -> int:
     from adarts.config.settings import RunSettings
     from adarts.pipeline import read_plan, run_pipeline
     from adarts.pipeline.begin import write_plan
+    from adarts.pipeline.deliver import closing_lines
     from adarts.pipeline.plan import LimitSettings, Wishes
-    from adarts.training.results import beside
 
     settings = RunSettings(device=form.device, threads=form.threads)
     limits = {
@@ -85,11 +85,7 @@ def run(words: list[str]) -> int:
         print(f"next: adarts run --run-dir {shlex.quote(str(file.parent))}")
         return 0
     result = run_pipeline(read_plan(file), file.parent, settings, source)
-    print(f"\n{result.summary['verdict']}")
-    delivered = result.summary["delivered"]
-    print(f"test accuracy {result.test_accuracy:.2%}, {delivered['parameters']:,} parameters; {beside(delivered)}")
-    if problems := result.summary["breaks_limits"].get(delivered["network"]):
-        print(f"warning: it breaks a limit: {'; '.join(problems)}")
+    print("", *closing_lines(result.summary), sep="\n")
     command = shlex.join(["adarts", "predict", str(result.model)])
     print(f"model: {result.model}\nreport: {result.page}\nnext: {command} PHOTO.jpg")
     return 0

@@ -41,7 +41,8 @@ def search_split(images: Images, settings: ImageSettings, seed: int) -> tuple[Te
 def hold_out(images: Images, fraction: float, seed: int) -> tuple[Tensor, Tensor]:
     """Hold out a share of every class: at least one image per class, and never all of them; nothing if the share is 0.
 
-    Equal images of a class stay on one side, unless the class has no others.
+    Equal images of a class stay on one side, unless the class has no others. If they do not fit into the share, others are held
+    out instead, and fewer if there are none.
 
     Returns:
         The indices that stay, and the indices held out.
@@ -51,22 +52,27 @@ def hold_out(images: Images, fraction: float, seed: int) -> tuple[Tensor, Tensor
         count = round(fraction * len(shuffled))
         if fraction > 0:
             count = min(max(count, 1), len(shuffled) - 1)
-        groups = _equal_ones(images, shuffled)
-        members = torch.cat(groups)
-        if len(groups) > 1 and count:
-            ends = torch.tensor([len(group) for group in groups]).cumsum(0)[:-1]
-            count = int(ends[(ends >= count).long().argmax()] if ends[-1] >= count else ends[-1])
-        out.append(members[:count])
-        stay.append(members[count:])
+        groups = _equal_ones(images, shuffled) if count else []
+        if len(groups) < 2:
+            out.append(shuffled[:count])
+            stay.append(shuffled[count:])
+            continue
+        held: list[int] = []
+        for group in groups:
+            if len(held) + len(group) <= count:
+                held += group
+        held = held or min(groups, key=len)
+        out.append(torch.tensor(held))
+        stay.append(shuffled[~torch.isin(shuffled, out[-1])])
     return _joined(stay), _joined(out)
 
 
-def _equal_ones(images: Images, indices: Tensor) -> list[Tensor]:
+def _equal_ones(images: Images, indices: Tensor) -> list[list[int]]:
     """The indices in groups of equal images, in the order of each group's first one."""
     groups: dict[bytes, list[int]] = {}
     for index in indices.tolist():
         groups.setdefault(hashlib.sha256(images.rows[index].numpy().tobytes()).digest(), []).append(index)
-    return [torch.tensor(group) for group in groups.values()]
+    return list(groups.values())
 
 
 def hold_out_by_content(labels: Tensor, digests: Sequence[bytes], fraction: float) -> tuple[Tensor, Tensor]:

@@ -58,7 +58,10 @@ class StopSignals:
         """Install the handlers."""
         if threading.current_thread() is threading.main_thread():
             for number in _EXIT_CODES:
-                self._earlier[number] = signal.signal(number, self._handle)
+                self._earlier[number] = earlier = signal.signal(number, self._handle)
+                outer = getattr(earlier, "__self__", None)
+                if isinstance(outer, StopSignals):  # what it has stored is for this run, too
+                    self._request = self._request or outer._request
 
     def restore(self) -> None:
         """Restore the previous handlers."""

@@ -33,6 +33,7 @@ from adarts.searching import run_search, search_config
 from adarts.spaces import Genotype
 from adarts.training import TrainResult, load_model, train_config
 from adarts.training.model import resolve_genotype
+from adarts.training.results import beside
 
 MODEL, PAGE = "model.onnx", "report.html"
 """The files that a run delivers, in its folder."""
@@ -77,8 +78,8 @@ def run_pipeline(plan: Plan, folder: Path, run: RunSettings | None = None, sourc
     if (finished := _finished(plan, folder)) is not None:
         return finished
     try:
-        with StopSignals():  # a search and a training have their own; these are for what is between them, as an export
-            return _delivered(plan, folder, run or RunSettings(), source)
+        with StopSignals() as signals:
+            return _delivered(plan, folder, run or RunSettings(), source, signals)
     except Stopped as stopped:
         data = [plan.data] if names_code(plan.data) else []
         command = shlex.join(["adarts", "run", *data, "--run-dir", str(folder)])
@@ -86,13 +87,20 @@ def run_pipeline(plan: Plan, folder: Path, run: RunSettings | None = None, sourc
         raise Stopped(f"{said}; continue with: {command}", stopped.exit_code) from None
 
 
-def _delivered(plan: Plan, folder: Path, run: RunSettings, source: Source | None) -> Delivered:
+def _delivered(plan: Plan, folder: Path, run: RunSettings, source: Source | None, signals: StopSignals) -> Delivered:
+    """Read the images, which a signal stops at once, and do the rest, which it stops at a checkpoint or after an export."""
     onnx_file.require_packages()
     settings = train_config(**training_settings(plan, run, {"channels": 2}, "random:darts:0", 1))
     is_chosen = source is not None
     if source is None or source.train.pixels.shape[2:] != (plan.size, plan.size):
         source = read_source(plan.data, settings.images)
     images = load_images(source, settings.images, plan.seed)
+    with signals.deferred():
+        return _made(plan, folder, run, source, images, is_chosen)
+
+
+def _made(plan: Plan, folder: Path, run: RunSettings, source: Source, images: ImageData, is_chosen: bool) -> Delivered:
+    """Search, train, export and report; `is_chosen` if the plan was just chosen for these images, and its limits checked."""
     if not (is_chosen or (folder / MEASURED).exists()):
         require_feasible(plan, images)
     others = {
@@ -135,19 +143,22 @@ def _finished(plan: Plan, folder: Path) -> Delivered | None:
     summary, model, page = (folder / name for name in (SUMMARY, MODEL, PAGE))
     if not (model.is_file() and page.is_file()):
         return None
-    with suppress(
-        OSError, ValueError, KeyError, TypeError, AttributeError
-    ):  # a missing or damaged summary is written again
+    # A missing or damaged summary is written again.
+    with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
         content = json.loads(summary.read_bytes())
-        whole = content.keys() >= _SAID and content["delivered"].keys() >= _SAID_OF_ONE
-        if whole and content["plan"] == plan.model_dump(mode="json"):
+        if content["plan"] == plan.model_dump(mode="json") and closing_lines(content):
             return Delivered(folder, model, float(content["delivered"]["test_accuracy"]), page, content)
     return None
 
 
-_SAID = {"plan", "delivered", "networks", "breaks_limits", "verdict"}
-_SAID_OF_ONE = {"network", "test_accuracy", "balanced_accuracy", "largest_class", "parameters"}
-"""What is said at the end of a run, from its summary and from the delivered network's part of it."""
+def closing_lines(summary: Mapping[str, Any]) -> list[str]:
+    """What is said at the end of a run, from its summary."""
+    delivered = summary["delivered"]
+    figures = f"test accuracy {delivered['test_accuracy']:.2%}, {delivered['parameters']:,} parameters"
+    lines = [summary["verdict"], f"{figures}; {beside(delivered)}"]
+    if problems := summary["breaks_limits"].get(delivered["network"]):
+        lines.append(f"warning: it breaks a limit: {'; '.join(problems)}")
+    return lines
 
 
 def _networks(

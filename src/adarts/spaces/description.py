@@ -99,7 +99,7 @@ class Space:
             if type(number) is not int or not least <= number <= most:
                 yield f"{field} must be a whole number from {least} to {most}, not {number!r:.60}"
         if len(self.operations) < 2:
-            yield "operations must be two at least, or there is nothing to choose"
+            yield "a space needs at least two operations"
         wanted = [*kinds[:1], *([] if self.reduction_kind is None else [self.reduction_kind])]
         if not kinds or list(kinds) != wanted:
             yield f"cell_kinds must be one kind, followed by reduction_kind if that is not None, not {list(kinds)}"

@@ -6,6 +6,7 @@ process, and another one finds them by name. Only Ray Core is used.
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -43,9 +44,13 @@ class RayExecutor(ClusterExecutor):
             raise ConfigError("`--on ray` needs Ray; install it: pip install 'adarts[ray]'") from error
         self._ray: Any = ray  # it is typed in part only
         try:
-            _connect(settings.address)
+            _connect(os.environ.get("RAY_ADDRESS", "") if settings.address == "auto" else settings.address)
+        except (OSError, ValueError) as error:  # the latter for what cannot be a name of a host
+            where = "RAY_ADDRESS" if settings.address == "auto" else f"--ray.address {settings.address}"
+            raise ConfigError(f"{where}: there is no Ray cluster") from error
+        try:
             self._ray.init(settings.address, namespace=_NAMESPACE, log_to_driver=False, logging_level="error")
-        except OSError as error:
+        except ConnectionError as error:
             raise ConfigError(f"--ray.address {settings.address}: there is no Ray cluster") from error
         self._settings = settings
         cpus = int(self._ray.cluster_resources().get("CPU", 0))
@@ -86,5 +91,5 @@ class RayExecutor(ClusterExecutor):
 def _connect(address: str) -> None:
     """Raise :class:`OSError` if nobody listens at `HOST:PORT`; Ray itself would try for minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
-    if host and port.isdigit():
+    if host and port.isdecimal():
         socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
