@@ -276,7 +276,7 @@ FORMS += [
 ]
 
 
-@parser()
+@parser(["report", "9" * 300])
 def command_line(folder: Path, runs: Callable[[], Path]) -> Begun:
     """Words after `adarts`, none of which begins work."""
     base = {
@@ -658,7 +658,12 @@ def report_of_a_training(folder: Path, runs: Callable[[], Path]) -> Begun:
     return _files(folder / "run", RUN_FILES, lambda: write_report([folder / "run"]))
 
 
-@parser(("summary.json", b"{}"), ("summary.json", b"[" * 5000), slow=True)
+@parser(
+    ("summary.json", b"{}"),
+    ("summary.json", b"[" * 5000),
+    ("config.yaml", b"format: 1\n? " + b"x" * 3000 + b"\n: null\n"),
+    slow=True,
+)
 def finished_search(folder: Path, runs: Callable[[], Path]) -> Begun:
     """All that the same command reads of a search that is finished."""
     shutil.copytree(runs() / "search", folder / "run")
@@ -728,7 +733,15 @@ def sweep(folder: Path, runs: Callable[[], Path]) -> Begun:
     return _files(folder, ("sweep.json",), read)
 
 
-@parser(("runs.jsonl", b"[]\n"), ("runs.jsonl", b"[" * 5000 + b"\n"))
+_LONE_SURROGATE = (
+    b'{"format": "adarts-explore", "version": 1, "budget": {"amount": 3.0, "in_seconds": false}, "seed": 0, '
+    b'"data": "cifar10", "options": {}, "evaluator": "nasbench201", "noise": false}\n'
+    b'{"searcher": "random", "run": 0, "evaluations": 3, "accuracy": 93.8, "hypervolume": 0.6, "found": "\\ud800", '
+    b'"beyond": null, "curve": [91.56, 92.005, 93.8]}\n'
+)
+
+
+@parser(("runs.jsonl", b"[]\n"), ("runs.jsonl", b"[" * 5000 + b"\n"), ("runs.jsonl", _LONE_SURROGATE))
 def exploration(folder: Path, runs: Callable[[], Path]) -> Begun:
     """The runs of an exploration that is continued."""
     setup = Exploration(["random"], Budget.parse("3"), runs=2)

@@ -31,7 +31,7 @@ def read_config(run_dir: Path, kind: type[AnySettings]) -> AnySettings:
     try:
         return kind.model_validate(content)
     except ValidationError as error:
-        keys = ", ".join(".".join(map(str, problem["loc"])) or "content" for problem in error.errors())
+        keys = ", ".join(".".join(map(str, problem["loc"]))[:60] or "content" for problem in error.errors())
         raise CheckpointError(f"{path} is not a {kind.__name__}: {keys}") from error
 
 

@@ -73,8 +73,8 @@ def _free(folder: Path) -> int:
 
 
 def to_json(value: Any) -> bytes:
-    """Indented JSON text."""
-    return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
+    """Indented JSON text; a lone surrogate becomes the escape that JSON has for it."""
+    return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode(errors="backslashreplace")
 
 
 def read_json(path: Path) -> Any:
