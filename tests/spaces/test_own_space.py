@@ -109,8 +109,7 @@ def test_a_name_is_given_once(new_process: Callable[[], None]) -> None:
     [
         (DARTS, {"name": "My space"}, "its name must be small letters"),
         (DARTS, {"name": 3}, "its name must be small letters"),
-        (DARTS, {"operations": ("none",)}, "at least two operations"),
-        (DARTS, {"operations": ("sep_conv_3x3",)}, "at least two operations"),
+        (DARTS, {"operations": ("none",)}, "one besides 'none'"),
         (DARTS, {"operations": ("sep conv", "none")}, "not 'sep conv'"),
         (DARTS, {"operations": ("noise", "noise")}, "named twice"),
         (DARTS, {"operations": 3}, "wrong type"),

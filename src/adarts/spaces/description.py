@@ -30,7 +30,7 @@ class Space:
     Attributes:
         name: name in genotypes.
         title: usual name.
-        operations: candidate operations, two at least, in the order of the alphas.
+        operations: candidate operations, in the order of the alphas.
         cell_kinds: kinds of cells, each with its own architecture; most cells are of the first kind.
         num_inputs: input nodes of a cell: 2 for the outputs of the two previous cells, 1 for the last one only.
         num_nodes: intermediate nodes of a cell.
@@ -98,8 +98,8 @@ class Space:
             number = getattr(self, field)
             if type(number) is not int or not least <= number <= most:
                 yield f"{field} must be a whole number from {least} to {most}, not {number!r:.60}"
-        if len(self.operations) < 2:
-            yield "a space needs at least two operations"
+        if set(self.operations) <= {"none"}:
+            yield "operations must contain one besides 'none'"
         wanted = [*kinds[:1], *([] if self.reduction_kind is None else [self.reduction_kind])]
         if not kinds or list(kinds) != wanted:
             yield f"cell_kinds must be one kind, followed by reduction_kind if that is not None, not {list(kinds)}"
