@@ -21,6 +21,7 @@ def test_entropy_of_weights_that_do_not_compete_is_that_of_their_shares() -> Non
 def test_operation_margin_is_the_gap_of_the_best_two() -> None:
     weights = torch.tensor([[0.5, 0.3, 0.2], [0.1, 0.1, 0.8]])
     assert operation_margin(weights) == pytest.approx((0.2 + 0.7) / 2)
+    assert operation_margin(torch.ones(2, 1)) == 1, "a space can have a single operation"
 
 
 def test_edge_margin_looks_at_the_second_and_third_edge_and_not_at_none() -> None:

@@ -81,9 +81,9 @@ def entropy(weights_eo: Tensor) -> float:
 
 
 def operation_margin(weights_eo: Tensor) -> float:
-    """Mean gap between the two largest operation weights of an edge."""
-    best = weights_eo.topk(2, dim=-1).values
-    return float((best[:, 0] - best[:, 1]).mean())
+    """Mean gap between the two largest operation weights of an edge; a single operation leads by its whole weight."""
+    best = weights_eo.topk(min(2, weights_eo.shape[-1]), dim=-1).values
+    return float((best[:, 0] - best[:, 1:].sum(-1)).mean())
 
 
 def edge_margin(space: Space, weights_eo: Tensor, edge_e: Tensor | None) -> float:
