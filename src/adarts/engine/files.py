@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -57,9 +58,11 @@ def append(path: Path, line: bytes) -> None:
 
 
 def refuse(path: Path, error: OSError, needed: int) -> NoReturn:
-    """Raise a CheckpointError that says which file cannot be written, why, and how much space is free."""
-    reason, free = error.strerror or error, _free(path.absolute().parent)
-    raise CheckpointError(f"cannot write {path}: {reason} ({needed:,} bytes needed, {free:,} bytes free)") from error
+    """Raise a CheckpointError that says which file cannot be written, why, and, if space is short, how much is free."""
+    space = ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        space = f" ({needed:,} bytes needed, {_free(path.absolute().parent):,} bytes free)"
+    raise CheckpointError(f"cannot write {path}: {error.strerror or error}{space}") from error
 
 
 def _free(folder: Path) -> int:
