@@ -276,7 +276,7 @@ FORMS += [
 ]
 
 
-@parser(["report", "9" * 300])
+@parser(["report", "9" * 300], ["zoo", "show", "9" * 300], ["sweep", "stop", "9" * 300])
 def command_line(folder: Path, runs: Callable[[], Path]) -> Begun:
     """Words after `adarts`, none of which begins work."""
     base = {

@@ -5,6 +5,7 @@ Nothing heavy is imported here: ``adarts --help`` answers at once.
 
 from __future__ import annotations
 
+import errno
 import importlib
 import io
 import os
@@ -92,6 +93,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:  # any word can be asked for as a file
+            print(f"adarts: {str(error.filename)[:60]!r}...: {error.strerror}", file=sys.stderr)
+            return 2
         if debug:
             raise
         what = f"{type(error).__name__}: {' '.join(str(error).split())}"
