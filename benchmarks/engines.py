@@ -12,7 +12,6 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
@@ -72,8 +71,7 @@ def main() -> None:
 
 
 def adarts(*words: str) -> None:
-    command: Sequence[str] = [sys.executable, "-m", "adarts", *words]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([sys.executable, "-m", "adarts", *words], check=True, stdout=subprocess.DEVNULL)
 
 
 if __name__ == "__main__":

@@ -94,8 +94,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     except Exception as error:
         if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:  # any word can be asked for as a file
-            print(f"adarts: {str(error.filename)[:60]!r}...: {error.strerror}", file=sys.stderr)
-            return 2
+            from adarts.cli.output import complain
+            from adarts.config.reading import shown
+
+            return complain(ConfigError(f"{shown(error.filename)}: {error.strerror}"))
         if debug:
             raise
         what = f"{type(error).__name__}: {' '.join(str(error).split())}"

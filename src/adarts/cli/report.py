@@ -47,9 +47,8 @@ def _find(reference: str) -> Path:
     from adarts.engine.run_dirs import list_run_dirs
 
     for folder in (Path(reference), Path("runs", "sweep", reference)):
-        with suppress(OSError):  # as with a name that is too long
-            if (folder / "points").is_dir() or list_run_dirs(folder):
-                return folder
+        if (folder / "points").is_dir() or list_run_dirs(folder):
+            return folder
     found = []
     for kind in get_args(Kind):
         with suppress(CheckpointError):

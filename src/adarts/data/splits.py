@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
 
 from adarts.config.settings import ImageSettings
-from adarts.data.images import Images
+from adarts.data.images import Images, digests
 from adarts.errors import ConfigError
 from adarts.seeding import generator
 
@@ -47,32 +46,27 @@ def hold_out(images: Images, fraction: float, seed: int) -> tuple[Tensor, Tensor
     Returns:
         The indices that stay, and the indices held out.
     """
-    stay, out = [], []
-    for shuffled in _shuffled_classes(images.labels, seed, "hold out"):
-        count = round(fraction * len(shuffled))
-        if fraction > 0:
-            count = min(max(count, 1), len(shuffled) - 1)
-        groups = _equal_ones(images, shuffled) if count else []
-        if len(groups) < 2:
-            out.append(shuffled[:count])
-            stay.append(shuffled[count:])
-            continue
-        held: list[int] = []
-        for group in groups:
-            if len(held) + len(group) <= count:
-                held += group
-        held = held or min(groups, key=len)
-        out.append(torch.tensor(held))
-        stay.append(shuffled[~torch.isin(shuffled, out[-1])])
-    return _joined(stay), _joined(out)
+    held = torch.zeros(len(images), dtype=torch.bool)
+    if fraction > 0:
+        looks = digests(images)
+        for members in _shuffled_classes(images.labels, seed, "hold out"):
+            count = min(max(round(fraction * len(members)), 1), len(members) - 1)
+            held[_with_their_equals(members.tolist(), looks, count)] = True
+    return (~held).nonzero().squeeze(1), held.nonzero().squeeze(1)
 
 
-def _equal_ones(images: Images, indices: Tensor) -> list[list[int]]:
-    """The indices in groups of equal images, in the order of each group's first one."""
+def _with_their_equals(members: list[int], looks: Sequence[bytes], count: int) -> list[int]:
+    """At most `count` members, equal ones together; more if even the smallest group of equal ones is larger."""
     groups: dict[bytes, list[int]] = {}
-    for index in indices.tolist():
-        groups.setdefault(hashlib.sha256(images.rows[index].numpy().tobytes()).digest(), []).append(index)
-    return list(groups.values())
+    for member in members:
+        groups.setdefault(looks[member], []).append(member)
+    if len(groups) == 1:
+        return members[:count]
+    taken: list[int] = []
+    for group in groups.values():
+        if len(taken) + len(group) <= count:
+            taken += group
+    return taken or min(groups.values(), key=len)
 
 
 def hold_out_by_content(labels: Tensor, digests: Sequence[bytes], fraction: float) -> tuple[Tensor, Tensor]:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from adarts.config.loading import read_config_file
+from adarts.config.reading import cut
 from adarts.config.settings import RunSettings, Settings
 from adarts.errors import CheckpointError, ConfigError
 
@@ -31,7 +32,7 @@ def read_config(run_dir: Path, kind: type[AnySettings]) -> AnySettings:
     try:
         return kind.model_validate(content)
     except ValidationError as error:
-        keys = ", ".join(".".join(map(str, problem["loc"]))[:60] or "content" for problem in error.errors())
+        keys = ", ".join(cut(".".join(map(str, problem["loc"]))) or "content" for problem in error.errors())
         raise CheckpointError(f"{path} is not a {kind.__name__}: {keys}") from error
 
 

@@ -103,9 +103,8 @@ def _made(plan: Plan, folder: Path, run: RunSettings, source: Source, images: Im
     """Search, train, export and report; `is_chosen` if the plan was just chosen for these images, and its limits checked."""
     if not (is_chosen or (folder / MEASURED).exists()):
         require_feasible(plan, images)
-    others = {
-        name: rival_cells(name, images) for name in plan.rivals if name != plan.first
-    }  # refused now, not after hours
+    # A wrong name is refused now, not after hours.
+    others = {name: rival_cells(name, images) for name in plan.rivals if name != plan.first}
     networks, failed, search_dir = _networks(plan, images, folder, run, source, others)
     results = {name: one.result for name, one in networks.items()}
     latencies = {name: _latency(one) for name, one in networks.items()} if plan.limits.max_latency else {}
