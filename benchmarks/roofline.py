@@ -181,7 +181,7 @@ def as_on_cuda() -> Iterator[None]:
         overriding.impl(name, returns_zeros(name), "CPU", allow_override=True)
     accepts = operators.native
     with (
-        mock.patch.object(attention, "triton", accepts),
+        mock.patch.object(attention, "fused", accepts),
         mock.patch.object(fan, "triton", accepts),
         mock.patch.object(norm, "triton", accepts),
         mock.patch.object(dense, "native", lambda *_: False),

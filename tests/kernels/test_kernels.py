@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from adarts import kernels
@@ -218,6 +219,55 @@ def test_relu_product(size: tuple[int, int, int], channels_in: int, channels_out
     agree(lambda: [kernels.relu_product(x, matrix)], [x, matrix], dtype)
 
 
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(
+    ("groups", "inputs", "even", "odd"), [(1, 64, 20, 20), (3, 4, 2, 2), (2, 5, 2, 3), (2, 32, 16, 16)]
+)
+def test_relu_halved(
+    size: tuple[int, int, int], groups: int, inputs: int, even: int, odd: int, dtype: torch.dtype
+) -> None:
+    x = leaf(size[0], groups * inputs, *size[1:], dtype=dtype)
+    weights = [leaf(groups, even, inputs, dtype=dtype), leaf(groups, odd, inputs, 1, 1, dtype=dtype)]
+    agree(lambda: [kernels.relu_halved(x, *weights)], [x, *weights], dtype)
+
+
+def test_relu_halved_is_two_strided_convolutions(dtype: torch.dtype) -> None:
+    x, even, odd = (torch.randn(s, dtype=dtype) for s in ((2, 6, 7, 8), (3, 6, 1, 1), (3, 6, 1, 1)))
+    shifted = F.pad(x, (-1, 0, -1, 1)).relu()
+    expected = torch.cat([F.conv2d(x.relu(), even, stride=2), F.conv2d(shifted, odd, stride=2)], 1)
+    torch.testing.assert_close(kernels.relu_halved(x, even[None], odd[None]), expected)
+
+
+@pytest.mark.parametrize("per_image", [False, True])
+@pytest.mark.parametrize(("batch", "channels", "edges", "hidden"), [(4, 16, 3, 4), (1, 5, 1, 1), (7, 64, 5, 16)])
+def test_attention_and_the_channels_that_it_selects(
+    batch: int, channels: int, edges: int, hidden: int, per_image: bool, dtype: torch.dtype
+) -> None:
+    """The scores are small, so that none is rounded to that of another channel."""
+    pooled = [leaf(batch, channels, dtype=dtype) for _ in range(2)]
+    with torch.no_grad():
+        weights = [leaf(edges, hidden, channels, dtype=dtype) / 8, leaf(edges, channels, hidden, dtype=dtype) / 8]
+    for weight in weights:
+        weight.requires_grad_()
+    count = max(1, channels // 4)
+    agree(lambda: [kernels.attention(*pooled, *weights)], [*pooled, *weights], dtype)
+    score = leaf(edges, batch, channels, dtype=dtype)
+    chosen = kernels.strongest(score.detach(), count, per_image)
+    with kernels.using("torch"):
+        assert torch.equal(chosen, kernels.strongest(score.detach(), count, per_image))
+
+    def scaled() -> list[Tensor]:
+        scale, gates = kernels.factors(score, chosen)
+        return [scale, *gates]
+
+    agree(scaled, [score], dtype)
+
+
+def test_equal_scores_select_the_first_channels_and_nan_is_the_highest(dtype: torch.dtype) -> None:
+    score = torch.tensor([1, 2, 2, float("nan"), 2], dtype=dtype).expand(1, 1, 5)
+    assert kernels.strongest(score, 3, True).tolist() == [[[1, 2, 3]]]
+
+
 def leaf_with_nan(*shape: int, dtype: torch.dtype) -> Tensor:
     """One NaN in the middle of the second channel, with all taps of a convolution around it."""
     x = leaf(*shape, dtype=dtype)
@@ -253,6 +303,11 @@ def test_pools_let_nan_through(n: int, stride: int, dtype: torch.dtype) -> None:
 def test_relu_product_lets_nan_through(dtype: torch.dtype) -> None:
     x, matrix = leaf_with_nan(2, 5, 4, 3, dtype=dtype), leaf(3, 5, dtype=dtype)
     agree(lambda: [kernels.relu_product(x, matrix)], [x, matrix], dtype)
+
+
+def test_relu_halved_lets_nan_through(dtype: torch.dtype) -> None:
+    x, even, odd = leaf_with_nan(2, 5, 4, 3, dtype=dtype), leaf(1, 3, 5, dtype=dtype), leaf(1, 2, 5, dtype=dtype)
+    agree(lambda: [kernels.relu_halved(x, even, odd)], [x, even, odd], dtype)
 
 
 def test_select_and_write_back_let_nan_through(dtype: torch.dtype) -> None:

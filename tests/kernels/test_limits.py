@@ -51,6 +51,12 @@ REFUSED: dict[str, Callable[[], object]] = {
     "pointwise weight of other channels": lambda: kernels.separable(X, [Separable(W3, torch.ones(1, 8, 8), 1)], 1),
     "matrix of other channels": lambda: kernels.relu_product(X, torch.ones(2, 5)),
     "matrix of another type": lambda: kernels.relu_product(X, torch.ones(2, 4).double()),
+    "halving matrix of other channels": lambda: kernels.relu_halved(X, torch.ones(1, 2, 4), torch.ones(1, 2, 5)),
+    "attention of other channels": lambda: kernels.attention(
+        *torch.ones(2, 2, 4), torch.ones(3, 2, 5), torch.ones(3, 5, 2)
+    ),
+    "more channels than there are": lambda: kernels.strongest(torch.rand(3, 2, 4), 5, True),
+    "attention index too large": lambda: kernels.factors(torch.rand(1, 2, 4), torch.tensor([[[0, 4]]])),
     "index too large": lambda: kernels.select(X, torch.tensor([[[0, 4]]]), None),
     "index too small": lambda: kernels.select(X, torch.tensor([[[0, -1]]]), None),
     "index of another type": lambda: kernels.select(X, torch.tensor([[[0, 1]]]).int(), None),

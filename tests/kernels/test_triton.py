@@ -20,7 +20,7 @@ if not triton.knobs.runtime.interpret:
 if build.status().functions is None:
     pytest.skip("without native kernels, no operator is called on a CPU", allow_module_level=True)
 gpu = pytest.importorskip("adarts.kernels.gpu")
-attention, fan, norm = (importlib.import_module(f"adarts.kernels.{name}") for name in ("attention", "fan", "norm"))
+fan, norm = (importlib.import_module(f"adarts.kernels.{name}") for name in ("fan", "norm"))
 
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5}
 
@@ -32,7 +32,7 @@ def interpreted(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     overriding = library.Library("adarts", "IMPL")
     for name in gpu.__all__:
         overriding.impl(name, _calling(name), "CPU", allow_override=True)
-    for user in (attention, fan, norm):  # what a CPU leaves to torch's operators
+    for user in (fan, norm):  # what a CPU leaves to torch's operators
         monkeypatch.setattr(user, "triton", operators.native)
     yield
     overriding._destroy()

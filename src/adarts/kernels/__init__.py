@@ -6,11 +6,11 @@ The kernels are used where they can be built. All give the same results, which t
 from adarts.kernels.attention import attention, factors, strongest
 from adarts.kernels.build import Choice, Status, active, status, triton_problem, use, using
 from adarts.kernels.channels import Contribution, select, write_back
-from adarts.kernels.dense import channel_product, relu_product
+from adarts.kernels.dense import channel_product, grouped_product, relu_halved, relu_product
 from adarts.kernels.fan import fan
 from adarts.kernels.norm import Normalization, normalized_sum
 from adarts.kernels.pool import average_pool, global_pools, pools
-from adarts.kernels.separable import Separable, grouped_product, separable, separable_each
+from adarts.kernels.separable import Separable, separable, separable_each
 
 __all__ = [
     "Choice",
@@ -28,6 +28,7 @@ __all__ = [
     "grouped_product",
     "normalized_sum",
     "pools",
+    "relu_halved",
     "relu_product",
     "select",
     "separable",

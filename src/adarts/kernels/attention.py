@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from adarts.kernels.operators import define, triton
+from adarts.kernels.operators import define, fused
 
 
 def attention(mean_bc: Tensor, largest_bc: Tensor, reduce_ehc: Tensor, expand_ech: Tensor) -> Tensor:
@@ -21,7 +21,10 @@ def attention(mean_bc: Tensor, largest_bc: Tensor, reduce_ehc: Tensor, expand_ec
     Returns:
         The attention (E, B, C).
     """
-    if triton(mean_bc, largest_bc, reduce_ehc, expand_ech):
+    edges, hidden, channels = reduce_ehc.shape
+    pooled = mean_bc.shape == largest_bc.shape == (len(mean_bc), channels)
+    fits = pooled and expand_ech.shape == (edges, channels, hidden)
+    if fits and fused(mean_bc, largest_bc, reduce_ehc, expand_ech):
         scores: Tensor = torch.ops.adarts.attention(
             mean_bc.contiguous(), largest_bc.contiguous(), reduce_ehc.contiguous(), expand_ech.contiguous()
         )
@@ -43,7 +46,7 @@ def strongest(score_ebc: Tensor, count: int, per_image: bool) -> Tensor:
     Returns:
         Ascending indices (B or 1, E, count).
     """
-    if triton(score_ebc):
+    if 0 < count <= score_ebc.shape[-1] and fused(score_ebc):
         chosen: Tensor = torch.ops.adarts.strongest(score_ebc.contiguous(), count, per_image)
         return chosen
     score_sec = score_ebc.transpose(0, 1)
@@ -63,7 +66,9 @@ def factors(attention_ebc: Tensor, index_sek: Tensor, gain_e: Tensor | None = No
     Returns:
         Factors of the selected channels (B, E·C/k), and for every edge those of all channels (B, C), 0 for the selected ones.
     """
-    if triton(attention_ebc):
+    edges, batch, _ = attention_ebc.shape
+    whole = index_sek.dtype is torch.int64 and len(index_sek) in (1, batch) and index_sek.shape[1] == edges
+    if whole and fused(attention_ebc):
         scale_bn, *gates = torch.ops.adarts.factors(attention_ebc.contiguous(), index_sek.contiguous())
         if gain_e is not None:
             gates = [gate_bc * gain for gate_bc, gain in zip(gates, gain_e.unbind(), strict=True)]
@@ -91,15 +96,15 @@ def _factors_gradient(gradients: Sequence[Tensor], index: Tensor) -> tuple[Tenso
     return torch.ops.adarts.factors_backward(g_scale, g_gates, index), None
 
 
-# Only on CUDA: on a CPU, torch's operators keep the results that they always gave.
 define(
     "attention(Tensor mean, Tensor largest, Tensor reduce, Tensor expand) -> Tensor",
     lambda mean, largest, reduce, expand: mean.new_empty(len(reduce), *mean.shape),
-    save=lambda out, mean, largest, reduce, expand: (
+    lambda mean, largest, reduce, expand: [*mean.shape, *reduce.shape[:2]],
+    lambda out, mean, largest, reduce, expand: (
         *(mean, largest, reduce, expand),
         *(out, reduce.requires_grad or expand.requires_grad),
     ),
-    gradient=_attention_gradient,
+    _attention_gradient,
 )
 # Returns the gradients of mean and maximum (2, B, C), and of both weights one after the other.
 define(
@@ -109,12 +114,14 @@ define(
         mean.new_empty(2, *mean.shape),
         mean.new_empty(reduce.numel() + expand.numel() if weights else 0),
     ),
+    lambda g, mean, largest, reduce, expand, attention, weights: [*mean.shape, *reduce.shape[:2]],
 )
 define(
     "strongest(Tensor score, int count, bool per_image) -> Tensor",
     lambda score, count, per_image: score.new_empty(
         score.shape[1] if per_image else 1, len(score), count, dtype=torch.int64
     ),
+    lambda score, *_: [*score.shape[1:], len(score)],
 )
 define(
     "factors(Tensor attention, Tensor index) -> Tensor[]",
@@ -122,10 +129,12 @@ define(
         attention.new_empty(attention.shape[1], len(attention) * index.shape[2]),
         *(edge.new_empty(edge.shape) for edge in attention),
     ],
-    save=lambda out, attention, index: (index,),
-    gradient=_factors_gradient,
+    lambda attention, index: [*attention.shape[1:], len(attention), index.shape[2], len(index) > 1],
+    lambda out, attention, index: (index,),
+    _factors_gradient,
 )
 define(
     "factors_backward(Tensor g_scale, Tensor[] g_gates, Tensor index) -> Tensor",
     lambda g_scale, g_gates, index: g_scale.new_empty(len(g_gates), *g_gates[0].shape),
+    lambda g_scale, g_gates, index: [*g_gates[0].shape, len(g_gates), index.shape[2], len(index) > 1],
 )

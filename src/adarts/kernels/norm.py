@@ -18,7 +18,7 @@ class Normalization:
     """How a feature map is normalized, per channel.
 
     Attributes:
-        mean_n, var_n: running statistics, updated in training; None neither uses nor updates them.
+        mean_n, var_n: running statistics in any shape, updated in training; None neither uses nor updates them.
         training: normalize with the statistics of the batch instead of the running ones.
         momentum: share of a new batch in the running statistics.
         eps: added to the variance.
@@ -63,7 +63,8 @@ def normalized_sum(
         else:
             # torch 2.14's CPU backward misreads a non-contiguous weight if the input is channels last.
             weight = None if gain_n is None else gain_n.contiguous()
-            y = F.batch_norm(z, norm.mean_n, norm.var_n, weight, bias, norm.training, norm.momentum, norm.eps)
+            mean, var = (None if t is None else t.view(-1) for t in (norm.mean_n, norm.var_n))
+            y = F.batch_norm(z, mean, var, weight, bias, norm.training, norm.momentum, norm.eps)
         total = y if total is None else total + y
     assert total is not None
     return total
@@ -119,15 +120,16 @@ def statistics(maps: Sequence[Tensor], norms: Sequence[Normalization | None]) ->
     """
     normalized = [norm for norm in norms if norm is not None]
     first = normalized[0] if normalized else Normalization(None, None, True)
-    mean_kn, inv_std_kn = torch.ops.adarts.statistics(
-        [z.detach() for z in maps],
-        [norm is not None for norm in norms],
-        [norm.mean_n for norm in normalized if norm.mean_n is not None],
-        [norm.var_n for norm in normalized if norm.var_n is not None],
-        first.training,
-        first.momentum,
-        first.eps,
-    )
+    with torch._C._AutoDispatchBelowAutograd():
+        mean_kn, inv_std_kn = torch.ops.adarts.statistics(
+            list(maps),
+            [norm is not None for norm in norms],
+            [norm.mean_n for norm in normalized if norm.mean_n is not None],
+            [norm.var_n for norm in normalized if norm.var_n is not None],
+            first.training,
+            first.momentum,
+            first.eps,
+        )
     return mean_kn, inv_std_kn
 
 

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from adarts.kernels.dense import channel_product
+from adarts.kernels.dense import grouped_product
 from adarts.kernels.norm import Normalization, normalized_sum, statistics, together
 from adarts.kernels.operators import channels_last, define, empty, fused
 
@@ -23,8 +23,9 @@ class Separable(NamedTuple):
     """Weights of one separable convolution.
 
     Attributes:
-        depthwise_n1kk: (n, 1, k, k).
-        pointwise_gcc: (groups, channels, channels), groups * channels = n; None: no pointwise convolution.
+        depthwise_n1kk: (n, 1, k, k), or with n as groups and channels (g, c, 1, k, k).
+        pointwise_gcc: (groups, channels, channels), groups * channels = n, and the 1x1 of a kernel or not; None: no pointwise
+            convolution.
         dilation: dilation of the depthwise convolution.
     """
 
@@ -91,25 +92,18 @@ def separable_each(maps: Sequence[tuple[Tensor, Separable, Normalization]]) -> l
     return results if fused else [_pointwise(y, c.pointwise_gcc) for y, c in zip(results, convolutions, strict=True)]
 
 
-def grouped_product(x_bnhw: Tensor, matrix_goi: Tensor) -> Tensor:
-    """A 1x1 convolution of every group of channels, as one product with a block-diagonal matrix; faster than many small ones."""
-    # Same result as torch.block_diag, which copies block by block and launches one GPU kernel for each.
-    blocks_gogi = torch.diag_embed(matrix_goi.permute(1, 2, 0), dim1=0, dim2=2)
-    return channel_product(x_bnhw, blocks_gogi.flatten(2).flatten(0, 1))
-
-
 def _fits(x_bnhw: Tensor, convolutions: Sequence[Separable]) -> bool:
     """Whether the kernels accept the weights."""
     n = x_bnhw.shape[1]
     tensors: list[Tensor | None] = []
     for weight, matrix, dilation in convolutions:
         tensors += (weight, matrix)
-        rows, one, height, width = weight.shape
-        if rows != n or one != 1 or height != width or width not in _KERNELS or dilation < 1:
+        one, height, width = weight.shape[-3:]
+        if weight.numel() != n * height * width or one != 1 or height != width or width not in _KERNELS or dilation < 1:
             return False
         if matrix is not None:
-            groups, outputs, inputs = matrix.shape
-            if groups * outputs != n or outputs != inputs:
+            groups, outputs, inputs = matrix.shape[:3]
+            if groups * outputs != n or outputs != inputs or matrix.numel() != n * inputs:
                 return False
     return fused(x_bnhw, *tensors)
 
@@ -117,21 +111,21 @@ def _fits(x_bnhw: Tensor, convolutions: Sequence[Separable]) -> bool:
 def _fused(convolutions: Sequence[Separable]) -> bool:
     """Whether the kernel also computes the pointwise convolutions."""
     first = convolutions[0].pointwise_gcc
-    if first is None or first.shape[-1] not in _GROUPS:
+    if first is None or first.shape[2] not in _GROUPS:
         return False
     others = (c.pointwise_gcc for c in convolutions[1:])
     return all(matrix is not None and matrix.shape == first.shape for matrix in others)
 
 
 def _torch(x_bnhw: Tensor, convolution: Separable, stride: int) -> Tensor:
-    weight, _, dilation = convolution
+    weight, dilation = convolution.depthwise_n1kk.flatten(0, -4), convolution.dilation
     padding = dilation * (weight.shape[-1] - 1) // 2
     y = F.conv2d(x_bnhw, weight, None, stride, padding, dilation, groups=weight.shape[0])
     return _pointwise(y, convolution.pointwise_gcc)
 
 
 def _pointwise(y_bnhw: Tensor, matrix_gcc: Tensor | None) -> Tensor:
-    return y_bnhw if matrix_gcc is None else grouped_product(y_bnhw, matrix_gcc)
+    return y_bnhw if matrix_gcc is None else grouped_product(y_bnhw, matrix_gcc.flatten(2))
 
 
 def _results(x: Tensor, *arguments: Any) -> list[Tensor]:
@@ -141,7 +135,7 @@ def _results(x: Tensor, *arguments: Any) -> list[Tensor]:
 
 
 def _sizes(x: Tensor, depthwise: list[Tensor], pointwise: list[Tensor]) -> list[list[int]]:
-    channels = pointwise[0].shape[-1] if pointwise else 0
+    channels = pointwise[0].shape[2] if pointwise else 0
     return [[*x.shape, len(depthwise), channels], [w.shape[-1] for w in depthwise]]
 
 

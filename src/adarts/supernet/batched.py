@@ -66,9 +66,7 @@ class Dense(Weight):
 
 def separable_weights(depthwise: Depthwise, pointwise: Pointwise, rows: Rows) -> kernels.Separable:
     """The weights of a depthwise and the following pointwise convolution, as an argument of the kernels."""
-    return kernels.Separable(
-        some(depthwise.weight, rows).flatten(0, 1), some(pointwise.weight, rows).flatten(2), depthwise.dilation
-    )
+    return kernels.Separable(some(depthwise.weight, rows), some(pointwise.weight, rows), depthwise.dilation)
 
 
 class BatchNorm(nn.Module):
@@ -98,7 +96,7 @@ class BatchNorm(nn.Module):
         """The normalization for the next feature map."""
         running = self.updates or not self.training
         return kernels.Normalization(
-            some(self.running_mean, rows).view(-1) if running else None,
-            some(self.running_var, rows).view(-1) if running else None,
+            some(self.running_mean, rows) if running else None,
+            some(self.running_var, rows) if running else None,
             self.training,
         )

@@ -173,13 +173,8 @@ class FactorizedReduce(nn.Module):
         self.norm = BatchNorm(num_edges, channels)
 
     def forward(self, features: Features) -> Result:
-        x = features.x
-        height, width = x.shape[2:]
-        even = self.conv1(F.relu(x[:, :, ::2, ::2]), features.rows)
-        odd = self.conv2(F.relu(F.pad(x, (0, width % 2, 0, height % 2))[:, :, 1::2, 1::2]), features.rows)
-        # Each edge's channels are its two halves one after the other.
-        parts = [t.unflatten(1, (-1, conv.weight.shape[1])) for t, conv in ((even, self.conv1), (odd, self.conv2))]
-        return torch.cat(parts, 2).flatten(1, 2), features.normalization(self.norm)
+        weights = [some(conv.weight, features.rows) for conv in (self.conv1, self.conv2)]
+        return kernels.relu_halved(features.x, *weights), features.normalization(self.norm)
 
 
 class EdgeByEdge(nn.Module):

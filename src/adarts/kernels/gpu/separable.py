@@ -267,7 +267,7 @@ def _forward(
         *made[0].shape[2:],
         n,
         stride,
-        GROUP=pointwise[0].shape[-1] if pointwise else 0,
+        GROUP=pointwise[0].shape[2] if pointwise else 0,
         **_constants(depthwise, dilation, mean),
     )
 
@@ -286,7 +286,7 @@ def _backward(
     parts: Tensor | None,
 ) -> list[Tensor]:
     """Two kernels, and with `weights` a sum over tiles, whose parts are returned as the gradients of all weights."""
-    n, tile_pixels, group = x[0].shape[1], TILE // CHANNELS, pointwise[0].shape[-1] if pointwise else 0
+    n, tile_pixels, group = x[0].shape[1], TILE // CHANNELS, pointwise[0].shape[2] if pointwise else 0
     outputs, pixels = pixels_of(gz[0]), pixels_of(x[0])
     given = _statistics(depthwise, mean, inv_std)
     shape = *x[0].shape[2:], *gz[0].shape[2:], n, stride

@@ -1,4 +1,4 @@
-// ReLU and a 1x1 convolution: z = W relu(x) at every pixel. The ReLU is applied when a tile of pixels is loaded. It needs no
+// ReLU and a 1x1 convolution: z = W relu(x) at every pixel, or at every second one. The ReLU is applied when a tile of pixels is loaded. It needs no
 // separate pass over memory, and its result is not stored.
 #include "vector.h"
 
@@ -22,7 +22,106 @@ Array<T> padded(const T* matrix, int64_t rows, int64_t columns, bool transposed)
   return result;
 }
 
+// Two products at half the resolution: the pixels (0, 0) of every 2x2 block times one matrix, the pixels (1, 1) times another,
+// for every group of channels. Beyond the border is 0.
+struct Halves {
+  int64_t batch, n, height, width, groups, outputs[2];
+
+  Halves(const int64_t* sizes)
+      : batch(sizes[0]), n(sizes[1]), height(sizes[2]), width(sizes[3]), groups(sizes[4]), outputs{sizes[5], sizes[6]} {}
+  int64_t out_height() const { return (height + 1) / 2; }
+  int64_t out_width() const { return (width + 1) / 2; }
+  int64_t inputs() const { return n / groups; }                            // channels of a group
+  int64_t pitch() const { return groups * (outputs[0] + outputs[1]); }     // channels of the result
+  int64_t place(int64_t group, int half) const { return group * (outputs[0] + outputs[1]) + (half ? outputs[0] : 0); }
+  int64_t inside(int half) const { return (width - half + 1) / 2; }        // pixels of a row that are no border
+
+  // The first number of a row of the image from which row `r` of the result takes this half; -1 beyond the border.
+  int64_t from(int64_t r, int half) const {
+    const int64_t i = 2 * (r % out_height()) + half;
+    return i < height ? ((r / out_height() * height + i) * width + half) * n : -1;
+  }
+};
+
 }  // namespace
+
+template <class T>
+void relu_halved(const int64_t* sizes, const T* x, const T* even, const T* odd, T* z, int64_t threads) {
+  const Halves s(sizes);
+  const T* const matrices[2] = {even, odd};
+  std::vector<Array<T>> weights[2];
+  for (int half = 0; half < 2; half++)
+    for (int64_t k = 0; k < s.groups; k++)
+      weights[half].push_back(padded(matrices[half] + k * s.outputs[half] * s.inputs(), s.outputs[half], s.inputs(), true));
+  in_parallel(threads, s.batch * s.out_height(), [&](int64_t begin, int64_t end, int) {
+    Array<T> active(s.out_width() * s.n);
+    for (int64_t r = begin; r < end; r++)
+      for (int half = 0; half < 2; half++) {
+        const int64_t from = s.from(r, half), outputs = s.outputs[half];
+        std::fill(active.begin(), active.end(), T(0));
+        for (int64_t p = 0; from >= 0 && p < s.inside(half); p++)
+          for (int64_t c = 0; c < s.n; c++) active[p * s.n + c] = relu(x[from + 2 * p * s.n + c]);
+        for (int64_t k = 0; k < s.groups; k++) {
+          T* const to = z + r * s.out_width() * s.pitch() + s.place(k, half);
+          multiply(active.data() + k * s.inputs(), s.n, weights[half][k].data(), s.inputs(), rounded<T>(outputs), s.out_width(),
+                   [&](int64_t p, int64_t o, Vector<T> sum) {
+                     store_first(to + p * s.pitch() + o, sum, std::min(lanes<T>, outputs - o));
+                   });
+        }
+      }
+  });
+}
+
+// Backward pass. Results: gx, and the gradients of both weights if `weights` is set.
+template <class T>
+void relu_halved_backward(const int64_t* sizes, const T* g, const T* x, const T* even, const T* odd, int64_t weights,
+                          T* const* results, int64_t threads) {
+  const Halves s(sizes);
+  constexpr int64_t V = lanes<T>;
+  const T* const matrices[2] = {even, odd};
+  const int64_t inputs = s.inputs(), pitch = rounded<T>(inputs);
+  std::vector<Array<T>> padded_weights[2];
+  for (int half = 0; half < 2; half++)
+    for (int64_t k = 0; k < s.groups; k++)
+      padded_weights[half].push_back(padded(matrices[half] + k * s.outputs[half] * inputs, s.outputs[half], inputs, false));
+  T* const gx = results[0];
+  std::vector<Array<T>> parts[2] = {std::vector<Array<T>>(threads), std::vector<Array<T>>(threads)};
+  in_parallel(threads, s.batch * s.out_height(), [&](int64_t begin, int64_t end, int share) {
+    if (weights)
+      for (int half = 0; half < 2; half++) parts[half][share].resize(s.groups * s.outputs[half] * pitch);
+    Array<T> active(s.out_width() * pitch);
+    for (int64_t r = begin; r < end; r++)
+      for (int half = 0; half < 2; half++) {
+        const int64_t from = s.from(r, half), outputs = s.outputs[half];
+        if (from < 0) continue;
+        T* const row = gx + from - half * s.n;
+        std::fill_n(row, s.width * s.n, T(0));
+        for (int64_t k = 0; k < s.groups; k++) {
+          const T* const gradient = g + r * s.out_width() * s.pitch() + s.place(k, half);
+          const int64_t first = from + k * inputs;
+          multiply(gradient, s.pitch(), padded_weights[half][k].data(), outputs, pitch, s.inside(half),
+                   [&](int64_t p, int64_t i, Vector<T> sum) {
+                     const int64_t at = first + 2 * p * s.n + i;
+                     store_behind_relu(gx + at, sum, x + at, inputs - i);
+                   });
+          if (!weights) continue;
+          for (int64_t p = 0; p < s.inside(half); p++)
+            for (int64_t i = 0; i < inputs; i++) active[p * pitch + i] = relu(x[first + 2 * p * s.n + i]);
+          for (int64_t i = 0; i < pitch; i += V)
+            add_products(active.data() + i, pitch, gradient, s.pitch(), outputs, s.inside(half),
+                         parts[half][share].data() + k * outputs * pitch + i, pitch);
+        }
+      }
+  });
+  for (int half = 0; weights && half < 2; half++) {
+    const int64_t rows = s.groups * s.outputs[half];
+    std::fill_n(results[1 + half], rows * inputs, T(0));
+    for (const auto& part : parts[half])
+      if (!part.empty())
+        for (int64_t o = 0; o < rows; o++)
+          for (int64_t i = 0; i < inputs; i++) results[1 + half][o * inputs + i] += part[o * pitch + i];
+  }
+}
 
 template <class T>
 void relu_product(int64_t pixels, int64_t in, int64_t out, const T* x, const T* w, T* z, int64_t threads) {
@@ -57,9 +156,9 @@ void relu_product_backward(int64_t pixels, int64_t in, int64_t out, const T* g, 
       const int64_t count = std::min(tile, pixels - first);
       const T* gradient = g + first * out;
       multiply(gradient, out, weight.data(), out, pitch, count, [&](int64_t p, int64_t i, Vector<T> sum) {
-        store_first(gx + (first + p) * in + i, sum, std::min(V, in - i));
+        const int64_t at = (first + p) * in + i;
+        store_behind_relu(gx + at, sum, x + at, in - i);
       });
-      for (int64_t t = first * in; t < (first + count) * in; t++) gx[t] = x[t] <= 0 ? T(0) : gx[t];
       if (!gw) continue;
       for (int64_t p = 0; p < count; p++)
         for (int64_t i = 0; i < in; i++) active[p * pitch + i] = relu(x[(first + p) * in + i]);
@@ -79,3 +178,5 @@ void relu_product_backward(int64_t pixels, int64_t in, int64_t out, const T* g, 
 
 ADARTS_KERNEL(relu_product)
 ADARTS_KERNEL(relu_product_backward)
+ADARTS_KERNEL(relu_halved)
+ADARTS_KERNEL(relu_halved_backward)

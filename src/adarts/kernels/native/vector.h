@@ -93,6 +93,15 @@ inline T relu(T x) {
   return x < 0 ? T(0) : x;
 }
 
+// Store the first `count` numbers of a gradient behind a ReLU: 0 where its argument is not positive.
+template <class T>
+inline void store_behind_relu(T* p, Vector<T> gradient, const T* argument, int64_t count) {
+  if (count >= lanes<T>)
+    store(p, load(argument) <= T(0) ? Vector<T>{} : gradient);
+  else
+    store_first(p, load_first(argument, count) <= T(0) ? Vector<T>{} : gradient, count);
+}
+
 // L: the period after which channels and vector lanes meet again.
 template <class T>
 inline int64_t period(int64_t n) {
