@@ -199,7 +199,7 @@ class ChannelAttention(nn.Module):
 
 def select(scores: Tensor, num_selected: int) -> Tensor:
     """Algorithm 2, eq. 9: the channels with the highest scores, in their original order."""
-    return scores.topk(num_selected, dim=-1).indices.sort(dim=-1).values
+    return scores.sort(dim=-1, descending=True, stable=True).indices[..., :num_selected].sort(dim=-1).values
 
 
 def keep_slots(slots: Tensor, chosen: Tensor) -> Tensor:

@@ -36,7 +36,7 @@ def attention(mean_bc: Tensor, largest_bc: Tensor, reduce_ehc: Tensor, expand_ec
 
 
 def strongest(score_ebc: Tensor, count: int, per_image: bool) -> Tensor:
-    """The channels with the highest scores, of every image or on average over the images.
+    """The channels with the highest scores, of every image or on average over the images; of equal ones, the first.
 
     Args:
         score_ebc: score of every channel, for every edge and image.
@@ -45,14 +45,20 @@ def strongest(score_ebc: Tensor, count: int, per_image: bool) -> Tensor:
 
     Returns:
         Ascending indices (B or 1, E, count).
+
+    Raises:
+        ValueError: there are not so many channels.
     """
-    if 0 < count <= score_ebc.shape[-1] and fused(score_ebc):
+    if not 0 < count <= score_ebc.shape[-1]:
+        raise ValueError(f"{count} of {score_ebc.shape[-1]} channels cannot be chosen")
+    if fused(score_ebc):
         chosen: Tensor = torch.ops.adarts.strongest(score_ebc.contiguous(), count, per_image)
         return chosen
     score_sec = score_ebc.transpose(0, 1)
     if not per_image:
         score_sec = score_sec.mean(0, keepdim=True)
-    return score_sec.topk(count, dim=-1).indices.sort(-1).values
+    # `topk` leaves open which of equal scores it takes.
+    return score_sec.sort(dim=-1, descending=True, stable=True).indices[..., :count].sort(-1).values
 
 
 def factors(attention_ebc: Tensor, index_sek: Tensor, gain_e: Tensor | None = None) -> tuple[Tensor, Sequence[Tensor]]:

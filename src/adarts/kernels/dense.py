@@ -26,6 +26,8 @@ def relu_product(x_bchw: Tensor, matrix_oi: Tensor) -> Tensor:
 
 def grouped_product(x_bnhw: Tensor, matrix_goi: Tensor) -> Tensor:
     """A 1x1 convolution of every group of channels, as one product with a block-diagonal matrix; faster than many small ones."""
+    if len(matrix_goi) == 1:
+        return channel_product(x_bnhw, matrix_goi[0])
     # Same result as torch.block_diag, which copies block by block and launches one GPU kernel for each.
     blocks_gogi = torch.diag_embed(matrix_goi.permute(1, 2, 0), dim1=0, dim2=2)
     return channel_product(x_bnhw, blocks_gogi.flatten(2).flatten(0, 1))
@@ -52,9 +54,12 @@ def relu_halved(x_bchw: Tensor, even_goi: Tensor, odd_goi: Tensor) -> Tensor:
         )
         return halved
     height, width = x_bchw.shape[2:]
-    even = F.relu(x_bchw[:, :, ::2, ::2])
-    odd = F.relu(F.pad(x_bchw, (0, width % 2, 0, height % 2))[:, :, 1::2, 1::2])
-    products = [grouped_product(even, even_goi.flatten(2)), grouped_product(odd, odd_goi.flatten(2))]
+    x_bchw = F.relu(x_bchw)
+    if height % 2 or width % 2:
+        x_bchw = F.pad(x_bchw, (0, width % 2, 0, height % 2))
+    products = [
+        grouped_product(x_bchw[:, :, start::2, start::2], w.flatten(2)) for start, w in enumerate((even_goi, odd_goi))
+    ]
     return torch.cat([y.unflatten(1, (groups, -1)) for y in products], 2).flatten(1, 2)
 
 
