@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from adarts.export.timm_folder import write_timm
 from adarts.export.trained import Trained
 from adarts.models import OPERATIONS, Network, baselines, register_operation
 from adarts.spaces import Genotype
-from adarts.spaces.operation_names import WITHOUT_DRAWS
+from adarts.spaces.operation_names import OPERATION_NAMES, WITHOUT_DRAWS
 from adarts.training import images_of
 from adarts.training.model import resolve_genotype
 from adarts.zoo import entries
@@ -239,11 +240,19 @@ def test_a_run_cannot_bring_its_own_code(run: Path, tmp_path: Path) -> None:
     assert not mark.exists()
 
 
-def test_an_operation_of_somebody_else_has_no_source(tmp_path: Path) -> None:
-    if "mine_for_export" not in OPERATIONS:
-        register_operation("mine_for_export", lambda channels, stride, affine: nn.AvgPool2d(1, stride))
+@pytest.fixture
+def mine() -> Iterator[str]:
+    """A registered operation, forgotten after the test."""
+    name = "mine_for_export"
+    register_operation(name, lambda channels, stride, affine: nn.AvgPool2d(1, stride))
+    yield name
+    del OPERATIONS[name]
+    OPERATION_NAMES.discard(name)
+
+
+def test_an_operation_of_somebody_else_has_no_source(mine: str, tmp_path: Path) -> None:
     document = resolve_genotype("random:0").to_dict()
-    document["cells"]["normal"]["nodes"][0][0][0] = "mine_for_export"
+    document["cells"]["normal"]["nodes"][0][0][0] = mine
     network = Network(Genotype.from_dict(document), 4, 4, 3)
     with pytest.raises(ConfigError, match="the source code of the operation 'mine_for_export' is not known here"):
         write_module(trained(network), tmp_path / "net.py")
