@@ -61,7 +61,8 @@ def designs(options: argparse.Namespace) -> dict[str, Design]:
 def compare(options: argparse.Namespace) -> dict[str, Any]:
     """Measure all, and return what is printed."""
     measured = designs(options)
-    device = prepare_device(RunSettings(device=options.device, threads=options.threads))
+    run = RunSettings(device=options.device, threads=options.threads)
+    device = prepare_device(run, keep_memory="yes" not in options.recompute)
     rounds = in_turn({name: design.step(device) for name, design in measured.items()}, options.repeats, device)
     peaks = {name: peak(design, device) for name, design in measured.items()}
 

@@ -30,13 +30,18 @@ _DEVICES = ("auto", "cpu", "cuda", "cuda:0")
 _DEVICE = re.compile(r"(auto|cpu)|cuda(?::([0-9]{1,9}))?")
 
 
-def prepare_device(settings: RunSettings) -> torch.device:
-    """Set the number of CPU threads and the kernels, and return the device.
+def prepare_device(settings: RunSettings, keep_memory: bool = True) -> torch.device:
+    """Set the number of CPU threads, the kernels and the allocator, and return the device.
+
+    Args:
+        settings: device, threads and kernels.
+        keep_memory: whether the process keeps freed memory for its next tensors. Recomputation returns it all the time.
 
     Raises:
         ConfigError: the device is unknown or does not exist.
     """
-    _keep_freed_memory()
+    if keep_memory:
+        _keep_freed_memory()
     if settings.threads is not None:
         torch.set_num_threads(settings.threads)
     kernels.use(settings.kernels)
