@@ -41,7 +41,7 @@ from adarts.engine import prepare_device
 from adarts.errors import AdartsError
 from adarts.kernels import dense, gpu, operators
 
-attention, fan, norm = (import_module(f"adarts.kernels.{name}") for name in ("attention", "fan", "norm"))
+fan, norm = (import_module(f"adarts.kernels.{name}") for name in ("fan", "norm"))
 
 #: kind of a call -> beginnings of the names of its operators; the first kind that fits
 KINDS = {
@@ -181,7 +181,6 @@ def as_on_cuda() -> Iterator[None]:
         overriding.impl(name, returns_zeros(name), "CPU", allow_override=True)
     accepts = operators.native
     with (
-        mock.patch.object(attention, "fused", accepts),
         mock.patch.object(fan, "triton", accepts),
         mock.patch.object(norm, "triton", accepts),
         mock.patch.object(dense, "native", lambda *_: False),

@@ -116,8 +116,7 @@ void factors(int64_t batch, int64_t C, int64_t edges, int64_t count, int64_t per
       T* gate = results[1 + e] + b * C;
       std::copy_n(from, C, gate);
       for (int64_t j = 0; j < count; j++) {
-        const int64_t c = index[((per_image ? b * edges : 0) + e) * count + j];
-        if (c < 0 || c >= C) throw std::out_of_range("index of a channel");
+        const int64_t c = channel(index[((per_image ? b * edges : 0) + e) * count + j], C);
         results[0][(b * edges + e) * count + j] = from[c];
         gate[c] = 0;
       }
@@ -133,7 +132,7 @@ void factors_backward(int64_t batch, int64_t C, int64_t edges, int64_t count, in
       T* to = out + (e * batch + b) * C;
       std::copy_n(g_gates[e] + b * C, C, to);
       for (int64_t j = 0; j < count; j++)
-        to[index[((per_image ? b * edges : 0) + e) * count + j]] = g_scale[(b * edges + e) * count + j];
+        to[channel(index[((per_image ? b * edges : 0) + e) * count + j], C)] = g_scale[(b * edges + e) * count + j];
     }
 }
 

@@ -9,10 +9,7 @@ namespace {
 
 // Copy n channel indices; throw std::out_of_range unless each is in [0, C).
 void copy_indices(const int64_t* from, int64_t n, int64_t C, int32_t* to) {
-  for (int64_t j = 0; j < n; j++) {
-    if (from[j] < 0 || from[j] >= C) throw std::out_of_range("index of a channel");
-    to[j] = static_cast<int32_t>(from[j]);
-  }
+  for (int64_t j = 0; j < n; j++) to[j] = static_cast<int32_t>(channel(from[j], C));
 }
 
 }  // namespace

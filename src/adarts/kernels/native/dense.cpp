@@ -22,6 +22,16 @@ Array<T> padded(const T* matrix, int64_t rows, int64_t columns, bool transposed)
   return result;
 }
 
+// The sum of what the threads found: rows of `columns` numbers, `pitch` apart in the parts. A part without work is empty.
+template <class T>
+void add_parts(const std::vector<Array<T>>& parts, int64_t rows, int64_t columns, int64_t pitch, T* sum) {
+  std::fill_n(sum, rows * columns, T(0));
+  for (const auto& part : parts)
+    if (!part.empty())
+      for (int64_t r = 0; r < rows; r++)
+        for (int64_t c = 0; c < columns; c++) sum[r * columns + c] += part[r * pitch + c];
+}
+
 // Two products at half the resolution: the pixels (0, 0) of every 2x2 block times one matrix, the pixels (1, 1) times another,
 // for every group of channels. Beyond the border is 0.
 struct Halves {
@@ -36,6 +46,15 @@ struct Halves {
   int64_t place(int64_t group, int half) const { return group * (outputs[0] + outputs[1]) + (half ? outputs[0] : 0); }
   int64_t inside(int half) const { return (width - half + 1) / 2; }        // pixels of a row that are no border
 
+  // The matrices of all groups of a half, padded, and transposed if requested.
+  template <class T>
+  std::vector<Array<T>> weights(int half, const T* matrices, bool transposed) const {
+    std::vector<Array<T>> result;
+    for (int64_t k = 0; k < groups; k++)
+      result.push_back(padded(matrices + k * outputs[half] * inputs(), outputs[half], inputs(), transposed));
+    return result;
+  }
+
   // The first number of a row of the image from which row `r` of the result takes this half; -1 beyond the border.
   int64_t from(int64_t r, int half) const {
     const int64_t i = 2 * (r % out_height()) + half;
@@ -48,11 +67,7 @@ struct Halves {
 template <class T>
 void relu_halved(const int64_t* sizes, const T* x, const T* even, const T* odd, T* z, int64_t threads) {
   const Halves s(sizes);
-  const T* const matrices[2] = {even, odd};
-  std::vector<Array<T>> weights[2];
-  for (int half = 0; half < 2; half++)
-    for (int64_t k = 0; k < s.groups; k++)
-      weights[half].push_back(padded(matrices[half] + k * s.outputs[half] * s.inputs(), s.outputs[half], s.inputs(), true));
+  const std::vector<Array<T>> weights[2] = {s.weights(0, even, true), s.weights(1, odd, true)};
   in_parallel(threads, s.batch * s.out_height(), [&](int64_t begin, int64_t end, int) {
     Array<T> active(s.out_width() * s.n);
     for (int64_t r = begin; r < end; r++)
@@ -78,12 +93,8 @@ void relu_halved_backward(const int64_t* sizes, const T* g, const T* x, const T*
                           T* const* results, int64_t threads) {
   const Halves s(sizes);
   constexpr int64_t V = lanes<T>;
-  const T* const matrices[2] = {even, odd};
   const int64_t inputs = s.inputs(), pitch = rounded<T>(inputs);
-  std::vector<Array<T>> padded_weights[2];
-  for (int half = 0; half < 2; half++)
-    for (int64_t k = 0; k < s.groups; k++)
-      padded_weights[half].push_back(padded(matrices[half] + k * s.outputs[half] * inputs, s.outputs[half], inputs, false));
+  const std::vector<Array<T>> matrices[2] = {s.weights(0, even, false), s.weights(1, odd, false)};
   T* const gx = results[0];
   std::vector<Array<T>> parts[2] = {std::vector<Array<T>>(threads), std::vector<Array<T>>(threads)};
   in_parallel(threads, s.batch * s.out_height(), [&](int64_t begin, int64_t end, int share) {
@@ -99,7 +110,7 @@ void relu_halved_backward(const int64_t* sizes, const T* g, const T* x, const T*
         for (int64_t k = 0; k < s.groups; k++) {
           const T* const gradient = g + r * s.out_width() * s.pitch() + s.place(k, half);
           const int64_t first = from + k * inputs;
-          multiply(gradient, s.pitch(), padded_weights[half][k].data(), outputs, pitch, s.inside(half),
+          multiply(gradient, s.pitch(), matrices[half][k].data(), outputs, pitch, s.inside(half),
                    [&](int64_t p, int64_t i, Vector<T> sum) {
                      const int64_t at = first + 2 * p * s.n + i;
                      store_behind_relu(gx + at, sum, x + at, inputs - i);
@@ -113,14 +124,8 @@ void relu_halved_backward(const int64_t* sizes, const T* g, const T* x, const T*
         }
       }
   });
-  for (int half = 0; weights && half < 2; half++) {
-    const int64_t rows = s.groups * s.outputs[half];
-    std::fill_n(results[1 + half], rows * inputs, T(0));
-    for (const auto& part : parts[half])
-      if (!part.empty())
-        for (int64_t o = 0; o < rows; o++)
-          for (int64_t i = 0; i < inputs; i++) results[1 + half][o * inputs + i] += part[o * pitch + i];
-  }
+  for (int half = 0; weights && half < 2; half++)
+    add_parts(parts[half], s.groups * s.outputs[half], inputs, pitch, results[1 + half]);
 }
 
 template <class T>
@@ -166,12 +171,7 @@ void relu_product_backward(int64_t pixels, int64_t in, int64_t out, const T* g, 
         add_products(active.data() + i, pitch, gradient, out, out, count, part.data() + i, pitch);
     }
   });
-  if (!gw) return;
-  std::fill_n(gw, out * in, T(0));
-  for (const auto& part : sums)
-    if (!part.empty())
-      for (int64_t o = 0; o < out; o++)
-        for (int64_t i = 0; i < in; i++) gw[o * in + i] += part[o * pitch + i];
+  if (gw) add_parts(sums, out, in, pitch, gw);
 }
 
 }  // namespace adarts

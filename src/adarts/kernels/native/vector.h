@@ -102,6 +102,12 @@ inline void store_behind_relu(T* p, Vector<T> gradient, const T* argument, int64
     store_first(p, load_first(argument, count) <= T(0) ? Vector<T>{} : gradient, count);
 }
 
+// An index of one of C channels; std::out_of_range for any other number.
+inline int64_t channel(int64_t index, int64_t C) {
+  if (index < 0 || index >= C) throw std::out_of_range("index of a channel");
+  return index;
+}
+
 // L: the period after which channels and vector lanes meet again.
 template <class T>
 inline int64_t period(int64_t n) {
