@@ -61,8 +61,7 @@ def designs(options: argparse.Namespace) -> dict[str, Design]:
 def compare(options: argparse.Namespace) -> dict[str, Any]:
     """Measure all, and return what is printed."""
     measured = designs(options)
-    run = RunSettings(device=options.device, threads=options.threads)
-    device = prepare_device(run, keep_memory="yes" not in options.recompute)
+    device = prepare_device(RunSettings(device=options.device, threads=options.threads))
     rounds = in_turn({name: design.step(device) for name, design in measured.items()}, options.repeats, device)
     peaks = {name: peak(design, device) for name, design in measured.items()}
 

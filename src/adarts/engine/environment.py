@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import platform
 import re
@@ -25,23 +24,16 @@ from adarts.errors import ConfigError, nearest
 
 # These may change the last bits of a result.
 _COMPARED = ("torch", "cuda", "device", "cpu", "threads", "kernels", "kernels_build")
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 _DEVICES = ("auto", "cpu", "cuda", "cuda:0")
 _DEVICE = re.compile(r"(auto|cpu)|cuda(?::([0-9]{1,9}))?")
 
 
-def prepare_device(settings: RunSettings, keep_memory: bool = True) -> torch.device:
-    """Set the number of CPU threads, the kernels and the allocator, and return the device.
-
-    Args:
-        settings: device, threads and kernels.
-        keep_memory: whether the process keeps freed memory for its next tensors. Recomputation returns it all the time.
+def prepare_device(settings: RunSettings) -> torch.device:
+    """Set the number of CPU threads and the kernels, and return the device.
 
     Raises:
         ConfigError: the device is unknown or does not exist.
     """
-    if keep_memory:
-        _keep_freed_memory()
     if settings.threads is not None:
         torch.set_num_threads(settings.threads)
     kernels.use(settings.kernels)
@@ -64,17 +56,6 @@ def prepare_device(settings: RunSettings, keep_memory: bool = True) -> torch.dev
         number = f", and the processes use one GPU each (number {index} is missing)" if parallel.planned() else ""
         raise ConfigError(f"{asked} does not exist: torch sees {torch.cuda.device_count()} CUDA device(s){number}")
     return torch.device("cuda" if index is None else f"cuda:{int(index)}")
-
-
-def _keep_freed_memory() -> None:
-    """Let glibc keep freed blocks of up to 32 MB for the next tensors, instead of returning them and waiting for new pages.
-
-    An environment that sets the allocator itself (`MALLOC_...`, `GLIBC_TUNABLES`) stays as it is.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
-    if mallopt is not None and not any(name.startswith(("MALLOC_", "GLIBC_TUNABLES")) for name in os.environ):
-        mallopt(_MMAP_THRESHOLD, 32 * 2**20)  # the largest that glibc accepts
-        mallopt(_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def scale_of_machine(settings: Mapping[str, Any]) -> str:

@@ -94,8 +94,7 @@ class RunFolder:
         """
         parse_time_limit(config.run.time_limit)
         require_installed(config.run.track)
-        saves_memory = isinstance(config, SearchConfig) and config.supernet.recompute
-        device = prepare_device(config.run, keep_memory=not saves_memory)
+        device = prepare_device(config.run)
         if parallel.leads():
             require_usable(kind, config)
         return device
