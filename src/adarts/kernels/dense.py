@@ -26,8 +26,6 @@ def relu_product(x_bchw: Tensor, matrix_oi: Tensor) -> Tensor:
 
 def grouped_product(x_bnhw: Tensor, matrix_goi: Tensor) -> Tensor:
     """A 1x1 convolution of every group of channels, as one product with a block-diagonal matrix; faster than many small ones."""
-    if len(matrix_goi) == 1:
-        return channel_product(x_bnhw, matrix_goi[0])
     # Same result as torch.block_diag, which copies block by block and launches one GPU kernel for each.
     blocks_gogi = torch.diag_embed(matrix_goi.permute(1, 2, 0), dim1=0, dim2=2)
     return channel_product(x_bnhw, blocks_gogi.flatten(2).flatten(0, 1))
@@ -53,13 +51,19 @@ def relu_halved(x_bchw: Tensor, even_goi: Tensor, odd_goi: Tensor) -> Tensor:
             channels_last(x_bchw), even_goi.contiguous(), odd_goi.contiguous()
         )
         return halved
-    height, width = x_bchw.shape[2:]
     x_bchw = F.relu(x_bchw)
+    height, width = x_bchw.shape[2:]
+    if groups == 1:
+        if inputs < 16:
+            # With the channels last, the backward pass of such convolutions in torch 2.14 writes beyond its memory on a CPU.
+            x_bchw = x_bchw.contiguous()
+        even, odd = (w.reshape(-1, inputs, 1, 1) for w in (even_goi, odd_goi))
+        shifted_bchw = F.pad(x_bchw, (-1, width % 2, -1, height % 2))
+        return torch.cat([F.conv2d(x_bchw, even, stride=2), F.conv2d(shifted_bchw, odd, stride=2)], 1)
     if height % 2 or width % 2:
         x_bchw = F.pad(x_bchw, (0, width % 2, 0, height % 2))
-    products = [
-        grouped_product(x_bchw[:, :, start::2, start::2], w.flatten(2)) for start, w in enumerate((even_goi, odd_goi))
-    ]
+    halves = x_bchw[:, :, ::2, ::2], x_bchw[:, :, 1::2, 1::2]
+    products = [grouped_product(x, w.flatten(2)) for x, w in zip(halves, (even_goi, odd_goi), strict=True)]
     return torch.cat([y.unflatten(1, (groups, -1)) for y in products], 2).flatten(1, 2)
 
 

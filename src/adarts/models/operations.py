@@ -15,7 +15,6 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from adarts import kernels
 from adarts.errors import ConfigError
@@ -85,15 +84,8 @@ class FactorizedReduce(nn.Module):
         self.norm = BatchNorm2d(out_channels, affine=affine)
 
     def forward(self, x_bchw: Tensor) -> Tensor:
-        """ReLU, both convolutions, normalization; the first two in one kernel if no graph is being exported."""
-        if not torch.compiler.is_exporting():
-            y_bchw = kernels.relu_halved(x_bchw, self.conv1.weight[None], self.conv2.weight[None])
-            return self.norm(y_bchw)  # type: ignore[no-any-return]
-        x_bchw = F.relu(x_bchw)
-        height, width = x_bchw.shape[2:]
-        # The last 2x2 block of an odd side has no second pixel; use 0.
-        shifted_bchw = F.pad(x_bchw, (-1, width % 2, -1, height % 2))
-        return self.norm(torch.cat([self.conv1(x_bchw), self.conv2(shifted_bchw)], dim=1))  # type: ignore[no-any-return]
+        """ReLU, both convolutions, normalization."""
+        return self.norm(kernels.relu_halved(x_bchw, self.conv1.weight[None], self.conv2.weight[None]))  # type: ignore[no-any-return]
 
 
 class ReLUConvBN(nn.Sequential):
