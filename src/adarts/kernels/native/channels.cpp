@@ -5,14 +5,6 @@
 #include "vector.h"
 
 namespace adarts {
-namespace {
-
-// Copy n channel indices; throw std::out_of_range unless each is in [0, C).
-void copy_indices(const int64_t* from, int64_t n, int64_t C, int32_t* to) {
-  for (int64_t j = 0; j < n; j++) to[j] = static_cast<int32_t>(channel(from[j], C));
-}
-
-}  // namespace
 
 // out[b, p, j] = x[b, p, index[j]] * scale[b, j]; x has C channels, out has n.
 template <class T>

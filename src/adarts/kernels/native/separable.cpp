@@ -1,61 +1,10 @@
-// Several depthwise convolutions of one feature map, each followed by a pointwise convolution within groups of c channels.
-//
-// Each image is copied once into a padded buffer, with ReLU (or batch normalization as scale and shift, then ReLU) applied. All
-// convolutions read this buffer, which stays in the cache. The results between depthwise and pointwise convolutions also stay in
-// the cache and are not stored; the backward pass recomputes them.
-#include <type_traits>
+// The convolutions of separable.h, and the kernels that run them on all images.
+#include "separable.h"
 
-#include "vector.h"
+#include <type_traits>
 
 namespace adarts {
 namespace {
-
-// Layout of one image with a border. With stride 2, even and odd columns are stored separately, so that adjacent outputs read
-// adjacent pixels.
-struct Padded {
-  int64_t height, width, n, border, stride;
-  int64_t columns() const { return (width + 2 * border + stride - 1) / stride; }
-  int64_t pitch() const { return stride * columns() * n; }
-  int64_t rows() const { return height + 2 * border; }
-  // Vector loads may read past the end of the last row.
-  int64_t size() const { return rows() * pitch() + 64 / 4; }
-  int64_t column(int64_t c) const { return (c % stride) * columns() * n + (c / stride) * n; }
-};
-
-// Fill the inside of the buffer with relu(scale * x + shift), or relu(x) if scale is null; the border stays zero. Scale and shift
-// are repeated over the width.
-template <class T>
-void fill(const Padded& p, const T* x, const T* scale, const T* shift, T* buffer) {
-  const int64_t length = p.width * p.n;
-  for (int64_t i = 0; i < p.height; i++) {
-    T* row = buffer + (i + p.border) * p.pitch();
-    const T* s = x + i * length;
-    if (p.stride == 1) {
-      T* d = row + p.border * p.n;
-      if (scale == nullptr)
-        for (int64_t t = 0; t < length; t++) d[t] = relu(s[t]);
-      else
-        for (int64_t t = 0; t < length; t++) d[t] = relu(s[t] * scale[t] + shift[t]);
-      continue;
-    }
-    for (int64_t j = 0; j < p.width; j++) {
-      T* d = row + p.column(j + p.border);
-      const int64_t o = j * p.n;
-      for (int64_t c = 0; c < p.n; c++) d[c] = relu(scale == nullptr ? s[o + c] : s[o + c] * scale[o + c] + shift[o + c]);
-    }
-  }
-}
-
-// Positions in the buffer of a convolution's taps for output row 0, column 0.
-struct Taps {
-  int64_t offset[49];
-  Taps(const Padded& p, int kernel, int dilation) {
-    const int64_t first = p.border - (kernel - 1) * dilation / 2;
-    for (int a = 0; a < kernel; a++)
-      for (int b = 0; b < kernel; b++)
-        offset[a * kernel + b] = (first + a * dilation) * p.pitch() + p.column(first + b * dilation);
-  }
-};
 
 // Compute `blocks` vectors of one output row, L numbers apart.
 template <class T, int K, int blocks, bool add>
@@ -231,93 +180,77 @@ void convolve_weight_any(int64_t kernel, const Padded& p, const Taps& taps, cons
   with_constant<3, 5, 7>(kernel, [&](auto k) { convolve_weight<T, k()>(p, taps, buffer, gy, L, height, length, gw); });
 }
 
+int64_t largest_border(const std::vector<int64_t>& kernel, const std::vector<int64_t>& dilation) {
+  int64_t border = 0;
+  for (size_t k = 0; k < kernel.size(); k++) border = std::max(border, (kernel[k] - 1) * dilation[k] / 2);
+  return border;
+}
+
 }  // namespace
 
-// The convolutions of one call. `sizes` are batch, n, height, width, count, c; c is 0 without pointwise convolutions.
 template <class T>
-struct Group {
-  const T* const* depthwise;
-  const T* const* pointwise;
-  const int64_t *kernel, *dilation;
-  int64_t batch, n, height, width, count, c, stride;
-  Group(const int64_t* sizes, const int64_t* kernel, const T* const* depthwise, const T* const* pointwise,
-        const int64_t* dilation, int64_t stride)
-      : depthwise(depthwise), pointwise(pointwise), kernel(kernel), dilation(dilation), batch(sizes[0]), n(sizes[1]),
-        height(sizes[2]), width(sizes[3]), count(sizes[4]), c(sizes[5]), stride(stride) {}
-
-  int64_t out_height() const { return (height + stride - 1) / stride; }
-  int64_t out_length() const { return (width + stride - 1) / stride * n; }
-  int64_t out_size() const { return out_height() * out_length(); }
-  int64_t in_size() const { return height * width * n; }
-  Padded padded() const {
-    int64_t border = 0;
-    for (int64_t k = 0; k < count; k++) border = std::max(border, (kernel[k] - 1) * dilation[k] / 2);
-    return {height, width, n, border, stride};
-  }
-};
-
-// The normalization (x - mean) * inv_std as scale and shift along a row; both are empty without normalization.
-template <class T>
-Array<T> repeated_scale(const Group<T>& g, const T* inv_std) {
-  return inv_std ? repeated(inv_std, g.n, g.width * g.n) : Array<T>();
+Separable<T>::Separable(const Convolutions<T>& convolutions, const T* mean, const T* inv_std)
+    : g(convolutions), padded{g.height, g.width, g.n, largest_border(g.kernel, g.dilation), g.stride}, L(period<T>(g.n)) {
+  for (int64_t k = 0; k < g.count(); k++) taps.emplace_back(padded, g.kernel[k], g.dilation[k]);
+  if (!inv_std) return;
+  scale = repeated(inv_std, g.n, g.width * g.n);
+  shift.resize(scale.size());
+  for (size_t t = 0; t < shift.size(); t++) shift[t] = -mean[t % g.n] * scale[t];
 }
 
+// Fill the inside of the buffer with relu(scale * x + shift), or relu(x) without normalization; the border stays zero.
 template <class T>
-Array<T> repeated_shift(const Group<T>& g, const T* mean, const T* inv_std) {
-  Array<T> result(inv_std ? g.width * g.n : 0);
-  for (size_t t = 0; t < result.size(); t++) result[t] = -mean[t % g.n] * inv_std[t % g.n];
-  return result;
-}
-
-template <class T>
-void separable(const int64_t* sizes, const int64_t* kernel, const T* x, const T* mean, const T* inv_std, int64_t,
-               const T* const* depthwise, const T* const* pointwise, const int64_t* dilation, int64_t stride, T* const* z,
-               int64_t threads) {
-  const Group<T> g(sizes, kernel, depthwise, pointwise, dilation, stride);
-  const Padded padded = g.padded();
-  const int64_t L = period<T>(g.n);
-  std::vector<Array<T>> spatial, mixing;
-  std::vector<Taps> taps;
-  for (int64_t k = 0; k < g.count; k++) {
-    taps.emplace_back(padded, g.kernel[k], g.dilation[k]);
-    spatial.push_back(spread_depthwise(g.depthwise[k], g.n, g.kernel[k] * g.kernel[k], L, false));
-    mixing.push_back(g.c ? spread_pointwise(g.pointwise[k], g.n, g.c, L, false) : Array<T>());
-  }
-  const Array<T> scales = repeated_scale(g, inv_std), shifts = repeated_shift(g, mean, inv_std);
-  const T* scale = inv_std ? scales.data() : nullptr;
-  in_parallel(threads, g.batch, [&](int64_t begin, int64_t end, int) {
-    Array<T> buffer(padded.size()), y(g.out_size());
-    for (int64_t b = begin; b < end; b++) {
-      fill(padded, x + b * g.in_size(), scale, shifts.data(), buffer.data());
-      for (int64_t k = 0; k < g.count; k++) {
-        T* out = z[k] + b * g.out_size();
-        convolve_any<T>(g.kernel[k], false, padded, taps[k], buffer.data(), spatial[k].data(), L, g.out_height(),
-                        g.out_length(), g.c ? y.data() : out);
-        if (g.c) pointwise_any(g.c, y.data(), mixing[k].data(), g.out_size(), L, g.n, out);
-      }
+void Separable<T>::fill(const T* x, T* buffer) const {
+  const Padded& p = padded;
+  const int64_t length = p.width * p.n;
+  const bool plain = scale.empty();
+  for (int64_t i = 0; i < p.height; i++) {
+    T* row = buffer + (i + p.border) * p.pitch();
+    const T* s = x + i * length;
+    if (p.stride == 1) {
+      T* d = row + p.border * p.n;
+      if (plain)
+        for (int64_t t = 0; t < length; t++) d[t] = relu(s[t]);
+      else
+        for (int64_t t = 0; t < length; t++) d[t] = relu(s[t] * scale[t] + shift[t]);
+      continue;
     }
-  });
+    for (int64_t j = 0; j < p.width; j++) {
+      T* d = row + p.column(j + p.border);
+      const int64_t o = j * p.n;
+      for (int64_t c = 0; c < p.n; c++) d[c] = relu(plain ? s[o + c] : s[o + c] * scale[o + c] + shift[o + c]);
+    }
+  }
 }
 
-// Gradients: gx, of the ReLU's input (the normalized x, if there is a normalization). With `weights`, also the gradients of all
-// depthwise weights (n, k, k), then of all pointwise weights (n / c, out, in).
 template <class T>
-void separable_backward(const int64_t* sizes, const int64_t* kernel, const T* x, const T* mean, const T* inv_std,
-                        const T* const* gz, const T* const* depthwise, const T* const* pointwise, const int64_t* dilation,
-                        int64_t stride, int64_t weights, T* const* results, int64_t threads) {
-  constexpr int64_t V = lanes<T>;
-  const Group<T> g(sizes, kernel, depthwise, pointwise, dilation, stride);
-  T *const gx = results[0], *const *g_depthwise = results + 1, *const *g_pointwise = results + 1 + g.count;
-  const Padded padded = g.padded();
-  const int64_t L = period<T>(g.n);
-  std::vector<Array<T>> flipped, straight, transposed;
-  std::vector<Taps> taps, back;
-  std::vector<Padded> spaced;
-  std::vector<int64_t> place, place_pointwise;
-  int64_t total = 0;
-  for (int64_t k = 0; k < g.count; k++) {
+SeparableForward<T>::SeparableForward(const Convolutions<T>& convolutions, const T* mean, const T* inv_std)
+    : Separable<T>(convolutions, mean, inv_std) {
+  const auto& g = this->g;
+  for (int64_t k = 0; k < g.count(); k++) {
+    spatial.push_back(spread_depthwise(g.depthwise[k], g.n, g.kernel[k] * g.kernel[k], this->L, false));
+    mixing.push_back(g.c ? spread_pointwise(g.pointwise[k], g.n, g.c, this->L, false) : Array<T>());
+  }
+}
+
+template <class T>
+void SeparableForward<T>::image(const T* x, T* const* z, Room& room) const {
+  const auto& g = this->g;
+  this->fill(x, room.buffer.data());
+  for (int64_t k = 0; k < g.count(); k++) {
+    convolve_any<T>(g.kernel[k], false, this->padded, this->taps[k], room.buffer.data(), spatial[k].data(), this->L,
+                    g.out_height(), g.out_length(), g.c ? room.y.data() : z[k]);
+    if (g.c) pointwise_any(g.c, room.y.data(), mixing[k].data(), g.out_size(), this->L, g.n, z[k]);
+  }
+}
+
+template <class T>
+SeparableBackward<T>::SeparableBackward(const Convolutions<T>& convolutions, const T* mean, const T* inv_std, bool weights)
+    : Separable<T>(convolutions, mean, inv_std), weights(weights) {
+  const auto& g = this->g;
+  const int64_t L = this->L;
+  for (int64_t k = 0; k < g.count(); k++) {
     const int64_t square = g.kernel[k] * g.kernel[k];
-    taps.emplace_back(padded, g.kernel[k], g.dilation[k]);
     // Layout of the gradient at the input's resolution; with stride 2 there are zeros between its pixels.
     spaced.push_back({g.height, g.width, g.n, (g.kernel[k] - 1) * g.dilation[k] / 2, 1});
     back.emplace_back(spaced[k], g.kernel[k], g.dilation[k]);
@@ -329,68 +262,126 @@ void separable_backward(const int64_t* sizes, const int64_t* kernel, const T* x,
     place_pointwise.push_back(total);
     total += g.c ? g.c * L : 0;
   }
-  const Array<T> scales = repeated_scale(g, inv_std), shifts = repeated_shift(g, mean, inv_std);
-  const T* scale = inv_std ? scales.data() : nullptr;
-  std::vector<Array<T>> sums(threads);
-  in_parallel(threads, g.batch, [&](int64_t begin, int64_t end, int share) {
-    Array<T> buffer(weights ? padded.size() : 0), y(g.out_size()), inner(g.out_size());
-    // Initialized with zeros; later only the inside is written.
-    std::vector<Array<T>> rooms;
-    for (const Padded& s : spaced) rooms.emplace_back(s.size());
-    Array<T>& gw = sums[share];
-    if (weights) gw.resize(total);
-    for (int64_t b = begin; b < end; b++) {
-      const T* image = x + b * g.in_size();
-      T* out = gx + b * g.in_size();
-      if (weights) fill(padded, image, scale, shifts.data(), buffer.data());
-      for (int64_t k = 0; k < g.count; k++) {
-        const T* gradient = gz[k] + b * g.out_size();
-        if (g.c) {
-          pointwise_any(g.c, gradient, transposed[k].data(), g.out_size(), L, g.n, inner.data());
-          if (weights) {
-            convolve_any<T>(g.kernel[k], false, padded, taps[k], buffer.data(), straight[k].data(), L, g.out_height(),
-                            g.out_length(), y.data());
-            pointwise_weight_any(g.c, y.data(), gradient, g.out_size(), L, g.n, gw.data() + place_pointwise[k]);
-          }
-          gradient = inner.data();
-        }
-        if (weights)
-          convolve_weight_any<T>(g.kernel[k], padded, taps[k], buffer.data(), gradient, L, g.out_height(), g.out_length(),
-                                 gw.data() + place[k]);
-        const Padded& s = spaced[k];
-        for (int64_t i = 0; i < g.out_height(); i++) {
-          T* row = rooms[k].data() + (i * g.stride + s.border) * s.pitch() + s.border * g.n;
-          const T* from = gradient + i * g.out_length();
-          if (g.stride == 1)
-            std::memcpy(row, from, sizeof(T) * g.out_length());
-          else
-            for (int64_t t = 0; t < g.out_length(); t += g.n) std::memcpy(row + t * g.stride, from + t, sizeof(T) * g.n);
-        }
-        convolve_any<T>(g.kernel[k], k > 0, s, back[k], rooms[k].data(), flipped[k].data(), L, g.height, g.width * g.n, out);
+}
+
+template <class T>
+SeparableBackward<T>::Room::Room(const SeparableBackward& s)
+    : buffer(s.weights ? s.padded.size() : 0), y(s.weights && s.g.c ? s.g.out_size() : 0), inner(s.g.c ? s.g.out_size() : 0),
+      sums(s.weights ? s.total : 0) {
+  // Initialized with zeros; later only the inside is written.
+  for (const Padded& p : s.spaced) spaced.emplace_back(p.size());
+}
+
+template <class T>
+void SeparableBackward<T>::image(const T* x, const T* const* gz, T* gx, Room& room) const {
+  const auto& g = this->g;
+  const int64_t L = this->L;
+  if (weights) this->fill(x, room.buffer.data());
+  for (int64_t k = 0; k < g.count(); k++) {
+    const T* gradient = gz[k];
+    if (g.c) {
+      pointwise_any(g.c, gradient, transposed[k].data(), g.out_size(), L, g.n, room.inner.data());
+      if (weights) {
+        convolve_any<T>(g.kernel[k], false, this->padded, this->taps[k], room.buffer.data(), straight[k].data(), L,
+                        g.out_height(), g.out_length(), room.y.data());
+        pointwise_weight_any(g.c, room.y.data(), gradient, g.out_size(), L, g.n, room.sums.data() + place_pointwise[k]);
       }
-      if (!scale)
-        for (int64_t t = 0; t < g.in_size(); t++) out[t] = image[t] <= 0 ? T(0) : out[t];
+      gradient = room.inner.data();
+    }
+    if (weights)
+      convolve_weight_any<T>(g.kernel[k], this->padded, this->taps[k], room.buffer.data(), gradient, L, g.out_height(),
+                             g.out_length(), room.sums.data() + place[k]);
+    const Padded& s = spaced[k];
+    for (int64_t i = 0; i < g.out_height(); i++) {
+      T* row = room.spaced[k].data() + (i * g.stride + s.border) * s.pitch() + s.border * g.n;
+      const T* from = gradient + i * g.out_length();
+      if (g.stride == 1)
+        std::memcpy(row, from, sizeof(T) * g.out_length());
       else
-        for (int64_t i = 0; i < g.height; i++)
-          for (int64_t t = 0, q = i * g.width * g.n; t < g.width * g.n; t++, q++)
-            out[q] = image[q] * scales[t] + shifts[t] <= 0 ? T(0) : out[q];
+        for (int64_t t = 0; t < g.out_length(); t += g.n) std::memcpy(row + t * g.stride, from + t, sizeof(T) * g.n);
+    }
+    convolve_any<T>(g.kernel[k], k > 0, s, back[k], room.spaced[k].data(), flipped[k].data(), L, g.height, g.width * g.n, gx);
+  }
+  if (this->scale.empty())
+    for (int64_t t = 0; t < g.in_size(); t++) gx[t] = x[t] <= 0 ? T(0) : gx[t];
+  else
+    for (int64_t i = 0; i < g.height; i++)
+      for (int64_t t = 0, q = i * g.width * g.n; t < g.width * g.n; t++, q++)
+        gx[q] = x[q] * this->scale[t] + this->shift[t] <= 0 ? T(0) : gx[q];
+}
+
+template <class T>
+void SeparableBackward<T>::of_weights(const std::vector<Room>& rooms, int64_t k, T* g_depthwise, T* g_pointwise) const {
+  constexpr int64_t V = lanes<T>;
+  const auto& g = this->g;
+  const int64_t L = this->L, square = g.kernel[k] * g.kernel[k];
+  Array<T> sum((square + g.c) * L);
+  for (const Room& room : rooms)
+    if (!room.sums.empty())
+      for (size_t i = 0; i < sum.size(); i++) sum[i] += room.sums[place[k] + i];
+  std::fill_n(g_depthwise, g.n * square, T(0));
+  for (int64_t tap = 0; tap < square; tap++)
+    for (int64_t l = 0; l < L; l++) g_depthwise[l % g.n * square + tap] += sum[tap * L + l];
+  if (!g.c) return;
+  std::fill_n(g_pointwise, g.n * g.c, T(0));
+  for (int64_t l = 0; l < L; l++)
+    for (int64_t i = 0; i < g.c; i++) g_pointwise[l % g.n * g.c + i] += sum[square * L + (l / V * g.c + i) * V + l % V];
+}
+
+template class SeparableForward<float>;
+template class SeparableForward<double>;
+template class SeparableBackward<float>;
+template class SeparableBackward<double>;
+
+namespace {
+
+// The convolutions of one call of the kernels. `sizes` are batch, n, height, width, count, c.
+template <class T>
+Convolutions<T> of_call(const int64_t* sizes, const int64_t* kernel, const T* const* depthwise, const T* const* pointwise,
+                        const int64_t* dilation, int64_t stride) {
+  const int64_t count = sizes[4], c = sizes[5];
+  const std::vector<const T*> matrices(pointwise, pointwise + (c ? count : 0));
+  return {sizes[1], sizes[2], sizes[3], c, stride, {depthwise, depthwise + count}, matrices, {kernel, kernel + count},
+          {dilation, dilation + count}};
+}
+
+}  // namespace
+
+template <class T>
+void separable(const int64_t* sizes, const int64_t* kernel, const T* x, const T* mean, const T* inv_std, int64_t,
+               const T* const* depthwise, const T* const* pointwise, const int64_t* dilation, int64_t stride, T* const* z,
+               int64_t threads) {
+  const Convolutions<T> g = of_call(sizes, kernel, depthwise, pointwise, dilation, stride);
+  const SeparableForward<T> forward(g, mean, inv_std);
+  in_parallel(threads, sizes[0], [&](int64_t begin, int64_t end, int) {
+    typename SeparableForward<T>::Room room(forward);
+    std::vector<T*> out(g.count());
+    for (int64_t b = begin; b < end; b++) {
+      for (int64_t k = 0; k < g.count(); k++) out[k] = z[k] + b * g.out_size();
+      forward.image(x + b * g.in_size(), out.data(), room);
     }
   });
-  if (!weights) return;
-  Array<T> sum(total);
-  for (const auto& part : sums)
-    for (size_t i = 0; i < part.size(); i++) sum[i] += part[i];
-  for (int64_t k = 0; k < g.count; k++) {
-    const int64_t square = g.kernel[k] * g.kernel[k];
-    std::fill_n(g_depthwise[k], g.n * square, T(0));
-    for (int64_t tap = 0; tap < square; tap++)
-      for (int64_t l = 0; l < L; l++) g_depthwise[k][l % g.n * square + tap] += sum[place[k] + tap * L + l];
-    if (!g.c) continue;
-    std::fill_n(g_pointwise[k], g.n * g.c, T(0));
-    for (int64_t l = 0; l < L; l++)
-      for (int64_t i = 0; i < g.c; i++)
-        g_pointwise[k][l % g.n * g.c + i] += sum[place_pointwise[k] + (l / V * g.c + i) * V + l % V];
-  }
+}
+
+// Gradients: gx, of the ReLU's input (the normalized x, if there is a normalization). With `weights`, also the gradients of all
+// depthwise weights (n, k, k), then of all pointwise weights (n / c, out, in).
+template <class T>
+void separable_backward(const int64_t* sizes, const int64_t* kernel, const T* x, const T* mean, const T* inv_std,
+                        const T* const* gz, const T* const* depthwise, const T* const* pointwise, const int64_t* dilation,
+                        int64_t stride, int64_t weights, T* const* results, int64_t threads) {
+  const Convolutions<T> g = of_call(sizes, kernel, depthwise, pointwise, dilation, stride);
+  const SeparableBackward<T> backward(g, mean, inv_std, weights);
+  std::vector<typename SeparableBackward<T>::Room> rooms(threads);
+  in_parallel(threads, sizes[0], [&](int64_t begin, int64_t end, int share) {
+    rooms[share] = typename SeparableBackward<T>::Room(backward);
+    std::vector<const T*> in(g.count());
+    for (int64_t b = begin; b < end; b++) {
+      for (int64_t k = 0; k < g.count(); k++) in[k] = gz[k] + b * g.out_size();
+      backward.image(x + b * g.in_size(), in.data(), results[0] + b * g.in_size(), rooms[share]);
+    }
+  });
+  for (int64_t k = 0; weights && k < g.count(); k++)
+    backward.of_weights(rooms, k, results[1 + k], g.c ? results[1 + g.count() + k] : nullptr);
 }
 
 }  // namespace adarts

@@ -87,6 +87,17 @@ inline void store_first(T* p, Vector<T> v, int64_t count) {
   std::memcpy(p, &v, sizeof(T) * count);
 }
 
+// A vector of which only the first `left` numbers may be there.
+template <class T>
+inline Vector<T> load_some(const T* p, int64_t left) {
+  return left >= lanes<T> ? load(p) : load_first(p, left);
+}
+
+template <class T>
+inline void store_some(T* p, Vector<T> v, int64_t left) {
+  left >= lanes<T> ? store(p, v) : store_first(p, v, left);
+}
+
 // NaN stays NaN, here and in the gradient's mask, `x <= 0 ? 0 : g`, as torch has it.
 template <class T>
 inline T relu(T x) {
@@ -106,6 +117,11 @@ inline void store_behind_relu(T* p, Vector<T> gradient, const T* argument, int64
 inline int64_t channel(int64_t index, int64_t C) {
   if (index < 0 || index >= C) throw std::out_of_range("index of a channel");
   return index;
+}
+
+// Copy n indices of channels; std::out_of_range unless each is in [0, C).
+inline void copy_indices(const int64_t* from, int64_t n, int64_t C, int32_t* to) {
+  for (int64_t j = 0; j < n; j++) to[j] = static_cast<int32_t>(channel(from[j], C));
 }
 
 // L: the period after which channels and vector lanes meet again.
