@@ -74,6 +74,7 @@ def define(
     save: Callable[..., Sequence[Any]] | None = None,
     gradient: Callable[..., tuple[Any, ...]] | None = None,
     cpu: Callable[..., Any] | None = None,
+    data: int = 0,
 ) -> None:
     """Register an operator ``torch.ops.adarts.NAME``, which calls the kernel of that name.
 
@@ -88,6 +89,7 @@ def define(
         gradient: ``gradient(*gradients of the results, *saved)`` returns one gradient for every argument; a list of gradients
             for a list of tensors.
         cpu: computes the operator on a CPU by other operators, if there is no native kernel.
+        data: so many results, the last ones of a list, have no gradient.
     """
     name = schema.partition("(")[0]
 
@@ -114,11 +116,16 @@ def define(
     _OPERATORS.impl(name, on_cuda, "CUDA")
     library.register_fake(f"adarts::{name}", results, lib=_OPERATORS)
     if save is not None and gradient is not None:
-        _OPERATORS.impl(name, _differentiable(getattr(torch.ops.adarts, name).default, save, gradient), "Autograd")
+        _OPERATORS.impl(
+            name, _differentiable(getattr(torch.ops.adarts, name).default, save, gradient, data), "Autograd"
+        )
 
 
 def _differentiable(
-    operator: torch._ops.OpOverload, save: Callable[..., Sequence[Any]], gradient: Callable[..., tuple[Any, ...]]
+    operator: torch._ops.OpOverload,
+    save: Callable[..., Sequence[Any]],
+    gradient: Callable[..., tuple[Any, ...]],
+    data: int,
 ) -> Callable[..., Any]:
     """Wrap an operator for autograd.
 
@@ -147,9 +154,15 @@ def _differentiable(
             ctx.save_for_backward(*tensors)
             # torch would make zeros for indices, too, which have no gradient.
             ctx.set_materialize_grads(False)
+            made = results if isinstance(results, list | tuple) else [results]
+            learnt = len(made) - data
+            if data:
+                ctx.mark_non_differentiable(*made[learnt:])
             ctx.made = [
-                (tuple(result.shape), result.dtype, result.device) if result.is_floating_point() else None
-                for result in (results if isinstance(results, list | tuple) else [results])
+                (tuple(result.shape), result.dtype, result.device)
+                if number < learnt and result.is_floating_point()
+                else None
+                for number, result in enumerate(made)
             ]
             ctx.lengths = [len(value) if isinstance(value, list) else None for value in arguments]
             return tuple(results) if isinstance(results, list) else results

@@ -34,10 +34,24 @@ class ChannelAttention(nn.Module):
         pooled = kernels.global_pools(x_bchw)
         # In the precision of the weights, because scores of channels can be close together.
         with _exact(x_bchw.device.type):
-            attention_ebc = kernels.attention(*pooled, self.reduce.weight, self.expand.weight)
-        if update_average:
-            self.average.lerp_(attention_ebc.detach().mean(1), AVERAGE_MOMENTUM)
+            attention_ebc = kernels.attention(*pooled, *self.weights)
+        self._update(attention_ebc.detach(), update_average)
         return attention_ebc
+
+    def attend(self, x_bchw: Tensor, update_average: bool) -> kernels.Attention:
+        """The same for :func:`adarts.kernels.edges`."""
+        attention = kernels.attend(x_bchw, *self.weights)
+        self._update(attention.attention_ebc, update_average)
+        return attention
+
+    @property
+    def weights(self) -> tuple[Tensor, Tensor]:
+        """The weights of all MLPs, (E, h, C) and (E, C, h)."""
+        return self.reduce.weight, self.expand.weight
+
+    def _update(self, attention_ebc: Tensor, update_average: bool) -> None:
+        if update_average:
+            self.average.lerp_(attention_ebc.mean(1), AVERAGE_MOMENTUM)
 
 
 def _exact(device: str) -> AbstractContextManager[object]:

@@ -100,3 +100,7 @@ class BatchNorm(nn.Module):
             some(self.running_var, rows) if running else None,
             self.training,
         )
+
+    def statistics(self) -> kernels.Statistics:
+        """The statistics of all edges."""
+        return kernels.Statistics(self.running_mean, self.running_var, self.num_batches_tracked)

@@ -15,8 +15,8 @@ from adarts.config.settings import EdgeDesign
 from adarts.spaces import Space
 from adarts.supernet import selection as select
 from adarts.supernet.attention import ChannelAttention
-from adarts.supernet.batched import Rows, some
-from adarts.supernet.operations import Features, candidate, skip
+from adarts.supernet.batched import BatchNorm, Rows, some
+from adarts.supernet.operations import Features, Identity, NativeOperation, candidate, skip
 from adarts.supernet.plan import CellPlan, Group
 
 
@@ -83,13 +83,14 @@ class SourceEdges(nn.Module):
             map of the node for its other readers.
         """
         groups = plan.groups[source]
+        beside = (gain_on, beta_e, *(() if self.attention is None else self.attention.weights))
+        if (native := self._native(x_bchw, groups, given, plan, beside)) is not None:
+            return self._at_once(x_bchw, gain_on, beta_e, given, plan, *native)
         of_output, of_attention, of_bypass, *readers = kernels.fan(x_bchw, 3 + len(groups))
         attention_ebc = None
         if self.attention is not None:
             attention_ebc = self.attention(of_attention, plan.update_average).expand(self.num_edges, -1, -1)
-        indices = self._indices(attention_ebc, plan, x_bchw.device) if given is None else given
-        if self.slots is not None and plan.update_average and self.design.slots == "persistent":
-            self.slots.copy_(indices[0])
+        indices = self._choice(attention_ebc, given, plan, x_bchw.device)
         scale_bn, gates = self._factors(attention_ebc, indices, beta_e, x_bchw)
         auxiliary_e = None
         if self.auxiliary is not None:
@@ -120,6 +121,85 @@ class SourceEdges(nn.Module):
             kernels.Contribution(bypasses[e], gates[e], results[e], indices[:, e]) for e in range(self.num_edges)
         ]
         return contributions, indices, of_output
+
+    def _native(
+        self,
+        x_bchw: Tensor,
+        groups: Sequence[Group],
+        given: Tensor | None,
+        plan: CellPlan,
+        beside: Sequence[Tensor | None],
+    ) -> tuple[list[kernels.Active], kernels.Normalization] | None:
+        """The operations of all groups and their normalization for :func:`adarts.kernels.edges`, if it can compute them."""
+        if not x_bchw.is_cpu or x_bchw.shape[1] != self.channels or (self.training and plan.drop_path > 0):
+            return None
+        if given is not None and (
+            given.shape[1:] != (self.num_edges, self.selected)
+            or len(given) not in (1, len(x_bchw))
+            or given.dtype is not torch.int64
+        ):
+            return None
+        used: dict[int, nn.Module | None] = {
+            index: None if (name := self.operation_names[index]) == "none" else self.operations[name]
+            for group in groups
+            for index in group.operations
+        }
+        if self.auxiliary is not None:
+            used[len(self.operation_names)] = self.auxiliary  # the row of its gains comes last
+        candidates: dict[int, kernels.Candidate] = {}
+        norms: list[BatchNorm] = []
+        for index, operation in used.items():
+            if operation is None:
+                candidates[index] = kernels.Candidate(kernels.Kind.NONE)
+                continue
+            if not isinstance(operation, NativeOperation):
+                return None
+            if isinstance(operation, Identity) and plan.skip_dropout > 0 and operation.training:
+                return None
+            norms += operation.norms
+            candidates[index] = operation.candidate()
+        if len({(norm.training, norm.track_running_stats) for norm in norms}) > 1:
+            return None
+        how = norms[0].normalization(None) if norms else kernels.Normalization(None, None, self.training)
+        if not kernels.edges_fit(x_bchw, self.selected, list(candidates.values()), how, *beside):
+            return None
+        more = () if self.auxiliary is None else (len(self.operation_names),)
+        active = [
+            kernels.Active(
+                group.start, group.stop, [(candidates[index], index) for index in (*group.operations, *more)]
+            )
+            for group in groups
+        ]
+        return active, how
+
+    def _at_once(
+        self,
+        x_bchw: Tensor,
+        gain_on: Tensor,
+        beta_e: Tensor | None,
+        given: Tensor | None,
+        plan: CellPlan,
+        active: Sequence[kernels.Active],
+        norm: kernels.Normalization,
+    ) -> tuple[list[Addend], Tensor, Tensor]:
+        """:meth:`forward` in one native call."""
+        attention = None if self.attention is None else self.attention.attend(x_bchw, plan.update_average)
+        scores = None if attention is None else attention.attention_ebc.expand(self.num_edges, -1, -1)
+        indices = self._choice(scores, given, plan, x_bchw.device)
+        if self.auxiliary is not None:
+            auxiliary_n = (x_bchw.new_ones(self.num_edges) if beta_e is None else beta_e) * plan.auxiliary
+            gain_on = torch.cat([gain_on, auxiliary_n.repeat_interleave(self.selected)[None]])
+        results = kernels.edges(x_bchw, indices, attention, beta_e, gain_on, active, self.stride, norm, plan.constants)
+        return list(results), indices, x_bchw
+
+    def _choice(
+        self, attention_ebc: Tensor | None, given: Tensor | None, plan: CellPlan, device: torch.device
+    ) -> Tensor:
+        """The selected channels (1 or B, E, C/k); slots are remembered."""
+        indices = self._indices(attention_ebc, plan, device) if given is None else given
+        if self.slots is not None and plan.update_average and self.design.slots == "persistent":
+            self.slots.copy_(indices[0])
+        return indices
 
     def _first_slots(self) -> Tensor | None:
         if self.design.selector == "random" and self.design.freeze:
@@ -215,12 +295,15 @@ def factors_of_operations(weight_eo: Tensor, beta_e: Tensor | None, selected: in
     return gain_eo.repeat_interleave(selected, 0).t().contiguous()
 
 
-#: contribution of an edge to its target: a feature map, or its parts with partial connection
-Addend = Tensor | kernels.Contribution
+#: contribution of an edge to its target: a feature map, or its parts with partial connection or from a native call
+Addend = Tensor | kernels.Contribution | kernels.Carried
 
 
 def node_sum(addends: Sequence[Addend]) -> Tensor:
     """The feature map of the node that these edges enter: the sum of their contributions."""
-    if isinstance(addends[0], kernels.Contribution):
-        return kernels.write_back([a for a in addends if isinstance(a, kernels.Contribution)])
-    return reduce(torch.add, [a for a in addends if isinstance(a, Tensor)])
+    sums = [a for a in addends if isinstance(a, Tensor)]
+    if parts := [a for a in addends if isinstance(a, kernels.Contribution)]:
+        sums.append(kernels.write_back(parts))
+    if carried := [a for a in addends if isinstance(a, kernels.Carried)]:
+        sums.append(kernels.collect(carried))
+    return reduce(torch.add, sums)

@@ -85,8 +85,34 @@ class Features:
         return dict(zip(twice, kernels.separable_each(maps), strict=True))
 
 
-class SeparableConv(nn.Module):
+class NativeOperation(nn.Module):
+    """An operation that :func:`adarts.kernels.edges` computes as well."""
+
+    kind: kernels.Kind
+
+    @property
+    def norms(self) -> tuple[BatchNorm, ...]:
+        """Its normalizations; the last one is that of the result."""
+        return ()
+
+    @property
+    def convolutions(self) -> tuple[Depthwise | Pointwise, ...]:
+        """Its convolutions, in their order."""
+        return ()
+
+    def candidate(self) -> kernels.Candidate:
+        """The operation for all edges."""
+        convolutions = self.convolutions
+        statistics = tuple([norm.statistics() for norm in self.norms])
+        first = convolutions[0] if convolutions else None
+        of_kernel = (first.weight.shape[-1], first.dilation) if isinstance(first, Depthwise) else ()
+        return kernels.Candidate(self.kind, tuple([conv.weight for conv in convolutions]), statistics, *of_kernel)
+
+
+class SeparableConv(NativeOperation):
     """Twice (ReLU, depthwise, pointwise, BN); the first depthwise carries the stride."""
+
+    kind = kernels.Kind.TWICE
 
     def __init__(self, num_edges: int, channels: int, kernel: int) -> None:
         super().__init__()
@@ -106,9 +132,19 @@ class SeparableConv(nn.Module):
     def forward(self, features: Features) -> Result:
         return features.convolved_twice(self), features.normalization(self.norm2)
 
+    @property
+    def norms(self) -> tuple[BatchNorm, ...]:
+        return self.norm1, self.norm2
 
-class DilatedConv(nn.Module):
+    @property
+    def convolutions(self) -> tuple[Depthwise | Pointwise, ...]:
+        return self.depthwise1, self.pointwise1, self.depthwise2, self.pointwise2
+
+
+class DilatedConv(NativeOperation):
     """ReLU, depthwise with dilation 2, pointwise, BN."""
+
+    kind = kernels.Kind.ONCE
 
     def __init__(self, num_edges: int, channels: int, kernel: int) -> None:
         super().__init__()
@@ -122,18 +158,31 @@ class DilatedConv(nn.Module):
     def forward(self, features: Features) -> Result:
         return features.convolved(self), features.normalization(self.norm)
 
+    @property
+    def norms(self) -> tuple[BatchNorm, ...]:
+        return (self.norm,)
 
-class Pool(nn.Module):
+    @property
+    def convolutions(self) -> tuple[Depthwise | Pointwise, ...]:
+        return self.depthwise, self.pointwise
+
+
+class Pool(NativeOperation):
     """3x3 maximum or average pooling (the average ignores padding), then BN if the space normalizes its pools."""
 
     def __init__(self, num_edges: int, channels: int, average: bool, normalized: bool) -> None:
         super().__init__()
         self.norm = BatchNorm(num_edges, channels) if normalized else None
         self.average = average
+        self.kind = kernels.Kind.AVERAGE_POOL if average else kernels.Kind.MAX_POOL
 
     def forward(self, features: Features) -> Result:
         norm = None if self.norm is None else features.normalization(self.norm)
         return features.pools[self.average], norm
+
+    @property
+    def norms(self) -> tuple[BatchNorm, ...]:
+        return () if self.norm is None else (self.norm,)
 
 
 class Convolution(nn.Module):
@@ -148,8 +197,10 @@ class Convolution(nn.Module):
         return self.conv(features.rectified, features.rows), features.normalization(self.norm)
 
 
-class Identity(nn.Module):
+class Identity(NativeOperation):
     """`skip_connect` on an edge of stride 1."""
+
+    kind = kernels.Kind.IDENTITY
 
     def forward(self, features: Features) -> Result:
         # P-DARTS uses dropout in training, because skip connections are chosen too often.
@@ -163,8 +214,10 @@ class Noise(nn.Module):
         return noise(features.x, features.stride), None
 
 
-class FactorizedReduce(nn.Module):
+class FactorizedReduce(NativeOperation):
     """`skip_connect` on an edge of stride 2: two 1x1 convolutions, on the even and on the odd pixels, side by side, then BN."""
+
+    kind = kernels.Kind.HALVED
 
     def __init__(self, num_edges: int, channels: int) -> None:
         super().__init__()
@@ -175,6 +228,14 @@ class FactorizedReduce(nn.Module):
     def forward(self, features: Features) -> Result:
         weights = [some(conv.weight, features.rows) for conv in (self.conv1, self.conv2)]
         return kernels.relu_halved(features.x, *weights), features.normalization(self.norm)
+
+    @property
+    def norms(self) -> tuple[BatchNorm, ...]:
+        return (self.norm,)
+
+    @property
+    def convolutions(self) -> tuple[Depthwise | Pointwise, ...]:
+        return self.conv1, self.conv2
 
 
 class EdgeByEdge(nn.Module):

@@ -1,6 +1,8 @@
 // Products of the channels of pixels with a matrix, behind a ReLU.
 #pragma once
 
+#include <array>
+
 #include "vector.h"
 
 namespace adarts {
@@ -49,7 +51,7 @@ class Halves {
   int64_t size(int half) const { return groups * outputs[half] * inputs; }  // of a matrix
 
   // Matrices with rows padded to whole vectors, [half][group]; they are transposed for the forward pass.
-  typedef std::vector<Array<T>> Weights[2];
+  typedef std::array<std::vector<Array<T>>, 2> Weights;
   void prepare(bool transposed, Weights& weights) const {
     for (int half = 0; half < 2; half++)
       for (int64_t k = 0; k < groups; k++)
