@@ -202,20 +202,20 @@ def collect(contributions: Sequence[Carried]) -> Tensor:
 
 
 def _results(x: Tensor, index: Tensor, attention: Tensor | None, *others: Any) -> list[Tensor]:
-    """Carriers, then data: results of the operations, gates, bypassing channels, maps, statistics, pixels of maxima."""
+    """Carriers, then data: results of the operations, gates, bypassing channels, statistics, pixels of maxima, maps."""
     stride, groups, candidates = others[11][0], others[12], others[13]
     batch, channels, height, width = x.shape
     height, width = -(-height // stride), -(-width // stride)
     count, selected = index.shape[1:]
     partial = selected < channels
-    numbers = maps = taps = 0
+    numbers = taps = 0
+    maps = []
     for number, kind, *_ in zip(*[iter(candidates)] * _FIELDS, strict=True):
         n = (groups[2 * number + 1] - groups[2 * number]) * selected
         made, stored = _MAPS.get(kind, (1, 1))
-        maps += stored * n
+        maps += [x.new_empty(batch * height * width * n) for _ in range(stored)]
         numbers += 2 * made * n
         taps += n * (kind == Kind.MAX_POOL)
-    pixels = batch * height * width
     # A carrier stands for the sum of an edge's contributions in autograd: it has no memory of its own.
     carriers = [x.new_empty_strided((batch, channels, height, width), (0, 0, 0, 0)) for _ in range(count)]
     return [
@@ -223,9 +223,9 @@ def _results(x: Tensor, index: Tensor, attention: Tensor | None, *others: Any) -
         empty(x, batch, count * selected, height, width),
         x.new_empty(count, batch if partial else 0, channels),
         empty(x, batch if partial and stride == 2 else 0, channels, height, width),
-        x.new_empty(maps * pixels),
         x.new_empty(numbers),
-        x.new_empty(taps * pixels, dtype=torch.uint8),
+        x.new_empty(taps * batch * height * width, dtype=torch.uint8),
+        *maps,
     ]
 
 
@@ -248,13 +248,13 @@ def _sizes(
 
 def _save(out: list[Tensor], *arguments: Any) -> tuple[Any, ...]:
     *node, weights, _, _, _, options, groups, candidates, _, _, _ = arguments
-    _, gates, _, *stored = out[-_DATA:]
+    _, gates, _, numbers, taps, *maps = out[node[1].shape[1] :]
     learnt = any(w.requires_grad for w in (*weights, node[6]) if w is not None)
-    return *node, weights, gates, *stored, options, groups, candidates, learnt
+    return *node, weights, gates, numbers, taps, maps, options, groups, candidates, learnt
 
 
 def _backward(gradients: Sequence[Tensor | None], *saved: Any) -> tuple[Any, ...]:
-    nodes = [channels_last(g) for g in gradients[:-_DATA] if g is not None]
+    nodes = [channels_last(g) for g in gradients[: saved[1].shape[1]] if g is not None]
     gx, g_reduce, g_expand, g_beta, g_gain, *g_weights = torch.ops.adarts.edges_backward(nodes, *saved)
     attention, beta, learnt = saved[2], saved[8], saved[-1]
     of_attention = (g_reduce, g_expand) if attention is not None and learnt else (None, None)
@@ -282,8 +282,6 @@ _NODE = (
 _PLAN = "int[] options, int[] groups, int[] candidates"
 #: numbers of a candidate
 _FIELDS = 7
-#: results without gradients
-_DATA = 6
 
 define(
     f"edges({_NODE}, Tensor(a!)[] running_mean, Tensor(b!)[] running_var, Tensor(c!)[] counters, {_PLAN}, float momentum, "
@@ -294,11 +292,11 @@ define(
     ],
     _save,
     _backward,
-    data=_DATA,
+    learnt=lambda x, index, *_: index.shape[1],
 )
 # Returns the gradients of x, reduce, expand, beta, gain, and of all weights; those that are not there are empty.
 define(
-    f"edges_backward(Tensor[] g, {_NODE}, Tensor gates, Tensor maps, Tensor statistics, Tensor taps, {_PLAN}, bool weights) "
+    f"edges_backward(Tensor[] g, {_NODE}, Tensor gates, Tensor statistics, Tensor taps, Tensor[] maps, {_PLAN}, bool weights) "
     "-> Tensor[]",
     _gradients,
     lambda g, x, index, attention, mean, largest, pixel, reduce, expand, beta, gain, weights, *others: [

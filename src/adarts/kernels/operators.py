@@ -74,7 +74,7 @@ def define(
     save: Callable[..., Sequence[Any]] | None = None,
     gradient: Callable[..., tuple[Any, ...]] | None = None,
     cpu: Callable[..., Any] | None = None,
-    data: int = 0,
+    learnt: Callable[..., int] | None = None,
 ) -> None:
     """Register an operator ``torch.ops.adarts.NAME``, which calls the kernel of that name.
 
@@ -89,7 +89,7 @@ def define(
         gradient: ``gradient(*gradients of the results, *saved)`` returns one gradient for every argument; a list of gradients
             for a list of tensors.
         cpu: computes the operator on a CPU by other operators, if there is no native kernel.
-        data: so many results, the last ones of a list, have no gradient.
+        learnt: arguments -> how many results, the first ones of a list, have a gradient; None: all.
     """
     name = schema.partition("(")[0]
 
@@ -117,7 +117,7 @@ def define(
     library.register_fake(f"adarts::{name}", results, lib=_OPERATORS)
     if save is not None and gradient is not None:
         _OPERATORS.impl(
-            name, _differentiable(getattr(torch.ops.adarts, name).default, save, gradient, data), "Autograd"
+            name, _differentiable(getattr(torch.ops.adarts, name).default, save, gradient, learnt), "Autograd"
         )
 
 
@@ -125,7 +125,7 @@ def _differentiable(
     operator: torch._ops.OpOverload,
     save: Callable[..., Sequence[Any]],
     gradient: Callable[..., tuple[Any, ...]],
-    data: int,
+    learnt: Callable[..., int] | None,
 ) -> Callable[..., Any]:
     """Wrap an operator for autograd.
 
@@ -155,12 +155,12 @@ def _differentiable(
             # torch would make zeros for indices, too, which have no gradient.
             ctx.set_materialize_grads(False)
             made = results if isinstance(results, list | tuple) else [results]
-            learnt = len(made) - data
-            if data:
-                ctx.mark_non_differentiable(*made[learnt:])
+            count = len(made) if learnt is None else learnt(*arguments)
+            if learnt is not None:
+                ctx.mark_non_differentiable(*made[count:])
             ctx.made = [
                 (tuple(result.shape), result.dtype, result.device)
-                if number < learnt and result.is_floating_point()
+                if number < count and result.is_floating_point()
                 else None
                 for number, result in enumerate(made)
             ]

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "attention.h"
+#include "channels.h"
 #include "dense.h"
 #include "norm.h"
 #include "pool.h"
@@ -73,8 +74,8 @@ struct Call {
   std::vector<Group<T>> groups;
   int64_t lanes_of_moments = 0;
 
-  Call(const int64_t* sizes, const int64_t* ranges, const int64_t* candidates, const T* const* weights, T* maps, T* statistics,
-       uint8_t* taps) {
+  Call(const int64_t* sizes, const int64_t* ranges, const int64_t* candidates, const T* const* weights, T* statistics,
+       uint8_t* taps, T* const* maps) {
     std::memcpy(&s, sizes, sizeof(Sizes));
     for (int64_t i = 0; i < s.groups; i++) {
       Group<T> g;
@@ -89,8 +90,7 @@ struct Call {
       Group<T>& g = groups[o.group];
       g.active.push_back(o.gain);
       const auto map = [&](int64_t gain, int64_t norm, bool stored = true) {
-        g.maps.push_back({stored ? maps : nullptr, gain, norm, statistics, statistics + g.n, lanes_of_moments});
-        if (stored) maps += s.batch * g.size;
+        g.maps.push_back({stored ? *maps++ : nullptr, gain, norm, statistics, statistics + g.n, lanes_of_moments});
         statistics += 2 * g.n;
         lanes_of_moments += g.L;
         if (gain >= 0) g.summed.push_back(g.maps.size() - 1);
@@ -130,9 +130,15 @@ struct Call {
   }
 };
 
+template <class T>
+void copy_columns(const T* from, int64_t pitch_from, T* to, int64_t pitch_to, int64_t columns, int64_t pixels) {
+  for (int64_t p = 0; p < pixels; p++) std::copy_n(from + p * pitch_from, columns, to + p * pitch_to);
+}
+
 // The selected channels of an image, and the factors of these channels.
 template <class T>
-struct Chosen {
+class Chosen {
+ public:
   std::vector<int32_t> places;  // (edges, c)
   Array<T> factor;              // (edges, c)
 
@@ -150,40 +156,77 @@ struct Chosen {
 
   // The channels that enter the operations of a group.
   void enter(const Sizes& s, const Group<T>& g, const T* image, T* out) const {
-    const int32_t* const where = places.data() + g.column;
-    const T* __restrict scale = factor.data() + g.column;
-    for (int64_t p = 0; p < s.pixels(); p++) {
-      const T* __restrict from = image + p * s.C;
-      T* __restrict to = out + p * g.n;
-      if (s.bypass())
-        for (int64_t j = 0; j < g.n; j++) to[j] = from[where[j]] * scale[j];
-      else
-        for (int64_t e = 0; e < g.edges; e++)
-          for (int64_t q = 0; q < s.C; q++) to[e * s.C + q] = from[q] * scale[e * s.C + q];
+    if (s.bypass()) return of(s, g).enter(image, s.pixels(), out);
+    const T* const scale = factor.data() + g.column;
+    for (int64_t p = 0; p < s.pixels(); p++)
+      for (int64_t e = 0; e < g.edges; e++) {
+        const T* __restrict from = image + p * s.C;
+        T* __restrict to = out + (p * g.edges + e) * s.C;
+        for (int64_t q = 0; q < s.C; q++) to[q] = from[q] * scale[e * s.C + q];
+      }
+  }
+
+  // The selected channels of the gradients of the nodes that the edges of a group enter, at an image.
+  void gather(const Sizes& s, const Group<T>& g, const T* const* g_nodes, int64_t image, T* out) const {
+    const int64_t pixels = s.out_pixels(), place = image * pixels * s.C;
+    if (s.bypass()) return of(s, g).gather(g_nodes + g.start, place, pixels, out);
+    for (int64_t e = 0; e < g.edges; e++) copy_columns(g_nodes[g.start + e] + place, s.C, out + e * s.c, g.n, s.c, pixels);
+  }
+
+  // Add the gradient of the entering channels of a group to those of the image and, if wanted, of their factors. The gradient
+  // has room for a vector behind it.
+  void leave(const Sizes& s, const Group<T>& g, const T* image, const T* gradient, T* gx, T* g_factor) const {
+    if (s.bypass()) {
+      if (g_factor) of(s, g).products(gradient, image, s.pixels(), g_factor);
+      std::vector<const T*> columns;
+      for (int64_t e = 0; e < g.edges; e++) columns.push_back(gradient + e * s.c);
+      return of(s, g).add(columns.data(), std::vector<int64_t>(g.edges, g.n).data(), s.pixels(), lanes<T>, gx);
     }
+    const T* const scale = factor.data() + g.column;
+    if (g_factor) std::fill_n(g_factor, g.n, T(0));
+    for (int64_t p = 0; p < s.pixels(); p++)
+      for (int64_t e = 0; e < g.edges; e++) {
+        const T* __restrict from = image + p * s.C;
+        const T* __restrict one = gradient + (p * g.edges + e) * s.C;
+        T* __restrict to = gx + p * s.C;
+        if (g_factor)
+          for (int64_t q = 0; q < s.C; q++) g_factor[e * s.C + q] += one[q] * from[q];
+        for (int64_t q = 0; q < s.C; q++) to[q] += one[q] * scale[e * s.C + q];
+      }
+  }
+
+ private:
+  Selected<T> of(const Sizes& s, const Group<T>& g) const {
+    return {places.data() + g.column, factor.data() + g.column, g.edges, s.c, s.C};
   }
 };
 
-// 2x2 max pooling of stride 2, rounding up. Calls body(pixel of the result, place of the maximum's pixel in the image, channel):
+// 2x2 max pooling of stride 2, rounding up. Calls body(pixel of the result, places of the maxima of all channels in the image):
 // the first maximum or the last NaN.
 template <class T, class Body>
 void for_largest_of_four(const Sizes& s, const T* image, Body body) {
+  typedef typename IndicesOf<T>::number Index;  // as wide as the numbers, so that the loop uses whole vectors
+  std::vector<Index> room(s.C);
+  Array<T> values(s.C);
+  Index* __restrict best = room.data();
+  T* __restrict most = values.data();
   for (int64_t i = 0; i < s.out_height(); i++)
-    for (int64_t j = 0; j < s.out_width(); j++)
-      for (int64_t c = 0; c < s.C; c++) {
-        int64_t best = (2 * i * s.width + 2 * j) * s.C + c;
-        for (int64_t a = 2 * i; a < std::min(2 * i + 2, s.height); a++)
-          for (int64_t b = 2 * j; b < std::min(2 * j + 2, s.width); b++) {
-            const int64_t at = (a * s.width + b) * s.C + c;
-            if (image[at] > image[best] || image[at] != image[at]) best = at;
+    for (int64_t j = 0; j < s.out_width(); j++) {
+      for (int64_t a = 2 * i; a < std::min(2 * i + 2, s.height); a++)
+        for (int64_t b = 2 * j; b < std::min(2 * j + 2, s.width); b++) {
+          const Index at = (a * s.width + b) * s.C;
+          const T* __restrict pixel = image + at;
+          const bool first = a == 2 * i && b == 2 * j;
+          for (int64_t c = 0; c < s.C; c++) {
+            const T value = pixel[c], before = most[c];
+            const Index other = best[c];
+            const bool larger = first || value > before || value != value;
+            most[c] = larger ? value : before;
+            best[c] = larger ? Index(at + c) : other;
           }
-        body(i * s.out_width() + j, best, c);
-      }
-}
-
-template <class T>
-void copy_columns(const T* from, int64_t pitch_from, T* to, int64_t pitch_to, int64_t columns, int64_t pixels) {
-  for (int64_t p = 0; p < pixels; p++) std::copy_n(from + p * pitch_from, columns, to + p * pitch_to);
+        }
+      body(i * s.out_width() + j, best);
+    }
 }
 
 // The gain of every summed map of a group, (maps, n).
@@ -222,7 +265,7 @@ std::unique_ptr<T[]> uninitialized(int64_t count) {
 }  // namespace
 
 // Results: a number for every edge's gradient to come back to, then the sums of the operations (batch, out_pixels, n), gates
-// (edges, batch, C), bypassing feature map if the stride is 2, maps, statistics and taps (see Call).
+// (edges, batch, C), bypassing feature map if the stride is 2, statistics, taps and maps (see Call).
 template <class T>
 void edges(const int64_t* sizes, const T* x, const int64_t* index, const T* attention, const T*, const T*, const int32_t*,
            const T*, const T*, const T* beta, const T* gain, const T* const* weights, T* const* running_mean, T* const* running_var,
@@ -230,7 +273,7 @@ void edges(const int64_t* sizes, const T* x, const int64_t* index, const T* atte
            int64_t updates, T* const* results, int64_t threads) {
   T* const* const made = results + reinterpret_cast<const Sizes*>(sizes)->edges;
   T *const mixed = made[0], *const gates = made[1], *const bypass = made[2];
-  Call<T> call(sizes, ranges, candidates, weights, made[3], made[4], reinterpret_cast<uint8_t*>(made[5]));
+  Call<T> call(sizes, ranges, candidates, weights, made[3], reinterpret_cast<uint8_t*>(made[4]), made + 5);
   const Sizes& s = call.s;
   const int64_t pixels = s.out_pixels();
   std::vector<std::vector<Moments>> moments(threads);
@@ -289,31 +332,35 @@ void edges(const int64_t* sizes, const T* x, const int64_t* index, const T* atte
           for (int64_t j = e * s.c; j < (e + 1) * s.c; j++) gate[chosen.places[j]] = 0;
         }
       if (s.bypass() && s.stride == 2)
-        for_largest_of_four(s, image, [&](int64_t p, int64_t at, int64_t c) {
-          bypass[(b * pixels + p) * s.C + c] = image[at];
+        for_largest_of_four(s, image, [&](int64_t p, const auto* places) {
+          for (int64_t c = 0; c < s.C; c++) bypass[(b * pixels + p) * s.C + c] = image[places[c]];
         });
       for (size_t i = 0; i < call.groups.size(); i++) {
         const Group<T>& g = call.groups[i];
         if (g.maps.empty()) continue;
         chosen.enter(s, g, image, entering.data());
-        if (g.largest >= 0 || g.average >= 0)
+        if (g.largest >= 0 || g.average >= 0) {
           for (int64_t r = 0; r < s.out_height(); r++) {
             const int64_t at = b * g.size + r * s.out_width() * g.n;
             pools[i].row(entering.data(), r, g.largest >= 0 ? g.maps[g.largest].data + at : spare.data(),
                          g.average >= 0 ? g.maps[g.average].data + at : spare.data(), g.taps ? g.taps + at : spare_taps.data(),
                          which);
           }
-        for (size_t h = 0; h < g.halves.size(); h++)
+          for (int map : {g.largest, g.average})
+            if (map >= 0) measure(g.maps[map], g, b, share);
+        }
+        for (size_t h = 0; h < g.halves.size(); h++) {
+          const Map<T>& map = g.maps[g.halves[h].map];
           for (int64_t r = 0; r < s.out_height(); r++)
-            g.halves[h].product.row(halves[i][h], entering.data(), r,
-                                    g.maps[g.halves[h].map].data + b * g.size + r * s.out_width() * g.n, active);
-        std::vector<T*> out;
-        for (int k : g.first_maps) out.push_back(g.maps[k].data + b * g.size);
-        if (!out.empty()) first[i].image(entering.data(), out.data(), rooms[i]);
-        std::vector<bool> second(g.maps.size());
-        for (const auto& t : g.twice) second[t.second] = true;
-        for (size_t k = 0; k < g.maps.size(); k++)
-          if (!second[k]) measure(g.maps[k], g, b, share);
+            g.halves[h].product.row(halves[i][h], entering.data(), r, map.data + b * g.size + r * s.out_width() * g.n, active);
+          measure(map, g, b, share);
+        }
+        if (!g.first_maps.empty()) first[i].read(entering.data(), rooms[i]);
+        for (size_t k = 0; k < g.first_maps.size(); k++) {
+          const Map<T>& map = g.maps[g.first_maps[k]];
+          first[i].convolve(k, map.data + b * g.size, rooms[i]);
+          measure(map, g, b, share);
+        }
       }
     }
   });
@@ -334,8 +381,8 @@ void edges(const int64_t* sizes, const T* x, const int64_t* index, const T* atte
         size_t k = 0;
         for (const Group<T>& g : call.groups)
           for (const auto& t : g.twice) {
-            T* const out = g.maps[t.second].data + b * g.size;
-            again[k].image(g.maps[t.first].data + b * g.size, &out, rooms[k]);
+            again[k].read(g.maps[t.first].data + b * g.size, rooms[k]);
+            again[k].convolve(0, g.maps[t.second].data + b * g.size, rooms[k]);
             measure(g.maps[t.second], g, b, share);
             k++;
           }
@@ -381,9 +428,9 @@ void edges(const int64_t* sizes, const T* x, const int64_t* index, const T* atte
 template <class T>
 void edges_backward(const int64_t* sizes, const int64_t* lengths, const T* const* g_nodes, const T* x, const int64_t* index, const T* attention,
                     const T* mean, const T* largest, const int32_t* pixel, const T* reduce, const T* expand, const T* beta,
-                    const T* gain, const T* const* weights, const T* gates, T* maps, T* statistics, uint8_t* taps, const int64_t*,
+                    const T* gain, const T* const* weights, const T* gates, T* statistics, uint8_t* taps, T* const* maps, const int64_t*,
                     const int64_t* ranges, const int64_t* candidates, int64_t of_weights, T* const* results, int64_t threads) {
-  const Call<T> call(sizes, ranges, candidates, weights, maps, statistics, taps);
+  const Call<T> call(sizes, ranges, candidates, weights, statistics, taps, maps);
   const Sizes& s = call.s;
   const int64_t pixels = s.out_pixels(), groups = call.groups.size();
   T *const gx = results[0], *const g_reduce = results[1], *const g_expand = results[2], *const g_beta = results[3],
@@ -410,15 +457,7 @@ void edges_backward(const int64_t* sizes, const int64_t* lengths, const T* const
       for (int64_t i = 0; i < groups; i++) {
         const Group<T>& g = call.groups[i];
         T* const own = incoming[i].get() + b * g.size;
-        for (int64_t e = 0; e < g.edges; e++) {
-          const T* const from = g_nodes[g.start + e] + b * pixels * s.C;
-          const int32_t* const where = chosen.places.data() + g.column + e * s.c;
-          if (s.bypass())
-            for (int64_t p = 0; p < pixels; p++)
-              for (int64_t j = 0; j < s.c; j++) own[p * g.n + e * s.c + j] = from[p * s.C + where[j]];
-          else
-            copy_columns(from, s.C, own + e * s.c, g.n, s.c, pixels);
-        }
+        chosen.gather(s, g, g_nodes, b, own);
         if (!g.identities.empty()) {
           entering.resize(s.pixels() * s.n());
           chosen.enter(s, g, x + b * s.pixels() * s.C, entering.data());
@@ -514,9 +553,7 @@ void edges_backward(const int64_t* sizes, const int64_t* lengths, const T* const
     Array<T> beta;
   };
   std::vector<Room> rooms(threads);
-  const int64_t L = period<T>(s.C);
   in_parallel(threads, s.batch, [&](int64_t begin, int64_t end, int share) {
-    constexpr int64_t V = lanes<T>;
     Room& room = rooms[share];
     for (const auto& f : first) room.first.emplace_back(f);
     for (const Group<T>& g : call.groups) room.halves.emplace_back(g.halves.size());
@@ -524,10 +561,11 @@ void edges_backward(const int64_t* sizes, const int64_t* lengths, const T* const
     Chosen<T> chosen;
     const int64_t in_size = s.pixels() * s.C, out_size = pixels * s.C;
     const bool pooled = s.bypass() && s.stride == 2;
-    Array<T> entering(s.pixels() * s.n()), g_entering(s.pixels() * s.n()), spare(s.pixels() * s.n()), scaled;
-    Array<T> bypass(pooled ? out_size : 0), g_bypass(pooled ? out_size : 0), gate, of_gate(L), g_scale(s.n());
+    Array<T> entering(s.pixels() * s.n()), g_entering(s.pixels() * s.n() + lanes<T>), spare(s.pixels() * s.n()), scaled;
+    Array<T> bypass(pooled ? out_size : 0), g_bypass(pooled ? out_size : 0), of_gates(s.edges * s.C), g_scale(s.n());
     Array<T> g_attention(attention ? s.modules * s.batch * s.C : 0), g_mean(s.C), g_largest(s.C);
     std::vector<Array<T>> gradients;
+    typename Pools<T>::Room which;
     for (int64_t b = begin; b < end; b++) {
       const T* const image = x + b * in_size;
       T* const to = gx + b * in_size;
@@ -538,26 +576,19 @@ void edges_backward(const int64_t* sizes, const int64_t* lengths, const T* const
 
       // The bypassing channels.
       if (pooled)
-        for_largest_of_four(s, image, [&](int64_t p, int64_t at, int64_t c) { bypass[p * s.C + c] = image[at]; });
+        for_largest_of_four(s, image, [&](int64_t p, const auto* places) {
+          for (int64_t c = 0; c < s.C; c++) bypass[p * s.C + c] = image[places[c]];
+        });
       const T* const passing = pooled ? bypass.data() : image;
       T* const g_passing = pooled ? g_bypass.data() : to;
       if (!s.bypass()) std::fill_n(to, in_size, T(0));
+      if (s.bypass()) {
+        std::vector<const T*> own;
+        for (int64_t e = 0; e < s.edges; e++) own.push_back(gates + (e * s.batch + b) * s.C);
+        gated(g_nodes, b * out_size, own.data(), s.edges, s.C, pixels, passing, g_passing, of_gates.data());
+      }
       for (int64_t e = 0; s.bypass() && e < s.edges; e++) {
-        const T* const from = g_nodes[e] + b * out_size;
-        const T* const own = gates + (e * s.batch + b) * s.C;
-        gate = repeated(own, s.C, L);
-        for (int64_t v = 0; v < L; v += V) {
-          const Vector<T> factor = load(gate.data() + v);
-          Vector<T> sum{};
-          for (int64_t t = v; t < out_size; t += L) {
-            const int64_t left = out_size - t;
-            const Vector<T> gradient = load_some(from + t, left);
-            sum += gradient * load_some(passing + t, left);
-            store_some(g_passing + t, e ? load_some(g_passing + t, left) + gradient * factor : gradient * factor, left);
-          }
-          store(of_gate.data() + v, sum);
-        }
-        for (int64_t l = s.C; l < L; l++) of_gate[l % s.C] += of_gate[l];
+        T* const of_gate = of_gates.data() + e * s.C;
         for (int64_t j = e * s.c; j < (e + 1) * s.c; j++) of_gate[chosen.places[j]] = 0;
         const T* const score = attention ? Chosen<T>::row(s, b, e, attention) : nullptr;
         for (int64_t c = 0; c < s.C; c++) {
@@ -567,7 +598,9 @@ void edges_backward(const int64_t* sizes, const int64_t* lengths, const T* const
       }
       if (pooled) {
         std::fill_n(to, in_size, T(0));
-        for_largest_of_four(s, image, [&](int64_t p, int64_t at, int64_t c) { to[at] += g_bypass[p * s.C + c]; });
+        for_largest_of_four(s, image, [&](int64_t p, const auto* places) {
+          for (int64_t c = 0; c < s.C; c++) to[places[c]] = g_bypass[p * s.C + c];
+        });
       }
 
       // The operations.
@@ -611,7 +644,7 @@ void edges_backward(const int64_t* sizes, const int64_t* lengths, const T* const
           }
           const std::vector<uint8_t> none(g.taps ? 0 : g.size, 4);
           pools[i].add_gradient(gradients[0].data(), gradients[1].data(), g.taps ? g.taps + at : none.data(), g_entering.data(),
-                                scaled);
+                                scaled, which);
         }
         for (int map : g.identities) {
           gradient(map, spare.data());
@@ -624,26 +657,7 @@ void edges_backward(const int64_t* sizes, const int64_t* lengths, const T* const
                                              entering.data(), r, spare.data(), room.halves[i][h]);
           for (int64_t t = 0; t < s.pixels() * g.n; t++) g_entering[t] += spare[t];
         }
-        const int32_t* const where = chosen.places.data() + g.column;
-        const T* __restrict scale = chosen.factor.data() + g.column;
-        T* __restrict of_scale = g_scale.data() + g.column;
-        for (int64_t p = 0; p < s.pixels(); p++) {
-          const T* __restrict from = image + p * s.C;
-          const T* __restrict one = g_entering.data() + p * g.n;
-          T* __restrict target = to + p * s.C;
-          if (s.bypass()) {
-            if (attention)
-              for (int64_t j = 0; j < g.n; j++) of_scale[j] += one[j] * from[where[j]];
-            // Two edges may select the same channel, so this loop cannot be vectorized.
-            for (int64_t j = 0; j < g.n; j++) target[where[j]] += one[j] * scale[j];
-          } else {
-            for (int64_t e = 0; e < g.edges; e++)
-              for (int64_t q = 0; q < s.C; q++) {
-                of_scale[e * s.C + q] += one[e * s.C + q] * from[q];
-                target[q] += one[e * s.C + q] * scale[e * s.C + q];
-              }
-          }
-        }
+        chosen.leave(s, g, image, g_entering.data(), to, attention ? g_scale.data() + g.column : nullptr);
       }
       if (!attention) continue;
 
@@ -697,26 +711,25 @@ void collect(const int64_t* sizes, const int64_t* pitch, const T* const*, const 
   in_parallel(threads, batch, [&](int64_t begin, int64_t end, int) {
     std::vector<int32_t> places(count * c);
     for (int64_t b = begin; b < end; b++) {
-      for (int64_t k = 0; k < count; k++) copy_indices(index[k] + (per_image ? b * c : 0), c, C, places.data() + k * c);
-      for (int64_t p = 0; p < pixels; p++) {
-        T* __restrict target = out + (b * pixels + p) * C;
-        if (c == C) {
+      T* const target = out + b * pixels * C;
+      if (c == C) {
+        for (int64_t p = 0; p < pixels; p++)
           for (int64_t k = 0; k < count; k++) {
-            const T* __restrict result = mixed[k] + (b * pixels + p) * pitch[k];
-            for (int64_t q = 0; q < C; q++) target[q] = k ? target[q] + result[q] : result[q];
+            const T* __restrict from = mixed[k] + (b * pixels + p) * pitch[k];
+            T* __restrict to = target + p * C;
+            for (int64_t q = 0; q < C; q++) to[q] = k ? to[q] + from[q] : from[q];
           }
-          continue;
-        }
-        for (int64_t k = 0; k < count; k++) {
-          const T* __restrict source = bypass[k] + (b * pixels + p) * C;
-          const T* __restrict factor = gates[k] + b * C;
-          for (int64_t q = 0; q < C; q++) target[q] = k ? target[q] + source[q] * factor[q] : source[q] * factor[q];
-        }
-        for (int64_t k = 0; k < count; k++) {
-          const T* const result = mixed[k] + (b * pixels + p) * pitch[k];
-          for (int64_t j = 0; j < c; j++) target[places[k * c + j]] += result[j];
-        }
+        continue;
       }
+      std::vector<const T*> numbers, gate;
+      for (int64_t k = 0; k < count; k++) {
+        copy_indices(index[k] + (per_image ? b * c : 0), c, C, places.data() + k * c);
+        numbers.push_back(mixed[k] + b * pixels * pitch[k]);
+        gate.push_back(gates[k] + b * C);
+      }
+      gated<T>(bypass, b * pixels * C, gate.data(), count, C, pixels, nullptr, target, nullptr);
+      const int64_t following = (batch - 1 - b) * pixels * *std::min_element(pitch, pitch + count);
+      Selected<T>(places.data(), nullptr, count, c, C).add(numbers.data(), pitch, pixels, following, target);
     }
   });
 }

@@ -23,11 +23,13 @@ void pools_backward(const T* g_largest, const T* g_average, const uint8_t* tap_o
   const Pooled s{sizes[1], sizes[2], sizes[3], stride};
   const Pools<T> pools(s);
   in_parallel(threads, sizes[0], [&](int64_t begin, int64_t end, int) {
-    Array<T> room;
+    Array<T> scaled;
+    typename Pools<T>::Room which;
     for (int64_t b = begin; b < end; b++) {
       const int64_t place = b * s.out_size();
       std::fill_n(gx + b * s.in_size(), s.in_size(), T(0));
-      pools.add_gradient(g_largest + place, g_average + place, tap_of_largest + place, gx + b * s.in_size(), room);
+      pools.add_gradient(g_largest + place, g_average + place, tap_of_largest + place, gx + b * s.in_size(), scaled,
+                         which);
     }
   });
 }

@@ -76,12 +76,16 @@ class Pools {
     std::fill_n(a, length, T(0));
     for_taps(s, i, [&](int tap, int64_t out, int64_t in, int64_t count) {
       const T* __restrict from = image + in;
+      T* __restrict most = m + out;
+      T* __restrict sum = a + out;
+      Index* __restrict taps = w + out;
       for (int64_t t = 0; t < count; t++) {
-        const T value = from[t];
-        const bool larger = value > m[out + t] || value != value;
-        m[out + t] = larger ? value : m[out + t];
-        w[out + t] = larger ? Index(tap) : w[out + t];
-        a[out + t] += value;
+        const T value = from[t], before = most[t];
+        const Index other = taps[t];
+        const bool larger = value > before || value != value;
+        most[t] = larger ? value : before;
+        taps[t] = larger ? Index(tap) : other;
+        sum[t] += value;
       }
     });
     const T rows = T(1) / inside(i, s.stride, s.height);
@@ -90,19 +94,27 @@ class Pools {
   }
 
   // Add the gradient of an image to gx.
-  void add_gradient(const T* g_largest, const T* g_average, const uint8_t* tap_of_largest, T* gx, Array<T>& scaled) const {
+  void add_gradient(const T* g_largest, const T* g_average, const uint8_t* tap_of_largest, T* gx, Array<T>& scaled,
+                    Room& which) const {
     const int64_t length = s.out_length();
     scaled.resize(length);
+    which.resize(length);
     for (int64_t i = 0; i < s.out_height(); i++) {
       const T* __restrict m = g_largest + i * length;
       const T* __restrict a = g_average + i * length;
-      const uint8_t* __restrict w = tap_of_largest + i * length;
+      std::copy_n(tap_of_largest + i * length, length, which.begin());
+      const auto* __restrict w = which.data();
       const T rows = T(1) / inside(i, s.stride, s.height);
       for (int64_t t = 0; t < length; t++) scaled[t] = a[t] * share[t] * rows;
       for_taps(s, i, [&](int tap, int64_t out, int64_t in, int64_t count) {
         T* __restrict to = gx + in;
         const T* __restrict q = scaled.data() + out;
-        for (int64_t t = 0; t < count; t++) to[t] += q[t] + (w[out + t] == tap ? m[out + t] : T(0));
+        const T* __restrict own = m + out;
+        const auto* __restrict taps = w + out;
+        for (int64_t t = 0; t < count; t++) {
+          const T gradient = own[t];  // read in any case, so that the loop uses whole vectors
+          to[t] += q[t] + (taps[t] == tap ? gradient : T(0));
+        }
       });
     }
   }

@@ -1,7 +1,7 @@
 // The convolutions of separable.h, and the kernels that run them on all images.
 #include "separable.h"
 
-#include <type_traits>
+#include "channels.h"
 
 namespace adarts {
 namespace {
@@ -73,17 +73,9 @@ void convolve_weight(const Padded& p, const Taps& taps, const T* buffer, const T
 // broadcast over the group's lanes. If c is large, a vector holds outputs of one group, and inputs are broadcast one by one.
 template <class T, int c>
 inline Vector<T> spread(Vector<T> v, int i) {
-  typedef typename std::conditional<sizeof(T) == 4, int32_t, int64_t>::type Index;
-  typedef Index Indices __attribute__((vector_size(vector_bytes)));
-  Indices index;
+  Indices<T> index;
   for (int l = 0; l < lanes<T>; l++) index[l] = l / c * c + i;
-#if defined(__clang__)
-  Vector<T> result;
-  for (int l = 0; l < lanes<T>; l++) result[l] = v[index[l]];
-  return result;
-#else
-  return __builtin_shuffle(v, index);
-#endif
+  return permuted<T>(v, index);
 }
 
 template <class T, int c>
@@ -234,14 +226,11 @@ SeparableForward<T>::SeparableForward(const Convolutions<T>& convolutions, const
 }
 
 template <class T>
-void SeparableForward<T>::image(const T* x, T* const* z, Room& room) const {
+void SeparableForward<T>::convolve(int64_t k, T* z, Room& room) const {
   const auto& g = this->g;
-  this->fill(x, room.buffer.data());
-  for (int64_t k = 0; k < g.count(); k++) {
-    convolve_any<T>(g.kernel[k], false, this->padded, this->taps[k], room.buffer.data(), spatial[k].data(), this->L,
-                    g.out_height(), g.out_length(), g.c ? room.y.data() : z[k]);
-    if (g.c) pointwise_any(g.c, room.y.data(), mixing[k].data(), g.out_size(), this->L, g.n, z[k]);
-  }
+  convolve_any<T>(g.kernel[k], false, this->padded, this->taps[k], room.buffer.data(), spatial[k].data(), this->L, g.out_height(),
+                  g.out_length(), g.c ? room.y.data() : z);
+  if (g.c) pointwise_any(g.c, room.y.data(), mixing[k].data(), g.out_size(), this->L, g.n, z);
 }
 
 template <class T>
@@ -355,10 +344,9 @@ void separable(const int64_t* sizes, const int64_t* kernel, const T* x, const T*
   const SeparableForward<T> forward(g, mean, inv_std);
   in_parallel(threads, sizes[0], [&](int64_t begin, int64_t end, int) {
     typename SeparableForward<T>::Room room(forward);
-    std::vector<T*> out(g.count());
     for (int64_t b = begin; b < end; b++) {
-      for (int64_t k = 0; k < g.count(); k++) out[k] = z[k] + b * g.out_size();
-      forward.image(x + b * g.in_size(), out.data(), room);
+      forward.read(x + b * g.in_size(), room);
+      for (int64_t k = 0; k < g.count(); k++) forward.convolve(k, z[k] + b * g.out_size(), room);
     }
   });
 }

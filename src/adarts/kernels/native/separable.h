@@ -73,7 +73,9 @@ class SeparableForward : Separable<T> {
     Array<T> buffer, y;
     explicit Room(const SeparableForward& s) : buffer(s.padded.size()), y(s.g.out_size()) {}
   };
-  void image(const T* x, T* const* z, Room& room) const;
+  // Read an image, then compute convolution k of it.
+  void read(const T* x, Room& room) const { this->fill(x, room.buffer.data()); }
+  void convolve(int64_t k, T* z, Room& room) const;
 
  private:
   std::vector<Array<T>> spatial, mixing;
