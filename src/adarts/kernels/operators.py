@@ -230,7 +230,9 @@ def _call(name: str, dtype: torch.dtype, *arguments: Any) -> None:
     functions = build.functions()
     assert functions is not None  # the caller has checked `native`
     function = _function(functions, f"adarts_{name}_{_TYPES[dtype]}")
-    failed = function(*map(_argument, arguments), ctypes.c_int64(torch.get_num_threads()))
+    if not function.argtypes:
+        function.argtypes = [*(_SCALARS.get(type(value), ctypes.c_void_p) for value in arguments), ctypes.c_int64]
+    failed = function(*map(_argument, arguments), torch.get_num_threads())
     if failed == _NO_MEMORY:
         raise MemoryError(f"not enough memory for the buffers of the native kernel '{name}'")
     if failed == _BAD_INDEX:
@@ -238,21 +240,20 @@ def _call(name: str, dtype: torch.dtype, *arguments: Any) -> None:
 
 
 @cache
-def _function(functions: ctypes.CDLL, name: str) -> Callable[..., int]:
+def _function(functions: ctypes.CDLL, name: str) -> ctypes._CFunctionType:
     """Look up a kernel; the library exports pointers to functions (native/vector.h)."""
     address = ctypes.c_void_p.in_dll(functions, name).value
     assert address is not None
     return ctypes.CFUNCTYPE(ctypes.c_int)(address)
 
 
+_SCALARS: dict[type, type] = {int: ctypes.c_int64, bool: ctypes.c_int64, float: ctypes.c_double}
+
+
 def _argument(value: Any) -> Any:
-    kind = type(value)
-    if kind is int or kind is bool:
-        return ctypes.c_int64(value)
-    if kind is list:
+    """A number, the address of a tensor, or an array of numbers or addresses."""
+    if type(value) is list:
         if value and isinstance(value[0], int):
             return (ctypes.c_int64 * len(value))(*value)
         return (ctypes.c_void_p * len(value))(*[t.data_ptr() for t in value])
-    if kind is float:
-        return ctypes.c_double(value)
-    return None if value is None else ctypes.c_void_p(value.data_ptr())
+    return value.data_ptr() if isinstance(value, Tensor) else value

@@ -101,7 +101,8 @@ class BilevelStep:
 
     def step(self, epoch: int, step: int) -> Sums:
         """Run one search step: the updates in the method's order; only the weights are updated during the warm-up."""
-        self.supernet.train()
+        if not self.supernet.training:  # to visit all modules takes longer than small kernels
+            self.supernet.train()
         self.go_to(epoch, step)
         sums: Sums = {}
         with self._explained(), self._drawing():
@@ -205,7 +206,8 @@ class BilevelStep:
 
     def measure(self, arch_weights: ArchWeights, images: int | None = None, number: int = 0) -> tuple[float, float]:
         """Mean loss and accuracy on the half for the alphas, normalized with the statistics of the batches."""
-        self.supernet.train()
+        if not self.supernet.training:  # to visit all modules takes longer than small kernels
+            self.supernet.train()
         return self._measured(arch_weights, self._sample(images, number), update_statistics=False)
 
     def _sample(self, images: int | None, number: int) -> Sequence[int]:

@@ -89,6 +89,8 @@ class Supernet(nn.Module):
         for kind in space.cell_kinds:
             self.register_buffer(f"active_{kind}", None, persistent=False)
             self.set_active(kind, space.allowed(kind))
+        #: all normalizations; visiting all modules in every pass would take a twentieth of a small step
+        self._normalizations = [m for m in self.modules() if isinstance(m, BatchNorm | nn.BatchNorm2d)]
         #: the channels selected in the last forward pass
         self.selection = Selection()
         #: whether attention selects by its running average, which no longer changes, in every pass
@@ -245,9 +247,10 @@ class Supernet(nn.Module):
         return self.names.split(gradients)
 
     def _track_statistics(self, track: bool) -> None:
-        for module in self.modules():
-            if isinstance(module, BatchNorm | nn.BatchNorm2d):
-                module.track_running_stats = track or not self.training
+        tracks = track or not self.training
+        for norm in self._normalizations:
+            if norm.track_running_stats is not tracks:  # assigning an attribute of a module takes much longer than reading it
+                norm.track_running_stats = tracks
 
 
 def _to_canonical(module: nn.Module, state: dict[str, Tensor], prefix: str, _metadata: object) -> None:
