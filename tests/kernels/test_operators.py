@@ -29,6 +29,21 @@ TAP = torch.full((2, 4, 3, 3), 4, dtype=torch.uint8).contiguous(memory_format=to
 PIXEL = torch.zeros(2, 4, dtype=torch.int32)
 MLPS = double(3, 2, 4), double(3, 4, 2)
 CHOSEN = torch.tensor([[[0, 2], [1, 3], [2, 3]]])
+#: two edges with a pool and a separable convolution, whose weights and statistics are these
+NODE = (
+    X,
+    CHOSEN[:, :2],
+    double(2, 2, 4).sigmoid(),
+    *double(2, 2, 4),
+    PIXEL,
+    double(2, 2, 4),
+    double(2, 4, 2),
+    double(2),
+)
+CONVOLUTIONS = [double(2, 2, 1, 3, 3), double(2, 2, 2, 1, 1), double(2, 2, 1, 3, 3) + 1, double(2, 2, 2, 1, 1) + 1]
+PLAN = [1, True, False], [0, 2], [0, 0, 0, 0, 0, 0, 1, 0, 5, 1, 0, 1, 3, 1]
+MAPS = [double(2 * 4 * 25) + k for k in range(3)]
+NUMBERS = double(3 * 2 * 4).abs()
 
 SAMPLES: dict[str, tuple[Any, ...]] = {
     "select": (X, INDEX, double(2, 2)),
@@ -41,6 +56,16 @@ SAMPLES: dict[str, tuple[Any, ...]] = {
     "relu_halved_backward": (double(2, 8, 3, 3), X, double(2, 3, 2), double(2, 1, 2, 1, 1), True),
     "attention": (double(2, 4), double(2, 4) + 1, *MLPS),
     "attention_backward": (double(3, 2, 4), double(2, 4), double(2, 4) + 1, *MLPS, double(3, 2, 4).sigmoid(), True),
+    "edges": (
+        *(*NODE, double(2, 4), CONVOLUTIONS),
+        *([double(2, 2) for _ in range(3)], [double(2, 2).abs() for _ in range(3)], [torch.zeros(2).long()] * 3),
+        *(*PLAN, 0.1, 1e-5, True),
+    ),
+    "edges_backward": (
+        *([X, G], *NODE, double(2, 4), CONVOLUTIONS, double(2, 2, 4), NUMBERS),
+        *(torch.full((2 * 4 * 25,), 4, dtype=torch.uint8), MAPS, *PLAN, True),
+    ),
+    "collect": ([X, G], [X, G], [double(2, 4)] * 2, [double(2, 2, 5, 5)] * 2, [INDEX] * 2),
     "strongest": (double(3, 2, 4), 2, True),
     "factors": (double(3, 2, 4), CHOSEN),
     "factors_backward": (double(2, 6), [double(2, 4)] * 3, CHOSEN),
@@ -85,7 +110,13 @@ def test_an_operator_passes_torchs_own_tests(name: str) -> None:
         is_map = isinstance(value, Tensor) and value.is_floating_point()
         return value.clone().requires_grad_(learnt) if is_map else value
 
-    library.opcheck(getattr(torch.ops.adarts, name).default, tuple(leaf(value) for value in SAMPLES[name]))
+    # torch traces no operator that changes arguments and returns a list.
+    untraced = name == "edges"
+    tests = ("test_schema", "test_autograd_registration", "test_faketensor") + ("test_aot_dispatch_dynamic",) * (
+        not untraced
+    )
+    operator = getattr(torch.ops.adarts, name).default
+    library.opcheck(operator, tuple(leaf(value) for value in SAMPLES[name]), test_utils=tests)
 
 
 def learnt(*tensors: Tensor) -> list[Tensor]:

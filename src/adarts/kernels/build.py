@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import logging
 import os
 import platform
 import shutil
@@ -16,6 +17,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
@@ -34,7 +36,6 @@ _FLAGS = (
     "-std=c++17",
     "-fopenmp",
     "-fPIC",
-    "-shared",
     "-fno-math-errno",
     "-fno-trapping-math",
     "-ffp-contract=fast",
@@ -42,6 +43,7 @@ _FLAGS = (
 _ABANDONED = 3600  # seconds after which the temporary folder of a build counts as left over from a killed process
 _CAPABILITY = (8, 0)  # Triton's products of float64 need it
 _choice: Choice = "auto"
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -179,9 +181,18 @@ def _built(command: list[str], folder: Path, key: str) -> ctypes.CDLL:
         with suppress(OSError):
             if time.time() - left.stat().st_mtime > _ABANDONED:
                 shutil.rmtree(left)
-    with tempfile.TemporaryDirectory(dir=folder) as beside:
+    # A run waits for the kernels: to begin with torch's operators and change over later would change the last bits of results.
+    _log.warning("adarts: compiling the native kernels, once for this machine; about 20 seconds on two cores")
+    with tempfile.TemporaryDirectory(dir=folder) as beside, ThreadPoolExecutor(os.cpu_count()) as workers:
         built = Path(beside) / "kernels.so"
-        _output(*command, *map(str, sorted(_SOURCES.glob("*.cpp"))), "-o", str(built))
+        sources = sorted(_SOURCES.glob("*.cpp"))
+        objects = [str(Path(beside) / f"{source.stem}.o") for source in sources]
+        compiled = [
+            workers.submit(_output, *command, "-c", str(s), "-o", o) for s, o in zip(sources, objects, strict=True)
+        ]
+        for one in compiled:
+            one.result()
+        _output(*command, "-shared", *objects, "-o", str(built))
         target = built.replace(folder / _name(key, built))
     return ctypes.CDLL(str(target))
 

@@ -296,7 +296,7 @@ define(
 )
 # Returns the gradients of x, reduce, expand, beta, gain, and of all weights; those that are not there are empty.
 define(
-    f"edges_backward(Tensor[] g, {_NODE}, Tensor gates, Tensor statistics, Tensor taps, Tensor[] maps, {_PLAN}, bool weights) "
+    f"edges_backward(Tensor[] g, {_NODE}, Tensor gates, Tensor statistics, Tensor taps, Tensor[] maps, {_PLAN}, bool of_weights) "
     "-> Tensor[]",
     _gradients,
     lambda g, x, index, attention, mean, largest, pixel, reduce, expand, beta, gain, weights, *others: [

@@ -249,7 +249,9 @@ class Supernet(nn.Module):
     def _track_statistics(self, track: bool) -> None:
         tracks = track or not self.training
         for norm in self._normalizations:
-            if norm.track_running_stats is not tracks:  # assigning an attribute of a module takes much longer than reading it
+            if (
+                norm.track_running_stats is not tracks
+            ):  # assigning an attribute of a module takes much longer than reading it
                 norm.track_running_stats = tracks
 
 

@@ -45,8 +45,8 @@ struct Attention {
     Array<T> sums, gradient, g_hidden;
   };
   // The gradients of mean and maximum, from those of the attention; g and attention (edges, batch, C), at the image.
-  void image_gradient(const T* g, const T* attention, const T* mean, const T* largest, bool weights, T* g_mean, T* g_largest,
-                      Room& room) const {
+  [[gnu::noinline]] void image_gradient(const T* g, const T* attention, const T* mean, const T* largest, bool weights,
+                                        T* g_mean, T* g_largest, Room& room) const {
     if (weights) room.sums.resize(2 * size());
     room.gradient.resize(C);
     room.g_hidden.resize(H);

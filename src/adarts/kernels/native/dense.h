@@ -59,7 +59,7 @@ class Halves {
   }
 
   // Row i of the result from an image.
-  void row(const Weights& weights, const T* image, int64_t i, T* z, Array<T>& active) const {
+  [[gnu::noinline]] void row(const Weights& weights, const T* image, int64_t i, T* z, Array<T>& active) const {
     active.resize(out_width() * n);
     for (int half = 0; half < 2; half++) {
       const T* const from = source(image, i, half);
@@ -79,7 +79,8 @@ class Halves {
     Array<T> active, sums[2];
   };
   // The gradient of the rows of an image that row i of the result reads.
-  void row_gradient(const Weights& weights, bool of_weights, const T* g, const T* image, int64_t i, T* gx, Room& room) const {
+  [[gnu::noinline]] void row_gradient(const Weights& weights, bool of_weights, const T* g, const T* image, int64_t i, T* gx,
+                                      Room& room) const {
     constexpr int64_t V = lanes<T>;
     const int64_t pitch = rounded<T>(inputs);
     if (of_weights)

@@ -24,7 +24,7 @@ struct Moments {
 
 // Add the moments of the numbers [first, last) of a map to those of every lane (L); `first` is a multiple of L.
 template <class T>
-void add_moments(const T* z, int64_t first, int64_t last, int64_t L, Moments* part) {
+[[gnu::noinline]] void add_moments(const T* z, int64_t first, int64_t last, int64_t L, Moments* part) {
   constexpr int64_t V = lanes<T>;
   for (int64_t begin = first; begin < last; begin += tile_rows * L) {
     const int64_t end = std::min(begin + tile_rows * L, last);
@@ -87,7 +87,7 @@ class WeightedSum {
   }
 
   // The numbers [first, last) of the result; `first` is a multiple of L.
-  void run(const T* const* z, int64_t first, int64_t last, T* out) const {
+  [[gnu::noinline]] void run(const T* const* z, int64_t first, int64_t last, T* out) const {
     constexpr int64_t V = lanes<T>;
     for (int64_t r = first; r < last; r += L)
       for (int64_t v = 0; v < L; v += V) {
@@ -114,7 +114,7 @@ class GradientSums {
   }
 
   // Add the numbers [first, last); `first` is a multiple of L, and `share` numbers the thread.
-  void add(int share, const T* g, const T* const* z, int64_t first, int64_t last) {
+  [[gnu::noinline]] void add(int share, const T* g, const T* const* z, int64_t first, int64_t last) {
     constexpr int64_t V = lanes<T>;
     const int64_t count = means.size();
     std::vector<double>& part = parts[share];
@@ -165,7 +165,7 @@ class MapGradient {
 
   // The numbers [first, last) of the gradient; `first` is a multiple of L. Unless it depends on z, which may be NaN, z is not
   // read.
-  void run(const T* g, const T* z, int64_t first, int64_t last, T* out) const {
+  [[gnu::noinline]] void run(const T* g, const T* z, int64_t first, int64_t last, T* out) const {
     constexpr int64_t V = lanes<T>;
     for (int64_t r = first; r < last; r += L)
       for (int64_t v = 0; v < L; v += V) {

@@ -65,7 +65,7 @@ class Pools {
   typedef std::vector<typename std::conditional<sizeof(T) == 4, int32_t, int64_t>::type> Room;
 
   // Row i of the result from an image.
-  void row(const T* image, int64_t i, T* largest, T* average, uint8_t* tap_of_largest, Room& which) const {
+  [[gnu::noinline]] void row(const T* image, int64_t i, T* largest, T* average, uint8_t* tap_of_largest, Room& which) const {
     typedef typename Room::value_type Index;
     const int64_t length = s.out_length();
     which.assign(length, Index(4));  // the center is always inside
@@ -94,8 +94,8 @@ class Pools {
   }
 
   // Add the gradient of an image to gx.
-  void add_gradient(const T* g_largest, const T* g_average, const uint8_t* tap_of_largest, T* gx, Array<T>& scaled,
-                    Room& which) const {
+  [[gnu::noinline]] void add_gradient(const T* g_largest, const T* g_average, const uint8_t* tap_of_largest, T* gx,
+                                      Array<T>& scaled, Room& which) const {
     const int64_t length = s.out_length();
     scaled.resize(length);
     which.resize(length);
