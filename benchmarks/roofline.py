@@ -41,7 +41,7 @@ from adarts.engine import prepare_device
 from adarts.errors import AdartsError
 from adarts.kernels import dense, gpu, operators
 
-fan, norm = (import_module(f"adarts.kernels.{name}") for name in ("fan", "norm"))
+edges, fan, norm = (import_module(f"adarts.kernels.{name}") for name in ("edges", "fan", "norm"))
 
 #: kind of a call -> beginnings of the names of its operators; the first kind that fits
 KINDS = {
@@ -132,11 +132,12 @@ class Recorder(TorchDispatchMode):
         formula = flop_registry.get(func.overloadpacket)
         if formula:
             flops = formula(*args, **kwargs, out_val=found)
-        elif name.startswith(("adarts.separable", "adarts.relu_product")):
+        elif name.startswith(("adarts.separable", "adarts.relu_product", "adarts.edges")):
             flops = products(func, args)
         else:
             flops = max(sum(tensor.numel() for tensor in tensors) for tensors in (given, made))
-        moved = sum(t.numel() * t.element_size() for t in [*given, *made])
+        # Some tensors repeat one number, without memory of their own.
+        moved = sum(min(t.numel() * t.element_size(), t.untyped_storage().nbytes()) for t in [*given, *made])
         total = self.kinds[kind_of(name)]
         total.calls += calls
         total.flops += flops
@@ -155,12 +156,27 @@ def products(func: OpOverload, args: Any) -> int:
     named = {argument.name: value for argument, value in zip(func._schema.arguments, args, strict=True)}
     if "matrix" in named:
         forward = 2 * named["x"].numel() * len(named["matrix"])
+    elif "candidates" in named:
+        forward = sum(2 * outputs * width for outputs, width in _convolutions(named))
+        return forward * (1 + named.get("of_weights", False))
     else:
         x, stride = named["x"], named.get("stride", 1)
         outputs = (x[0] if isinstance(x, list) else x).numel() // stride**2
         widths = [w.shape[-1] ** 2 for w in named["depthwise"]] + [w.shape[-1] for w in named["pointwise"]]
         forward = 2 * outputs * sum(widths)
     return forward * (1 + named.get("weights", False))
+
+
+def _convolutions(named: dict[str, Any]) -> Iterator[tuple[int, int]]:
+    """Outputs of the convolutions of a node's edges, and products for each of them."""
+    x, groups, channels = named["x"], named["groups"], named["index"].shape[2]
+    pixels = x.numel() // x.shape[1] // named["options"][0] ** 2
+    for number, kind, _, _, _, kernel, _ in zip(*[iter(named["candidates"])] * 7, strict=True):
+        outputs = pixels * channels * (groups[2 * number + 1] - groups[2 * number])
+        if kind == kernels.Kind.HALVED:
+            yield outputs, channels
+        for _ in range({kernels.Kind.ONCE: 1, kernels.Kind.TWICE: 2}.get(kind, 0)):
+            yield outputs, kernel**2 + channels
 
 
 @contextmanager
@@ -184,6 +200,7 @@ def as_on_cuda() -> Iterator[None]:
         mock.patch.object(fan, "triton", accepts),
         mock.patch.object(norm, "triton", accepts),
         mock.patch.object(dense, "native", lambda *_: False),
+        mock.patch.object(edges, "native", lambda *_: False),
     ):
         yield
     overriding._destroy()

@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from adarts import zoo
+from adarts import kernels, zoo
 from adarts.config.settings import SupernetSettings
 from adarts.models import Network
 from adarts.models.network import Cell
@@ -89,7 +89,7 @@ def edge() -> Edge:
     seen: dict[str, Tensor] = {}
     leaving.register_forward_pre_hook(lambda _, given: seen.update(x=given[0]))
     leaving.attention.register_forward_hook(lambda _, given, found: seen.update(attention=found))
-    with torch.no_grad():
+    with torch.no_grad(), kernels.using("torch"):  # native kernels compute the attention without its module
         supernet(images)
     row = DARTS.edges.index((SOURCE, TARGET))
     place = DARTS.leaving[SOURCE].index(row)

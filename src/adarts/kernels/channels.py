@@ -115,8 +115,10 @@ def _select_backward(g: Tensor, *saved: Tensor) -> tuple[Any, ...]:
 
 def pitch(mixed_bkhw: Tensor) -> int:
     """Distance of the pixels in memory if the feature map is a slice of a larger one in channels last; otherwise 0."""
-    _, channels, height, width = mixed_bkhw.shape
-    pitch = mixed_bkhw.stride(3) if width > 1 else channels
+    batch, channels, height, width = mixed_bkhw.shape
+    image, _, row, column = mixed_bkhw.stride()
+    # The stride of a side of one pixel may be any number.
+    pitch = column if width > 1 else row if height > 1 else image if batch > 1 else channels
     expected = (height * width * pitch, 1, width * pitch, pitch)
     dense = all(size == 1 or s == e for size, s, e in zip(mixed_bkhw.shape, mixed_bkhw.stride(), expected, strict=True))
     return pitch if dense else 0

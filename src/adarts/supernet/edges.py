@@ -160,6 +160,8 @@ class SourceEdges(nn.Module):
             candidates[index] = operation.candidate()
         if len({(norm.training, norm.track_running_stats) for norm in norms}) > 1:
             return None
+        if all(candidate.kind is kernels.Kind.NONE for candidate in candidates.values()):
+            return None  # so that autograd knows that nothing depends on the gains
         how = norms[0].normalization(None) if norms else kernels.Normalization(None, None, self.training)
         if not kernels.edges_fit(x_bchw, self.selected, list(candidates.values()), how, *beside):
             return None
