@@ -41,6 +41,26 @@ def test_what_the_page_of_the_methods_is_made_of(tmp_path: Path) -> None:
 
 
 @pytest.mark.full
+def test_a_single_path_beside_the_plain_network() -> None:
+    done = run("single_path.py", *TINY)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["ratio"] > 0 and found["seconds"].keys() == {"path", "network"} and found["provenance"]["cpu"]
+
+
+@pytest.mark.full
+def test_how_time_and_memory_grow(tmp_path: Path) -> None:
+    done = run("growth.py", "--only", "k", "--json", str(tmp_path / "growth.json"), *TINY)
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "growth.json").read_text())
+    assert [(one["code"], one["values"]) for one in found["results"]] == [
+        ("adarts", [1, 2, 4, 8]),
+        ("textbook", [1, 2, 4, 8]),
+    ]
+    assert all(len(one["seconds"]) == len(one["memory"]) == 4 for one in found["results"])
+
+
+@pytest.mark.full
 def test_the_engines_beside_plain_commands() -> None:
     done = run("engines.py", "--points", "2", "--repeats", "1")
     assert done.returncode == 0, done.stderr
