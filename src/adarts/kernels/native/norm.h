@@ -22,6 +22,8 @@ struct Moments {
   }
 };
 
+// Functions with [[gnu::noinline]] have several callers; without it, compilation takes half as long again.
+
 // Add the moments of the numbers [first, last) of a map to those of every lane (L); `first` is a multiple of L.
 template <class T>
 [[gnu::noinline]] void add_moments(const T* z, int64_t first, int64_t last, int64_t L, Moments* part) {
