@@ -70,6 +70,17 @@ void inverse_deviation(int64_t n, const T* variance, double eps, T* inv_std) {
   for (int64_t c = 0; c < n; c++) inv_std[c] = 1 / std::sqrt(variance[c] + eps);
 }
 
+// Calls body(v, t, left) for the vectors at t in [first, last), where v is t's place in its row of L and `left` how many numbers
+// there are from t on. It is a constant for all whole rows, so that these need no checks.
+template <class T, class Body>
+void rows_of(int64_t first, int64_t last, int64_t L, Body body) {
+  constexpr int64_t V = lanes<T>;
+  const int64_t whole = first + (last - first) / L * L;
+  for (int64_t r = first; r < whole; r += L)
+    for (int64_t v = 0; v < L; v += V) body(v, r + v, V);
+  for (int64_t v = 0; v < L && whole + v < last; v += V) body(v, whole + v, last - whole - v);
+}
+
 // out = sum over k of gain[k] * (z[k] - mean[k]) * inv_std[k], plus bias, per channel; gain (count, n). Null gains are 1.
 template <class T>
 class WeightedSum {
@@ -90,15 +101,11 @@ class WeightedSum {
 
   // The numbers [first, last) of the result; `first` is a multiple of L.
   [[gnu::noinline]] void run(const T* const* z, int64_t first, int64_t last, T* out) const {
-    constexpr int64_t V = lanes<T>;
-    for (int64_t r = first; r < last; r += L)
-      for (int64_t v = 0; v < L; v += V) {
-        const int64_t t = r + v, left = last - t;
-        if (left <= 0) break;
-        Vector<T> sum = load(shifts.data() + v);
-        for (int64_t k = 0; k < count; k++) sum += load(factors[k].data() + v) * load_some(z[k] + t, left);
-        store_some(out + t, sum, left);
-      }
+    rows_of<T>(first, last, L, [&](int64_t v, int64_t t, int64_t left) {
+      Vector<T> sum = load(shifts.data() + v);
+      for (int64_t k = 0; k < count; k++) sum += load(factors[k].data() + v) * load_some(z[k] + t, left);
+      store_some(out + t, sum, left);
+    });
   }
 
  private:
@@ -168,15 +175,14 @@ class MapGradient {
   // The numbers [first, last) of the gradient; `first` is a multiple of L. Unless it depends on z, which may be NaN, z is not
   // read.
   [[gnu::noinline]] void run(const T* g, const T* z, int64_t first, int64_t last, T* out) const {
-    constexpr int64_t V = lanes<T>;
-    for (int64_t r = first; r < last; r += L)
-      for (int64_t v = 0; v < L; v += V) {
-        const int64_t t = r + v, left = last - t;
-        if (left <= 0) break;
-        Vector<T> sum = load(a.data() + v) * load_some(g + t, left);
-        if (depends) sum += load(b.data() + v) * load_some(z + t, left) + load(c.data() + v);
-        store_some(out + t, sum, left);
-      }
+    if (depends)
+      rows_of<T>(first, last, L, [&](int64_t v, int64_t t, int64_t left) {
+        const Vector<T> sum = load(b.data() + v) * load_some(z + t, left) + load(c.data() + v);
+        store_some(out + t, load(a.data() + v) * load_some(g + t, left) + sum, left);
+      });
+    else
+      rows_of<T>(first, last, L,
+               [&](int64_t v, int64_t t, int64_t left) { store_some(out + t, load(a.data() + v) * load_some(g + t, left), left); });
   }
 
  private:
